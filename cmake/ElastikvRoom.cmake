@@ -1,0 +1,40 @@
+# elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
+#   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
+# elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...])
+#   A test program; each TEST in it becomes a ctest entry.
+
+add_library(elastikv_flags INTERFACE)
+target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>)
+if(ELASTIKV_WERROR)
+  target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(ELASTIKV_SANITIZE)
+  target_compile_options(elastikv_flags INTERFACE -fsanitize=${ELASTIKV_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(elastikv_flags INTERFACE -fsanitize=${ELASTIKV_SANITIZE})
+endif()
+
+function(elastikv_room NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  add_library(elastikv_${NAME} STATIC ${ARG_SOURCES})
+  add_library(elastikv::${NAME} ALIAS elastikv_${NAME})
+  target_include_directories(elastikv_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
+  target_link_libraries(elastikv_${NAME} PRIVATE elastikv_flags)
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(elastikv_${NAME} PUBLIC elastikv::${dep})
+  endforeach()
+  target_link_libraries(elastikv_${NAME} PUBLIC ${ARG_LIBS})
+endfunction()
+
+function(elastikv_test NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(${NAME} PRIVATE
+    ELASTIKV_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ELASTIKV_PROGRAM="${CMAKE_BINARY_DIR}/bin/elastikv")
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(${NAME} PRIVATE elastikv::${dep})
+  endforeach()
+  target_link_libraries(${NAME} PRIVATE elastikv_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+endfunction()

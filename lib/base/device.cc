@@ -1,0 +1,58 @@
+#include "base/device.h"
+
+#include <ATen/Context.h>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "base/nearest_name.h"
+
+namespace elastikv {
+
+c10::Device parse_device(std::string_view name) {
+  if (name == "cpu") return {c10::DeviceType::CPU};
+  if (name == "cuda") return {c10::DeviceType::CUDA, 0};
+  int64_t index = 0;
+  if (name.starts_with("cuda:") && parse_int(name.substr(5), index) && index >= 0 && index < 128) {
+    return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)};
+  }
+  fail("device '{}' is not known; use cpu, cuda or cuda:N", name);
+}
+
+void require_available(c10::Device device) {
+  if (device.is_cpu()) return;
+#ifdef ELASTIKV_WITH_CUDA
+  const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  if (count == 0)
+    fail("device '{}' was asked for, but no CUDA GPU is present on this machine; use --device cpu",
+         device.str());
+  if (device.index() >= count)
+    fail("device '{}' was asked for, but this machine has {} GPU(s)", device.str(), count);
+#else
+  fail(
+      "device '{}' was asked for, but this program was built for the CPU; build it with: cmake "
+      "--preset cuda",
+      device.str());
+#endif
+}
+
+c10::ScalarType parse_dtype(std::string_view name) {
+  if (name == "fp32" || name == "float32") return c10::ScalarType::Float;
+  if (name == "bf16" || name == "bfloat16") return c10::ScalarType::BFloat16;
+  if (name == "fp16" || name == "float16") return c10::ScalarType::Half;
+  fail("dtype '{}' is not known{}", name, suggestion(name, {"fp32", "bf16", "fp16"}));
+}
+
+std::string dtype_name(c10::ScalarType dtype) {
+  switch (dtype) {
+    case c10::ScalarType::Float:
+      return "fp32";
+    case c10::ScalarType::BFloat16:
+      return "bf16";
+    case c10::ScalarType::Half:
+      return "fp16";
+    default:
+      return c10::toString(dtype);
+  }
+}
+
+}  // namespace elastikv

@@ -1,0 +1,60 @@
+#include "base/files.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace elastikv {
+
+std::string read_file(const std::filesystem::path& file) {
+  const MappedFile mapped(file);
+  return std::string(mapped.view());
+}
+
+void write_file_atomically(const std::filesystem::path& file, std::string_view bytes) {
+  std::filesystem::path temporary = file;
+  temporary += fmt::format(".{}.tmp", getpid());
+  {
+    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    out.flush();
+    if (!out) fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+  }
+  std::error_code error;
+  std::filesystem::rename(temporary, file, error);
+  if (error) fail("{}: cannot write: {}", file.string(), error.message());
+}
+
+MappedFile::MappedFile(const std::filesystem::path& file) {
+  const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close(descriptor);
+    fail("{}: not a regular file", file.string());
+  }
+  size_ = static_cast<size_t>(status.st_size);
+  if (size_ > 0) {
+    void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (address == MAP_FAILED) {
+      const int reason = errno;
+      close(descriptor);
+      fail("{}: cannot map into memory: {}", file.string(), std::strerror(reason));
+    }
+    data_ = static_cast<const char*>(address);
+  }
+  close(descriptor);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace elastikv

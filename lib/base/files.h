@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace elastikv {
+
+/// The whole file as bytes; Error naming the file and the system's reason when it cannot be read.
+std::string read_file(const std::filesystem::path& file);
+
+/// Replaces a file in one step (temporary file in the same folder, then rename), so that a reader
+/// never sees half of it; Error when the folder is not writable or the disk is full.
+void write_file_atomically(const std::filesystem::path& file, std::string_view bytes);
+
+/// A read-only memory map of a whole file. Pages are loaded on first touch and shared between
+/// processes.
+class MappedFile {
+ public:
+  /// Error naming the file and the system's reason; an empty file maps to size 0.
+  explicit MappedFile(const std::filesystem::path& file);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  size_t size() const { return size_; }
+  std::string_view view() const { return {data_, size_}; }
+
+ private:
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace elastikv

@@ -1,0 +1,172 @@
+#include "base/yaml_fields.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <yaml-cpp/yaml.h>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "base/files.h"
+#include "base/nearest_name.h"
+
+namespace elastikv {
+namespace {
+
+int line_of(const YAML::Node& node, int otherwise) {
+  const YAML::Mark mark = node.Mark();
+  return mark.is_null() ? otherwise : mark.line + 1;
+}
+
+YAML::Node parse_yaml(const std::string& text, const std::string& origin) {
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: not valid YAML: {}", origin, error.mark.line + 1, error.msg);
+  }
+}
+
+}  // namespace
+
+YamlFields::YamlFields(std::shared_ptr<YAML::Node> node, std::string origin, std::string key,
+                       int line)
+    : node_(std::move(node)), origin_(std::move(origin)), key_(std::move(key)), line_(line) {}
+
+YamlFields YamlFields::read(const std::filesystem::path& file) {
+  return parse(read_file(file), file.string());
+}
+
+YamlFields YamlFields::parse(std::string_view text, std::string origin) {
+  YAML::Node node = parse_yaml(std::string(text), origin);
+  if (!node.IsMap()) fail("{}:1: a mapping of keys to values is needed", origin);
+  return {std::make_shared<YAML::Node>(std::move(node)), std::move(origin), "", 1};
+}
+
+bool YamlFields::is_map() const { return node_->IsMap(); }
+bool YamlFields::is_list() const { return node_->IsSequence(); }
+bool YamlFields::is_scalar() const { return node_->IsScalar(); }
+int YamlFields::line() const { return line_; }
+
+void YamlFields::fail_here(std::string_view problem) const {
+  if (key_.empty()) fail("{}:{}: {}", origin_, line_, problem);
+  fail("{}:{}: key '{}' {}", origin_, line_, key_, problem);
+}
+
+void YamlFields::require_known_keys(const std::vector<std::string>& known) const {
+  if (!is_map()) fail_here("needs a mapping of keys to values");
+  std::vector<std::string> seen;
+  for (const auto& item : *node_) {
+    const auto key = item.first.as<std::string>();
+    const int line = line_of(item.first, line_);
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      fail("{}:{}: unknown key '{}'{}", origin_, line, join_key(key_, key), suggestion(key, known));
+    }
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+      fail("{}:{}: key '{}' is given twice", origin_, line, join_key(key_, key));
+    }
+    seen.push_back(key);
+  }
+}
+
+std::vector<std::string> YamlFields::keys() const {
+  if (!is_map()) fail_here("needs a mapping of keys to values");
+  std::vector<std::string> names;
+  for (const auto& item : *node_) names.push_back(item.first.as<std::string>());
+  return names;
+}
+
+bool YamlFields::has(std::string_view key) const {
+  if (!is_map()) return false;
+  const YAML::Node& node = *node_;
+  const YAML::Node found = node[std::string(key)];
+  return found.IsDefined() && !found.IsNull();
+}
+
+YamlFields YamlFields::at(std::string_view key) const {
+  if (!is_map()) fail_here("needs a mapping of keys to values");
+  for (const auto& item : *node_) {
+    if (item.first.as<std::string>() == key && !item.second.IsNull()) {
+      return {std::make_shared<YAML::Node>(item.second), origin_, join_key(key_, key),
+              line_of(item.first, line_)};
+    }
+  }
+  fail("{}:{}: key '{}' is missing", origin_, line_, join_key(key_, key));
+}
+
+std::vector<YamlFields> YamlFields::items() const {
+  if (!is_list()) fail_here("needs a list");
+  std::vector<YamlFields> elements;
+  int index = 0;
+  for (const auto& item : *node_) {
+    elements.push_back({std::make_shared<YAML::Node>(item), origin_,
+                        fmt::format("{}[{}]", key_, index++), line_of(item, line_)});
+  }
+  return elements;
+}
+
+int64_t YamlFields::as_integer() const {
+  int64_t value = 0;
+  if (!is_scalar() || !parse_int(node_->Scalar(), value)) {
+    fail_here(
+        fmt::format("needs an integer{}", is_scalar() ? ", not '" + node_->Scalar() + "'" : ""));
+  }
+  return value;
+}
+
+double YamlFields::as_number() const {
+  double value = 0;
+  if (!is_scalar() || !parse_double(node_->Scalar(), value)) {
+    fail_here(
+        fmt::format("needs a number{}", is_scalar() ? ", not '" + node_->Scalar() + "'" : ""));
+  }
+  return value;
+}
+
+bool YamlFields::as_boolean() const {
+  bool value = false;
+  if (!is_scalar() || !YAML::convert<bool>::decode(*node_, value)) {
+    fail_here(
+        fmt::format("needs true or false{}", is_scalar() ? ", not '" + node_->Scalar() + "'" : ""));
+  }
+  return value;
+}
+
+std::string YamlFields::as_string() const {
+  if (!is_scalar()) fail_here("needs a string");
+  return node_->Scalar();
+}
+
+int64_t YamlFields::integer(std::string_view key, int64_t otherwise) const {
+  return has(key) ? integer(key) : otherwise;
+}
+double YamlFields::number(std::string_view key, double otherwise) const {
+  return has(key) ? number(key) : otherwise;
+}
+bool YamlFields::boolean(std::string_view key, bool otherwise) const {
+  return has(key) ? boolean(key) : otherwise;
+}
+std::string YamlFields::string(std::string_view key, std::string_view otherwise) const {
+  return has(key) ? string(key) : std::string(otherwise);
+}
+
+YamlFields YamlFields::with(std::string_view dotted_key, std::string_view text) const {
+  auto copy = std::make_shared<YAML::Node>(YAML::Clone(*node_));
+  const YAML::Node value = parse_yaml(std::string(text), fmt::format("--set {}", dotted_key));
+  // YAML::Node is a reference: assigning to a Node variable that already refers somewhere would
+  // overwrite the tree, so the walk keeps one handle per level.
+  std::vector<YAML::Node> walk{*copy};
+  std::string_view rest = dotted_key;
+  for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
+    walk.push_back(walk.back()[std::string(rest.substr(0, dot))]);
+    if (walk.back().IsDefined() && !walk.back().IsNull() && !walk.back().IsMap()) {
+      fail("--set {}: '{}' holds no keys in {}", dotted_key, rest.substr(0, dot), origin_);
+    }
+    rest.remove_prefix(dot + 1);
+  }
+  walk.back()[std::string(rest)] = value;
+  return {std::move(copy), origin_, key_, line_};
+}
+
+std::string YamlFields::dump() const { return YAML::Dump(*node_); }
+
+}  // namespace elastikv

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace YAML {
+class Node;
+}
+
+namespace elastikv {
+
+/// Checked access to one node of a YAML file. Every failure is an Error of the form
+/// "configs/x.yaml:12: key 'strategies.name' ..." with the line of the key it speaks of.
+class YamlFields {
+ public:
+  /// Reads a file whose root is a mapping; Error when it cannot be read or is malformed (with the
+  /// line).
+  static YamlFields read(const std::filesystem::path& file);
+  /// The same from text; `origin` stands for the file name in messages.
+  static YamlFields parse(std::string_view text, std::string origin);
+
+  bool is_map() const;
+  bool is_list() const;
+  bool is_scalar() const;
+  /// The line of this node, from 1.
+  int line() const;
+  const std::string& origin() const { return origin_; }
+
+  /// Error for every key of this mapping that is not in `known`, naming its line and the nearest
+  /// known key.
+  void require_known_keys(const std::vector<std::string>& known) const;
+  std::vector<std::string> keys() const;
+  bool has(std::string_view key) const;
+
+  /// The value at a key; Error when it is missing.
+  YamlFields at(std::string_view key) const;
+  /// The elements of a list; Error when this is none. A scalar is not taken for a list of one.
+  std::vector<YamlFields> items() const;
+
+  /// This node itself as a scalar.
+  int64_t as_integer() const;
+  double as_number() const;
+  bool as_boolean() const;
+  std::string as_string() const;
+
+  int64_t integer(std::string_view key) const { return at(key).as_integer(); }
+  double number(std::string_view key) const { return at(key).as_number(); }
+  bool boolean(std::string_view key) const { return at(key).as_boolean(); }
+  std::string string(std::string_view key) const { return at(key).as_string(); }
+  int64_t integer(std::string_view key, int64_t otherwise) const;
+  double number(std::string_view key, double otherwise) const;
+  bool boolean(std::string_view key, bool otherwise) const;
+  std::string string(std::string_view key, std::string_view otherwise) const;
+
+  /// A copy with the scalar or flow-style value `text` put at a dotted key (`--set a.b=c`); Error
+  /// when `text` is malformed or a parent is no mapping.
+  YamlFields with(std::string_view dotted_key, std::string_view text) const;
+  /// The node as YAML text with keys in file order: what a hash or a record of the configuration is
+  /// made from.
+  std::string dump() const;
+
+  /// Throws an Error at this node's line that begins with its full key.
+  [[noreturn]] void fail_here(std::string_view problem) const;
+
+ private:
+  YamlFields(std::shared_ptr<YAML::Node> node, std::string origin, std::string key, int line);
+
+  std::shared_ptr<YAML::Node> node_;
+  std::string origin_;
+  std::string key_;  // full dotted key of this node, empty at the root
+  int line_;         // of the key, so that messages point at it even when the value is missing
+};
+
+}  // namespace elastikv

@@ -1,0 +1,85 @@
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/device.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/json_fields.h"
+#include "base/nearest_name.h"
+#include "base/yaml_fields.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+TEST(NearestName, OffersTheLikelySlip) {
+  const std::vector<std::string> known{"elastic", "h2o", "streaming-llm"};
+  EXPECT_EQ(nearest_name("elastci", known), "elastic");
+  EXPECT_EQ(nearest_name("streaming_llm", known), "streaming-llm");
+  EXPECT_EQ(suggestion("zzzzzzzz", known), "; known: elastic, h2o, streaming-llm");
+}
+
+TEST(JsonFields, NamesFileAndFullKey) {
+  const TemporaryFolder folder;
+  const auto file =
+      folder.write("config.json", R"({"text_config": {"hidden_size": "x", "n": null}})");
+  const JsonFields config = JsonFields::read(file);
+  const JsonFields text = config.object("text_config");
+  EXPECT_ERROR(text.integer("hidden_size"),
+               file.string() + ": key 'text_config.hidden_size' is \"x\", an integer is needed");
+  EXPECT_ERROR(text.integer("layers"),
+               file.string() + ": key 'text_config.layers' is missing (an integer is needed)");
+  EXPECT_EQ(text.integer("n", 7), 7);
+}
+
+TEST(JsonFields, MalformedTextNamesLineAndColumn) {
+  EXPECT_ERROR(parse_json("{\n  \"a\": ]\n}", "f.json"), "f.json:2:8: not valid JSON");
+}
+
+TEST(YamlFields, UnknownKeyNamesLineAndNearestKey) {
+  const YamlFields root = YamlFields::parse("model:\n  path: x\n  dtpye: fp32\n", "a.yaml");
+  EXPECT_ERROR(root.at("model").require_known_keys({"path", "dtype"}),
+               "a.yaml:3: unknown key 'model.dtpye'; did you mean 'dtype'?");
+}
+
+TEST(YamlFields, WrongKindsNameLineAndKey) {
+  const YamlFields root = YamlFields::parse("limit: many\nkeep: [0.1, x]\n", "a.yaml");
+  EXPECT_ERROR(root.integer("limit"), "a.yaml:1: key 'limit' needs an integer, not 'many'");
+  EXPECT_ERROR(root.at("keep").items()[1].as_number(),
+               "a.yaml:2: key 'keep[1]' needs a number, not 'x'");
+  EXPECT_ERROR(root.at("output"), "a.yaml:1: key 'output' is missing");
+}
+
+TEST(YamlFields, SetReplacesOneValueInACopy) {
+  const YamlFields root = YamlFields::parse("model: {path: x, dtype: fp32}\n", "a.yaml");
+  const YamlFields changed = root.with("model.dtype", "bf16").with("limit", "[1, 2]");
+  EXPECT_EQ(changed.at("model").string("dtype"), "bf16");
+  EXPECT_EQ(changed.at("model").string("path"), "x");
+  EXPECT_EQ(changed.at("limit").items().size(), 2U);
+  EXPECT_EQ(root.at("model").string("dtype"), "fp32");
+  EXPECT_ERROR(root.with("model.path.x", "1"),
+               "--set model.path.x: 'path' holds no keys in a.yaml");
+}
+
+TEST(Files, ReplacingIsAtomicAndReadable) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "a", "one");
+  write_file_atomically(folder.path() / "a", "two");
+  EXPECT_EQ(read_file(folder.path() / "a"), "two");
+  EXPECT_ERROR_CONTAINS(read_file(folder.path() / "b"), "cannot open: No such file");
+}
+
+TEST(Hash, KnownVector) {
+  // XXH3 128 of the empty input, from the xxHash specification.
+  EXPECT_EQ(content_hash(""), "99aa06d3014798d86001c324468d497f");
+}
+
+TEST(Device, NamesAreChecked) {
+  EXPECT_EQ(parse_device("cuda:1").index(), 1);
+  EXPECT_ERROR(parse_device("gpu"), "device 'gpu' is not known; use cpu, cuda or cuda:N");
+  EXPECT_ERROR(parse_dtype("bf61"), "dtype 'bf61' is not known; did you mean 'bf16'?");
+}
+
+}  // namespace
+}  // namespace elastikv
