@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "cache/kv_cache.h"
+#include "cache/layer_plan.h"
+#include "strategies/budget.h"
+#include "strategies/statistics.h"
+
+namespace elastikv {
+
+/// What a generation policy sees after a decode step: the new token's entry has been appended to
+/// every layer (its position is tokens_seen - 1) and has been attended to.
+struct DecodeStep {
+  int64_t tokens_seen = 0;  ///< prompt and generated tokens, the new one included
+  const KVCache* cache = nullptr;
+  /// Per layer f32 [query_heads, max_length(layer)] on the CPU: the new token's attention over the
+  /// slots, in storage order; entries past a head's length are 0. Empty unless decode rows were
+  /// asked for.
+  std::vector<at::Tensor> rows;
+};
+
+/// Decides, token by token, what a sequence's cache gives up. One object per sequence: it may keep
+/// state, which it must keep in step with the slots itself (a given-up slot is taken by the last
+/// one, see KVCache::give_up).
+class GenerationPolicy {
+ public:
+  virtual ~GenerationPolicy() = default;
+  /// One plan per layer, or an empty vector when nothing is to be given up anywhere.
+  virtual std::vector<StepPlan> step(const DecodeStep& step) = 0;
+};
+
+/// A cache-compression method: a composition of components, or what some released code computes.
+/// Immutable and shared by all cells; state of a sequence lives in its GenerationPolicy.
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+
+  /// What `compress` and the generation policy read.
+  virtual StatisticsRequest needs() const = 0;
+  virtual PositionMode positions() const = 0;
+  /// Instruction encoding: one plan per layer for the prompt's entries. An unlimited budget gives
+  /// plans that keep everything.
+  virtual std::vector<LayerPlan> compress(const PromptStatistics& prompt,
+                                          const Budget& budget) const = 0;
+  /// Output generation: a policy for a sequence whose prompt was compressed by `plans`; null when
+  /// nothing is ever given up (always so for an unlimited budget).
+  virtual std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,
+                                                             const std::vector<LayerPlan>& plans,
+                                                             const Budget& budget) const = 0;
+  /// All components with all parameters in one canonical line: part of a record's key, and what
+  /// tables cite.
+  virtual std::string description() const = 0;
+};
+
+}  // namespace elastikv
