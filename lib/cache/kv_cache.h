@@ -93,7 +93,7 @@ class KVCache {
     at::Tensor values;                            // [kv_heads, capacity, head_dim]
     std::vector<std::vector<int64_t>> positions;  // [groups][length]
     std::vector<int64_t> head_lengths;            // [kv_heads]
-    bool shared = false;                          // storage is also another fork's
+    mutable bool shared = false;                  // storage is also another fork's
   };
 
   Layer& at(int64_t layer);

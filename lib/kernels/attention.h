@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace elastikv {
+
+/// Attention over a whole prompt and what was asked for beside it.
+struct PrefillAttention {
+  at::Tensor output;       ///< [query_heads, tokens, head_dim], dtype of the queries
+  at::Tensor column_sums;  ///< f32 [query_heads, tokens]: sum over queries m >= n of A[h, m, n];
+                           ///< undefined unless asked for
+  double statistics_seconds = 0;  ///< wall time of the column sums beyond the attention itself
+};
+
+/// Causal attention with grouped queries, softmax(scale * q k^T) v.
+/// queries: [query_heads, tokens, head_dim]; keys, values: [kv_heads, tokens, head_dim],
+/// query_heads a multiple of kv_heads. Column sums are taken from the rows' log-sum-exp in blocks
+/// of queries, so the largest temporary is [query_heads / kv_heads * block, tokens]; a tokens x
+/// tokens matrix is never held.
+PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& keys,
+                                   const at::Tensor& values, double scale, bool column_sums);
+
+/// Attention without a mask (vision towers): all of [heads, tokens, head_dim], same shape returned.
+at::Tensor full_attention(const at::Tensor& queries, const at::Tensor& keys,
+                          const at::Tensor& values, double scale);
+
+/// One sequence of a decode batch: views of one layer's cache.
+struct DecodeRow {
+  at::Tensor keys;                                ///< [kv_heads, capacity, head_dim], rotated
+  at::Tensor values;                              ///< [kv_heads, capacity, head_dim]
+  const std::vector<int64_t>* lengths = nullptr;  ///< [kv_heads]: slots in use of each head
+  bool weights = false;                           ///< return this row's attention weights
+};
+
+struct DecodeAttention {
+  at::Tensor output;                ///< [rows, query_heads, head_dim], dtype of the queries
+  std::vector<at::Tensor> weights;  ///< per row f32 [query_heads, longest length] (0 past a head's
+                                    ///< length) on the CPU, or undefined
+};
+
+/// Attention of one new token per sequence over that sequence's own slots, each of its own length:
+/// no padding is read. queries: [rows, query_heads, head_dim]. A row's result does not depend on
+/// the other rows.
+DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                 double scale);
+
+namespace reference {
+
+/// The eager matrix, for tests: softmax in fp32 over [query_heads, tokens, tokens].
+PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& keys,
+                                   const at::Tensor& values, double scale, bool column_sums);
+/// Plain ATen, row by row; runs on any device.
+DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                 double scale);
+
+}  // namespace reference
+
+namespace cpu {
+
+/// fp32 and bf16 on the CPU: one pass over the slots per (row, KV head), fp32 inside.
+DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                 double scale);
+
+}  // namespace cpu
+}  // namespace elastikv

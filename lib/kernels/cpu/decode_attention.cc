@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/BFloat16.h>
+
+#include "base/error.h"
+#include "kernels/attention.h"
+
+// One body, compiled for the instruction sets that matter and picked by the loader.
+// AddressSanitizer's start-up does not survive the loader's resolver calls, so sanitized builds
+// take the plain body.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define ELASTIKV_CPU_CLONES \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define ELASTIKV_CPU_CLONES
+#endif
+
+namespace elastikv::cpu {
+namespace {
+
+/// Everything one (row, KV head) needs. Strides are in elements: slot i of the head starts at i *
+/// head_dim.
+struct HeadTask {
+  const void* keys;
+  const void* values;
+  const float* queries;  // [group, head_dim], already scaled
+  float* weights;        // [group, weights_stride]: scratch, or the weights that are returned
+  float* output;         // [group, head_dim]
+  int64_t length;
+  int64_t group;
+  int64_t head_dim;
+  int64_t weights_stride;
+};
+
+inline float load(const float* p) { return *p; }
+inline float load(const uint16_t* p) {
+  return std::bit_cast<float>(static_cast<uint32_t>(*p) << 16);
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void attend(const HeadTask& task) {
+  const T* keys = static_cast<const T*>(task.keys);
+  const T* values = static_cast<const T*>(task.values);
+  for (int64_t i = 0; i < task.length; ++i) {
+    const T* key = keys + i * task.head_dim;
+    for (int64_t g = 0; g < task.group; ++g) {
+      const float* query = task.queries + g * task.head_dim;
+      float sum = 0;
+      for (int64_t d = 0; d < task.head_dim; ++d) sum += query[d] * load(key + d);
+      task.weights[g * task.weights_stride + i] = sum;
+    }
+  }
+  for (int64_t g = 0; g < task.group; ++g) {
+    float* weights = task.weights + g * task.weights_stride;
+    float highest = -std::numeric_limits<float>::infinity();
+    for (int64_t i = 0; i < task.length; ++i) highest = std::max(highest, weights[i]);
+    float total = 0;
+    for (int64_t i = 0; i < task.length; ++i) {
+      weights[i] = std::exp(weights[i] - highest);
+      total += weights[i];
+    }
+    const float inverse = 1.0F / total;
+    for (int64_t i = 0; i < task.length; ++i) weights[i] *= inverse;
+  }
+  std::fill(task.output, task.output + task.group * task.head_dim, 0.0F);
+  for (int64_t i = 0; i < task.length; ++i) {
+    const T* value = values + i * task.head_dim;
+    for (int64_t g = 0; g < task.group; ++g) {
+      const float weight = task.weights[g * task.weights_stride + i];
+      float* output = task.output + g * task.head_dim;
+      for (int64_t d = 0; d < task.head_dim; ++d) output[d] += weight * load(value + d);
+    }
+  }
+}
+
+ELASTIKV_CPU_CLONES void attend_fp32(const HeadTask& task) { attend<float>(task); }
+ELASTIKV_CPU_CLONES void attend_bf16(const HeadTask& task) { attend<uint16_t>(task); }
+
+}  // namespace
+
+DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                 double scale) {
+  const auto row_count = static_cast<int64_t>(rows.size());
+  const int64_t query_heads = queries.size(1);
+  const int64_t head_dim = queries.size(2);
+  ELASTIKV_ASSERT(queries.size(0) == row_count, "{} query rows for {} cache rows", queries.size(0),
+                  row_count);
+  const at::ScalarType dtype = queries.scalar_type();
+  ELASTIKV_ASSERT(dtype == at::kFloat || dtype == at::kBFloat16, "dtype {}", c10::toString(dtype));
+  const at::Tensor scaled = (queries.to(at::kFloat) * scale).contiguous();
+  const at::Tensor output = at::empty(queries.sizes(), queries.options().dtype(at::kFloat));
+
+  DecodeAttention result;
+  result.weights.resize(rows.size());
+  int64_t longest_of_all = 0;
+  std::vector<int64_t> longest(rows.size());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto& lengths = *rows[r].lengths;
+    longest[r] = *std::max_element(lengths.begin(), lengths.end());
+    ELASTIKV_ASSERT(*std::min_element(lengths.begin(), lengths.end()) > 0,
+                    "row {} has an empty head", r);
+    ELASTIKV_ASSERT(rows[r].keys.is_contiguous() && rows[r].values.is_contiguous() &&
+                        rows[r].keys.scalar_type() == dtype &&
+                        rows[r].values.scalar_type() == dtype,
+                    "row {}: keys and values must be contiguous {}", r, c10::toString(dtype));
+    longest_of_all = std::max(longest_of_all, longest[r]);
+    if (rows[r].weights) {
+      result.weights[r] = at::zeros({query_heads, longest[r]}, queries.options().dtype(at::kFloat));
+    }
+  }
+  const int64_t kv_heads = row_count == 0 ? 1 : rows[0].keys.size(0);
+  const int64_t group = query_heads / kv_heads;
+  const size_t element = dtype == at::kFloat ? sizeof(float) : sizeof(uint16_t);
+
+  at::parallel_for(0, row_count * kv_heads, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    std::vector<float> scratch(static_cast<size_t>(group * longest_of_all));
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t r = index / kv_heads;
+      const int64_t h = index % kv_heads;
+      const DecodeRow& row = rows[static_cast<size_t>(r)];
+      const size_t head_offset = static_cast<size_t>(h * row.keys.size(1) * head_dim) * element;
+      HeadTask task{};
+      task.keys = static_cast<const char*>(row.keys.const_data_ptr()) + head_offset;
+      task.values = static_cast<const char*>(row.values.const_data_ptr()) + head_offset;
+      task.queries = scaled.const_data_ptr<float>() + (r * query_heads + h * group) * head_dim;
+      task.output = output.data_ptr<float>() + (r * query_heads + h * group) * head_dim;
+      task.length = (*row.lengths)[static_cast<size_t>(h)];
+      task.group = group;
+      task.head_dim = head_dim;
+      if (row.weights) {
+        task.weights_stride = longest[static_cast<size_t>(r)];
+        task.weights = result.weights[static_cast<size_t>(r)].data_ptr<float>() +
+                       h * group * task.weights_stride;
+      } else {
+        task.weights_stride = longest_of_all;
+        task.weights = scratch.data();
+      }
+      if (dtype == at::kFloat) {
+        attend_fp32(task);
+      } else {
+        attend_bf16(task);
+      }
+    }
+  });
+  result.output = output.to(dtype);
+  return result;
+}
+
+}  // namespace elastikv::cpu

@@ -1,0 +1,86 @@
+#include "models/clip_vision.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv2d.h>
+
+#include "kernels/attention.h"
+
+namespace elastikv {
+
+ClipVisionTower::ClipVisionTower(const ClipVisionConfig& config, const WeightReader& weights,
+                                 int64_t deepest)
+    : config_(config) {
+  const int64_t hidden = config.hidden_size;
+  const WeightReader embeddings = weights.scope("embeddings.");
+  class_embedding_ = embeddings.take("class_embedding", {hidden});
+  patch_embedding_ = embeddings.take(
+      "patch_embedding.weight", {hidden, config.channels, config.patch_size, config.patch_size});
+  position_embedding_ =
+      embeddings.take("position_embedding.weight", {1 + config.patches(), hidden});
+  // transformers spells it without the second 'e'.
+  pre_norm_ = LayerNorm(weights, "pre_layrnorm", hidden, config.layer_norm_eps);
+  weights.ignore("post_layernorm.*");
+  for (int64_t i = 0; i < config.layers; ++i) {
+    if (i >= deepest) {
+      weights.ignore(fmt::format("encoder.layers.{}.*", i));
+      continue;
+    }
+    const WeightReader w = weights.scope(fmt::format("encoder.layers.{}.", i));
+    Block block;
+    block.norm1 = LayerNorm(w, "layer_norm1", hidden, config.layer_norm_eps);
+    block.norm2 = LayerNorm(w, "layer_norm2", hidden, config.layer_norm_eps);
+    block.qkv = take_stacked_linear(
+        w,
+        {{"self_attn.q_proj", hidden}, {"self_attn.k_proj", hidden}, {"self_attn.v_proj", hidden}},
+        hidden,
+        /*bias=*/true);
+    block.out = take_linear(w, "self_attn.out_proj", hidden, hidden, /*bias=*/true);
+    block.up = take_linear(w, "mlp.fc1", config.intermediate_size, hidden, /*bias=*/true);
+    block.down = take_linear(w, "mlp.fc2", hidden, config.intermediate_size, /*bias=*/true);
+    blocks_.push_back(std::move(block));
+  }
+}
+
+at::Tensor ClipVisionTower::attention(const Block& block, const at::Tensor& x) const {
+  const int64_t tokens = x.size(0);
+  const int64_t head_dim = config_.hidden_size / config_.heads;
+  // [tokens, 3 * hidden] -> [3, heads, tokens, head_dim]
+  const at::Tensor qkv =
+      block.qkv(x).view({tokens, 3, config_.heads, head_dim}).permute({1, 2, 0, 3});
+  const at::Tensor out =
+      full_attention(qkv[0], qkv[1], qkv[2], 1.0 / std::sqrt(static_cast<double>(head_dim)));
+  return block.out(out.transpose(0, 1).reshape({tokens, config_.hidden_size}));
+}
+
+std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
+                                                       const std::vector<int64_t>& layers,
+                                                       const Observer* observer) const {
+  const at::Tensor patches =
+      at::conv2d(pixels.to(patch_embedding_.options()).unsqueeze(0), patch_embedding_,
+                 /*bias=*/{}, /*stride=*/{config_.patch_size, config_.patch_size})
+          .flatten(2)
+          .squeeze(0)
+          .transpose(0, 1);
+  at::Tensor x = pre_norm_(at::cat({class_embedding_.unsqueeze(0), patches}) + position_embedding_);
+  std::vector<at::Tensor> wanted(layers.size());
+  const auto hand_out = [&](int64_t index) {
+    if (observer != nullptr) (*observer)(fmt::format("vision.layers.{}", index), x);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i] == index) wanted[i] = x;
+    }
+  };
+  hand_out(0);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const Block& block = blocks_[i];
+    x = x + attention(block, block.norm1(x));
+    x = x + block.down(activate(config_.activation, block.up(block.norm2(x))));
+    hand_out(static_cast<int64_t>(i) + 1);
+  }
+  return wanted;
+}
+
+}  // namespace elastikv

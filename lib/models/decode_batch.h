@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/attention.h"
+#include "kernels/rotary.h"
+#include "models/language_model.h"
+
+namespace elastikv {
+
+/// The attention part of a decode step over a batch of sequences with caches of their own: rotates,
+/// appends and attends layer by layer. Shared by all decoders with rotary embeddings.
+class DecodeBatch {
+ public:
+  DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable& rotary, double scale,
+              c10::Device device);
+
+  /// queries: [rows, query_heads, head_dim]; keys, values: [rows, kv_heads, head_dim], all before
+  /// rotation. Returns [rows, query_heads, head_dim] after the new entries were appended to layer
+  /// `layer` of each row's cache.
+  at::Tensor attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
+                    const at::Tensor& values);
+
+  /// [rows][layers] attention rows collected so far.
+  std::vector<std::vector<at::Tensor>> take_weights() { return std::move(weights_); }
+
+ private:
+  const std::vector<DecodeInput>& rows_;
+  const RotaryTable& rotary_;
+  double scale_;
+  at::Tensor positions_;  // int64 [rows] on the device: the rotary position of each new token
+  bool rerotates_ = false;
+  std::vector<std::vector<at::Tensor>> weights_;
+};
+
+}  // namespace elastikv

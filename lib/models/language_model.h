@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "cache/kv_cache.h"
+#include "models/layers.h"
+
+namespace elastikv {
+
+struct PrefillInput {
+  at::Tensor embeddings;     ///< [tokens, hidden]
+  bool column_sums = false;  ///< also compute accumulated attention
+  bool all_logits = false;   ///< logits of every position instead of the last one
+  const Observer* observer = nullptr;
+};
+
+struct PrefillOutput {
+  at::Tensor logits;  ///< f32 [vocab] of the last position, or [tokens, vocab]
+  std::vector<at::Tensor>
+      column_sums;  ///< per layer f32 [query_heads, tokens] on the CPU; empty unless asked for
+  double statistics_seconds = 0;  ///< of these sums, beyond a plain prefill
+};
+
+/// One sequence in a decode step.
+struct DecodeInput {
+  KVCache* cache = nullptr;
+  int64_t token = 0;
+  int64_t token_index =
+      0;  ///< number of tokens of this sequence before this one: its true position
+  PositionMode positions = PositionMode::kOriginal;
+  bool weights = false;  ///< return attention rows
+};
+
+struct DecodeOutput {
+  at::Tensor logits;  ///< f32 [rows, vocab]
+  /// [rows][layers]: f32 [query_heads, max_length(layer)] on the CPU, for rows that asked; else
+  /// empty.
+  std::vector<std::vector<at::Tensor>> weights;
+};
+
+/// A causal decoder. Immutable after loading; sequences live in their KVCaches.
+class LanguageModel {
+ public:
+  virtual ~LanguageModel() = default;
+
+  /// The cache that this model fills.
+  virtual CacheShape cache_shape() const = 0;
+  virtual int64_t query_heads() const = 0;
+  virtual int64_t vocab_size() const = 0;
+  /// Longest sequence: positions beyond have no rotary angle.
+  virtual int64_t max_positions() const = 0;
+
+  /// ids: int64 [tokens] -> [tokens, hidden].
+  virtual at::Tensor embed(const at::Tensor& ids) const = 0;
+  /// Runs a whole prompt and fills an empty cache with its keys (rotated by their positions) and
+  /// values.
+  virtual PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const = 0;
+  /// Runs one new token of every sequence as a batch: its entry is appended to each layer of its
+  /// cache, then it attends to all slots there. Rows do not see each other.
+  virtual DecodeOutput decode(const std::vector<DecodeInput>& rows) const = 0;
+  /// Turns a cache that prefill filled into one for PositionMode::kRerotated: takes the rotation
+  /// off its keys.
+  virtual void unrotate_keys(KVCache& cache) const = 0;
+};
+
+}  // namespace elastikv

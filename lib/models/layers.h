@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/linear.h"
+#include "models/config.h"
+#include "weights/weight_reader.h"
+
+namespace elastikv {
+
+/// Sees intermediates by name ("layers.3.attn_out"), for comparing a run with another
+/// implementation layer by layer.
+using Observer = std::function<void(const std::string& name, const at::Tensor& value)>;
+
+/// A linear layer `name`.weight [out, in] and, if `bias`, `name`.bias [out].
+Linear take_linear(const WeightReader& weights, std::string_view name, int64_t out, int64_t in,
+                   bool bias);
+
+/// Several linear layers over the same input as one product: outputs are concatenated in the order
+/// of `names`.
+Linear take_stacked_linear(const WeightReader& weights,
+                           std::initializer_list<std::pair<std::string_view, int64_t>> names,
+                           int64_t in, bool bias);
+
+at::Tensor activate(Activation activation, const at::Tensor& x);
+
+/// x / sqrt(mean(x^2) + eps) * weight; the normalization in fp32 whatever the dtype, as in
+/// transformers' LlamaRMSNorm.
+class RmsNorm {
+ public:
+  RmsNorm() = default;
+  RmsNorm(at::Tensor weight, double eps) : weight_(std::move(weight)), eps_(eps) {}
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_;  // [hidden]
+  double eps_ = 0;
+};
+
+class LayerNorm {
+ public:
+  LayerNorm() = default;
+  LayerNorm(const WeightReader& weights, std::string_view name, int64_t size, double eps);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_;  // [size]
+  at::Tensor bias_;    // [size]
+  double eps_ = 0;
+};
+
+}  // namespace elastikv

@@ -1,0 +1,143 @@
+#include "models/llama.h"
+
+#include <cmath>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/tensor.h>
+
+#include "base/error.h"
+#include "kernels/attention.h"
+#include "models/decode_batch.h"
+
+namespace elastikv {
+
+Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightReader& head)
+    : config_(config),
+      device_(body.device()),
+      dtype_(body.dtype()),
+      rotary_(config.head_dim, config.rope_theta, config.max_positions, body.device()) {
+  const int64_t hidden = config.hidden_size;
+  const int64_t query_size = config.query_heads * config.head_dim;
+  const int64_t kv_size = config.kv_heads * config.head_dim;
+  embedding_ = body.take("embed_tokens.weight", {config.vocab_size, hidden});
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const WeightReader w = body.scope(fmt::format("layers.{}.", i));
+    Layer layer;
+    layer.attention_norm = RmsNorm(w.take("input_layernorm.weight", {hidden}), config.rms_norm_eps);
+    layer.mlp_norm =
+        RmsNorm(w.take("post_attention_layernorm.weight", {hidden}), config.rms_norm_eps);
+    layer.qkv = take_stacked_linear(w,
+                                    {{"self_attn.q_proj", query_size},
+                                     {"self_attn.k_proj", kv_size},
+                                     {"self_attn.v_proj", kv_size}},
+                                    hidden, config.attention_bias);
+    layer.out = take_linear(w, "self_attn.o_proj", hidden, query_size, config.attention_bias);
+    layer.gate_up = take_stacked_linear(
+        w, {{"mlp.gate_proj", config.intermediate_size}, {"mlp.up_proj", config.intermediate_size}},
+        hidden, config.mlp_bias);
+    layer.down = take_linear(w, "mlp.down_proj", hidden, config.intermediate_size, config.mlp_bias);
+    layers_.push_back(std::move(layer));
+  }
+  norm_ = RmsNorm(body.take("norm.weight", {hidden}), config.rms_norm_eps);
+  if (config.tie_word_embeddings) {
+    head.ignore("lm_head.weight");
+    if (embedding_.defined()) head_ = Linear(embedding_, {});
+  } else {
+    head_ = take_linear(head, "lm_head", config.vocab_size, hidden, /*bias=*/false);
+  }
+}
+
+CacheShape Llama::cache_shape() const {
+  return {config_.layers, config_.kv_heads, config_.head_dim, dtype_, device_};
+}
+
+double Llama::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
+
+at::Tensor Llama::embed(const at::Tensor& ids) const {
+  return at::embedding(embedding_, ids.to(device_));
+}
+
+Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor qkv =
+      layer.qkv(layer.attention_norm(x))
+          .view({x.size(0), config_.query_heads + 2 * config_.kv_heads, config_.head_dim});
+  return {qkv.narrow(1, 0, config_.query_heads),
+          qkv.narrow(1, config_.query_heads, config_.kv_heads),
+          qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
+}
+
+at::Tensor Llama::mlp(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor gate_up = layer.gate_up(layer.mlp_norm(x));
+  const int64_t size = config_.intermediate_size;
+  return layer.down(at::silu(gate_up.narrow(-1, 0, size)).mul_(gate_up.narrow(-1, size, size)));
+}
+
+PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
+  const int64_t tokens = input.embeddings.size(0);
+  ELASTIKV_ASSERT(tokens > 0 && tokens <= config_.max_positions, "{} tokens of at most {}", tokens,
+                  config_.max_positions);
+  const at::Tensor positions =
+      at::arange(tokens, at::TensorOptions().dtype(at::kLong).device(device_));
+  const auto observe = [&](int64_t layer, const char* name, const at::Tensor& value) {
+    if (input.observer != nullptr)
+      (*input.observer)(fmt::format("layers.{}{}", layer, name), value);
+  };
+  PrefillOutput result;
+  at::Tensor x = input.embeddings.to(dtype_);
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<size_t>(i)];
+    const Projections p = project(layer, x);
+    const at::Tensor queries = rotary_.rotate(p.queries.transpose(0, 1), positions).contiguous();
+    const at::Tensor keys = rotary_.rotate(p.keys.transpose(0, 1), positions).contiguous();
+    const at::Tensor values = p.values.transpose(0, 1).contiguous();
+    PrefillAttention attention =
+        prefill_attention(queries, keys, values, scale(), input.column_sums);
+    cache.adopt(i, keys, values, /*first_position=*/0);
+    if (input.column_sums) {
+      result.column_sums.push_back(attention.column_sums.cpu());
+      result.statistics_seconds += attention.statistics_seconds;
+    }
+    const at::Tensor out = layer.out(attention.output.transpose(0, 1).reshape({tokens, -1}));
+    observe(i, ".attn_out", out);
+    x = x + out;
+    x = x + mlp(layer, x);
+    observe(i, "", x);
+  }
+  const at::Tensor last = input.all_logits ? x : x.narrow(0, tokens - 1, 1);
+  const at::Tensor logits = head_(norm_(last)).to(at::kFloat);
+  result.logits = input.all_logits ? logits : logits[0];
+  return result;
+}
+
+DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
+  std::vector<int64_t> ids;
+  for (const DecodeInput& row : rows) ids.push_back(row.token);
+  DecodeBatch batch(rows, rotary_, scale(), device_);
+  at::Tensor x = embed(at::tensor(ids, at::kLong));
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<size_t>(i)];
+    const Projections p = project(layer, x);
+    const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);
+    x = x + layer.out(attention.reshape({x.size(0), -1}));
+    x = x + mlp(layer, x);
+  }
+  DecodeOutput result;
+  result.logits = head_(norm_(x)).to(at::kFloat);
+  result.weights = batch.take_weights();
+  return result;
+}
+
+void Llama::unrotate_keys(KVCache& cache) const {
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    ELASTIKV_ASSERT(cache.groups(i) == 1, "layer {}: heads differ before the rotation is taken off",
+                    i);
+    const at::Tensor keys = cache.keys(i).narrow(1, 0, cache.length(i));
+    cache.replace_keys(
+        i, rotary_.unrotate(keys, at::tensor(cache.positions(i), at::kLong).to(device_)));
+  }
+}
+
+}  // namespace elastikv

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include "base/json_fields.h"
+#include "models/model.h"
+#include "weights/weight_reader.h"
+
+namespace elastikv {
+
+/// The names in config.json's "architectures" that can be loaded.
+std::vector<std::string> known_architectures();
+
+/// What config.json says, read without any weights. Error for an unknown architecture or a bad
+/// field.
+struct ModelSummary {
+  std::string architecture;
+  std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
+  std::string vision;  ///< likewise; empty without a tower
+  int64_t image_tokens = 0;  ///< 0 without pictures
+  int64_t max_positions = 0;
+  int64_t vocab_size = 0;
+  int64_t cache_bytes_per_token_fp16 = 0;
+};
+ModelSummary summarize_model(const std::filesystem::path& folder);
+
+/// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is
+/// spent on the rest.
+std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
+                                  c10::ScalarType dtype);
+
+/// Compares a checkpoint's tensors with what its config.json needs; reads no weights.
+WeightReport check_weights(const std::filesystem::path& folder);
+
+}  // namespace elastikv
