@@ -1,0 +1,339 @@
+#include "weights/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <set>
+#include <tuple>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "weights/strict_json.h"
+#include "weights/tensor_names.h"
+
+namespace elastikv {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
+
+using Json = nlohmann::json;
+
+constexpr size_t kLengthBytes = 8;
+constexpr uint64_t kLongestHeader = 100'000'000;
+// torch's operators take no more.
+constexpr size_t kMostDimensions = 64;
+constexpr std::string_view kMetadataKey = "__metadata__";
+
+struct NamedType {
+  std::string_view name;
+  c10::ScalarType type;
+};
+constexpr std::array kTypes{
+    NamedType{"F64", c10::ScalarType::Double},
+    NamedType{"F32", c10::ScalarType::Float},
+    NamedType{"F16", c10::ScalarType::Half},
+    NamedType{"BF16", c10::ScalarType::BFloat16},
+    NamedType{"I64", c10::ScalarType::Long},
+    NamedType{"I32", c10::ScalarType::Int},
+    NamedType{"I16", c10::ScalarType::Short},
+    NamedType{"I8", c10::ScalarType::Char},
+    NamedType{"U64", c10::ScalarType::UInt64},
+    NamedType{"U32", c10::ScalarType::UInt32},
+    NamedType{"U16", c10::ScalarType::UInt16},
+    NamedType{"U8", c10::ScalarType::Byte},
+    NamedType{"BOOL", c10::ScalarType::Bool},
+    NamedType{"F8_E4M3", c10::ScalarType::Float8_e4m3fn},
+    NamedType{"F8_E5M2", c10::ScalarType::Float8_e5m2},
+    NamedType{"F8_E8M0", c10::ScalarType::Float8_e8m0fnu},
+    NamedType{"C64", c10::ScalarType::ComplexFloat},
+};
+
+std::optional<c10::ScalarType> scalar_type_of(std::string_view name) {
+  const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
+                                   [&](const NamedType& entry) { return entry.name == name; });
+  if (found == kTypes.end()) return std::nullopt;
+  return found->type;
+}
+
+/// The value as it may stand in a message.
+std::string value_text(const Json& value) { return printable_name(value.dump()); }
+
+/// One entry of the header being checked; every message names the file and the tensor.
+class EntryReader final {
+ public:
+  EntryReader(std::string_view file, std::string_view name, const Json& entry, size_t data_bytes)
+      : file_(file), name_(name), entry_(entry), data_bytes_(data_bytes) {}
+
+  TensorInfo read() const {
+    if (!entry_.is_object()) problem("entry is {}, an object is needed", entry_.type_name());
+    TensorInfo info;
+    const Json& dtype = field("dtype");
+    if (!dtype.is_string()) problem("dtype is {}, a string is needed", value_text(dtype));
+    info.dtype = dtype.get<std::string>();
+    info.scalar_type = scalar_type_of(info.dtype);
+
+    const Json& shape = field("shape");
+    if (!shape.is_array()) problem("shape is {}, a list is needed", value_text(shape));
+    if (shape.size() > kMostDimensions)
+      problem("shape has {} dimensions, at most {} are possible", shape.size(), kMostDimensions);
+    // Zeros count as ones here: torch derives strides from the other sizes, which must not overflow
+    // either.
+    int64_t product =
+        info.scalar_type ? static_cast<int64_t>(c10::elementSize(*info.scalar_type)) : int64_t{1};
+    for (const Json& size : shape) {
+      info.shape.push_back(static_cast<int64_t>(non_negative("shape", size)));
+      if (__builtin_mul_overflow(product, std::max<int64_t>(info.shape.back(), 1), &product))
+        problem("shape {} is too large", shape_text(info.shape));
+    }
+
+    const Json& offsets = field("data_offsets");
+    if (!offsets.is_array() || offsets.size() != 2)
+      problem("data_offsets is {}, two numbers are needed", value_text(offsets));
+    info.begin = non_negative("data_offsets", offsets[0]);
+    info.end = non_negative("data_offsets", offsets[1]);
+    if (info.begin > info.end)
+      problem("data_offsets [{}, {}] end before they begin", info.begin, info.end);
+    if (info.end > data_bytes_) {
+      problem("data_offsets [{}, {}] reach beyond the file's {} bytes of data (is it cut off?)",
+              info.begin, info.end, data_bytes_);
+    }
+    if (info.scalar_type) {
+      const size_t needed =
+          static_cast<size_t>(info.elements()) * c10::elementSize(*info.scalar_type);
+      if (info.bytes() != needed) {
+        problem("data_offsets [{}, {}] hold {} bytes, {} of shape {} needs {}", info.begin,
+                info.end, info.bytes(), info.dtype, shape_text(info.shape), needed);
+      }
+    }
+    return info;
+  }
+
+ private:
+  template <typename... Args>
+  [[noreturn]] void problem(fmt::format_string<Args...> format, Args&&... args) const {
+    fail("{}: tensor '{}': {}", file_, printable_name(name_),
+         fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const Json& field(const char* key) const {
+    const auto found = entry_.find(key);
+    if (found == entry_.end()) problem("{} is missing", key);
+    return *found;
+  }
+
+  uint64_t non_negative(std::string_view key, const Json& value) const {
+    // The parser holds what does not fit 64 bits as a floating-point number, which lands here too.
+    if (!value.is_number_unsigned() ||
+        value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      problem("{} holds {}, a non-negative 64-bit integer is needed", key, value_text(value));
+    }
+    return value.get<uint64_t>();
+  }
+
+  std::string_view file_;
+  std::string_view name_;
+  const Json& entry_;
+  size_t data_bytes_;
+};
+
+}  // namespace
+
+int64_t TensorInfo::elements() const {
+  int64_t product = 1;
+  for (const int64_t size : shape) product *= size;
+  return product;
+}
+
+SafetensorsFile::SafetensorsFile(std::filesystem::path file)
+    : path_(std::move(file)), map_(std::make_shared<const MappedFile>(path_)) {
+  read_header();
+  check_coverage();
+}
+
+void SafetensorsFile::read_header() {
+  const std::string file = path_.string();
+  const std::string_view all = map_->view();
+  if (all.starts_with("version https://git-lfs")) {
+    fail("{}: this is a Git LFS pointer, not the weights; fetch them with: git lfs pull", file);
+  }
+  if (all.size() < kLengthBytes) {
+    fail("{}: not a safetensors file: {} bytes long, the header length alone takes {}", file,
+         all.size(), kLengthBytes);
+  }
+  uint64_t length = 0;
+  std::memcpy(&length, all.data(), kLengthBytes);
+  if (length > kLongestHeader) {
+    fail("{}: not a safetensors file: its header would be {} bytes long, at most {} are allowed",
+         file, length, kLongestHeader);
+  }
+  if (length > all.size() - kLengthBytes) {
+    fail("{}: the header of {} bytes reaches beyond the file's {} bytes (is it cut off?)", file,
+         length, all.size());
+  }
+  data_ = all.substr(kLengthBytes + length);
+
+  // The header, an entry, its shape.
+  constexpr int kDepth = 3;
+  const Json header =
+      parse_strict_json(all.substr(kLengthBytes, length), file + ": header", kDepth);
+  if (!header.is_object())
+    fail("{}: header is {}, a JSON object is needed", file, header.type_name());
+  for (const auto& item : header.items()) {
+    if (item.key() != kMetadataKey) {
+      tensors_.emplace(item.key(),
+                       EntryReader(file, item.key(), item.value(), data_.size()).read());
+      continue;
+    }
+    if (!item.value().is_object())
+      fail("{}: {} is {}, an object is needed", file, kMetadataKey, item.value().type_name());
+    for (const auto& pair : item.value().items()) {
+      if (!pair.value().is_string()) {
+        fail("{}: {}: key '{}' is {}, a string is needed", file, kMetadataKey,
+             printable_name(pair.key()), value_text(pair.value()));
+      }
+      metadata_.emplace(pair.key(), pair.value().get<std::string>());
+    }
+  }
+}
+
+void SafetensorsFile::check_coverage() const {
+  using Range = std::tuple<size_t, size_t, const std::string*>;
+  std::vector<Range> ranges;
+  ranges.reserve(tensors_.size());
+  for (const auto& [name, info] : tensors_) ranges.emplace_back(info.begin, info.end, &name);
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+    return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
+  });
+  const std::string* previous = nullptr;
+  size_t covered = 0;
+  for (const auto& [begin, end, name] : ranges) {
+    if (begin < covered) {
+      fail("{}: tensor '{}': data_offsets [{}, {}] overlap those of tensor '{}'", path_.string(),
+           printable_name(*name), begin, end, printable_name(*previous));
+    }
+    if (begin > covered) {
+      fail("{}: bytes {} to {} of the data, before tensor '{}', belong to no tensor",
+           path_.string(), covered, begin, printable_name(*name));
+    }
+    covered = end;
+    previous = name;
+  }
+  if (covered < data_.size()) {
+    fail("{}: bytes {} to {} of the data, after the last tensor, belong to no tensor",
+         path_.string(), covered, data_.size());
+  }
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> all;
+  all.reserve(tensors_.size());
+  for (const auto& [name, info] : tensors_) all.push_back(name);
+  return all;
+}
+
+bool SafetensorsFile::has(std::string_view name) const { return tensors_.count(name) != 0; }
+
+const TensorInfo& SafetensorsFile::info(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    const std::string nearest = nearest_name(name, names());
+    fail("{}: no tensor '{}'{}", path_.string(), printable_name(name),
+         nearest.empty() ? "" : fmt::format("; did you mean '{}'?", printable_name(nearest)));
+  }
+  return found->second;
+}
+
+at::Tensor SafetensorsFile::tensor(std::string_view name) const {
+  const TensorInfo& tensor_info = info(name);
+  if (!tensor_info.scalar_type) {
+    fail("{}: tensor '{}': dtype {} is not supported; known: {}", path_.string(),
+         printable_name(name), printable_name(tensor_info.dtype), [] {
+           std::string known;
+           for (const NamedType& entry : kTypes)
+             known += (known.empty() ? "" : ", ") + std::string(entry.name);
+           return known;
+         }());
+  }
+  const std::string_view bytes = data_.substr(tensor_info.begin, tensor_info.bytes());
+  const at::TensorOptions options(*tensor_info.scalar_type);
+  if (bytes.empty()) return at::empty(tensor_info.shape, options);
+  if (*tensor_info.scalar_type == c10::ScalarType::Bool) {
+    // Any other value in a bool is undefined behaviour in whatever reads it.
+    const auto odd = std::find_if(bytes.begin(), bytes.end(),
+                                  [](char byte) { return static_cast<unsigned char>(byte) > 1; });
+    if (odd != bytes.end()) {
+      fail("{}: tensor '{}': element {} of a BOOL tensor is the byte {}, 0 or 1 is needed",
+           path_.string(), printable_name(name), odd - bytes.begin(),
+           static_cast<int>(static_cast<unsigned char>(*odd)));
+    }
+  }
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % options.dtype().itemsize() != 0) {
+    at::Tensor copy = at::empty(tensor_info.shape, options);
+    std::memcpy(copy.mutable_data_ptr(), bytes.data(), bytes.size());
+    return copy;
+  }
+  // from_blob wants a pointer to writable bytes; nobody writes to weights (see the header).
+  return at::from_blob(
+      const_cast<char*>(bytes.data()), tensor_info.shape, [map = map_](void*) {}, options);
+}
+
+void write_safetensors(const std::filesystem::path& file,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<std::pair<std::string, at::Tensor>> ordered;
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : tensors) {
+    ELASTIKV_ASSERT(tensor.defined(), "tensor '{}' to write is undefined", name);
+    if (name == kMetadataKey || !names.insert(name).second) {
+      fail("{}: cannot write: tensor name '{}' is {}", file.string(), printable_name(name),
+           name == kMetadataKey ? "reserved" : "given twice");
+    }
+    ordered.emplace_back(name, tensor.to(at::kCPU).contiguous());
+  }
+  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
+    return a.second.element_size() > b.second.element_size();
+  });
+
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
+  size_t offset = 0;
+  for (const auto& [name, tensor] : ordered) {
+    const auto* dtype = std::find_if(kTypes.begin(), kTypes.end(), [&](const NamedType& entry) {
+      return entry.type == tensor.scalar_type();
+    });
+    if (dtype == kTypes.end()) {
+      fail("{}: cannot write: tensor '{}' is {}, which safetensors has no name for", file.string(),
+           printable_name(name), c10::toString(tensor.scalar_type()));
+    }
+    header[name] = {{"dtype", dtype->name},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, offset + tensor.nbytes()}}};
+    offset += tensor.nbytes();
+  }
+
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception&) {
+    fail("{}: cannot write: a tensor name or metadata text is not UTF-8", file.string());
+  }
+  // The widest type needs 8-byte alignment, and the length itself takes 8 bytes.
+  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  const uint64_t length = text.size();
+  std::string bytes(kLengthBytes, '\0');
+  std::memcpy(bytes.data(), &length, kLengthBytes);
+  bytes.reserve(kLengthBytes + text.size() + offset);
+  bytes += text;
+  for (const auto& [name, tensor] : ordered) {
+    bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+  }
+  write_file_atomically(file, bytes);
+}
+
+}  // namespace elastikv

@@ -1,0 +1,150 @@
+#include "weights/weight_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fnmatch.h>
+
+#include "base/error.h"
+#include "weights/tensor_names.h"
+
+namespace elastikv {
+namespace {
+
+template <typename Items, typename Text>
+std::string first_few(const Items& items, Text text) {
+  constexpr size_t kShown = 8;
+  std::string line;
+  for (size_t i = 0; i < std::min(items.size(), kShown); ++i)
+    line += (i == 0 ? "" : ", ") + text(items[i]);
+  if (items.size() > kShown) line += fmt::format(" and {} more", items.size() - kShown);
+  return line;
+}
+
+std::string counted(size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+}  // namespace
+
+struct WeightReader::Account {
+  Checkpoint checkpoint;
+  c10::Device device;
+  c10::ScalarType dtype;
+  Mode mode;
+  std::set<std::string> taken;
+  std::map<std::string, std::vector<int64_t>> missing;      // shape that was needed
+  std::map<std::string, std::vector<int64_t>> wrong_shape;  // the same
+  std::vector<std::string> ignored{"*.rotary_emb.inv_freq", "*.position_ids"};
+};
+
+WeightReader::WeightReader(Checkpoint checkpoint, c10::Device device, c10::ScalarType dtype,
+                           Mode mode)
+    : account_(std::make_shared<Account>(
+          Account{std::move(checkpoint), device, dtype, mode, {}, {}, {}})) {}
+
+WeightReader WeightReader::scope(std::string_view prefix) const {
+  return {account_, prefix_ + std::string(prefix)};
+}
+
+at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) const {
+  const std::string full_name = prefix_ + std::string(name);
+  if (account_->checkpoint.has(full_name)) return take_present(full_name, shape);
+  account_->missing[full_name] = shape.vec();
+  return {};
+}
+
+std::optional<at::Tensor> WeightReader::take_optional(std::string_view name,
+                                                      c10::IntArrayRef shape) const {
+  const std::string full_name = prefix_ + std::string(name);
+  if (!account_->checkpoint.has(full_name)) return std::nullopt;
+  return take_present(full_name, shape);
+}
+
+at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArrayRef shape) const {
+  const Checkpoint& checkpoint = account_->checkpoint;
+  const TensorInfo& info = checkpoint.info(full_name);
+  account_->taken.insert(full_name);
+  if (shape != info.shape) {
+    if (dry()) {
+      account_->wrong_shape[full_name] = shape.vec();
+      return {};
+    }
+    fail("{}: tensor '{}' has shape {}, the model needs {}", checkpoint.file_of(full_name).string(),
+         printable_name(full_name), shape_text(info.shape), shape_text(shape));
+  }
+  if (info.scalar_type && c10::isFloat8Type(*info.scalar_type)) {
+    fail(
+        "{}: tensor '{}' is {}: quantised checkpoints are not supported; use one in F32, F16 or "
+        "BF16",
+        checkpoint.file_of(full_name).string(), printable_name(full_name), info.dtype);
+  }
+  if (dry()) return {};
+  const at::Tensor stored = checkpoint.tensor(full_name);
+  return stored.to(account_->device,
+                   stored.is_floating_point() ? account_->dtype : stored.scalar_type());
+}
+
+bool WeightReader::has(std::string_view name) const {
+  return account_->checkpoint.has(prefix_ + std::string(name));
+}
+
+std::optional<std::vector<int64_t>> WeightReader::shape(std::string_view name) const {
+  if (!has(name)) return std::nullopt;
+  return account_->checkpoint.info(prefix_ + std::string(name)).shape;
+}
+
+void WeightReader::ignore(std::string_view pattern) const {
+  account_->ignored.push_back(prefix_ + std::string(pattern));
+}
+
+WeightReport WeightReader::report() const {
+  WeightReport report;
+  for (const auto& [name, needed] : account_->missing) report.missing.push_back({name, needed});
+  for (const auto& [name, needed] : account_->wrong_shape)
+    report.wrong_shape.push_back({name, account_->checkpoint.info(name).shape, needed});
+  for (const std::string& name : account_->checkpoint.names()) {
+    const bool ignored = std::any_of(
+        account_->ignored.begin(), account_->ignored.end(), [&](const std::string& pattern) {
+          return fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+        });
+    if (!ignored && account_->taken.count(name) == 0) report.unexpected.push_back(name);
+  }
+  return report;
+}
+
+void WeightReader::finish() const {
+  const WeightReport report = this->report();
+  if (report.clean()) return;
+  std::vector<std::string> parts;
+  if (!report.missing.empty()) {
+    parts.push_back(counted(report.missing.size(), "tensor is missing: ", "tensors are missing: ") +
+                    first_few(report.missing,
+                              [](const WeightReport::Missing& missing) { return missing.name; }));
+  }
+  if (!report.wrong_shape.empty()) {
+    parts.push_back(counted(report.wrong_shape.size(),
+                            "tensor has another shape: ", "tensors have other shapes: ") +
+                    first_few(report.wrong_shape, [](const WeightReport::WrongShape& wrong) {
+                      return fmt::format("{} is {}, not {}", wrong.name, shape_text(wrong.found),
+                                         shape_text(wrong.needed));
+                    }));
+  }
+  if (!report.unexpected.empty()) {
+    parts.push_back(
+        counted(report.unexpected.size(),
+                "tensor is not used by the model: ", "tensors are not used by the model: ") +
+        first_few(report.unexpected, [](const std::string& name) { return printable_name(name); }));
+  }
+  std::string message = parts.front();
+  for (size_t i = 1; i < parts.size(); ++i) message += "; " + parts[i];
+  fail("{}: {}", account_->checkpoint.folder().string(), message);
+}
+
+c10::Device WeightReader::device() const { return account_->device; }
+c10::ScalarType WeightReader::dtype() const { return account_->dtype; }
+bool WeightReader::dry() const { return account_->mode == Mode::kDry; }
+
+}  // namespace elastikv

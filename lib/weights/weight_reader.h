@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include "weights/checkpoint.h"
+
+namespace elastikv {
+
+/// How a checkpoint differs from what a model asked of it; all names are full and sorted.
+struct WeightReport {
+  struct Missing {
+    std::string name;
+    std::vector<int64_t> needed;
+  };
+  struct WrongShape {
+    std::string name;
+    std::vector<int64_t> found;
+    std::vector<int64_t> needed;
+  };
+  std::vector<Missing> missing;
+  /// In the checkpoint, but neither asked for nor to be ignored.
+  std::vector<std::string> unexpected;
+  std::vector<WrongShape> wrong_shape;
+
+  bool clean() const { return missing.empty() && unexpected.empty() && wrong_shape.empty(); }
+};
+
+/// Hands a model its tensors by name and keeps the account of what was asked for, so that a
+/// checkpoint that does not fit is told in one message instead of one name at a time:
+///
+///     WeightReader reader(checkpoint, device, dtype);
+///     LlamaDecoder decoder(config, reader.scope("model."));  // take("norm.weight", {hidden}) ...
+///     reader.finish();
+///
+/// A tensor that is missing comes back undefined, and finish() then throws; so code between take()
+/// and finish() that computes with a tensor (concatenates, transposes) checks defined() first.
+class WeightReader final {
+ public:
+  enum class Mode {
+    /// Returns tensors; a wrong shape is an Error at once.
+    kLoad,
+    /// Only compares names and shapes, as `inspect` does: reads no data, returns undefined tensors
+    /// throughout and collects wrong shapes beside the missing names.
+    kDry,
+  };
+
+  /// `dtype`: what floating-point tensors are converted to; integers and booleans keep theirs.
+  WeightReader(Checkpoint checkpoint, c10::Device device, c10::ScalarType dtype,
+               Mode mode = Mode::kLoad);
+
+  /// A reader whose names all begin with `prefix` (give it its dot: "layers.0."), within this one's
+  /// own prefix; both keep one account.
+  WeightReader scope(std::string_view prefix) const;
+
+  /// The tensor `name` of shape `shape`, converted to the reader's device and dtype. It owns its
+  /// memory or keeps the file's map alive, which is read-only: weights are never written in place.
+  /// Undefined when missing. Error for another shape and for 8-bit floating-point weights, whose
+  /// scales are kept elsewhere.
+  at::Tensor take(std::string_view name, c10::IntArrayRef shape) const;
+  /// The same for a tensor that a model can do without (a bias): nothing when the checkpoint lacks
+  /// it, and that is no problem then.
+  std::optional<at::Tensor> take_optional(std::string_view name, c10::IntArrayRef shape) const;
+
+  /// Whether the checkpoint has a tensor, and its shape there; neither counts as asking for it.
+  bool has(std::string_view name) const;
+  std::optional<std::vector<int64_t>> shape(std::string_view name) const;
+
+  /// Tensors that may be left over: a pattern within this scope, in which `*` stands for any text
+  /// ("post_layernorm.*"). Buffers that models compute for themselves (`*.rotary_emb.inv_freq`,
+  /// `*.position_ids`) are always ignored.
+  void ignore(std::string_view pattern) const;
+
+  /// What does not fit so far. Meaningful once the whole model has taken its tensors.
+  WeightReport report() const;
+  /// Throws one Error that names the missing tensors (and in dry mode those of a wrong shape), and
+  /// those left over; at most eight of each kind and the number of the others.
+  void finish() const;
+
+  c10::Device device() const;
+  c10::ScalarType dtype() const;
+  bool dry() const;
+
+ private:
+  struct Account;
+  WeightReader(std::shared_ptr<Account> account, std::string prefix)
+      : account_(std::move(account)), prefix_(std::move(prefix)) {}
+  at::Tensor take_present(const std::string& full_name, c10::IntArrayRef shape) const;
+
+  std::shared_ptr<Account> account_;
+  std::string prefix_;
+};
+
+}  // namespace elastikv

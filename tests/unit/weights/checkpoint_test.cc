@@ -1,0 +1,199 @@
+#include "weights/checkpoint.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+at::Tensor filled(double value) { return at::full({2}, value, at::kFloat); }
+
+/// Two shards with an index, in the old spelling.
+void write_sharded(const TemporaryFolder& folder) {
+  write_safetensors(folder.path() / "model-00001-of-00002.safetensors",
+                    {{"language_model.lm_head.weight", filled(1)}, {"unlisted", filled(9)}});
+  write_safetensors(folder.path() / "model-00002-of-00002.safetensors",
+                    {{"vision_tower.vision_model.x", at::arange(3, at::kHalf)}});
+  folder.write("model.safetensors.index.json", R"({
+    "metadata": {"total_size": 14, "more": {"levels": [1]}},
+    "weight_map": {"language_model.lm_head.weight": "model-00001-of-00002.safetensors",
+                   "vision_tower.vision_model.x": "model-00002-of-00002.safetensors"}})");
+}
+
+TEST(Checkpoint, SingleFileOfAPlainLanguageModel) {
+  const TemporaryFolder folder;
+  write_safetensors(folder.path() / "model.safetensors",
+                    {{"model.layers.0.w", filled(1)}, {"lm_head.weight", at::zeros({3, 4})}});
+  const Checkpoint checkpoint = Checkpoint::open(folder.path());
+  EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"lm_head.weight", "model.layers.0.w"}));
+  EXPECT_EQ(checkpoint.parameters(), 14);
+  EXPECT_EQ(checkpoint.bytes(), 56);
+  EXPECT_EQ(checkpoint.folder(), folder.path());
+  EXPECT_EQ(checkpoint.info("lm_head.weight").shape, (std::vector<int64_t>{3, 4}));
+  EXPECT_TRUE(at::equal(checkpoint.tensor("model.layers.0.w"), filled(1)));
+  EXPECT_ERROR(
+      checkpoint.tensor("lm_head.wieght"),
+      folder.path().string() + ": no tensor 'lm_head.wieght'; did you mean 'lm_head.weight'?");
+}
+
+TEST(Checkpoint, ShardsInTheOldSpelling) {
+  const TemporaryFolder folder;
+  write_sharded(folder);
+  at::Tensor kept;
+  {
+    const Checkpoint checkpoint = Checkpoint::open(folder.path());
+    EXPECT_EQ(checkpoint.names(),
+              (std::vector<std::string>{"lm_head.weight", "model.vision_tower.x"}));
+    EXPECT_TRUE(checkpoint.has("model.vision_tower.x"));
+    EXPECT_FALSE(checkpoint.has("vision_tower.vision_model.x"));
+    EXPECT_EQ(checkpoint.stored_name("model.vision_tower.x"), "vision_tower.vision_model.x");
+    EXPECT_EQ(checkpoint.file_of("model.vision_tower.x"),
+              folder.path() / "model-00002-of-00002.safetensors");
+    EXPECT_EQ(checkpoint.parameters(), 5);
+    EXPECT_EQ(checkpoint.bytes(), 14);
+    kept = checkpoint.tensor("model.vision_tower.x");
+  }
+  EXPECT_TRUE(at::equal(kept, at::arange(3, at::kHalf)));
+}
+
+TEST(Checkpoint, TheSingleFileWinsOverAnIndex) {
+  const TemporaryFolder folder;
+  write_sharded(folder);
+  write_safetensors(folder.path() / "model.safetensors", {{"a", filled(1)}});
+  EXPECT_EQ(Checkpoint::open(folder.path()).names(), std::vector<std::string>{"a"});
+}
+
+TEST(Checkpoint, LinksIntoACacheAreFollowed) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() / "blobs");
+  std::filesystem::create_directories(folder.path() / "snapshot");
+  write_safetensors(folder.path() / "blobs/0123", {{"a", filled(1)}});
+  std::filesystem::create_symlink("../blobs/0123", folder.path() / "snapshot/part.safetensors");
+  folder.write("snapshot/model.safetensors.index.json",
+               R"({"weight_map": {"a": "part.safetensors"}})");
+  EXPECT_TRUE(at::equal(Checkpoint::open(folder.path() / "snapshot").tensor("a"), filled(1)));
+}
+
+TEST(Checkpoint, FolderWithoutWeights) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               path +
+                   ": no weights here: neither model.safetensors nor "
+                   "model.safetensors.index.json is there");
+  EXPECT_ERROR(Checkpoint::open(folder.path() / "x"),
+               path +
+                   "/x: no such folder; a folder with model.safetensors or "
+                   "model.safetensors.index.json is needed");
+  const auto file = folder.write("pytorch_model.bin", "pickle");
+  EXPECT_ERROR(Checkpoint::open(file), file.string() +
+                                           ": not a folder; a folder with model.safetensors or "
+                                           "model.safetensors.index.json is needed");
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               path +
+                   ": neither model.safetensors nor model.safetensors.index.json is there, only "
+                   "pytorch_model.bin, which is not supported (a pickle can run code); convert "
+                   "it in Python: load the folder with transformers' from_pretrained, then call "
+                   "save_pretrained");
+}
+
+TEST(Checkpoint, ShardedPickleIsNamedToo) {
+  const TemporaryFolder folder;
+  folder.write("pytorch_model.bin.index.json", "{}");
+  EXPECT_ERROR_CONTAINS(Checkpoint::open(folder.path()),
+                        "only pytorch_model.bin.index.json, which");
+}
+
+TEST(Checkpoint, MissingShard) {
+  const TemporaryFolder folder;
+  write_sharded(folder);
+  std::filesystem::remove(folder.path() / "model-00002-of-00002.safetensors");
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               (folder.path() / "model.safetensors.index.json").string() +
+                   ": shard 'model-00002-of-00002.safetensors' is missing from the folder; it "
+                   "holds 1 tensors, such as 'vision_tower.vision_model.x'");
+}
+
+TEST(Checkpoint, ShardThatLacksATensor) {
+  const TemporaryFolder folder;
+  write_sharded(folder);
+  const auto shard = folder.path() / "model-00002-of-00002.safetensors";
+  write_safetensors(shard, {{"y", filled(1)}});
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               shard.string() +
+                   ": tensor 'vision_tower.vision_model.x' is missing; "
+                   "model.safetensors.index.json says that it is in this file");
+}
+
+TEST(Checkpoint, DamagedShardIsNamed) {
+  const TemporaryFolder folder;
+  write_sharded(folder);
+  const auto shard = folder.write("model-00002-of-00002.safetensors", "abc");
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               shard.string() +
+                   ": not a safetensors file: 3 bytes long, the header length alone "
+                   "takes 8");
+}
+
+TEST(Checkpoint, IndexIsChecked) {
+  const TemporaryFolder folder;
+  const auto expect = [&](const std::string& text, const std::string& message) {
+    const auto file = folder.write("model.safetensors.index.json", text);
+    EXPECT_ERROR(Checkpoint::open(folder.path()), file.string() + message);
+  };
+  expect("", ": index is not valid JSON (at byte 1)");
+  expect("[]", ": index is array, a JSON object is needed");
+  expect("{}", ": key 'weight_map' is missing (an object is needed)");
+  expect(R"({"weight_map": []})", ": key 'weight_map' is array, an object is needed");
+  expect(R"({"weight_map": {}})", ": weight_map is empty");
+  expect(R"({"weight_map": {"a": 1}})", ": weight_map: tensor 'a' needs the name of a file");
+  expect(R"({"weight_map": {"a": ""}})", ": weight_map: tensor 'a' needs the name of a file");
+  expect(R"({"weight_map": {"a": "x", "a": "y"}})", ": index holds the name 'a' twice");
+  expect(R"({"weight_map": {"a": "../x"}})",
+         ": weight_map: tensor 'a' is put into '../x', outside the checkpoint's folder");
+  expect(R"({"weight_map": {"a": "b/../../x"}})",
+         ": weight_map: tensor 'a' is put into 'b/../../x', outside the checkpoint's folder");
+  expect(R"({"weight_map": {"a": "/etc/passwd"}})",
+         ": weight_map: tensor 'a' is put into '/etc/passwd', outside the checkpoint's folder");
+}
+
+TEST(Checkpoint, TwoSpellingsOfOneTensor) {
+  const TemporaryFolder folder;
+  write_safetensors(folder.path() / "model.safetensors",
+                    {{"lm_head.weight", filled(1)}, {"language_model.lm_head.weight", filled(2)}});
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               folder.path().string() +
+                   ": tensors 'language_model.lm_head.weight' and 'lm_head.weight' are two "
+                   "spellings of 'lm_head.weight'; only one may be there");
+}
+
+TEST(Checkpoint, HashFollowsEveryByteButNotThePlace) {
+  const TemporaryFolder folder;
+  const TemporaryFolder elsewhere;
+  write_sharded(folder);
+  write_sharded(elsewhere);
+  const std::string hash = Checkpoint::open(folder.path()).content_hash();
+  EXPECT_EQ(hash.size(), 32U);
+  const Checkpoint other = Checkpoint::open(elsewhere.path());
+  EXPECT_EQ(other.content_hash(), hash);
+  EXPECT_EQ(other.content_hash(), hash) << "kept";
+  // The last shard's data.
+  write_safetensors(folder.path() / "model-00002-of-00002.safetensors",
+                    {{"vision_tower.vision_model.x", at::arange(1, 4, at::kHalf)}});
+  EXPECT_NE(Checkpoint::open(folder.path()).content_hash(), hash);
+  // The index.
+  folder.write("model-00002-of-00002.safetensors", "");
+  write_sharded(folder);
+  EXPECT_EQ(Checkpoint::open(folder.path()).content_hash(), hash);
+  folder.write("model.safetensors.index.json",
+               R"({"weight_map": {"unlisted": "model-00001-of-00002.safetensors"}})");
+  EXPECT_NE(Checkpoint::open(folder.path()).content_hash(), hash);
+}
+
+}  // namespace
+}  // namespace elastikv

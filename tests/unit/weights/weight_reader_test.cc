@@ -1,0 +1,164 @@
+#include "weights/weight_reader.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/zeros.h>
+
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+using Mode = WeightReader::Mode;
+
+class WeightReaderTest : public testing::Test {
+ protected:
+  void write(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+    write_safetensors(folder_.path() / "model.safetensors", tensors);
+  }
+  WeightReader reader(Mode mode = Mode::kLoad, c10::ScalarType dtype = at::kFloat) {
+    return {Checkpoint::open(folder_.path()), at::kCPU, dtype, mode};
+  }
+  std::string file() const { return (folder_.path() / "model.safetensors").string(); }
+  std::string folder() const { return folder_.path().string(); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST_F(WeightReaderTest, TakesThroughScopesAndConverts) {
+  write({{"model.layers.0.w", at::arange(6, at::kHalf).reshape({2, 3})},
+         {"model.layers.0.ids", at::arange(2, at::kLong)}});
+  const WeightReader top = reader();
+  EXPECT_EQ(top.dtype(), at::kFloat);
+  EXPECT_TRUE(top.device().is_cpu());
+  EXPECT_FALSE(top.dry());
+  const WeightReader layer = top.scope("model.").scope("layers.0.");
+  const at::Tensor weight = layer.take("w", {2, 3});
+  EXPECT_EQ(weight.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(weight, at::arange(6, at::kFloat).reshape({2, 3})));
+  EXPECT_EQ(layer.take("ids", {2}).scalar_type(), at::kLong) << "integers keep their type";
+  top.finish();
+}
+
+TEST_F(WeightReaderTest, MatchingTypeStaysAViewThatOutlivesTheReader) {
+  write({{"w", at::arange(3, at::kFloat)}});
+  at::Tensor first;
+  at::Tensor second;
+  {
+    const WeightReader top = reader();
+    first = top.take("w", {3});
+    second = top.take("w", {3});
+  }
+  EXPECT_EQ(first.const_data_ptr(), second.const_data_ptr());
+  EXPECT_TRUE(at::equal(first, at::arange(3, at::kFloat)));
+}
+
+TEST_F(WeightReaderTest, WrongShapeNamesFileTensorAndShapes) {
+  write({{"model.norm.weight", at::zeros({3, 2})}});
+  const WeightReader scope = reader().scope("model.");
+  EXPECT_ERROR(scope.take("norm.weight", {2, 3}),
+               file() + ": tensor 'model.norm.weight' has shape [3, 2], the model needs [2, 3]");
+  EXPECT_ERROR(scope.take_optional("norm.weight", {}),
+               file() + ": tensor 'model.norm.weight' has shape [3, 2], the model needs []");
+}
+
+TEST_F(WeightReaderTest, QuantisedWeightsAreRefused) {
+  write({{"w", at::zeros({2}).to(at::kFloat8_e4m3fn)}});
+  for (const Mode mode : {Mode::kLoad, Mode::kDry}) {
+    EXPECT_ERROR(reader(mode).take("w", {2}),
+                 file() +
+                     ": tensor 'w' is F8_E4M3: quantised checkpoints are not supported; use "
+                     "one in F32, F16 or BF16");
+  }
+}
+
+TEST_F(WeightReaderTest, OptionalTensorsMayBeAbsent) {
+  write({{"w", at::zeros({2})}});
+  const WeightReader top = reader();
+  EXPECT_FALSE(top.take_optional("bias", {2}).has_value());
+  EXPECT_TRUE(top.take_optional("w", {2}).has_value());
+  EXPECT_EQ(top.shape("w"), (std::vector<int64_t>{2}));
+  EXPECT_EQ(top.shape("bias"), std::nullopt);
+  top.finish();
+}
+
+TEST_F(WeightReaderTest, AskingForTheShapeIsNotTaking) {
+  write({{"w", at::zeros({2})}});
+  const WeightReader top = reader();
+  EXPECT_TRUE(top.has("w"));
+  EXPECT_TRUE(top.shape("w").has_value());
+  EXPECT_ERROR(top.finish(), folder() + ": 1 tensor is not used by the model: w");
+}
+
+TEST_F(WeightReaderTest, FinishListsMissingAndLeftOver) {
+  write({{"a", at::zeros({1})}, {"old.b", at::zeros({1})}, {"old.c", at::zeros({1})}});
+  const WeightReader top = reader();
+  EXPECT_TRUE(top.take("a", {1}).defined());
+  EXPECT_FALSE(top.scope("new.").take("b", {1}).defined());
+  EXPECT_ERROR(top.finish(), folder() +
+                                 ": 1 tensor is missing: new.b; 2 tensors are not used by "
+                                 "the model: old.b, old.c");
+  const WeightReport report = top.report();
+  ASSERT_EQ(report.missing.size(), 1U);
+  EXPECT_EQ(report.missing[0].name, "new.b");
+  EXPECT_EQ(report.missing[0].needed, (std::vector<int64_t>{1}));
+  EXPECT_EQ(report.unexpected, (std::vector<std::string>{"old.b", "old.c"}));
+  EXPECT_FALSE(report.clean());
+}
+
+TEST_F(WeightReaderTest, FinishShowsEightAndCountsTheRest) {
+  write({});
+  const WeightReader top = reader();
+  for (int i = 0; i < 8; ++i) (void)top.take(fmt::format("w{}", i), {1});
+  EXPECT_ERROR(top.finish(), folder() + ": 8 tensors are missing: w0, w1, w2, w3, w4, w5, w6, w7");
+  (void)top.take("w8", {1});
+  (void)top.take("w9", {1});
+  (void)top.take("w9", {1});  // counted once
+  EXPECT_ERROR(top.finish(),
+               folder() + ": 10 tensors are missing: w0, w1, w2, w3, w4, w5, w6, w7 and 2 more");
+}
+
+TEST_F(WeightReaderTest, LeftOversCanBeIgnoredWithinAScope) {
+  const at::Tensor one = at::zeros({1});
+  write({{"model.layers.0.self_attn.rotary_emb.inv_freq", one},
+         {"model.vision_tower.embeddings.position_ids", one},
+         {"model.vision_tower.post_layernorm.weight", one},
+         {"model.vision_tower.post_layernorm.bias", one},
+         {"post_layernorm.bias", one},
+         {"lm_head.weight", one}});
+  const WeightReader top = reader();
+  top.scope("model.vision_tower.").ignore("post_layernorm.*");
+  EXPECT_EQ(top.report().unexpected,
+            (std::vector<std::string>{"lm_head.weight", "post_layernorm.bias"}));
+  top.ignore("lm_head.weight");
+  top.ignore("post*");
+  top.finish();
+}
+
+TEST_F(WeightReaderTest, DryModeCollectsEverythingAndReadsNothing) {
+  write({{"a", at::zeros({1, 2})}, {"b", at::zeros({3})}, {"c", at::zeros({4})}});
+  const WeightReader top = reader(Mode::kDry);
+  EXPECT_TRUE(top.dry());
+  EXPECT_FALSE(top.take("a", {1, 2}).defined());
+  EXPECT_FALSE(top.take("b", {5}).defined());
+  EXPECT_FALSE(top.take("d", {6, 7}).defined());
+  const std::optional<at::Tensor> present = top.take_optional("c", {4});
+  ASSERT_TRUE(present.has_value()) << "present, though not read";
+  EXPECT_FALSE(present->defined());
+  EXPECT_FALSE(top.take_optional("e", {4}).has_value());
+  const WeightReport report = top.report();
+  EXPECT_TRUE(report.unexpected.empty());
+  ASSERT_EQ(report.missing.size(), 1U);
+  EXPECT_EQ(report.missing[0].needed, (std::vector<int64_t>{6, 7}));
+  ASSERT_EQ(report.wrong_shape.size(), 1U);
+  EXPECT_EQ(report.wrong_shape[0].found, (std::vector<int64_t>{3}));
+  EXPECT_EQ(report.wrong_shape[0].needed, (std::vector<int64_t>{5}));
+  EXPECT_ERROR(top.finish(), folder() +
+                                 ": 1 tensor is missing: d; 1 tensor has another shape: b "
+                                 "is [3], not [5]");
+}
+
+}  // namespace
+}  // namespace elastikv
