@@ -1,19 +1,36 @@
 #include <exception>
 
-#include <CLI/CLI.hpp>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "verbs.h"
+
+namespace {
+
+/// sysexits.h's EX_SOFTWARE: the fault is ours, so it must not look like bad input (1) or failed
+/// cells (2).
+constexpr int kInternalErrorExitCode = 70;
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("ElastiKV measures what KV-cache compression does to vision-language models.",
                "elastikv");
   app.set_version_flag("--version", "0.1.0");
   app.require_subcommand(1);
+  elastikv::Verb chosen;
   try {
     app.parse(argc, argv);
+    return chosen();
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;
+  } catch (const elastikv::InternalError& error) {
+    fmt::print(stderr, "{}\nThis is a bug in ElastiKV; please report it with the command line.\n",
+               error.what());
+    return kInternalErrorExitCode;
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return 1;

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+
+#include <CLI/App.hpp>
+
+namespace elastikv {
+
+/// What the user asked for, once the command line is parsed: does the work and returns the exit
+/// code (0 complete, 2 some cells failed, 130 interrupted). An Error that it throws is printed and
+/// becomes exit code 1.
+using Verb = std::function<int()>;
+
+// One function per verb, defined in VERB.cpp: adds the subcommand with its options and, from the
+// subcommand's callback, sets `chosen`. Nothing runs before the whole command line is known to be
+// right, so a callback must not do the work itself. Options live in a shared_ptr that the verb
+// holds.
+
+}  // namespace elastikv
