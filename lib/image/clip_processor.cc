@@ -1,0 +1,297 @@
+#include "image/clip_processor.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <ATen/ops/empty.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Whether `type` is `name` or one of the names transformers has had for the same processing.
+bool is_variant_of(std::string_view type, std::string_view name) {
+  return type.starts_with(name) &&
+         (type.size() == name.size() || type.substr(name.size()) == "Fast" ||
+          type.substr(name.size()) == "Pil");
+}
+
+std::string processor_type(const JsonFields& fields) {
+  if (fields.has("image_processor_type")) return fields.string("image_processor_type");
+  // Older files: CLIPFeatureExtractor became CLIPImageProcessor.
+  if (fields.has("feature_extractor_type")) {
+    std::string type = fields.string("feature_extractor_type");
+    constexpr std::string_view kOld = "FeatureExtractor";
+    if (type.ends_with(kOld)) {
+      type.replace(type.size() - kOld.size(), kOld.size(), "ImageProcessor");
+    }
+    return type;
+  }
+  return fields.string("image_processor_type");  // says that it is missing
+}
+
+int64_t side(const JsonFields& fields, std::string_view key, const Json& value) {
+  if (!value.is_number_integer() || value.get<int64_t>() < 1 ||
+      value.get<int64_t>() > kMaxPictureSide) {
+    fields.fail_key(key, fmt::format("has the side {}, an integer from 1 to {} is needed",
+                                     value.dump(), kMaxPictureSide));
+  }
+  return value.get<int64_t>();
+}
+
+/// Whether the object holds these keys and no other that is not null.
+bool has_exactly(const Json& value, std::initializer_list<std::string_view> keys) {
+  if (!value.is_object()) return false;
+  size_t present = 0;
+  for (const auto& [name, member] : value.items()) {
+    if (member.is_null()) continue;
+    if (std::find(keys.begin(), keys.end(), name) == keys.end()) return false;
+    ++present;
+  }
+  return present == keys.size();
+}
+
+/// {"height": h, "width": w} or [h, w].
+std::optional<PictureSize> both_sides(const JsonFields& fields, std::string_view key,
+                                      const Json& value) {
+  if (has_exactly(value, {"height", "width"})) {
+    return PictureSize{side(fields, key, value["height"]), side(fields, key, value["width"])};
+  }
+  if (value.is_array() && value.size() == 2) {
+    return PictureSize{side(fields, key, value[0]), side(fields, key, value[1])};
+  }
+  return std::nullopt;
+}
+
+void read_size(const JsonFields& fields, ClipProcessorConfig& config) {
+  if (!fields.has("size")) return;
+  const Json& value = fields.json()["size"];
+  config.shortest_edge.reset();
+  config.resize_to = both_sides(fields, "size", value);
+  if (config.resize_to) return;
+  if (value.is_number()) {
+    config.shortest_edge = side(fields, "size", value);
+  } else if (has_exactly(value, {"shortest_edge"})) {
+    config.shortest_edge = side(fields, "size", value["shortest_edge"]);
+  } else {
+    fields.fail_key("size",
+                    fmt::format("is {}; n, {{\"shortest_edge\": n}} or {{\"height\": h, \"width\": "
+                                "w}} is needed",
+                                value.dump()));
+  }
+}
+
+void read_crop_size(const JsonFields& fields, ClipProcessorConfig& config) {
+  if (!fields.has("crop_size")) return;
+  const Json& value = fields.json()["crop_size"];
+  if (const auto both = both_sides(fields, "crop_size", value)) {
+    config.crop_size = *both;
+  } else if (value.is_number()) {
+    const int64_t length = side(fields, "crop_size", value);
+    config.crop_size = {length, length};
+  } else {
+    fields.fail_key(
+        "crop_size",
+        fmt::format("is {}; n or {{\"height\": h, \"width\": w}} is needed", value.dump()));
+  }
+}
+
+/// One number per channel, or one for all.
+void read_channels(const JsonFields& fields, std::string_view key, std::array<double, 3>& into) {
+  if (!fields.has(key)) return;
+  if (fields.json()[std::string(key)].is_number()) {
+    into.fill(fields.number(key));
+    return;
+  }
+  const std::vector<double> values = fields.numbers(key);
+  if (values.size() != into.size()) {
+    fields.fail_key(key, fmt::format("has {} numbers, {} are needed (red, green, blue)",
+                                     values.size(), into.size()));
+  }
+  std::copy(values.begin(), values.end(), into.begin());
+}
+
+ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise) {
+  const int64_t number = fields.integer("resample", static_cast<int64_t>(otherwise));
+  if (number < static_cast<int64_t>(ResampleFilter::kLanczos) ||
+      number > static_cast<int64_t>(ResampleFilter::kHamming)) {
+    fields.fail_key("resample",
+                    fmt::format("is {}; 1 (lanczos), 2 (bilinear), 3 (bicubic), 4 (box) or 5 "
+                                "(hamming) is needed",
+                                number));
+  }
+  return static_cast<ResampleFilter>(number);
+}
+
+/// Rounds towards minus infinity, as Python's // does.
+int64_t floor_half(int64_t value) { return value >= 0 ? value / 2 : -((1 - value) / 2); }
+
+void require_pixels(PictureSize size, std::string_view step, PictureSize picture) {
+  if (size.height <= kMaxPicturePixels && size.width <= kMaxPicturePixels &&
+      size.pixels() <= kMaxPicturePixels) {
+    return;
+  }
+  fail(
+      "a picture of {} x {} pixels (width x height) {} would be {} x {}; at most {} pixels in all "
+      "are made",
+      picture.width, picture.height, step, size.width, size.height, kMaxPicturePixels);
+}
+
+}  // namespace
+
+ClipProcessorConfig ClipProcessorConfig::from_fields(const JsonFields& fields,
+                                                     std::optional<ImageAspectRatio> ratio) {
+  const std::string type = processor_type(fields);
+  const bool llava = is_variant_of(type, "LlavaImageProcessor");
+  if (!llava && !is_variant_of(type, "CLIPImageProcessor")) {
+    fields.fail_key("image_processor_type",
+                    fmt::format("is '{}', which is not supported; CLIPImageProcessor and "
+                                "LlavaImageProcessor are, also with Fast at the end",
+                                type));
+  }
+  ClipProcessorConfig config;
+  config.do_resize = fields.boolean("do_resize", config.do_resize);
+  read_size(fields, config);
+  config.resample = read_filter(fields, config.resample);
+  config.do_center_crop = fields.boolean("do_center_crop", config.do_center_crop);
+  read_crop_size(fields, config);
+  config.do_rescale = fields.boolean("do_rescale", config.do_rescale);
+  config.rescale_factor = fields.number("rescale_factor", config.rescale_factor);
+  config.do_normalize = fields.boolean("do_normalize", config.do_normalize);
+  read_channels(fields, "image_mean", config.image_mean);
+  read_channels(fields, "image_std", config.image_std);
+  if (std::find(config.image_std.begin(), config.image_std.end(), 0.0) != config.image_std.end()) {
+    fields.fail_key("image_std", "holds a 0, numbers to divide by are needed");
+  }
+  const bool do_pad = fields.boolean("do_pad", false);
+  if (do_pad && !llava) {
+    fields.fail_key("do_pad", fmt::format("is true, which {} does not support", type));
+  }
+  config.aspect_ratio = ratio.value_or(do_pad ? ImageAspectRatio::kPad : ImageAspectRatio::kCrop);
+  return config;
+}
+
+ClipProcessor::ClipProcessor(ClipProcessorConfig config) : config_(std::move(config)) {
+  ELASTIKV_ASSERT(config_.shortest_edge.has_value() != config_.resize_to.has_value(),
+                  "exactly one of shortest_edge and resize_to must be set");
+  // transformers multiplies in double, rounds to float, then normalizes in float.
+  for (size_t channel = 0; channel < normalized_.size(); ++channel) {
+    const auto mean = static_cast<float>(config_.image_mean[channel]);
+    const auto deviation = static_cast<float>(config_.image_std[channel]);
+    for (size_t level = 0; level < normalized_[channel].size(); ++level) {
+      const double scale = config_.do_rescale ? config_.rescale_factor : 1.0;
+      auto value = static_cast<float>(static_cast<double>(level) * scale);
+      if (config_.do_normalize) value = (value - mean) / deviation;
+      normalized_[channel][level] = value;
+    }
+  }
+}
+
+PictureSize ClipProcessor::padded_size(PictureSize picture) const {
+  if (config_.aspect_ratio == ImageAspectRatio::kCrop) return picture;
+  const int64_t length = std::max(picture.height, picture.width);
+  const PictureSize padded{length, length};
+  require_pixels(padded, "padded to a square", picture);
+  return padded;
+}
+
+PictureSize ClipProcessor::resized_size(PictureSize picture) const {
+  if (!config_.do_resize) return picture;
+  if (config_.resize_to) return *config_.resize_to;
+  const int64_t edge = *config_.shortest_edge;
+  const auto [shorter, longer] = std::minmax(picture.height, picture.width);
+  const auto long_edge =
+      static_cast<int64_t>(static_cast<double>(edge * longer) / static_cast<double>(shorter));
+  if (picture.width <= picture.height) return {long_edge, edge};
+  return {edge, long_edge};
+}
+
+PictureSize ClipProcessor::output_size(PictureSize picture) const {
+  return config_.do_center_crop ? config_.crop_size : resized_size(padded_size(picture));
+}
+
+Picture ClipProcessor::crop(const Picture& picture) const {
+  const PictureSize square = padded_size(picture.size);
+  Picture padded;
+  const bool pad = square != picture.size;
+  if (pad) {
+    padded = Picture(square);
+    std::array<uint8_t, 3> colour{};
+    for (size_t channel = 0; channel < colour.size(); ++channel) {
+      colour[channel] = static_cast<uint8_t>(
+          std::clamp(static_cast<int>(config_.image_mean[channel] * 255), 0, 255));
+    }
+    for (size_t i = 0; i < padded.pixels.size(); ++i) padded.pixels[i] = colour[i % 3];
+    const int64_t top = (square.height - picture.size.height) / 2;
+    const int64_t left = (square.width - picture.size.width) / 2;
+    for (int64_t y = 0; y < picture.size.height; ++y) {
+      std::copy_n(picture.row(y), picture.size.width * 3, padded.row(top + y) + left * 3);
+    }
+  }
+  const Picture& source = pad ? padded : picture;
+
+  const PictureSize resized = resized_size(source.size);
+  const PictureSize out = config_.do_center_crop ? config_.crop_size : resized;
+  require_pixels(out, "resized", picture.size);
+  // Row y of the crop is row y + top of the resized picture, where there is one.
+  const int64_t top = floor_half(resized.height - out.height);
+  const int64_t left = floor_half(resized.width - out.width);
+  const Region region{std::max<int64_t>(top, 0),
+                      std::max<int64_t>(left, 0),
+                      {std::min(out.height, resized.height), std::min(out.width, resized.width)}};
+  Picture part = resample(source, resized, config_.resample, region);
+  if (part.size == out) return part;
+
+  Picture result(out);
+  for (int64_t y = 0; y < part.size.height; ++y) {
+    std::copy_n(part.row(y), part.size.width * 3,
+                result.row(y - std::min<int64_t>(top, 0)) - std::min<int64_t>(left, 0) * 3);
+  }
+  return result;
+}
+
+at::Tensor ClipProcessor::process(const Picture& picture) const {
+  const Picture cropped = crop(picture);
+  at::Tensor result = at::empty({3, cropped.size.height, cropped.size.width}, at::kFloat);
+  const int64_t plane = cropped.size.pixels();
+  float* to = result.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < plane; ++i) {
+    for (int64_t channel = 0; channel < 3; ++channel) {
+      to[channel * plane + i] = normalized_[static_cast<size_t>(channel)]
+                                           [cropped.pixels[static_cast<size_t>(i * 3 + channel)]];
+    }
+  }
+  return result;
+}
+
+std::string ClipProcessor::identity() const {
+  std::string text = fmt::format("clip aspect={}", image_aspect_ratio_name(config_.aspect_ratio));
+  // The padding colour follows from the mean, even where nothing is normalized.
+  const bool mean_matters = config_.do_normalize || config_.aspect_ratio == ImageAspectRatio::kPad;
+  if (config_.do_resize) {
+    text += config_.shortest_edge
+                ? fmt::format(" shortest_edge={}", *config_.shortest_edge)
+                : fmt::format(" size={}x{}", config_.resize_to->height, config_.resize_to->width);
+    text += fmt::format(" resample={}", filter_name(config_.resample));
+  }
+  if (config_.do_center_crop) {
+    text += fmt::format(" crop={}x{}", config_.crop_size.height, config_.crop_size.width);
+  }
+  if (config_.do_rescale) text += fmt::format(" rescale={}", config_.rescale_factor);
+  if (mean_matters) {
+    text += fmt::format(" mean={},{},{}", config_.image_mean[0], config_.image_mean[1],
+                        config_.image_mean[2]);
+  }
+  if (config_.do_normalize) {
+    text += fmt::format(" std={},{},{}", config_.image_std[0], config_.image_std[1],
+                        config_.image_std[2]);
+  }
+  return text;
+}
+
+}  // namespace elastikv

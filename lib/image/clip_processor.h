@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json_fields.h"
+#include "image/image_processor.h"
+#include "image/resample.h"
+
+namespace elastikv {
+
+/// The parameters of transformers' CLIPImageProcessor, with that class's defaults.
+struct ClipProcessorConfig {
+  /// From a preprocessor_config.json whose image_processor_type is CLIPImageProcessor,
+  /// LlavaImageProcessor, or the Fast or Pil variant of either (or the older
+  /// feature_extractor_type). A missing or null key means the class default. Without `ratio`,
+  /// 'do_pad' of a LlavaImageProcessor decides. Error names the file and key.
+  static ClipProcessorConfig from_fields(const JsonFields& fields,
+                                         std::optional<ImageAspectRatio> ratio = std::nullopt);
+
+  bool do_resize = true;
+  /// Length of the shorter side after resizing; unset when `resize_to` says both.
+  std::optional<int64_t> shortest_edge = 224;
+  std::optional<PictureSize> resize_to;
+  ResampleFilter resample = ResampleFilter::kBicubic;
+  bool do_center_crop = true;
+  PictureSize crop_size{224, 224};
+  bool do_rescale = true;
+  double rescale_factor = 1.0 / 255.0;
+  bool do_normalize = true;
+  std::array<double, 3> image_mean{0.48145466, 0.4578275, 0.40821073};
+  std::array<double, 3> image_std{0.26862954, 0.26130258, 0.27577711};
+  ImageAspectRatio aspect_ratio = ImageAspectRatio::kCrop;
+};
+
+/// Pad to a square (optional), resize, centre crop, rescale, normalize: the pixels of transformers
+/// 5.17's CLIPImageProcessor with its PIL backend, bit for bit.
+class ClipProcessor final : public ImageProcessor {
+ public:
+  explicit ClipProcessor(ClipProcessorConfig config);
+
+  /// fp32 `[3, height, width]`. Error when a step would make a picture over kMaxPicturePixels.
+  at::Tensor process(const Picture& picture) const override;
+  PictureSize output_size(PictureSize picture) const override;
+  std::string identity() const override;
+
+  /// The 8-bit picture after padding, resizing and cropping: what process() normalizes. Where the
+  /// crop is larger than the resized picture it is black, as in transformers.
+  Picture crop(const Picture& picture) const;
+
+  const ClipProcessorConfig& config() const { return config_; }
+
+ private:
+  PictureSize padded_size(PictureSize picture) const;
+  PictureSize resized_size(PictureSize picture) const;
+
+  ClipProcessorConfig config_;
+  /// `[3][256]`: the normalized value of each level of each channel.
+  std::array<std::array<float, 256>, 3> normalized_{};
+};
+
+}  // namespace elastikv

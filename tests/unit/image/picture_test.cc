@@ -1,0 +1,230 @@
+#include "image/picture.h"
+
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+#include "unit/image/golden.h"
+
+namespace elastikv {
+namespace {
+
+/// What a function prints to standard error.
+std::string printed_by(const std::function<void()>& function) {
+  testing::internal::CaptureStderr();
+  function();
+  return testing::internal::GetCapturedStderr();
+}
+
+std::string bytes_of(const std::string& name) { return read_file(golden_picture(name)); }
+
+std::string big_endian(uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFF);
+  return bytes;
+}
+
+/// Both functions must refuse the bytes with this message, and print nothing.
+void expect_refused(const std::string& bytes, const std::string& message) {
+  EXPECT_EQ(printed_by([&] { EXPECT_ERROR(check_picture_bytes(bytes, "p"), message); }), "");
+  EXPECT_EQ(printed_by([&] { EXPECT_ERROR(decode_picture(bytes, "p"), message); }), "");
+}
+
+/// Only decoding finds this out.
+void expect_undecodable(const std::string& bytes, const std::string& message) {
+  EXPECT_NO_THROW(check_picture_bytes(bytes, "p"));
+  EXPECT_EQ(printed_by([&] { EXPECT_ERROR(decode_picture(bytes, "p"), message); }), "");
+}
+
+TEST(Picture, DecodesAsPillowDoes) {
+  ASSERT_GE(golden()["decoded"].size(), 30U);
+  for (const auto& expected : golden()["decoded"]) {
+    const std::string name = expected["file"];
+    SCOPED_TRACE(name);
+    const PictureSize size{expected["height"], expected["width"]};
+    const auto file = golden_picture(name);
+    EXPECT_EQ(printed_by([&] { EXPECT_EQ(check_picture(file), size); }), "");
+    Picture picture;
+    EXPECT_EQ(printed_by([&] { picture = read_picture(file); }), "");
+    EXPECT_EQ(picture.size, size);
+    if (name == "cmyk_70x50.jpg") continue;
+    EXPECT_EQ(crc32(picture.pixels.data(), picture.pixels.size()), expected["crc"]);
+  }
+}
+
+TEST(Picture, CmykIsWithinOneLevelOfPillow) {
+  const Picture ours = read_picture(golden_picture("cmyk_70x50.jpg"));
+  const Picture pillow = read_picture(golden_picture("cmyk_expected_70x50.png"));
+  ASSERT_EQ(ours.size, pillow.size);
+  for (size_t i = 0; i < ours.pixels.size(); ++i) {
+    ASSERT_LE(std::abs(ours.pixels[i] - pillow.pixels[i]), 1) << i;
+  }
+}
+
+TEST(Picture, MissingFile) {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "none.png").string();
+  const std::string message = file + ": cannot open: No such file or directory";
+  EXPECT_EQ(printed_by([&] { EXPECT_ERROR(read_picture(file), message); }), "");
+  EXPECT_EQ(printed_by([&] { EXPECT_ERROR(check_picture(file), message); }), "");
+  EXPECT_ERROR(read_picture(folder.path()), folder.path().string() + ": not a regular file");
+}
+
+TEST(Picture, EmptyFile) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("empty.jpg", "");
+  const std::string message = file.string() + ": the picture file is empty (0 bytes)";
+  EXPECT_ERROR(read_picture(file), message);
+  EXPECT_ERROR(check_picture(file), message);
+}
+
+TEST(Picture, UnknownFormats) {
+  expect_refused("<!DOCTYPE html>",
+                 "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
+  expect_refused("P6 1 1 255 abc",
+                 "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
+  expect_refused("RIFF", "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
+  expect_refused("GIF89a......",
+                 "p: GIF pictures are not read; convert it to PNG, JPEG, WebP or BMP");
+}
+
+TEST(Picture, EveryTruncationIsFound) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"square_60x60.png", "PNG"},         {"exif_rotated_120x80.jpg", "JPEG"},
+      {"progressive_251x333.jpg", "JPEG"}, {"lossy_130x90.webp", "WebP"},
+      {"alpha_70x50.webp", "WebP"},        {"rgb_70x50.bmp", "BMP"},
+  };
+  for (const auto& [name, format] : files) {
+    SCOPED_TRACE(name);
+    const std::string bytes = bytes_of(name);
+    for (size_t size = 12; size < bytes.size(); size += 1 + size / 3) {
+      expect_refused(bytes.substr(0, size),
+                     fmt::format("p: the {} is cut off after {} bytes; copy or download it again",
+                                 format, size));
+    }
+    const size_t almost = bytes.size() - 1;
+    expect_refused(bytes.substr(0, almost),
+                   fmt::format("p: the {} is cut off after {} bytes; copy or download it again",
+                               format, almost));
+  }
+}
+
+TEST(Picture, BytesAfterTheEndAreIgnored) {
+  for (const char* name : {"square_60x60.png", "exif_rotated_120x80.jpg", "lossy_130x90.webp"}) {
+    SCOPED_TRACE(name);
+    const std::string bytes = bytes_of(name);
+    EXPECT_EQ(decode_picture(bytes + std::string(100, '\xFF'), "p").pixels,
+              decode_picture(bytes, "p").pixels);
+  }
+}
+
+TEST(Picture, HugePngIsRefusedFromItsHeader) {
+  std::string bytes = bytes_of("one_1x1.png");
+  bytes.replace(16, 8, big_endian(100000) + big_endian(3));
+  expect_refused(bytes,
+                 "p: the PNG is 100000 x 3 pixels (width x height); at most 32768 on a side and "
+                 "268435456 in all are read");
+  bytes.replace(16, 8, big_endian(20000) + big_endian(20000));
+  expect_refused(bytes,
+                 "p: the PNG is 20000 x 20000 pixels (width x height); at most 32768 on a side and "
+                 "268435456 in all are read");
+  bytes.replace(16, 8, big_endian(0xFFFFFFFF) + big_endian(0xFFFFFFFF));
+  expect_refused(bytes,
+                 "p: the PNG is 4294967295 x 4294967295 pixels (width x height); at most 32768 on "
+                 "a side and 268435456 in all are read");
+  bytes.replace(16, 8, big_endian(0) + big_endian(4));
+  expect_refused(bytes, "p: the PNG is 0 x 4 pixels (width x height), which is no picture");
+}
+
+TEST(Picture, HugeJpegWebpAndBmpAreRefusedFromTheirHeaders) {
+  std::string jpeg = bytes_of("exif_rotated_120x80.jpg");
+  const size_t frame = jpeg.find(std::string("\xFF\xC0\x00\x11\x08", 5));
+  ASSERT_NE(frame, std::string::npos);
+  jpeg.replace(frame + 5, 4, "\xFF\xFF\x90\x01");
+  expect_refused(jpeg,
+                 "p: the JPEG is 36865 x 65535 pixels (width x height); at most 32768 on a side "
+                 "and 268435456 in all are read");
+
+  std::string webp = bytes_of("alpha_70x50.webp");
+  ASSERT_EQ(webp.substr(12, 4), "VP8X");
+  webp.replace(24, 6, std::string("\xFF\xFF\x00\x01\x00\x00", 6));
+  expect_refused(webp,
+                 "p: the WebP is 65536 x 2 pixels (width x height); at most 32768 on a side and "
+                 "268435456 in all are read");
+
+  std::string bmp = bytes_of("rgb_70x50.bmp");
+  bmp.replace(18, 8, std::string("\xA0\x86\x01\x00\xFE\xFF\xFF\xFF", 8));
+  expect_refused(bmp,
+                 "p: the BMP is 100000 x 2 pixels (width x height); at most 32768 on a side and "
+                 "268435456 in all are read");
+}
+
+TEST(Picture, UnsupportedKinds) {
+  std::string webp = bytes_of("alpha_70x50.webp");
+  webp[20] = static_cast<char>(webp[20] | 0x02);
+  expect_refused(webp, "p: the WebP is animated; still pictures are read");
+
+  std::string bmp = bytes_of("rgb_70x50.bmp");
+  bmp[28] = 16;
+  expect_refused(bmp,
+                 "p: the BMP has 16 bits per pixel and compression 0; uncompressed ones of 1, 4, "
+                 "8, 24 or 32 bits are read");
+}
+
+TEST(Picture, DamagedPng) {
+  std::string bytes = bytes_of("square_60x60.png");
+  const size_t data = bytes.find("IDAT");
+  std::string flipped = bytes;
+  flipped[data + 200] = static_cast<char>(flipped[data + 200] ^ 0x55);
+  expect_undecodable(flipped, "p: the PNG is damaged (IDAT: incorrect data check)");
+
+  std::string early_end = bytes.substr(0, data - 4) + bytes.substr(bytes.size() - 12);
+  expect_undecodable(early_end, "p: the PNG is damaged (IEND: out of place)");
+
+  std::string no_header = bytes;
+  no_header.replace(12, 4, "IHDX");
+  expect_refused(no_header, "p: the PNG is damaged (its first chunk is not IHDR)");
+}
+
+TEST(Picture, DamagedJpeg) {
+  const std::string bytes = bytes_of("photo_640x480.jpg");
+  // Cut in the middle of the pixels, with an end marker put after the cut.
+  expect_undecodable(bytes.substr(0, bytes.size() / 2) + "\xFF\xD9",
+                     "p: the JPEG is damaged (Corrupt JPEG data: premature end of data segment)");
+  expect_refused("\xFF\xD8\xFF\xD9", "p: the JPEG is damaged (it has no frame header)");
+}
+
+TEST(Picture, DamagedWebp) {
+  std::string bytes = bytes_of("lossless_70x50.webp");
+  for (size_t i = 30; i < 120; ++i) bytes[i] = static_cast<char>(bytes[i] ^ 0x5A);
+  expect_undecodable(bytes, "p: the WebP is damaged (the decoder gives up)");
+}
+
+TEST(Picture, HarmlessJpegWarningsAreNoErrors) {
+  std::string bytes = bytes_of("photo_640x480.jpg");
+  const Picture expected = decode_picture(bytes, "p");
+  bytes.insert(bytes.size() - 2, "\x01\x02\x03");  // libjpeg: "extraneous bytes before marker"
+  Picture picture;
+  EXPECT_EQ(printed_by([&] { picture = decode_picture(bytes, "p"); }), "");
+  EXPECT_EQ(picture.pixels, expected.pixels);
+}
+
+TEST(Picture, StandardErrorWorksAfterwards) {
+  EXPECT_EQ(printed_by([] {
+              EXPECT_THROW(
+                  decode_picture(bytes_of("photo_640x480.jpg").substr(0, 9000) + "\xFF\xD9", "p"),
+                  Error);
+              std::fputs("still here\n", stderr);
+            }),
+            "still here\n");
+}
+
+}  // namespace
+}  // namespace elastikv

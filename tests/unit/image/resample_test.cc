@@ -1,0 +1,80 @@
+#include "image/resample.h"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "unit/image/golden.h"
+
+namespace elastikv {
+namespace {
+
+/// The noise of make_image_golden.py's pattern().
+Picture pattern(PictureSize size) {
+  Picture picture(size);
+  for (size_t i = 0; i < picture.pixels.size(); ++i) {
+    uint32_t hashed = static_cast<uint32_t>(i + 1) * 2654435761U;
+    hashed ^= hashed >> 15;
+    hashed *= 2246822519U;
+    hashed ^= hashed >> 13;
+    picture.pixels[i] = static_cast<uint8_t>(hashed >> 24);
+  }
+  return picture;
+}
+
+ResampleFilter filter_named(const std::string& name) {
+  for (int number = 1; number <= 5; ++number) {
+    const auto filter = static_cast<ResampleFilter>(number);
+    if (filter_name(filter) == name) return filter;
+  }
+  ADD_FAILURE() << "no filter " << name;
+  return ResampleFilter::kBox;
+}
+
+TEST(Resample, EqualsPillowBitForBit) {
+  ASSERT_EQ(golden()["resampled"].size(), 95U);
+  for (const auto& expected : golden()["resampled"]) {
+    const PictureSize out{expected["out"][0], expected["out"][1]};
+    const Picture result = resample(pattern({expected["in"][0], expected["in"][1]}), out,
+                                    filter_named(expected["filter"]));
+    EXPECT_EQ(result.size, out);
+    EXPECT_EQ(crc32(result.pixels.data(), result.pixels.size()), expected["crc"]) << expected;
+  }
+}
+
+TEST(Resample, RegionIsThatPartOfTheWhole) {
+  const Picture picture = pattern({40, 61});
+  for (const PictureSize size : {PictureSize{90, 23}, PictureSize{17, 100}, PictureSize{40, 61}}) {
+    for (const ResampleFilter filter : {ResampleFilter::kBicubic, ResampleFilter::kLanczos}) {
+      const Picture whole = resample(picture, size, filter);
+      for (const Region region : {Region{0, 0, {1, 1}}, Region{5, 7, {11, 13}},
+                                  Region{size.height - 4, size.width - 9, {4, 9}}}) {
+        const Picture part = resample(picture, size, filter, region);
+        ASSERT_EQ(part.size, region.size);
+        for (int64_t y = 0; y < region.size.height; ++y) {
+          const uint8_t* expected = whole.row(region.top + y) + region.left * 3;
+          EXPECT_TRUE(std::equal(part.row(y), part.row(y) + region.size.width * 3, expected));
+        }
+      }
+    }
+  }
+}
+
+TEST(Resample, SameSizeIsACopy) {
+  const Picture picture = pattern({19, 23});
+  for (int number = 1; number <= 5; ++number) {
+    EXPECT_EQ(resample(picture, picture.size, static_cast<ResampleFilter>(number)).pixels,
+              picture.pixels);
+  }
+}
+
+TEST(Resample, RegionOutsideIsABug) {
+  EXPECT_THROW(
+      resample(pattern({4, 4}), {8, 8}, ResampleFilter::kBicubic, {/*top=*/0, /*left=*/5, {4, 4}}),
+      InternalError);
+}
+
+}  // namespace
+}  // namespace elastikv
