@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace elastikv {
+
+/// A checkpoint and how to run it.
+struct ModelChoice {
+  std::filesystem::path path;
+  std::string label;  // in cell names and tables; default: the folder's name
+  std::string device = "cpu";
+  std::string dtype = "fp32";
+  std::string prompt_format = "auto";  // auto: what the checkpoint says
+  std::string origin;                  // "file.yaml:3", for messages
+};
+
+/// A strategy as the sweep names it. The engine knows what the names mean.
+struct StrategyChoice {
+  std::string label;   // in cell names and tables, unique in a sweep; default: the preset's name
+  std::string preset;  // a preset of configs/strategies
+  /// Parameters that differ from the preset: dotted key and its value as YAML text, in file order.
+  std::vector<std::pair<std::string, std::string>> overrides;
+  std::string origin;  // "file.yaml:9", for messages
+};
+
+/// What a budget is a fraction of.
+enum class Growth {
+  kGeneration,  // of all tokens seen so far: the cache grows while text is generated (the paper's)
+  kPrompt,      // of the prompt: the cache keeps its size while text is generated
+};
+
+/// How much of the cache is kept. Neither set: everything (the full cache has no budget).
+struct Budget {
+  std::optional<double> keep;          // fraction kept, 0 < keep <= 1
+  std::optional<int64_t> keep_tokens;  // entries kept per layer, >= 1; never grows
+  Growth growth = Growth::kGeneration;
+
+  bool everything() const { return !keep && !keep_tokens; }
+  /// "1" (everything), "0.2", "0.2p" (fraction of the prompt), "256t" (tokens): for cell names.
+  std::string text() const;
+};
+
+/// One column of the work: a strategy at a budget, for one model and data set. The evaluator sees
+/// all cells of a (model, data set) pair at once.
+struct Cell {
+  std::string id;     // "stampvlm-fp32/stamp-scenes/elastic/0.2", unique and stable
+  std::string model;  // ModelChoice::label, with the dtype
+  std::string data;   // the data set's name
+  StrategyChoice strategy;
+  Budget budget;
+  /// The full cache run only as a reference because the sweep does not list it: recorded, but not
+  /// shown in tables.
+  bool hidden = false;
+
+  bool is_full() const { return budget.everything(); }
+};
+
+/// What the engine has to compute for every cell.
+struct EvaluationSettings {
+  bool perplexity = true;
+  bool score_last_token = true;  // false: the paper's released protocol
+  bool generate = true;          // greedy text is wanted
+  int64_t max_new_tokens = 128;
+  bool agreement = true;  // mean KL of the next-token distributions against the full cache
+  uint64_t seed = 0;      // of strategies that draw at random
+};
+
+/// Seconds of the work that all cells of a sample share.
+struct SharedSeconds {
+  double image = 0;       // decoding, processing, vision tower, projector
+  double prefill = 0;     // without the statistics' own passes
+  double statistics = 0;  // what strategies asked for, beyond a plain prefill
+  double scoring = 0;     // teacher forcing, all cells that ran in one batch
+  double generation = 0;  // greedy decoding, all cells that ran in one batch
+};
+
+/// Seconds of one cell's own work. A phase that ran as one batch of cells is in SharedSeconds and 0
+/// here.
+struct CellSeconds {
+  double compression = 0;  // deciding and compacting after the prefill
+  double scoring = 0;
+  double generation = 0;
+};
+
+/// What one cell gave for one sample.
+struct CellOutcome {
+  /// Why this cell failed for this sample; empty: it did not, and the rest holds.
+  std::string error;
+
+  double nll_sum = 0;         // nats, over the scored tokens of the expected answer
+  int64_t scored_tokens = 0;  // 0 when perplexity is off
+  std::vector<float> nll;     // nats, [scored_tokens]
+
+  std::vector<int64_t> token_ids;  // generated, without the end token
+  std::string text;                // of token_ids, special tokens skipped
+  bool finished = false;           // the model ended by itself before max_new_tokens
+
+  /// Mean over the scored answer tokens of KL(full || cell) in nats; unset for the full cache
+  /// itself and when agreement is off.
+  std::optional<double> mean_kl;
+
+  int64_t requested_tokens = 0;      // entries per layer that the budget allows after the prefill
+  std::vector<int64_t> kept_tokens;  // [layers], entries kept after the prefill (mean over heads)
+  int64_t cache_bytes_prefill = 0;   // held by K and V after compression of the prefill
+  int64_t cache_bytes_end = 0;       // and at the end of generation (of scoring if none)
+
+  CellSeconds seconds;
+};
+
+/// What one sample gave: one outcome per cell, in the order the cells were passed.
+struct SampleOutcome {
+  int64_t prompt_tokens = 0;  // with the picture's tokens expanded
+  int64_t image_tokens = 0;   // of these, the picture's
+  SharedSeconds seconds;
+  std::vector<CellOutcome> cells;
+};
+
+/// What only the engine knows of everything that can change a record. Each is a name that changes
+/// with the content: a hash, or the text itself where that is short.
+struct EngineIdentity {
+  std::string weights;
+  std::string tokenizer;
+  std::string image_processing;  // empty for a model without pictures
+  std::string prompt_format;     // the template's full text
+};
+
+}  // namespace elastikv

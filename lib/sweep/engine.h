@@ -1,0 +1,63 @@
+#pragma once
+
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "datasets/sample.h"
+#include "sweep/cell.h"
+
+namespace elastikv {
+
+/// Thrown by an evaluator that was asked to stop in the middle of a sample; nothing of that sample
+/// is recorded.
+class Interrupted final : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+/// The door between a sweep and whatever runs the model.
+class SampleEvaluator {
+ public:
+  virtual ~SampleEvaluator() = default;
+
+  virtual EngineIdentity identity() const = 0;
+  /// The cell's strategy with every parameter written out, in a stable form: equal text means equal
+  /// behaviour.
+  virtual std::string strategy_text(const Cell& cell) const = 0;
+
+  /// Runs one sample through every cell. The first cell is always the full cache, and every call
+  /// gets all cells of the sweep for this model and data set in the same order, because the cells
+  /// decode as one batch whose composition may change the last bits of a result.
+  /// A failure of one cell belongs in its outcome's `error`; Error is thrown when the whole sample
+  /// is at fault (its picture, a prompt longer than the context), and Interrupted when
+  /// `should_stop` became true.
+  virtual SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) = 0;
+};
+
+/// Opens engines, and checks beforehand what can be checked without loading weights.
+class Engines {
+ public:
+  virtual ~Engines() = default;
+
+  /// Error when the model's folder, configuration, device or dtype, or a cell's strategy or its
+  /// parameters are not usable.
+  virtual void check(const ModelChoice& model, std::span<const Cell> cells,
+                     const EvaluationSettings& settings) const = 0;
+  /// Error when the file is no picture that the program can read; reads no more of it than that
+  /// needs. Called for every picture of a data set before any weights are loaded.
+  virtual void check_picture(const std::filesystem::path& file) const = 0;
+  /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
+  /// Interrupted.
+  virtual std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
+                                                const EvaluationSettings& settings,
+                                                std::function<bool()> should_stop) const = 0;
+};
+
+/// The engines of this program: LibTorch models with the strategies of configs/strategies.
+std::unique_ptr<Engines> torch_engines();
+
+}  // namespace elastikv
