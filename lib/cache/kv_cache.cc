@@ -1,6 +1,7 @@
 #include "cache/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -26,6 +27,34 @@ at::Tensor unpadded_row(const at::Tensor& rows, int64_t g) {
 /// The first `count` elements of row g of a weight tensor; undefined stays undefined.
 at::Tensor weight_row(const at::Tensor& rows, int64_t g, int64_t count) {
   return rows.defined() ? rows[g].slice(0, 0, count) : at::Tensor();
+}
+
+/// Copies `heads` x `slots` entries between [heads, slots, head_dim] tensors of one dtype. On the
+/// CPU by memcpy: at one token a step the overhead of an ATen call would cost more than the bytes.
+void copy_entries(const at::Tensor& to, int64_t to_head, int64_t to_slot, const at::Tensor& from,
+                  int64_t from_head, int64_t from_slot, int64_t heads, int64_t slots) {
+  if (!to.is_cpu() || !from.is_cpu() || to.scalar_type() != from.scalar_type() ||
+      from.stride(2) != 1 || to.stride(2) != 1) {
+    to.narrow(0, to_head, heads)
+        .narrow(1, to_slot, slots)
+        .copy_(from.narrow(0, from_head, heads).narrow(1, from_slot, slots));
+    return;
+  }
+  const size_t element = to.element_size();
+  const size_t row = static_cast<size_t>(to.size(2)) * element;
+  for (int64_t h = 0; h < heads; ++h) {
+    for (int64_t s = 0; s < slots; ++s) {
+      char* target =
+          static_cast<char*>(to.data_ptr()) +
+          static_cast<size_t>((to_head + h) * to.stride(0) + (to_slot + s) * to.stride(1)) *
+              element;
+      const char* source =
+          static_cast<const char*>(from.const_data_ptr()) +
+          static_cast<size_t>((from_head + h) * from.stride(0) + (from_slot + s) * from.stride(1)) *
+              element;
+      std::memcpy(target, source, row);
+    }
+  }
 }
 
 }  // namespace
@@ -115,15 +144,13 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
                       values.sizes() == keys.sizes(),
                   "keys and values must be [kv_heads, tokens, head_dim]");
   own(layer, max_length(layer_index) + added);
-  if (layer.positions.size() == 1) {
-    layer.keys.narrow(1, layer.head_lengths[0], added).copy_(keys);
-    layer.values.narrow(1, layer.head_lengths[0], added).copy_(values);
-  } else {
-    for (int64_t h = 0; h < shape_.kv_heads; ++h) {
-      const int64_t length = layer.head_lengths[static_cast<size_t>(h)];
-      layer.keys[h].narrow(0, length, added).copy_(keys[h]);
-      layer.values[h].narrow(0, length, added).copy_(values[h]);
-    }
+  const bool all_heads = layer.positions.size() == 1;
+  const int64_t parts = all_heads ? 1 : shape_.kv_heads;
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t heads = all_heads ? shape_.kv_heads : 1;
+    const int64_t length = layer.head_lengths[static_cast<size_t>(p)];
+    copy_entries(layer.keys, p, length, keys, p, 0, heads, added);
+    copy_entries(layer.values, p, length, values, p, 0, heads, added);
   }
   for (auto& positions : layer.positions) {
     for (int64_t i = 0; i < added; ++i) positions.push_back(first_position + i);
@@ -227,11 +254,9 @@ void KVCache::give_up(int64_t layer_index, int64_t group, int64_t slot) {
                   layer_index, slot, last + 1);
   if (slot != last) {
     own(layer, last + 1);
-    const bool all_heads = layer.positions.size() == 1;
-    const at::Tensor keys = all_heads ? layer.keys : layer.keys.narrow(0, group, 1);
-    const at::Tensor values = all_heads ? layer.values : layer.values.narrow(0, group, 1);
-    keys.select(1, slot).copy_(keys.select(1, last));
-    values.select(1, slot).copy_(values.select(1, last));
+    const int64_t heads = layer.positions.size() == 1 ? shape_.kv_heads : 1;
+    copy_entries(layer.keys, group, slot, layer.keys, group, last, heads, /*slots=*/1);
+    copy_entries(layer.values, group, slot, layer.values, group, last, heads, /*slots=*/1);
     positions[static_cast<size_t>(slot)] = positions.back();
   }
   positions.pop_back();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json_fields.h"
 #include "base/nearest_name.h"
 #include "models/llama.h"
 #include "models/llava.h"
@@ -62,6 +63,7 @@ const std::vector<Architecture>& architectures() {
          summary.vision = fmt::format(
              "CLIP, {} layers, hidden {}, {} heads, {} px in patches of {}", c.vision.layers,
              c.vision.hidden_size, c.vision.heads, c.vision.image_size, c.vision.patch_size);
+         summary.image_token = c.image_token;
          summary.image_tokens = c.image_tokens();
        }},
   };
@@ -86,6 +88,13 @@ const Architecture& find_architecture(const JsonFields& config) {
                                                suggestion(named[0], known_architectures())));
 }
 
+/// Asks a checkpoint for every tensor a model needs without reading any.
+WeightReader dry_run(const Architecture& architecture, const JsonFields& config, const Checkpoint& checkpoint) {
+  WeightReader reader(checkpoint, c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float, WeightReader::Mode::kDry);
+  architecture.build(config, reader);
+  return reader;
+}
+
 }  // namespace
 
 std::vector<std::string> known_architectures() {
@@ -107,11 +116,9 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Devi
                                   c10::ScalarType dtype) {
   const JsonFields config = read_config(folder);
   const Architecture& architecture = find_architecture(config);
+  // What is missing is said before anything large is read.
   const Checkpoint checkpoint = Checkpoint::open(folder);
-  // A dry run first: what is missing is said before anything large is read.
-  const WeightReader dry(checkpoint, device, dtype, WeightReader::Mode::kDry);
-  architecture.build(config, dry);
-  dry.finish();
+  dry_run(architecture, config, checkpoint).finish();
   const WeightReader reader(checkpoint, device, dtype);
   std::unique_ptr<Model> model = architecture.build(config, reader);
   reader.finish();
@@ -120,10 +127,12 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Devi
 
 WeightReport check_weights(const std::filesystem::path& folder) {
   const JsonFields config = read_config(folder);
-  const WeightReader dry(Checkpoint::open(folder), c10::Device(c10::DeviceType::CPU),
-                         c10::ScalarType::Float, WeightReader::Mode::kDry);
-  find_architecture(config).build(config, dry);
-  return dry.report();
+  return dry_run(find_architecture(config), config, Checkpoint::open(folder)).report();
+}
+
+void require_loadable(const std::filesystem::path& folder) {
+  const JsonFields config = read_config(folder);
+  dry_run(find_architecture(config), config, Checkpoint::open(folder)).finish();
 }
 
 }  // namespace elastikv

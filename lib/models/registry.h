@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -8,7 +9,6 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
-#include "base/json_fields.h"
 #include "models/model.h"
 #include "weights/weight_reader.h"
 
@@ -23,7 +23,8 @@ struct ModelSummary {
   std::string architecture;
   std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
   std::string vision;  ///< likewise; empty without a tower
-  int64_t image_tokens = 0;  ///< 0 without pictures
+  int64_t image_token = -1;  ///< placeholder token; -1 without pictures
+  int64_t image_tokens = 0;  ///< placeholder tokens of a picture
   int64_t max_positions = 0;
   int64_t vocab_size = 0;
   int64_t cache_bytes_per_token_fp16 = 0;
@@ -34,6 +35,9 @@ ModelSummary summarize_model(const std::filesystem::path& folder);
 /// spent on the rest.
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
                                   c10::ScalarType dtype);
+
+/// Error unless config.json can be computed and the weight files' headers hold every tensor it needs; reads no weights.
+void require_loadable(const std::filesystem::path& folder);
 
 /// Compares a checkpoint's tensors with what its config.json needs; reads no weights.
 WeightReport check_weights(const std::filesystem::path& folder);

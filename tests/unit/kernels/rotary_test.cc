@@ -1,0 +1,55 @@
+#include "kernels/rotary.h"
+
+#include <cmath>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include "support/tensors.h"
+
+namespace elastikv {
+namespace {
+
+TEST(RotaryTable, TurnsEachPairByItsAngle) {
+  const int64_t head_dim = 8;
+  const RotaryTable table(head_dim, /*theta=*/100.0, /*max_positions=*/50, at::kCPU);
+  const at::Tensor x = random_tensor({2, 3, head_dim}, 1);
+  const std::vector<int64_t> positions{0, 7, 49};
+  const at::Tensor y = table.rotate(x, at::tensor(positions, at::kLong));
+  for (int64_t h = 0; h < 2; ++h) {
+    for (int64_t t = 0; t < 3; ++t) {
+      for (int64_t d = 0; d < head_dim / 2; ++d) {
+        const double angle =
+            static_cast<double>(positions[static_cast<size_t>(t)]) *
+            std::pow(100.0, -2.0 * static_cast<double>(d) / static_cast<double>(head_dim));
+        const double a = x[h][t][d].item<double>();
+        const double b = x[h][t][d + head_dim / 2].item<double>();
+        EXPECT_NEAR(y[h][t][d].item<double>(), a * std::cos(angle) - b * std::sin(angle), 2e-6);
+        EXPECT_NEAR(y[h][t][d + head_dim / 2].item<double>(),
+                    b * std::cos(angle) + a * std::sin(angle), 2e-6);
+      }
+    }
+  }
+}
+
+TEST(RotaryTable, UnrotateIsTheInverse) {
+  const RotaryTable table(64, 10000.0, 4096, at::kCPU);
+  const at::Tensor x = random_tensor({3, 100, 64}, 2);
+  const at::Tensor positions = at::arange(3900, 4000, at::kLong);
+  EXPECT_LT(max_difference(table.unrotate(table.rotate(x, positions), positions), x), 2e-6);
+}
+
+TEST(RotaryTable, RowsAreRotatedByTheirOwnPositions) {
+  const RotaryTable table(16, 10000.0, 64, at::kCPU);
+  const at::Tensor x = random_tensor({4, 3, 16}, 3);  // [rows, heads, head_dim]
+  const at::Tensor positions = at::tensor({5, 0, 63, 5}, at::kLong);
+  const at::Tensor rows = table.rotate_rows(x, positions);
+  for (int64_t r = 0; r < 4; ++r) {
+    EXPECT_TRUE(
+        rows[r].unsqueeze(1).equal(table.rotate(x[r].unsqueeze(1), positions.narrow(0, r, 1))));
+  }
+}
+
+}  // namespace
+}  // namespace elastikv
