@@ -1,4 +1,5 @@
 #include <exception>
+#include <string>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -6,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/version.h"
 #include "verbs.h"
 
 namespace {
@@ -19,7 +21,7 @@ constexpr int kInternalErrorExitCode = 70;
 int main(int argc, char** argv) {
   CLI::App app("ElastiKV measures what KV-cache compression does to vision-language models.",
                "elastikv");
-  app.set_version_flag("--version", "0.1.0");
+  app.set_version_flag("--version", std::string(elastikv::version()));
   app.require_subcommand(1);
   elastikv::Verb chosen;
   try {

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string_view>
+
+namespace elastikv {
+
+/// The project's version as the build knows it, for example "0.1.0".
+std::string_view version();
+
+}  // namespace elastikv
