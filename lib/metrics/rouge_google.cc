@@ -1,0 +1,158 @@
+#include "metrics/rouge_google.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "metrics/lcs.h"
+#include "metrics/porter_stemmer.h"
+
+namespace elastikv {
+namespace {
+
+bool is_word_letter(char letter) {
+  return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
+}
+
+/// Calls word(text) for each word and line_end() at each line end and at the end of the text.
+/// Python's str.lower() makes ASCII out of two letters beyond ASCII only: U+0130 (i and a combining
+/// dot) and U+212A, the Kelvin sign (k).
+template <typename OnWord, typename OnLineEnd>
+void read_words(std::string_view text, Stemming stemming, OnWord on_word, OnLineEnd on_line_end) {
+  std::string word;
+  const auto finish = [&] {
+    if (word.empty()) return;
+    on_word(stemming == Stemming::kPorter && word.size() > 3 ? porter_stem(word) : word);
+    word.clear();
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char letter =
+        text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (is_word_letter(letter)) {
+      word += letter;
+    } else if (text.substr(i, 3) == "\u212A") {
+      word += 'k';
+      i += 2;
+    } else if (text.substr(i, 2) == "\u0130") {
+      word += 'i';
+      i += 1;
+      finish();
+    } else {
+      finish();
+      if (letter == '\n') on_line_end();
+    }
+  }
+  finish();
+  on_line_end();
+}
+
+WordText number_words(std::string_view text, Stemming stemming, WordIds& ids) {
+  WordText result;
+  read_words(
+      text, stemming, [&](const std::string& word) { result.words.push_back(ids(word)); },
+      [&] {
+        // A line without words adds nothing to any score.
+        if (result.words.size() > (result.ends.empty() ? 0 : result.ends.back()))
+          result.ends.push_back(result.words.size());
+      });
+  return result;
+}
+
+/// Any side may be 0: no overlap then.
+TextScore score_of(size_t hits, size_t reference_count, size_t candidate_count) {
+  const auto share = [hits](size_t count) {
+    return static_cast<double>(hits) / static_cast<double>(std::max<size_t>(count, 1));
+  };
+  TextScore score{share(candidate_count), share(reference_count)};
+  const double sum = score.precision + score.recall;
+  if (sum > 0) score.f = 2 * score.precision * score.recall / sum;
+  return score;
+}
+
+}  // namespace
+
+std::vector<std::string> google_rouge_words(std::string_view text, Stemming stemming) {
+  std::vector<std::string> words;
+  read_words(
+      text, stemming, [&](const std::string& word) { words.push_back(word); }, [] {});
+  return words;
+}
+
+GoogleRouge::GoogleRouge(std::string_view reference, std::string_view candidate,
+                         Stemming stemming) {
+  WordIds ids;
+  reference_ = number_words(reference, stemming, ids);
+  candidate_ = number_words(candidate, stemming, ids);
+  distinct_words_ = ids.size();
+}
+
+TextScore GoogleRouge::rouge_n(int n) const {
+  ELASTIKV_ASSERT(n >= 1 && n <= 9, "ROUGE-{} is not defined", n);
+  NgramIds ids(n);
+  const std::vector<int32_t> reference = ids(reference_.words);
+  const std::vector<int32_t> candidate = ids(candidate_.words);
+  std::unordered_map<int32_t, int64_t> unmatched;
+  for (const int32_t gram : reference) ++unmatched[gram];
+  size_t hits = 0;
+  for (const int32_t gram : candidate) {
+    const auto found = unmatched.find(gram);
+    if (found == unmatched.end() || found->second == 0) continue;
+    --found->second;
+    ++hits;
+  }
+  return score_of(hits, reference.size(), candidate.size());
+}
+
+TextScore GoogleRouge::rouge_l() const {
+  return score_of(lcs_length(reference_.words, candidate_.words), reference_.words.size(),
+                  candidate_.words.size());
+}
+
+TextScore GoogleRouge::rouge_lsum() const {
+  std::vector<int64_t> left_in_reference(static_cast<size_t>(distinct_words_));
+  std::vector<int64_t> left_in_candidate(static_cast<size_t>(distinct_words_));
+  for (const int32_t word : reference_.words) ++left_in_reference[static_cast<size_t>(word)];
+  for (const int32_t word : candidate_.words) ++left_in_candidate[static_cast<size_t>(word)];
+
+  size_t hits = 0;
+  for (size_t r = 0; r < reference_.sentences(); ++r) {
+    const auto line = reference_.sentence(r);
+    std::vector<bool> in_union(line.size());
+    for (size_t c = 0; c < candidate_.sentences(); ++c) {
+      for (const size_t at : lcs_positions(line, candidate_.sentence(c), LcsTie::kDropReference))
+        in_union[at] = true;
+    }
+    for (size_t at = 0; at < line.size(); ++at) {
+      const auto word = static_cast<size_t>(line[at]);
+      if (!in_union[at] || left_in_reference[word] == 0 || left_in_candidate[word] == 0) continue;
+      --left_in_reference[word];
+      --left_in_candidate[word];
+      ++hits;
+    }
+  }
+  return score_of(hits, reference_.words.size(), candidate_.words.size());
+}
+
+TextScore google_rouge_best(std::string_view type, std::span<const std::string> references,
+                            std::string_view candidate, Stemming stemming) {
+  const bool is_n =
+      type.size() == 6 && type.starts_with("rouge") && type[5] >= '1' && type[5] <= '9';
+  if (!is_n && type != "rougeL" && type != "rougeLsum") {
+    fail("ROUGE type '{}' is not known{}", type,
+         suggestion(type, {"rouge1", "rouge2", "rougeL", "rougeLsum"}));
+  }
+  if (references.empty()) fail("{} needs at least one reference text", type);
+  std::optional<TextScore> best;
+  for (const std::string& reference : references) {
+    const GoogleRouge rouge(reference, candidate, stemming);
+    const TextScore score = is_n               ? rouge.rouge_n(type[5] - '0')
+                            : type == "rougeL" ? rouge.rouge_l()
+                                               : rouge.rouge_lsum();
+    if (!best || score.f > best->f) best = score;
+  }
+  return *best;
+}
+
+}  // namespace elastikv

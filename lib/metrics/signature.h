@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "metrics/intervals.h"
+#include "metrics/perplexity.h"
+
+namespace elastikv {
+
+/// How a table's numbers were made beyond the metric itself.
+struct SignatureContext {
+  /// What was compared with or scored: "full-cache" (the full cache's own output), "dataset" (its
+  /// answers), "given" (texts from a file).
+  std::string reference = "full-cache";
+  /// Replicates of the bootstrap, 0 for no intervals.
+  int64_t bootstrap = Bootstrap::kDefaultReplicates;
+  uint64_t seed = Bootstrap::kDefaultSeed;
+};
+
+/// One line that says which definition of a metric a number follows, in sacrebleu's manner: two
+/// numbers may be compared when their signatures are equal. Name, space, then fields such as
+///   type:f|tok:google[a-z0-9]|stem:no|lsum:newline|agg:mean|bs:1000|seed:12345|...
+/// up to the program's version and what was compared with (`...|impl:elastikv-0.1.0|ref:dataset`).
+/// `definition` is what sits before "agg:".
+std::string metric_signature(std::string_view name, std::string_view definition,
+                             std::string_view aggregation, const SignatureContext& context);
+
+/// Of PerplexitySummary's ppl (micro) and ppl_sample_mean.
+std::string perplexity_signature(ScoredTokens scored, const SignatureContext& context);
+std::string perplexity_sample_mean_signature(ScoredTokens scored, const SignatureContext& context);
+/// Of AgreementSummary's first_divergence, match_rate and mean_kl.
+std::string first_divergence_signature(const SignatureContext& context);
+std::string match_rate_signature(const SignatureContext& context);
+std::string mean_kl_signature(const SignatureContext& context);
+
+}  // namespace elastikv

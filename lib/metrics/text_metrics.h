@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "metrics/rouge_google.h"
+#include "metrics/rouge_pltrdy.h"
+#include "metrics/signature.h"
+#include "metrics/text_score.h"
+
+namespace elastikv {
+
+/// The metrics of text that a name can ask for, in the order of tables:
+/// "rouge-1-pltrdy" "rouge-2-pltrdy" "rouge-l-pltrdy" (rouge 1.0.1, PltrdyRouge),
+/// "rouge1" "rouge2" "rougeL" "rougeLsum" (rouge_score 0.1.2, GoogleRouge) and the latter four with
+/// "-stem" (its use_stemmer=True). "rouge3" to "rouge9" and "rouge-3-pltrdy" to "rouge-5-pltrdy"
+/// are known as well.
+const std::vector<std::string>& text_metric_names();
+
+/// A chosen list of metrics, all computed over a pair of texts at once.
+class TextMetrics final {
+ public:
+  /// Error for an unknown name (with the nearest known one), for a name given twice, and for none.
+  explicit TextMetrics(const std::vector<std::string>& names, EmptyText empty = EmptyText::kZero);
+
+  /// One score per name, in the order of names(). Each text is read once per tokenization.
+  std::vector<TextScore> score(std::string_view reference, std::string_view candidate) const;
+
+  const std::vector<std::string>& names() const { return names_; }
+  /// The signature of names()[index]'s mean F over samples.
+  std::string signature(size_t index, const SignatureContext& context) const;
+
+ private:
+  enum class Kind { kN, kL, kLsum };
+  enum class Package { kGoogle, kGoogleStem, kPltrdy };
+  struct Metric {
+    Package package;
+    Kind kind;
+    int n;  // of kN
+  };
+  static bool parse(std::string_view name, Metric& metric);
+
+  std::vector<std::string> names_;
+  std::vector<Metric> metrics_;
+  EmptyText empty_;
+};
+
+}  // namespace elastikv

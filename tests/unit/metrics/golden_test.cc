@@ -1,0 +1,89 @@
+// Thousands of values that the Python packages gave: tests/golden/make_rouge_golden.py.
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "metrics/porter_stemmer.h"
+#include "metrics/rouge_google.h"
+#include "metrics/rouge_pltrdy.h"
+
+namespace elastikv {
+namespace {
+
+constexpr double kTolerance = 1e-9;
+
+std::ifstream golden(const std::string& name) {
+  std::ifstream file(std::string(ELASTIKV_SOURCE_DIR) + "/tests/golden/" + name);
+  EXPECT_TRUE(file.is_open()) << name;
+  return file;
+}
+
+/// `expected` is [[precision, recall, F], ...].
+void expect_scores(const std::vector<TextScore>& scores, const nlohmann::json& expected) {
+  ASSERT_EQ(scores.size(), expected.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_NEAR(scores[i].precision, expected[i][0].get<double>(), kTolerance) << "value " << i;
+    EXPECT_NEAR(scores[i].recall, expected[i][1].get<double>(), kTolerance) << "value " << i;
+    EXPECT_NEAR(scores[i].f, expected[i][2].get<double>(), kTolerance) << "value " << i;
+  }
+}
+
+std::vector<TextScore> google(const std::string& reference, const std::string& candidate,
+                              Stemming stemming) {
+  const GoogleRouge rouge(reference, candidate, stemming);
+  return {rouge.rouge_n(1), rouge.rouge_n(2), rouge.rouge_n(3), rouge.rouge_l(),
+          rouge.rouge_lsum()};
+}
+
+TEST(GoldenRouge, EveryPair) {
+  std::ifstream file = golden("rouge_pairs.jsonl");
+  std::vector<std::string> references;
+  int undefined = 0;
+  int multi = 0;
+  for (std::string line; std::getline(file, line);) {
+    const nlohmann::json pair = nlohmann::json::parse(line);
+    const auto& reference = references.emplace_back(pair["ref"].get<std::string>());
+    const auto candidate = pair["hyp"].get<std::string>();
+    SCOPED_TRACE("line " + std::to_string(references.size()));
+    expect_scores(google(reference, candidate, Stemming::kNone), pair["google"]);
+    expect_scores(google(reference, candidate, Stemming::kPorter), pair["stem"]);
+    const PltrdyRouge pltrdy(reference, candidate);
+    const bool is_defined = !pair["pltrdy"].is_null();
+    EXPECT_EQ(pltrdy.rouge_l().defined, is_defined);
+    if (is_defined) {
+      expect_scores({pltrdy.rouge_n(1), pltrdy.rouge_n(2), pltrdy.rouge_n(3), pltrdy.rouge_l()},
+                    pair["pltrdy"]);
+    } else {
+      ++undefined;
+    }
+    if (pair.contains("multi")) {
+      ++multi;
+      std::vector<std::string> latest(references.rbegin(), references.rbegin() + 3);
+      std::vector<TextScore> best;
+      for (const char* type : {"rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum"})
+        best.push_back(google_rouge_best(type, latest, candidate, Stemming::kNone));
+      expect_scores(best, pair["multi"]);
+    }
+    if (HasFailure()) break;  // one pair's values are enough to read
+  }
+  EXPECT_EQ(references.size(), 2000U);
+  EXPECT_EQ(undefined, 11);
+  EXPECT_EQ(multi, 100);
+}
+
+TEST(GoldenStemmer, EveryWord) {
+  std::ifstream file = golden("stemmer_words.tsv");
+  int words = 0;
+  for (std::string line; std::getline(file, line); ++words) {
+    const size_t tab = line.find('\t');
+    EXPECT_EQ(porter_stem(line.substr(0, tab)), line.substr(tab + 1)) << line;
+  }
+  EXPECT_EQ(words, 6948);
+}
+
+}  // namespace
+}  // namespace elastikv

@@ -1,0 +1,58 @@
+#include "metrics/text_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+
+namespace elastikv {
+namespace {
+
+constexpr const char* kReference = "A dog, running quickly;\nthe dogs ran on. They ran.";
+constexpr const char* kCandidate = "Dogs run quickly.\nThey ran on.";
+
+TEST(TextMetrics, EveryNameIsItsOwnDefinition) {
+  const TextMetrics metrics(text_metric_names());
+  const std::vector<TextScore> scores = metrics.score(kReference, kCandidate);
+  const GoogleRouge plain(kReference, kCandidate, Stemming::kNone);
+  const GoogleRouge stemmed(kReference, kCandidate, Stemming::kPorter);
+  const PltrdyRouge pltrdy(kReference, kCandidate);
+  const std::vector<TextScore> expected{pltrdy.rouge_n(1),  pltrdy.rouge_n(2),   pltrdy.rouge_l(),
+                                        plain.rouge_n(1),   plain.rouge_n(2),    plain.rouge_l(),
+                                        plain.rouge_lsum(), stemmed.rouge_n(1),  stemmed.rouge_n(2),
+                                        stemmed.rouge_l(),  stemmed.rouge_lsum()};
+  ASSERT_EQ(scores.size(), expected.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_EQ(scores[i].precision, expected[i].precision) << metrics.names()[i];
+    EXPECT_EQ(scores[i].recall, expected[i].recall) << metrics.names()[i];
+    EXPECT_EQ(scores[i].f, expected[i].f) << metrics.names()[i];
+  }
+}
+
+TEST(TextMetrics, LongerNgramsAreKnownToo) {
+  const TextMetrics metrics({"rouge9", "rouge3-stem", "rouge-5-pltrdy"});
+  EXPECT_EQ(metrics.score("a b c", "a b c")[1].f, 1);
+  EXPECT_EQ(metrics.score("a b c", "a b c")[0].f, 0);
+}
+
+TEST(TextMetrics, WrongNamesAreErrors) {
+  EXPECT_ERROR(TextMetrics({"rouge-L"}), "metric 'rouge-L' is not known; did you mean 'rougeL'?");
+  EXPECT_ERROR(TextMetrics({"rouge0"}), "metric 'rouge0' is not known; did you mean 'rouge1'?");
+  EXPECT_ERROR(TextMetrics({"rouge-6-pltrdy"}),
+               "metric 'rouge-6-pltrdy' is not known; did you mean 'rouge-1-pltrdy'?");
+  EXPECT_ERROR(TextMetrics({"rouge-l-pltrdy-stem"}),
+               "metric 'rouge-l-pltrdy-stem' is not known; did you mean 'rouge-l-pltrdy'?");
+  EXPECT_ERROR(TextMetrics({"rouge1", "rougeL", "rouge1"}), "metric 'rouge1' is given twice");
+  EXPECT_ERROR_CONTAINS(TextMetrics({}), "no metric was asked for; known: rouge-1-pltrdy, ");
+}
+
+TEST(TextMetrics, EmptyTextsAreMarkedWhereThePackageHasNoScore) {
+  const TextMetrics metrics({"rouge-l-pltrdy", "rougeL"});
+  const std::vector<TextScore> scores = metrics.score("a", "");
+  EXPECT_FALSE(scores[0].defined);
+  EXPECT_TRUE(scores[1].defined);
+  EXPECT_EQ(scores[0].f, 0);
+  EXPECT_THROW(TextMetrics({"rouge-l-pltrdy"}, EmptyText::kError).score("a", ""), Error);
+}
+
+}  // namespace
+}  // namespace elastikv
