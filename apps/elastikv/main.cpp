@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string(elastikv::version()));
   app.require_subcommand(1);
   elastikv::Verb chosen;
+  elastikv::add_score_verb(app, chosen);
   try {
     app.parse(argc, argv);
     return chosen();

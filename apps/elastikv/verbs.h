@@ -16,4 +16,7 @@ using Verb = std::function<int()>;
 // right, so a callback must not do the work itself. Options live in a shared_ptr that the verb
 // holds.
 
+/// `score`: metrics of text for a JSONL file of reference and candidate texts.
+void add_score_verb(CLI::App& app, Verb& chosen);
+
 }  // namespace elastikv
