@@ -1,8 +1,10 @@
 #include "image/clip_processor.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
