@@ -98,8 +98,10 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
     for (auto& [shard, names] : read_index(index, state->index)) {
       const fs::path path = folder / shard;
       if (!fs::exists(path)) {
-        fail("{}: shard '{}' is missing from the folder; it holds {} tensors, such as '{}'",
-             index.string(), printable_name(shard), names.size(), printable_name(names.front()));
+        const std::string others =
+            names.size() == 1 ? "" : fmt::format(" and {} more", names.size() - 1);
+        fail("{}: shard '{}' is missing from the folder; it holds tensor '{}'{}", index.string(),
+             printable_name(shard), printable_name(names.front()), others);
       }
       const SafetensorsFile& file = state->files.emplace_back(path);
       for (std::string& name : names) {

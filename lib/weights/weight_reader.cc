@@ -75,11 +75,12 @@ at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArra
     fail("{}: tensor '{}' has shape {}, the model needs {}", checkpoint.file_of(full_name).string(),
          printable_name(full_name), shape_text(info.shape), shape_text(shape));
   }
-  if (info.scalar_type && c10::isFloat8Type(*info.scalar_type)) {
+  if (!info.scalar_type || c10::isFloat8Type(*info.scalar_type)) {
     fail(
-        "{}: tensor '{}' is {}: quantised checkpoints are not supported; use one in F32, F16 or "
-        "BF16",
-        checkpoint.file_of(full_name).string(), printable_name(full_name), info.dtype);
+        "{}: tensor '{}' is {}, which models cannot use (a quantised checkpoint?); take one in "
+        "F32, F16 or BF16",
+        checkpoint.file_of(full_name).string(), printable_name(full_name),
+        printable_name(info.dtype));
   }
   if (dry()) return {};
   const at::Tensor stored = checkpoint.tensor(full_name);

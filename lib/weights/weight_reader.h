@@ -63,8 +63,8 @@ class WeightReader final {
 
   /// The tensor `name` of shape `shape`, converted to the reader's device and dtype. It owns its
   /// memory or keeps the file's map alive, which is read-only: weights are never written in place.
-  /// Undefined when missing. Error for another shape and for 8-bit floating-point weights, whose
-  /// scales are kept elsewhere.
+  /// Undefined when missing. Error for another shape, for 8-bit floating-point weights, whose
+  /// scales are kept elsewhere, and for types that torch does not have.
   at::Tensor take(std::string_view name, c10::IntArrayRef shape) const;
   /// The same for a tensor that a model can do without (a bias): nothing when the checkpoint lacks
   /// it, and that is no problem then.

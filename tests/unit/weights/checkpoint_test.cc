@@ -112,11 +112,16 @@ TEST(Checkpoint, ShardedPickleIsNamedToo) {
 TEST(Checkpoint, MissingShard) {
   const TemporaryFolder folder;
   write_sharded(folder);
+  const auto index = folder.path() / "model.safetensors.index.json";
   std::filesystem::remove(folder.path() / "model-00002-of-00002.safetensors");
   EXPECT_ERROR(Checkpoint::open(folder.path()),
-               (folder.path() / "model.safetensors.index.json").string() +
-                   ": shard 'model-00002-of-00002.safetensors' is missing from the folder; it "
-                   "holds 1 tensors, such as 'vision_tower.vision_model.x'");
+               index.string() +
+                   ": shard 'model-00002-of-00002.safetensors' is missing from the "
+                   "folder; it holds tensor 'vision_tower.vision_model.x'");
+  folder.write(index.filename(), R"({"weight_map": {"a": "x", "b": "x", "c": "x"}})");
+  EXPECT_ERROR(
+      Checkpoint::open(folder.path()),
+      index.string() + ": shard 'x' is missing from the folder; it holds tensor 'a' and 2 more");
 }
 
 TEST(Checkpoint, ShardThatLacksATensor) {

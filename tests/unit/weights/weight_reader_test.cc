@@ -69,8 +69,8 @@ TEST_F(WeightReaderTest, QuantisedWeightsAreRefused) {
   for (const Mode mode : {Mode::kLoad, Mode::kDry}) {
     EXPECT_ERROR(reader(mode).take("w", {2}),
                  file() +
-                     ": tensor 'w' is F8_E4M3: quantised checkpoints are not supported; use "
-                     "one in F32, F16 or BF16");
+                     ": tensor 'w' is F8_E4M3, which models cannot use (a quantised "
+                     "checkpoint?); take one in F32, F16 or BF16");
   }
 }
 
