@@ -1,6 +1,7 @@
 #include "base/json_fields.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -129,6 +130,20 @@ JsonFields JsonFields::object(std::string_view key) const {
 JsonFields JsonFields::object_or_empty(std::string_view key) const {
   if (!has(key)) return {Json::object(), origin_, join_key(prefix_, key)};
   return object(key);
+}
+
+std::vector<JsonFields> JsonFields::objects(std::string_view key) const {
+  const Json& value = at(key, "a list of objects");
+  if (!value.is_array() ||
+      !std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_object(); })) {
+    fail_key(key, "is something else, a list of objects is needed");
+  }
+  std::vector<JsonFields> items;
+  for (const Json& item : value) {
+    items.push_back(
+        {item, origin_, join_key(join_key(prefix_, key), std::to_string(items.size()))});
+  }
+  return items;
 }
 
 }  // namespace elastikv

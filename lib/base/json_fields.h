@@ -43,6 +43,8 @@ class JsonFields {
   JsonFields object(std::string_view key) const;
   /// A nested object, or an empty one (with the same name in messages) when missing or null.
   JsonFields object_or_empty(std::string_view key) const;
+  /// A list of objects, each named by its index ("layers.0"); Error when missing or something else.
+  std::vector<JsonFields> objects(std::string_view key) const;
 
   /// The parsed value itself, for readers that need its structure.
   const nlohmann::json& json() const { return *object_; }
