@@ -1,0 +1,146 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json_fields.h"
+#include "text/added_tokens.h"
+#include "text/bpe_model.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/streaming_decoder.h"
+#include "text/unicode.h"
+
+namespace elastikv {
+namespace {
+
+const nlohmann::json& model_of(const JsonFields& file) {
+  if (!file.has("model") || !file.json()["model"].is_object()) {
+    file.fail_key("model", "is missing (an object is needed)");
+  }
+  return file.json()["model"];
+}
+
+template <typename Part>
+std::unique_ptr<Part> make_if_present(const JsonFields& file, std::string_view key,
+                                      std::unique_ptr<Part> (*make)(const JsonFields&)) {
+  return file.has(key) ? make(file.object(key)) : nullptr;
+}
+
+/// The pipeline of a tokenizer.json: added tokens, normalizer, pre-tokenizer, model.
+class FileTokenizer final : public Tokenizer {
+ public:
+  explicit FileTokenizer(const JsonFields& file)
+      : model_(model_of(file), file.origin()),
+        normalizer_(make_if_present(file, "normalizer", make_normalizer)),
+        pre_tokenizer_(make_if_present(file, "pre_tokenizer", make_pre_tokenizer)),
+        decoder_(make_if_present(file, "decoder", make_decoder)),
+        added_(file, model_, normalizer_.get()) {
+    if (decoder_ == nullptr) decoder_ = make_blank_decoder();
+    if (file.has("post_processor")) {
+      special_ids_ = read_post_processor(file.object("post_processor"));
+    }
+    for (const auto& [token, id] : model_.vocabulary()) put_token(id, token);
+    for (const AddedToken& token : added_.tokens()) {
+      put_token(token.id, token.spelling);
+      added_ids_.emplace(token.content, token.id);
+    }
+  }
+
+  std::vector<int64_t> encode(std::string_view text, bool add_special) const override {
+    std::string repaired;
+    if (!is_valid_utf8(text)) {
+      repaired = replace_broken_utf8(text);
+      text = repaired;
+    }
+    std::vector<int64_t> ids;
+    if (add_special) ids = special_ids_.prefix;
+    for (const TokenizedPart& part : added_.cut(text, /*normalized=*/false)) {
+      if (part.id) {
+        ids.push_back(*part.id);
+      } else {
+        const std::string_view between =
+            text.substr(part.span.begin, part.span.end - part.span.begin);
+        encode_between(std::string(between), /*at_start=*/part.span.begin == 0, ids);
+      }
+    }
+    if (add_special) ids.insert(ids.end(), special_ids_.suffix.begin(), special_ids_.suffix.end());
+    return ids;
+  }
+
+  std::optional<int64_t> token_to_id(std::string_view token) const override {
+    const auto found = added_ids_.find(token);
+    if (found != added_ids_.end()) return found->second;
+    return model_.token_to_id(token);
+  }
+  std::optional<std::string> id_to_token(int64_t id) const override {
+    const auto found = tokens_.find(id);
+    if (found == tokens_.end()) return std::nullopt;
+    return found->second;
+  }
+  int64_t vocab_size() const override { return vocab_size_; }
+  bool is_special(int64_t id) const override { return added_.is_special(id); }
+  const SpecialIds& special_ids() const override { return special_ids_; }
+  std::unique_ptr<DecoderRun> start_decoding() const override {
+    return decoder_->start(/*fused=*/false);
+  }
+
+ private:
+  void put_token(int64_t id, const std::string& token) {
+    tokens_[id] = token;
+    vocab_size_ = std::max(vocab_size_, id + 1);
+  }
+
+  void encode_between(std::string text, bool at_start, std::vector<int64_t>& ids) const {
+    if (normalizer_ != nullptr) text = normalizer_->normalize(std::move(text));
+    for (const TokenizedPart& part : added_.cut(text, /*normalized=*/true)) {
+      if (part.id) {
+        ids.push_back(*part.id);
+        continue;
+      }
+      std::vector<TextPiece> pieces;
+      pieces.push_back({text.substr(part.span.begin, part.span.end - part.span.begin),
+                        at_start && part.span.begin == 0});
+      if (pre_tokenizer_ != nullptr) pieces = pre_tokenizer_->split(std::move(pieces));
+      for (const TextPiece& piece : pieces) model_.encode(piece.text, ids);
+    }
+  }
+
+  BpeModel model_;
+  std::unique_ptr<Normalizer> normalizer_;
+  std::unique_ptr<PreTokenizer> pre_tokenizer_;
+  std::unique_ptr<Decoder> decoder_;
+  AddedTokens added_;
+  SpecialIds special_ids_;
+  std::unordered_map<int64_t, std::string> tokens_;
+  TokenIds added_ids_;
+  int64_t vocab_size_ = 0;
+};
+
+}  // namespace
+
+std::string Tokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
+  StreamingDecoder decoder(*this, skip_special);
+  std::string text;
+  for (const int64_t id : ids) text += decoder.push(id);
+  return text + decoder.flush();
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& checkpoint) {
+  const std::filesystem::path file = checkpoint / "tokenizer.json";
+  if (!std::filesystem::exists(file)) {
+    for (const char* other : {"tokenizer.model", "qwen.tiktoken", "vocab.json"}) {
+      if (std::filesystem::exists(checkpoint / other)) {
+        fail("{}: there is {} but no tokenizer.json, the only form of tokenizer that is read",
+             checkpoint.string(), other);
+      }
+    }
+  }
+  return std::make_unique<FileTokenizer>(JsonFields::read(file));
+}
+
+}  // namespace elastikv

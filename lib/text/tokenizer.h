@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/decoder.h"
+#include "text/post_processor.h"
+
+namespace elastikv {
+
+/// Text to token ids and back, as a checkpoint defines it. All of it may be used by several threads
+/// at once.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  /// The ids of a text. The texts of added tokens in it ("<image>", "<|im_end|>") become those
+  /// tokens. `add_special` puts the ids of special_ids() around. Bytes that are no UTF-8 count as
+  /// U+FFFD.
+  virtual std::vector<int64_t> encode(std::string_view text, bool add_special = false) const = 0;
+
+  /// The text of some ids, always valid UTF-8. Ids that no token has leave no trace (a model's
+  /// output layer is often wider than its vocabulary); `skip_special` leaves special tokens out.
+  std::string decode(const std::vector<int64_t>& ids, bool skip_special) const;
+
+  virtual std::optional<int64_t> token_to_id(std::string_view token) const = 0;
+  /// The token as the vocabulary spells it (byte-level letters, U+2581 for a blank, ...); an added
+  /// token that is looked for in normalized text, in its normalized form.
+  virtual std::optional<std::string> id_to_token(int64_t id) const = 0;
+  /// One more than the largest id.
+  virtual int64_t vocab_size() const = 0;
+  /// Whether it marks structure rather than text: an added token declared special.
+  virtual bool is_special(int64_t id) const = 0;
+  /// What `add_special` puts around a text.
+  virtual const SpecialIds& special_ids() const = 0;
+
+  /// The way from tokens to text, piece by piece; StreamingDecoder is the door to it.
+  virtual std::unique_ptr<DecoderRun> start_decoding() const = 0;
+};
+
+/// Loads the tokenizer.json of a checkpoint: a byte-pair model, byte-level (GPT-2, Qwen2, Llama 3)
+/// or on characters with byte fallback (LLaMA, Vicuna). Error naming the file and the key or entry
+/// when it is missing, malformed or of a kind that is not supported.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& checkpoint);
+
+}  // namespace elastikv
