@@ -1,0 +1,177 @@
+#include "text/prompt_format.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "golden_lines.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+using Ids = std::vector<int64_t>;
+
+const std::vector<Turn> kQuestion{{"user", "What is it?", 1}};
+const std::vector<Turn> kDialogue{
+    {"user", "What is it?", 1}, {"assistant", "An owl.", 0}, {"user", "Where?", 0}};
+
+std::string render(const char* format, const std::vector<Turn>& turns, bool answer_follows = true) {
+  return prompt_format(format).render(turns, answer_follows).text;
+}
+
+TEST(PromptFormat, StampvlmAsTransformersWritesIt) {
+  // transformers' LlavaProcessor with the model's chat template, pictures of 144 tokens.
+  const auto tokenizer = load_tokenizer(kStampvlm);
+  size_t cases = 0;
+  for (const auto& line : golden_lines("stampvlm/prompts.jsonl")) {
+    std::vector<Turn> turns;
+    for (const auto& turn : line["turns"]) {
+      turns.push_back(
+          {turn[0].get<std::string>(), turn[1].get<std::string>(), turn[2].get<int64_t>()});
+    }
+    const Prompt prompt =
+        prompt_format("stampvlm").render(turns, line["answer_follows"].get<bool>());
+    EXPECT_EQ(prompt.text, line["rendered"].get<std::string>());
+    std::vector<int64_t> image_tokens;
+    for (const PromptChunk& chunk : prompt.chunks) {
+      if (chunk.kind == PromptChunk::Kind::kImage) image_tokens.push_back(144);
+    }
+    const TokenizedPrompt ids =
+        tokenize_prompt(*tokenizer, prompt.chunks, /*image_token_id=*/16, image_tokens);
+    EXPECT_EQ(ids.ids, line["ids"].get<Ids>()) << prompt.text;
+    ASSERT_EQ(ids.images.size(), image_tokens.size());
+    for (const TokenSpan& span : ids.images) {
+      EXPECT_EQ(span.end - span.begin, 144);
+      for (int64_t i = span.begin; i < span.end; ++i) ASSERT_EQ(ids.ids[i], 16);
+    }
+    ++cases;
+  }
+  EXPECT_EQ(cases, 20U);
+}
+
+TEST(PromptFormat, BosComesOnceAndMergesStopAtPictures) {
+  const auto tokenizer = load_tokenizer(std::string(kTextData) + "llama-like");
+  for (const auto& line : golden_lines("llama-like/prompts.jsonl")) {
+    const TokenizedPrompt prompt =
+        tokenize_prompt(*tokenizer, cut_at_images(line["text"].get<std::string>()),
+                        line["image_token_id"].get<int64_t>(), line["image_tokens"].get<Ids>());
+    EXPECT_EQ(prompt.ids, line["ids"].get<Ids>()) << line["text"];
+    for (const TokenSpan& span : prompt.images) {
+      for (int64_t i = span.begin; i < span.end; ++i) {
+        EXPECT_EQ(prompt.ids[i], line["image_token_id"].get<int64_t>());
+      }
+    }
+  }
+}
+
+TEST(PromptFormat, OneQuestionInEachFormat) {
+  EXPECT_EQ(render("stampvlm", kQuestion),
+            "<|im_start|>system\nYou are a helpful assistant that looks at pictures.<|im_end|>\n"
+            "<|im_start|>user\n<image>\nWhat is it?<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(render("chatml-smollm2", {{"user", "Hi", 0}}),
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+            "Face<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(render("llava-v1-hf", kQuestion), "USER: <image>\nWhat is it? ASSISTANT:");
+  EXPECT_EQ(render("vicuna-v1", kQuestion),
+            "A chat between a curious user and an artificial intelligence assistant. The assistant "
+            "gives helpful, detailed, and polite answers to the user's questions. USER: <image>\n"
+            "What is it? ASSISTANT:");
+  EXPECT_EQ(render("llava-v1-elastic-cache", {{"user", "What is it?\n<image>", 0}}),
+            "A chat between a curious human and an artificial intelligence assistant. The "
+            "assistant gives helpful, detailed, and polite answers to the human's questions. "
+            "USER: What is it?\n<image> ASSISTANT:");
+  EXPECT_EQ(render("plain", {{"user", "Once upon a time", 0}}), "Once upon a time");
+  EXPECT_EQ(render("plain", kQuestion), "<image>\nWhat is it?");
+}
+
+TEST(PromptFormat, SeveralTurnsAndGivenSystemLines) {
+  EXPECT_EQ(render("llava-v1-hf", kDialogue),
+            "USER: <image>\nWhat is it? ASSISTANT: An owl. USER: Where? ASSISTANT:");
+  EXPECT_EQ(render("llava-v1-hf", {{"system", "Be brief.", 0}, {"user", "Hi", 0}}),
+            "Be brief. USER: Hi ASSISTANT:");
+  std::vector<Turn> dialogue = kDialogue;
+  dialogue.insert(dialogue.begin(), {"system", "Be brief.", 0});
+  EXPECT_EQ(render("vicuna-v1", dialogue),
+            "Be brief. USER: <image>\nWhat is it? ASSISTANT: An owl.</s>USER: Where? ASSISTANT:");
+  EXPECT_EQ(render("chatml-smollm2", dialogue, /*answer_follows=*/false),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n<image>\nWhat is it?"
+            "<|im_end|>\n<|im_start|>assistant\nAn owl.<|im_end|>\n<|im_start|>user\nWhere?"
+            "<|im_end|>\n");
+  const std::string closed = render("vicuna-v1", {{"user", "q", 0}, {"assistant", "a", 0}},
+                                    /*answer_follows=*/false);
+  EXPECT_TRUE(closed.ends_with(" to the user's questions. USER: q ASSISTANT: a</s>")) << closed;
+}
+
+TEST(PromptFormat, TextIsCutAtPictures) {
+  const PromptChunk picture{PromptChunk::Kind::kImage, ""};
+  const auto text = [](const char* part) { return PromptChunk{PromptChunk::Kind::kText, part}; };
+  using Chunks = std::vector<PromptChunk>;
+  EXPECT_EQ(cut_at_images(""), Chunks{});
+  EXPECT_EQ(cut_at_images("abc"), Chunks{text("abc")});
+  EXPECT_EQ(cut_at_images("<image>"), Chunks{picture});
+  EXPECT_EQ(cut_at_images("a<image>\n<image>b <imag"),
+            (Chunks{text("a"), picture, text("\n"), picture, text("b <imag")}));
+  EXPECT_EQ(prompt_format("plain").render({{"user", "x<image>", 1}}).chunks,
+            (Chunks{picture, text("\nx"), picture}));
+}
+
+TEST(PromptFormat, SpansOfSeveralPictures) {
+  const auto tokenizer = load_tokenizer(kStampvlm);
+  const TokenizedPrompt prompt =
+      tokenize_prompt(*tokenizer, cut_at_images("<image>a<image>"), /*image_token_id=*/16, {2, 3});
+  const int64_t a = tokenizer->token_to_id("a").value();
+  EXPECT_EQ(prompt.ids, (Ids{16, 16, a, 16, 16, 16}));
+  EXPECT_EQ(prompt.images, (std::vector<TokenSpan>{{0, 2}, {3, 6}}));
+}
+
+TEST(PromptFormat, PlaceholdersAndPicturesMustAgree) {
+  const auto tokenizer = load_tokenizer(std::string(kTextData) + "unknown-like");
+  EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("a<image>b"), 1, {}),
+               "the prompt has 1 <image> placeholder for 0 images");
+  EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("ab"), 1, {144}),
+               "the prompt has 0 <image> placeholders for 1 image");
+}
+
+TEST(PromptFormat, WrongTurnsAreNamed) {
+  const PromptFormat& format = prompt_format("stampvlm");
+  EXPECT_ERROR(format.render({}), "a prompt needs at least one turn");
+  EXPECT_ERROR(format.render({{"usr", "x", 0}}),
+               "turn 1 has the unknown role 'usr'; did you mean 'user'?");
+  EXPECT_ERROR(format.render({{"user", "x", 0}, {"system", "y", 0}}),
+               "turn 2 has the role 'system', which only the first turn may have");
+}
+
+TEST(PromptFormat, ChosenByNameOrByChatTemplate) {
+  EXPECT_ERROR(prompt_format("stampvlm2"),
+               "no prompt format 'stampvlm2'; did you mean 'stampvlm'?");
+  EXPECT_EQ(choose_prompt_format(kStampvlm).name, "stampvlm");
+  EXPECT_EQ(choose_prompt_format(kStampvlm, "plain").name, "plain");
+
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  const std::string names =
+      "stampvlm, chatml-smollm2, llava-v1-hf, vicuna-v1, llava-v1-elastic-cache, plain";
+  EXPECT_ERROR(choose_prompt_format(folder.path()),
+               path +
+                   ": no chat template (chat_template.jinja, chat_template.json or "
+                   "tokenizer_config.json); name a prompt format: " +
+                   names);
+  // The same template is known in each of the files it may stand in.
+  std::ifstream file(std::string(kStampvlm) + "/chat_template.jinja");
+  const std::string known{std::istreambuf_iterator<char>(file), {}};
+  using Json = nlohmann::json;
+  folder.write("tokenizer_config.json",
+               Json{{"chat_template", {{{"name", "default"}, {"template", known}}}}}.dump());
+  EXPECT_EQ(choose_prompt_format(folder.path()).name, "stampvlm");
+  folder.write("chat_template.json", Json{{"chat_template", known + "\n"}}.dump());
+  EXPECT_EQ(choose_prompt_format(folder.path()).name, "stampvlm");
+  folder.write("chat_template.jinja", "{{ messages }}");
+  EXPECT_ERROR_CONTAINS(choose_prompt_format(folder.path()),
+                        path + "/chat_template.jinja: this chat template (hash ");
+  EXPECT_ERROR_CONTAINS(choose_prompt_format(folder.path()),
+                        ") is none of those known; name a prompt format: " + names);
+}
+
+}  // namespace
+}  // namespace elastikv
