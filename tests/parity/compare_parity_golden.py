@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Makes the parity tests' golden data anew and compares it with what is committed.
+
+Exits with 1 and says what differs. The new files lie in a temporary folder, or in --output, which is
+kept. Needs what make_parity_golden.py needs.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from golden_common import DATA, differences, load_tensors, read_json
+from make_parity_golden import add_input_options, check_inputs, make
+
+EQUAL = ("greedy_tokens", "input_ids", "pixel_levels", "pixel_value_of_level", "pixel_values")
+# Processors and BLAS libraries sum in different orders. Two runs in fp32 on one machine are equal.
+FLOAT_TOLERANCE = 1e-4
+# A column sum adds up a whole column of the attention matrix.
+COLUMN_SUM_TOLERANCE = 1e-3
+# Greedy texts may part at a token that led by no more than this, and are not compared after it.
+UNDECIDED_MARGIN = 1e-3
+# bf16 arithmetic depends on the processor: the divergence is only held to be of the same order.
+BF16_FACTOR = 10.0
+
+
+def tolerance_of(name):
+    if name.endswith(EQUAL):
+        return 0
+    if name.endswith("attention_column_sums"):
+        return COLUMN_SUM_TOLERANCE
+    return FLOAT_TOLERANCE
+
+
+def decided_only(committed, made):
+    """Cuts greedy tokens and margins, in both, after the first token that was all but a tie."""
+    for name in [name for name in committed if name.endswith("greedy_margins")]:
+        undecided = np.flatnonzero(committed[name] <= UNDECIDED_MARGIN)
+        if undecided.size == 0:
+            continue
+        for key in (name, name.replace("greedy_margins", "greedy_tokens")):
+            for tensors in (committed, made):
+                if key in tensors:
+                    tensors[key] = tensors[key][: undecided[0]]
+
+
+def compare_directory(committed, made):
+    """Lines for a Hugging Face directory: the very same files, weights bit for bit."""
+    lines = []
+    names = {path.name for path in committed.iterdir()} | {path.name for path in made.iterdir()}
+    for name in sorted(names):
+        one, other = committed / name, made / name
+        where = f"{committed.name}/{name}"
+        if not one.exists() or not other.exists():
+            lines.append(f"{where}: {'no longer made' if one.exists() else 'not committed'}")
+        elif name.endswith(".json"):
+            if read_json(one) != read_json(other):
+                lines.append(f"{where}: content differs")
+        else:
+            lines += [
+                f"{where}: {line}"
+                for line in differences(load_tensors(one), load_tensors(other), lambda _: 0)
+            ]
+    return lines
+
+
+def compare_manifests(committed, made):
+    lines = []
+    for package, version in committed["versions"].items():
+        # Python's patch version changes nothing here; those of the packages may.
+        if package != "python" and made["versions"][package] != version:
+            lines.append(f"{package} is {made['versions'][package]}, the data's {version}")
+    if committed["files"] != made["files"]:
+        lines.append("parity_manifest.json: 'files' differs")
+    one, other = committed["stampvlm"], made["stampvlm"]
+    if one["model_sha256"] != other["model_sha256"]:
+        lines.append(f"model.safetensors has SHA-256 {other['model_sha256']}")
+    for old, new in zip(one["scenes"], other["scenes"], strict=True):
+        for key in ("id", "image", "question", "prompt", "prompt_tokens"):
+            if old[key] != new[key]:
+                lines.append(f"scene {old['id']}: {key} became {new[key]!r}")
+    for old, new in zip(one["bf16_on_cpu"], other["bf16_on_cpu"], strict=True):
+        for key in ("kl_bf16_fp32", "kl_fp32_bf16"):
+            if not old[key] / BF16_FACTOR <= new[key] <= old[key] * BF16_FACTOR:
+                lines.append(f"bf16, scene {old['scene']}: {key} {old[key]:.3g} -> {new[key]:.3g}")
+    return lines
+
+
+def compare(committed, made):
+    """All differences between two folders, as lines."""
+    manifest = read_json(committed / "parity_manifest.json")
+    lines = compare_manifests(manifest, read_json(made / "parity_manifest.json"))
+    for file in manifest["files"]:
+        one, other = load_tensors(committed / file), load_tensors(made / file)
+        decided_only(one, other)
+        lines += [f"{file}: {line}" for line in differences(one, other, tolerance_of)]
+        directory = file.removesuffix(".golden.safetensors")
+        if directory != file:
+            lines += compare_directory(committed / directory, made / directory)
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    add_input_options(parser)
+    parser.add_argument("--committed", type=Path, default=DATA, help="default: tests/parity/data")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="keep the new files in DIR")
+    arguments = parser.parse_args()
+    check_inputs(arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        made = arguments.output or Path(temporary)
+        make(made, arguments.model, arguments.scenes)
+        lines = compare(arguments.committed, made)
+    for line in lines:
+        print(line)
+    if lines:
+        sys.exit(f"{len(lines)} differences from {arguments.committed}")
+    print(f"no differences from {arguments.committed}")
+
+
+if __name__ == "__main__":
+    main()
