@@ -30,6 +30,8 @@ class Budget {
   /// The fraction kept; for keep_tokens its share of `tokens_seen`. Released code computes with
   /// this number itself.
   double keep(int64_t tokens_seen) const;
+  /// Whether this is a fraction rather than a fixed number of slots.
+  bool is_fraction() const { return keep_tokens_ == 0; }
   Growth growth() const { return growth_; }
 
   /// "full", "keep=0.2", "keep=0.2,growth=prompt" or "keep_tokens=256": part of a record's key.

@@ -1,0 +1,57 @@
+#include "strategies/budget.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace elastikv {
+
+Budget Budget::unlimited() { return {}; }
+
+Budget Budget::fraction(double keep, Growth growth) {
+  if (!(keep > 0.0 && keep <= 1.0)) {
+    fail("budget keep={} is out of range; a fraction kept above 0 and at most 1 is needed", keep);
+  }
+  Budget budget;
+  budget.keep_ = keep;
+  budget.growth_ = growth;
+  return budget;
+}
+
+Budget Budget::tokens(int64_t keep_tokens) {
+  if (keep_tokens < 1) {
+    fail("budget keep_tokens={} is out of range; at least 1 is needed", keep_tokens);
+  }
+  Budget budget;
+  budget.keep_tokens_ = keep_tokens;
+  return budget;
+}
+
+int64_t Budget::slots(int64_t tokens_seen, int64_t prompt_tokens) const {
+  ELASTIKV_ASSERT(tokens_seen >= 1 && prompt_tokens >= 1, "budget of {} tokens, prompt {}",
+                  tokens_seen, prompt_tokens);
+  if (is_unlimited()) return tokens_seen;
+  int64_t slots = keep_tokens_;
+  if (is_fraction()) {
+    const int64_t base = growth_ == Growth::kPrompt ? prompt_tokens : tokens_seen;
+    constexpr double kSlack = 1e-9;
+    slots = static_cast<int64_t>(std::floor(keep_ * static_cast<double>(base) + kSlack));
+  }
+  return std::clamp<int64_t>(slots, 1, tokens_seen);
+}
+
+double Budget::keep(int64_t tokens_seen) const {
+  if (is_fraction()) return keep_;
+  return std::min(1.0, static_cast<double>(keep_tokens_) / static_cast<double>(tokens_seen));
+}
+
+std::string Budget::name() const {
+  if (is_unlimited()) return "full";
+  if (!is_fraction()) return fmt::format("keep_tokens={}", keep_tokens_);
+  return fmt::format("keep={}{}", keep_, growth_ == Growth::kPrompt ? ",growth=prompt" : "");
+}
+
+}  // namespace elastikv

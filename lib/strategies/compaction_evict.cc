@@ -1,0 +1,25 @@
+#include "strategies/compaction.h"
+#include "strategies/components.h"
+
+namespace elastikv {
+namespace {
+
+/// What does not stay is forgotten.
+class EvictCompaction final : public Compaction {
+ public:
+  LayerPlan plan(const KeptSlots& kept, int64_t /*tokens*/, Protected /*protect*/) const override {
+    LayerPlan plan;
+    plan.kept = padded_rows(kept);
+    return plan;
+  }
+  std::string description() const override { return "evict"; }
+};
+
+}  // namespace
+
+std::shared_ptr<const Compaction> make_evict_compaction(const Parameters& parameters) {
+  parameters.require_known({});
+  return std::make_shared<EvictCompaction>();
+}
+
+}  // namespace elastikv

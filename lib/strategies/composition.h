@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "strategies/component.h"
+
+namespace elastikv {
+
+/// A strategy made of components: importance, allocation, selection, compaction, generation,
+/// positions.
+struct Composition {
+  std::shared_ptr<const Importance> importance;  ///< null when nothing reads scores
+  std::shared_ptr<const Allocation> allocation;
+  std::shared_ptr<const Selection> selection;
+  std::shared_ptr<const Compaction> compaction;
+  std::shared_ptr<const Generation> generation;
+  PositionMode positions = PositionMode::kOriginal;
+};
+
+/// Puts the components together; they must fit each other (checked by make_strategy).
+std::unique_ptr<Strategy> compose(Composition composition);
+
+std::string position_mode_name(PositionMode mode);
+
+}  // namespace elastikv

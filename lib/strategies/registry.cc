@@ -1,0 +1,202 @@
+#include "strategies/registry.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "strategies/components.h"
+#include "strategies/composition.h"
+#include "strategies/parameters.h"
+
+namespace elastikv {
+namespace {
+
+template <typename Component>
+struct Kind {
+  const char* name;
+  std::shared_ptr<const Component> (*make)(const Parameters&);
+};
+
+template <typename Component>
+using Kinds = std::vector<Kind<Component>>;
+
+const Kinds<Importance>& importances() {
+  static const Kinds<Importance> kKinds{
+      {"attention", make_attention_importance},
+      {"random", make_random_importance},
+  };
+  return kKinds;
+}
+
+const Kinds<Allocation>& allocations() {
+  static const Kinds<Allocation> kKinds{
+      {"uniform", make_uniform_allocation},
+  };
+  return kKinds;
+}
+
+const Kinds<Selection>& selections() {
+  static const Kinds<Selection> kKinds{
+      {"everything", make_everything_selection},
+      {"top", make_top_selection},
+      {"recent", make_recent_selection},
+      {"stride", make_stride_selection},
+      {"elastic_released", make_elastic_released_selection},
+      {"h2o_released", make_h2o_released_selection},
+      {"local_released", make_local_released_selection},
+  };
+  return kKinds;
+}
+
+const Kinds<Compaction>& compactions() {
+  static const Kinds<Compaction> kKinds{
+      {"evict", make_evict_compaction},
+      {"merge_nearest", make_merge_nearest_compaction},
+  };
+  return kKinds;
+}
+
+const Kinds<Generation>& generations() {
+  static const Kinds<Generation> kKinds{
+      {"none", make_none_generation},
+      {"fixed_point", make_fixed_point_generation},
+      {"oldest", make_oldest_generation},
+      {"lowest_score", make_lowest_score_generation},
+      {"random", make_random_generation},
+      {"elastic_released", make_elastic_released_generation},
+      {"h2o_released", make_h2o_released_generation},
+      {"local_released", make_local_released_generation},
+  };
+  return kKinds;
+}
+
+template <typename Component>
+std::shared_ptr<const Component> make_component(const YamlFields& preset, std::string_view role,
+                                                const Kinds<Component>& kinds) {
+  const Parameters parameters(preset.at(role));
+  const std::string name = parameters.kind();
+  std::vector<std::string> known;
+  for (const auto& kind : kinds) {
+    if (name == kind.name) return kind.make(parameters);
+    known.emplace_back(kind.name);
+  }
+  parameters.fail_kind(fmt::format("names no {}: '{}'{}", role, name, suggestion(name, known)));
+}
+
+PositionMode make_positions(const YamlFields& preset) {
+  const YamlFields node = preset.at("positions");
+  const std::string name = node.as_string();
+  std::vector<std::string> known;
+  for (const PositionMode mode :
+       {PositionMode::kOriginal, PositionMode::kCacheLength, PositionMode::kRerotated}) {
+    known.push_back(position_mode_name(mode));
+    if (name == known.back()) return mode;
+  }
+  node.fail_here(fmt::format("names no position mode: '{}'{}", name, suggestion(name, known)));
+}
+
+/// Refuses combinations in which one component reads what another does not give.
+void require_fit(const YamlFields& preset, const Composition& parts) {
+  if (parts.importance == nullptr) {
+    if (parts.selection->needs_scores()) {
+      preset.at("selection").fail_here("reads scores, so an 'importance' is needed");
+    }
+    if (parts.generation->needs_rows()) {
+      preset.at("generation").fail_here("accumulates attention, so an 'importance' is needed");
+    }
+    return;
+  }
+  if (parts.generation->needs_rows() && !parts.importance->needs().column_sums) {
+    preset.at("generation")
+        .fail_here("accumulates attention, so the 'importance' has to be 'attention'");
+  }
+  // Released classes hold one set of slots for all heads; H2O one for all layers too.
+  const Granularity granularity = parts.importance->granularity();
+  const std::string selection = Parameters(preset.at("selection")).kind();
+  const std::string generation = Parameters(preset.at("generation")).kind();
+  const auto is_released = [](const std::string& kind) {
+    return kind.size() > 9 && kind.compare(kind.size() - 9, 9, "_released") == 0;
+  };
+  if (granularity == Granularity::kKvHead && (is_released(selection) || is_released(generation))) {
+    preset.at("importance")
+        .fail_here("has granularity kv_head, but released code shares slots between heads");
+  }
+  if (granularity != Granularity::kModel && generation == "h2o_released") {
+    preset.at("importance")
+        .fail_here("needs granularity model: released H2O has one score for all layers");
+  }
+}
+
+YamlFields read_preset(const std::string& name) {
+  const std::filesystem::path file = preset_folder() / (name + ".yaml");
+  std::vector<std::string> known;
+  for (const PresetInfo& preset : list_presets()) known.push_back(preset.name);
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    fail("strategy '{}' is unknown{}", name, suggestion(name, known));
+  }
+  return YamlFields::read(file);
+}
+
+}  // namespace
+
+std::filesystem::path preset_folder() {
+  const char* configs = std::getenv("ELASTIKV_CONFIGS");
+  const std::filesystem::path root =
+      configs != nullptr && *configs != '\0' ? configs : ELASTIKV_SOURCE_CONFIGS;
+  return root / "strategies";
+}
+
+std::vector<PresetInfo> list_presets() {
+  const std::filesystem::path folder = preset_folder();
+  std::error_code problem;
+  std::filesystem::directory_iterator entries(folder, problem);
+  if (problem) {
+    fail("{}: the strategy presets cannot be read: {}", folder.string(), problem.message());
+  }
+  std::vector<PresetInfo> presets;
+  for (const auto& entry : entries) {
+    if (entry.path().extension() != ".yaml") continue;
+    const YamlFields preset = YamlFields::read(entry.path());
+    presets.push_back(
+        {entry.path().stem().string(), preset.string("summary"), preset.string("citation")});
+  }
+  std::sort(presets.begin(), presets.end(),
+            [](const PresetInfo& a, const PresetInfo& b) { return a.name < b.name; });
+  return presets;
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& preset,
+                                        const std::vector<std::string>& overrides) {
+  YamlFields fields = read_preset(preset);
+  for (const std::string& text : overrides) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      fail("strategy '{}': '{}' is no component.parameter=value", preset, text);
+    }
+    fields = fields.with(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return make_strategy(fields);
+}
+
+std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
+  preset.require_known_keys({"summary", "citation", "importance", "allocation", "selection",
+                             "compaction", "generation", "positions"});
+  Composition parts;
+  if (preset.has("importance")) {
+    parts.importance = make_component(preset, "importance", importances());
+  }
+  parts.allocation = make_component(preset, "allocation", allocations());
+  parts.selection = make_component(preset, "selection", selections());
+  parts.compaction = make_component(preset, "compaction", compactions());
+  parts.generation = make_component(preset, "generation", generations());
+  parts.positions = make_positions(preset);
+  require_fit(preset, parts);
+  return compose(std::move(parts));
+}
+
+}  // namespace elastikv

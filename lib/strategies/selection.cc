@@ -1,0 +1,44 @@
+#include "strategies/selection.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace elastikv {
+
+void append_range(std::vector<int64_t>& slots, int64_t first, int64_t last) {
+  for (int64_t slot = first; slot < last; ++slot) slots.push_back(slot);
+}
+
+Protected fit_protection(int64_t sinks, int64_t recent, int64_t slots) {
+  const int64_t last = std::min<int64_t>({recent, slots, 1});
+  Protected fitted;
+  fitted.sinks = std::min(sinks, slots - last);
+  fitted.recent = std::min(recent, slots - fitted.sinks);
+  return fitted;
+}
+
+std::vector<int64_t> best_slots(const float* scores, int64_t tokens, int64_t count,
+                                Protected protect) {
+  ELASTIKV_ASSERT(protect.sinks + protect.recent <= count && count <= tokens,
+                  "{} + {} protected of {} slots, {} tokens", protect.sinks, protect.recent, count,
+                  tokens);
+  std::vector<int64_t> candidates;
+  append_range(candidates, protect.sinks, tokens - protect.recent);
+  const int64_t wanted = count - protect.sinks - protect.recent;
+  std::nth_element(candidates.begin(), candidates.begin() + wanted, candidates.end(),
+                   [scores](int64_t a, int64_t b) {
+                     return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+                   });
+  candidates.resize(static_cast<size_t>(wanted));
+  std::sort(candidates.begin(), candidates.end());
+  std::vector<int64_t> kept;
+  kept.reserve(static_cast<size_t>(count));
+  append_range(kept, 0, protect.sinks);
+  kept.insert(kept.end(), candidates.begin(), candidates.end());
+  append_range(kept, tokens - protect.recent, tokens);
+  return kept;
+}
+
+}  // namespace elastikv

@@ -1,0 +1,28 @@
+#include "strategies/components.h"
+#include "strategies/selection.h"
+
+namespace elastikv {
+namespace {
+
+/// The whole prompt stays, whatever the budget: the full cache.
+class EverythingSelection final : public Selection {
+ public:
+  bool needs_scores() const override { return false; }
+  Protected protect(int64_t slots) const override { return {.sinks = slots, .recent = 0}; }
+  KeptSlots select(const at::Tensor& /*scores*/, int64_t tokens, int64_t /*slots*/,
+                   const Budget& /*budget*/) const override {
+    KeptSlots kept(1);
+    append_range(kept[0], 0, tokens);
+    return kept;
+  }
+  std::string description() const override { return "everything"; }
+};
+
+}  // namespace
+
+std::shared_ptr<const Selection> make_everything_selection(const Parameters& parameters) {
+  parameters.require_known({});
+  return std::make_shared<EverythingSelection>();
+}
+
+}  // namespace elastikv

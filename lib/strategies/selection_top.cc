@@ -1,0 +1,55 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "strategies/components.h"
+#include "strategies/selection.h"
+
+namespace elastikv {
+namespace {
+
+/// The first `sinks`, the last `recent` (or `recent_share` of the slots, when that is more), and of
+/// the others those with the largest scores.
+class TopSelection final : public Selection {
+ public:
+  TopSelection(int64_t sinks, int64_t recent, double recent_share)
+      : sinks_(sinks), recent_(recent), recent_share_(recent_share) {}
+
+  bool needs_scores() const override { return true; }
+
+  Protected protect(int64_t slots) const override {
+    const auto share = static_cast<int64_t>(recent_share_ * static_cast<double>(slots));
+    return fit_protection(sinks_, std::max(recent_, share), slots);
+  }
+
+  KeptSlots select(const at::Tensor& scores, int64_t tokens, int64_t slots,
+                   const Budget& /*budget*/) const override {
+    const int64_t count = std::min(slots, tokens);
+    KeptSlots kept;
+    for (int64_t group = 0; group < scores.size(0); ++group) {
+      kept.push_back(best_slots(scores.const_data_ptr<float>() + group * tokens, tokens, count,
+                                protect(count)));
+    }
+    return kept;
+  }
+
+  std::string description() const override {
+    return fmt::format("top(sinks={},recent={},recent_share={})", sinks_, recent_, recent_share_);
+  }
+
+ private:
+  int64_t sinks_;
+  int64_t recent_;
+  double recent_share_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Selection> make_top_selection(const Parameters& parameters) {
+  parameters.require_known({"sinks", "recent", "recent_share"});
+  return std::make_shared<TopSelection>(parameters.integer("sinks", 1, /*least=*/0),
+                                        parameters.integer("recent", 1, /*least=*/0),
+                                        parameters.share("recent_share", 0.0));
+}
+
+}  // namespace elastikv
