@@ -156,14 +156,23 @@ YamlFields YamlFields::with(std::string_view dotted_key, std::string_view text) 
   // overwrite the tree, so the walk keeps one handle per level.
   std::vector<YAML::Node> walk{*copy};
   std::string_view rest = dotted_key;
+  const auto child = [&](std::string_view part) -> YAML::Node {
+    if (!walk.back().IsSequence()) return walk.back()[std::string(part)];
+    int64_t index = -1;
+    if (!parse_int(part, index) || index < 0 || index >= static_cast<int64_t>(walk.back().size())) {
+      fail("--set {}: '{}' is no index of a list of {} in {}", dotted_key, part, walk.back().size(),
+           origin_);
+    }
+    return walk.back()[static_cast<size_t>(index)];
+  };
   for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
-    walk.push_back(walk.back()[std::string(rest.substr(0, dot))]);
-    if (walk.back().IsDefined() && !walk.back().IsNull() && !walk.back().IsMap()) {
+    walk.push_back(child(rest.substr(0, dot)));
+    if (walk.back().IsDefined() && !walk.back().IsNull() && walk.back().IsScalar()) {
       fail("--set {}: '{}' holds no keys in {}", dotted_key, rest.substr(0, dot), origin_);
     }
     rest.remove_prefix(dot + 1);
   }
-  walk.back()[std::string(rest)] = value;
+  child(rest) = value;
   return {std::move(copy), origin_, key_, line_};
 }
 

@@ -56,8 +56,9 @@ class YamlFields {
   bool boolean(std::string_view key, bool otherwise) const;
   std::string string(std::string_view key, std::string_view otherwise) const;
 
-  /// A copy with the scalar or flow-style value `text` put at a dotted key (`--set a.b=c`); Error
-  /// when `text` is malformed or a parent is no mapping.
+  /// A copy with the scalar or flow-style value `text` put at a dotted key (`--set a.b=c`), where a
+  /// number indexes a list (`--set models.0.dtype=bf16`); Error when `text` is malformed, a parent
+  /// holds no keys or an index is out of range.
   YamlFields with(std::string_view dotted_key, std::string_view text) const;
   /// The node as YAML text with keys in file order: what a hash or a record of the configuration is
   /// made from.

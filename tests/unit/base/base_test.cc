@@ -51,6 +51,18 @@ TEST(YamlFields, WrongKindsNameLineAndKey) {
   EXPECT_ERROR(root.at("output"), "a.yaml:1: key 'output' is missing");
 }
 
+TEST(YamlFields, SetReachesIntoLists) {
+  const YamlFields root = YamlFields::parse("models:\n - dtype: fp32\n - dtype: fp32\n", "a.yaml");
+  const YamlFields changed = root.with("models.1.dtype", "bf16");
+  EXPECT_EQ(changed.at("models").items()[0].string("dtype"), "fp32");
+  EXPECT_EQ(changed.at("models").items()[1].string("dtype"), "bf16");
+  EXPECT_EQ(root.at("models").items()[1].string("dtype"), "fp32");
+  EXPECT_ERROR(root.with("models.2.dtype", "bf16"),
+               "--set models.2.dtype: '2' is no index of a list of 2 in a.yaml");
+  EXPECT_ERROR(root.with("models.dtype", "bf16"),
+               "--set models.dtype: 'dtype' is no index of a list of 2 in a.yaml");
+}
+
 TEST(YamlFields, SetReplacesOneValueInACopy) {
   const YamlFields root = YamlFields::parse("model: {path: x, dtype: fp32}\n", "a.yaml");
   const YamlFields changed = root.with("model.dtype", "bf16").with("limit", "[1, 2]");

@@ -1,0 +1,106 @@
+#include "sweep/plan.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace elastikv {
+namespace {
+
+constexpr const char* kFullPreset = "full";
+
+Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const Budget& budget) {
+  Cell cell;
+  cell.id = fmt::format("{}/{}/{}", group.model_name, group.data.name, strategy.label);
+  if (!budget.everything()) cell.id += "/" + budget.text();
+  cell.model = group.model_name;
+  cell.data = group.data.name;
+  cell.strategy = strategy;
+  cell.budget = budget;
+  return cell;
+}
+
+void plan_group(const SweepConfig& config, CellGroup& group) {
+  std::vector<Cell> compressed;
+  for (const StrategyChoice& strategy : config.strategies) {
+    if (strategy.preset == kFullPreset) {
+      group.cells.push_back(make_cell(group, strategy, Budget{}));
+      continue;
+    }
+    for (const Budget& budget : config.budgets) {
+      compressed.push_back(make_cell(group, strategy, budget));
+    }
+  }
+  if (group.cells.empty()) {
+    StrategyChoice full;
+    full.preset = kFullPreset;
+    // A name that no strategy of the sweep has: a listed "full" would have made the cell visible.
+    full.label = "(full)";
+    full.origin = "the sweep's reference";
+    group.cells.push_back(make_cell(group, full, Budget{}));
+    group.cells.back().hidden = true;
+  }
+  group.cells.insert(group.cells.end(), compressed.begin(), compressed.end());
+}
+
+}  // namespace
+
+int64_t CellGroup::shown_cells() const {
+  return std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.hidden; });
+}
+
+std::vector<CellGroup> plan_cells(const SweepConfig& config) {
+  std::vector<CellGroup> groups;
+  for (const ModelChoice& model : config.models) {
+    for (const DataOptions& data : config.data) {
+      CellGroup group;
+      group.model = model;
+      group.model_name = fmt::format("{}-{}", model.label, model.dtype);
+      group.data = data;
+      plan_group(config, group);
+      groups.push_back(std::move(group));
+    }
+  }
+  return groups;
+}
+
+GroupCost cost_of(const CellGroup& group, const DataSet& data, const SweepConfig& config) {
+  GroupCost cost;
+  cost.samples = static_cast<int64_t>(data.samples.size());
+  cost.evaluations = cost.samples * static_cast<int64_t>(group.cells.size());
+  cost.prefills = cost.samples;
+  if (config.evaluation().generate) {
+    cost.decoded_tokens = cost.evaluations * config.max_new_tokens;
+  }
+  if (config.metrics.perplexity || config.metrics.agreement) {
+    for (const Sample& sample : data.samples) {
+      cost.answer_characters += static_cast<int64_t>(sample.answer.size());
+    }
+  }
+  return cost;
+}
+
+std::string record_key(const CellIdentity& identity) {
+  std::string all;
+  for (const std::string* part :
+       {&identity.engine.weights, &identity.engine.tokenizer, &identity.engine.image_processing,
+        &identity.engine.prompt_format, &identity.data_item, &identity.strategy, &identity.budget,
+        &identity.device, &identity.dtype, &identity.evaluation, &identity.batch,
+        &identity.program}) {
+    // Lengths keep neighbouring parts apart.
+    all += fmt::format("{}:{}", part->size(), *part);
+  }
+  return content_hash(all);
+}
+
+std::string evaluation_text(const SweepConfig& config) {
+  std::string text = fmt::format(
+      "ppl={} last={} agreement={} new={} seed={} reference={} text=", config.metrics.perplexity,
+      config.metrics.score_last_token, config.metrics.agreement, config.max_new_tokens, config.seed,
+      static_cast<int>(config.metrics.reference));
+  for (const std::string& name : config.metrics.text) text += name + ",";
+  return text;
+}
+
+}  // namespace elastikv

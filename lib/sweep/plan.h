@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "sweep/cell.h"
+#include "sweep/config.h"
+
+namespace elastikv {
+
+/// The cells of one model and one data set: what shares pictures and prefills.
+struct CellGroup {
+  ModelChoice model;
+  std::string model_name;  // label and dtype
+  DataOptions data;
+  /// The full cache first (hidden when the sweep does not list it), then strategy by strategy,
+  /// budget by budget, as listed.
+  std::vector<Cell> cells;
+
+  /// How many of the cells a table shows.
+  int64_t shown_cells() const;
+};
+
+/// Every cell of a sweep: models x data sets x strategies x budgets. The preset "full" has no
+/// budget and is one cell.
+std::vector<CellGroup> plan_cells(const SweepConfig& config);
+
+/// What a group costs, counted without loading anything.
+struct GroupCost {
+  int64_t samples = 0;
+  int64_t evaluations = 0;        // samples x cells
+  int64_t prefills = 0;           // one per sample, shared by its cells
+  int64_t decoded_tokens = 0;     // at most: samples x cells x max_new_tokens
+  int64_t answer_characters = 0;  // of the answers that perplexity scores, per cell
+};
+GroupCost cost_of(const CellGroup& group, const DataSet& data, const SweepConfig& config);
+
+/// Everything that can change a record. Two records with the same key are interchangeable.
+struct CellIdentity {
+  EngineIdentity engine;
+  std::string data_item;  // Sample::content
+  std::string strategy;   // SampleEvaluator::strategy_text
+  std::string budget;     // Budget::text
+  std::string device;     // "cpu", "cuda": their arithmetic differs in the last bits
+  std::string dtype;
+  std::string evaluation;  // of EvaluationSettings and of the text metrics and their reference
+  std::string batch;       // hash of all cells' strategies and budgets: they decode as one batch
+  std::string program;     // ElastiKV's version
+};
+std::string record_key(const CellIdentity& identity);
+
+/// The settings part of CellIdentity.
+std::string evaluation_text(const SweepConfig& config);
+
+}  // namespace elastikv

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <string>
+
+namespace elastikv {
+
+/// Tells a waiting person how far a sweep is: samples done, rate, remaining time and a running
+/// metric. On a terminal one line is rewritten in place; elsewhere a line is printed after the
+/// first sample, then at most every half minute, and at the end.
+class Progress final {
+ public:
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+
+  /// Prints to `out`; in place when that is a terminal.
+  explicit Progress(std::FILE* out);
+  Progress(std::FILE* out, bool in_place, Clock clock);
+
+  /// `done` of `total` samples need no work any more.
+  void begin(int64_t total, int64_t done);
+  /// A line of its own: what is going on now.
+  void say(const std::string& line);
+  /// One more sample, with the running metric as text (may be empty).
+  void sample_done(const std::string& metric);
+  /// Ends the line that is rewritten.
+  void finish();
+
+ private:
+  void clear_line();
+
+  std::FILE* out_;
+  bool in_place_;
+  Clock clock_;
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_line_;
+  int64_t total_ = 0;
+  int64_t done_ = 0;
+  int64_t evaluated_ = 0;  // in this run: what the rate is made from
+  bool open_line_ = false;
+};
+
+/// "0:07", "12:34", "1:02:03".
+std::string duration_text(double seconds);
+
+}  // namespace elastikv

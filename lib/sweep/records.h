@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "metrics/agreement.h"
+#include "metrics/text_score.h"
+#include "sweep/cell.h"
+
+namespace elastikv {
+
+/// What is known of one sample in one cell: one line of records.jsonl.
+struct Record {
+  std::string cell;    // Cell::id
+  std::string sample;  // Sample::id
+  std::string item;    // Sample::content
+  std::string key;     // record_key of everything that could have changed this record
+  bool hidden = false;
+
+  /// With error, when it failed. Then only the fields above and the shared ones below hold.
+  CellOutcome outcome;
+  /// One per text metric of the sweep, in its order; empty when none was asked for.
+  std::vector<TextScore> text_scores;
+  /// With the full cache's tokens; unset when agreement is off and for the full cache itself.
+  std::optional<Agreement> agreement;
+
+  // The same in all records of a sample.
+  int64_t prompt_tokens = 0;
+  int64_t image_tokens = 0;
+  SharedSeconds shared;
+
+  bool failed() const { return !outcome.error.empty(); }
+};
+
+/// A record as one line of JSON without the line end, keys in a fixed order. Floating-point numbers
+/// are written so that reading gives the same bits.
+std::string record_line(const Record& record, const std::vector<std::string>& text_metrics);
+/// The reverse; Error that begins with `place` when the line is no record.
+Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
+                    const std::string& place);
+
+/// What sweep.json beside the records says: whose they are.
+struct SweepHeader {
+  std::string name;
+  std::string config;        // SweepConfig::json, itself readable as a sweep
+  std::string records_hash;  // SweepConfig::records_hash
+  std::string program;       // version
+  /// When, where and with what it was run last: nothing that a table depends on.
+  std::map<std::string, std::string> provenance;
+  /// Per model name, once its engine was opened.
+  std::map<std::string, EngineIdentity> engines;
+  /// Per data set name: its content hash and the ids of the samples that are used, in order.
+  struct Data {
+    std::string format;
+    std::string content;
+    std::vector<std::string> samples;
+  };
+  std::map<std::string, Data> data;
+};
+
+/// Records by (cell, sample). Of several records of one pair the last one counts: a sample that was
+/// evaluated again after a failure or an interruption.
+class RecordTable {
+ public:
+  void add(Record record);
+  /// nullptr when there is none.
+  const Record* find(std::string_view cell, std::string_view sample) const;
+  size_t size() const { return records_.size(); }
+  auto begin() const { return records_.begin(); }
+  auto end() const { return records_.end(); }
+
+ private:
+  std::map<std::pair<std::string, std::string>, Record, std::less<>> records_;
+};
+
+/// A sweep's output folder as it was left.
+struct StoredSweep {
+  SweepHeader header;
+  RecordTable records;
+};
+
+/// Reads an output folder. Error when it holds no sweep or a damaged one; a torn last line (the
+/// trace of a process that was killed while writing) is not damage and is left out.
+StoredSweep read_stored_sweep(const std::filesystem::path& folder);
+
+/// The output folder while a sweep writes to it. Holds a lock, so that two processes cannot mix
+/// their records.
+class RecordWriter {
+ public:
+  /// Opens or makes the folder for this sweep. Error when it holds records and `resume` is false,
+  /// when they are another sweep's (saying what differs), and when another process is writing
+  /// there. A torn last line is cut off.
+  RecordWriter(const std::filesystem::path& folder, SweepHeader header,
+               const std::vector<std::string>& text_metrics, bool resume);
+  ~RecordWriter();
+  RecordWriter(const RecordWriter&) = delete;
+  RecordWriter& operator=(const RecordWriter&) = delete;
+
+  /// The records that were there when the folder was opened.
+  const RecordTable& stored() const { return stored_; }
+  /// The engine of a model, noted in sweep.json. Error when stored records come from an engine with
+  /// another identity, saying which part differs.
+  void note_engine(const std::string& model_name, const EngineIdentity& identity);
+  /// Appends records, each a line of its own, and returns when they are on the disk. Error when the
+  /// disk is full.
+  void append(std::span<const Record> records);
+
+ private:
+  void write_header() const;
+
+  std::filesystem::path folder_;
+  SweepHeader header_;
+  std::vector<std::string> text_metrics_;
+  RecordTable stored_;
+  int descriptor_ = -1;
+};
+
+}  // namespace elastikv
