@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "sweep/engine.h"
+
+namespace elastikv {
+
+/// What the fake engine does besides answering, and what was asked of it.
+struct FakePlan {
+  std::string weights = "weights-1";
+  std::string strategy_version = "1";
+  /// (cell, sample) pairs that fail.
+  std::set<std::pair<std::string, std::string>> failing;
+  std::set<std::string> failing_samples;
+  /// Ends the run in the middle of the n-th evaluation (from 0), as a killed process would.
+  int64_t crash_at = -1;
+  /// Added to every log likelihood: an engine that does not repeat itself.
+  float drift = 0;
+  float not_a_number_for_budget = -1;
+  std::function<void(const Sample&)> on_evaluate;
+
+  std::vector<std::string> evaluated;  // sample ids, in order
+  int64_t opened = 0;
+};
+
+/// Stands for a process that ended without a chance to clean up.
+struct Crash {};
+
+/// Answers that depend on nothing but sample, strategy and budget: numbers from a hash, so that
+/// they differ from each other and are the same in every run.
+class FakeEvaluator final : public SampleEvaluator {
+ public:
+  FakeEvaluator(FakePlan& plan, EvaluationSettings settings) : plan_(plan), settings_(settings) {}
+
+  EngineIdentity identity() const override {
+    return {plan_.weights, "tokenizer", "pictures", "prompt"};
+  }
+  std::string strategy_text(const Cell& cell) const override {
+    return cell.strategy.preset + "-" + plan_.strategy_version;
+  }
+
+  SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+    if (static_cast<int64_t>(plan_.evaluated.size()) == plan_.crash_at) throw Crash();
+    plan_.evaluated.push_back(sample.id);
+    if (plan_.on_evaluate) plan_.on_evaluate(sample);
+    if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the picture is torn", sample.id);
+    SampleOutcome outcome;
+    outcome.prompt_tokens = 40;
+    outcome.image_tokens = 16;
+    outcome.seconds = {0.5, 0.25, 0.125, 1.5, 2.5};
+    for (const Cell& cell : cells) outcome.cells.push_back(one(sample, cell));
+    return outcome;
+  }
+
+ private:
+  CellOutcome one(const Sample& sample, const Cell& cell) const {
+    CellOutcome result;
+    if (plan_.failing.count({cell.id, sample.id}) > 0) {
+      result.error = "out of memory";
+      return result;
+    }
+    const double keep = cell.budget.keep.value_or(1.0);
+    const double badness = cell.is_full() ? 0.0 : (1.0 - keep) * spread(cell.strategy.label, 0);
+    for (int64_t token = 0; token < 12; ++token) {
+      result.nll.push_back(
+          static_cast<float>(0.1 + badness + spread(sample.id, token) * (0.2 + badness)) +
+          plan_.drift);
+      if (keep == static_cast<double>(plan_.not_a_number_for_budget)) {
+        result.nll.back() = std::nanf("");
+      }
+      result.nll_sum += static_cast<double>(result.nll.back());
+    }
+    result.scored_tokens = static_cast<int64_t>(result.nll.size());
+    for (int64_t token = 0; token < 10; ++token) {
+      const bool changed = !cell.is_full() && spread(sample.id + cell.id, token) > keep;
+      result.token_ids.push_back(token + (changed ? 100 : 0));
+      result.text += (changed ? "other" : "word") + std::to_string(token) + " ";
+    }
+    result.finished = true;
+    if (!cell.is_full() && settings_.agreement) result.mean_kl = badness;
+    result.requested_tokens = static_cast<int64_t>(40 * keep);
+    result.kept_tokens = {result.requested_tokens, result.requested_tokens};
+    result.cache_bytes_prefill = result.requested_tokens * 1024;
+    result.cache_bytes_end = (result.requested_tokens + 10) * 1024;
+    result.seconds = {0.01, 0, 0};
+    return result;
+  }
+
+  /// In [0, 1), from the text and the number.
+  static double spread(const std::string& text, int64_t number) {
+    const std::string hash = content_hash(text + "#" + std::to_string(number));
+    return static_cast<double>(std::stoul(hash.substr(0, 8), nullptr, 16)) / 4294967296.0;
+  }
+
+  FakePlan& plan_;
+  EvaluationSettings settings_;
+};
+
+class FakeEngines final : public Engines {
+ public:
+  explicit FakeEngines(FakePlan& plan) : plan_(plan) {}
+
+  void check(const ModelChoice& model, std::span<const Cell> cells,
+             const EvaluationSettings&) const override {
+    if (model.path == "missing") fail("{}: no such model", model.path.string());
+    for (const Cell& cell : cells) {
+      if (cell.strategy.preset == "elastci") {
+        fail("{}: unknown strategy 'elastci'; did you mean 'elastic'?", cell.strategy.origin);
+      }
+    }
+  }
+  void check_picture(const std::filesystem::path&) const override {}
+  std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
+                                        std::function<bool()>) const override {
+    ++plan_.opened;
+    return std::make_unique<FakeEvaluator>(plan_, settings);
+  }
+
+ private:
+  FakePlan& plan_;
+};
+
+}  // namespace elastikv
