@@ -4,7 +4,7 @@
 Needs tokenizers 0.23 and, for the prompts, transformers 5.17 with torch, torchvision and pillow.
   make_tokenizer_golden.py [--model models/stampvlm] [--output tests/unit/text/data]
 Every line of a golden.jsonl is one case, ASCII only. The small tokenizers beside them are trained here, on the
-sentences below.
+sentences below; where counts tie, another run may train another vocabulary, so the files of one run belong together.
 """
 import argparse
 import json
