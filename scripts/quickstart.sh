@@ -12,7 +12,7 @@ say "1/4 set-up"
 scripts/setup.sh
 
 say "2/4 build (a few minutes the first time)"
-scripts/build.sh release --target elastikv_program
+scripts/build.sh release --target elastikv
 
 say "3/4 the default model"
 "$cache/tools/bin/python" scripts/stampvlm/assemble.py

@@ -24,7 +24,13 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string(elastikv::version()));
   app.require_subcommand(1);
   elastikv::Verb chosen;
+  elastikv::add_sweep_verb(app, chosen);
+  elastikv::add_plan_verb(app, chosen);
+  elastikv::add_report_verb(app, chosen);
+  elastikv::add_generate_verb(app, chosen);
   elastikv::add_score_verb(app, chosen);
+  elastikv::add_list_verb(app, chosen);
+  elastikv::add_inspect_verb(app, chosen);
   try {
     app.parse(argc, argv);
     return chosen();

@@ -16,7 +16,12 @@ using Verb = std::function<int()>;
 // right, so a callback must not do the work itself. Options live in a shared_ptr that the verb
 // holds.
 
-/// `score`: metrics of text for a JSONL file of reference and candidate texts.
+void add_generate_verb(CLI::App& app, Verb& chosen);
+void add_inspect_verb(CLI::App& app, Verb& chosen);
+void add_list_verb(CLI::App& app, Verb& chosen);
+void add_plan_verb(CLI::App& app, Verb& chosen);
+void add_report_verb(CLI::App& app, Verb& chosen);
 void add_score_verb(CLI::App& app, Verb& chosen);
+void add_sweep_verb(CLI::App& app, Verb& chosen);
 
 }  // namespace elastikv

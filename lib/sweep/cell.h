@@ -35,7 +35,7 @@ enum class Growth {
 };
 
 /// How much of the cache is kept. Neither set: everything (the full cache has no budget).
-struct Budget {
+struct BudgetChoice {
   std::optional<double> keep;          // fraction kept, 0 < keep <= 1
   std::optional<int64_t> keep_tokens;  // entries kept per layer, >= 1; never grows
   Growth growth = Growth::kGeneration;
@@ -52,7 +52,7 @@ struct Cell {
   std::string model;  // ModelChoice::label, with the dtype
   std::string data;   // the data set's name
   StrategyChoice strategy;
-  Budget budget;
+  BudgetChoice budget;
   /// The full cache run only as a reference because the sweep does not list it: recorded, but not
   /// shown in tables.
   bool hidden = false;

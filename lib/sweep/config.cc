@@ -229,7 +229,7 @@ void read_numbers(const YamlFields& list,
   }
 }
 
-std::vector<Budget> read_budgets(const YamlFields& fields) {
+std::vector<BudgetChoice> read_budgets(const YamlFields& fields) {
   fields.require_known_keys({"keep", "keep_tokens", "growth"});
   std::vector<Growth> growths;
   if (fields.has("growth")) {
@@ -243,9 +243,9 @@ std::vector<Budget> read_budgets(const YamlFields& fields) {
   } else {
     growths.push_back(Growth::kGeneration);
   }
-  std::vector<Budget> budgets;
+  std::vector<BudgetChoice> budgets;
   std::set<std::string> seen;
-  const auto add = [&](const YamlFields& node, Budget budget) {
+  const auto add = [&](const YamlFields& node, BudgetChoice budget) {
     if (!seen.insert(budget.text()).second) {
       node.fail_here(fmt::format("gives the budget {} twice", budget.text()));
     }
@@ -258,7 +258,7 @@ std::vector<Budget> read_budgets(const YamlFields& fields) {
           node.fail_here(
               fmt::format("is {}, a budget is a fraction kept: above 0 and at most 1", keep));
         }
-        add(node, Budget{keep, std::nullopt, growth});
+        add(node, BudgetChoice{keep, std::nullopt, growth});
       });
     }
   }
@@ -267,7 +267,7 @@ std::vector<Budget> read_budgets(const YamlFields& fields) {
       if (!(tokens >= 1 && tokens <= 1e9) || tokens != std::floor(tokens)) {
         node.fail_here(fmt::format("is {}, needs a whole number of tokens from 1", tokens));
       }
-      add(node, Budget{std::nullopt, static_cast<int64_t>(tokens), Growth::kPrompt});
+      add(node, BudgetChoice{std::nullopt, static_cast<int64_t>(tokens), Growth::kPrompt});
     });
   }
   return budgets;
@@ -393,14 +393,14 @@ std::string set_value(std::string_view text) {
   return fmt::format("[{}]", text);
 }
 
-Json budgets_json(const std::vector<Budget>& budgets) {
+Json budgets_json(const std::vector<BudgetChoice>& budgets) {
   Json keep = Json::array();
   Json keep_tokens = Json::array();
   Json growth = Json::array();
   const auto add_once = [](Json& list, const Json& value) {
     if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
   };
-  for (const Budget& budget : budgets) {
+  for (const BudgetChoice& budget : budgets) {
     if (budget.keep_tokens) {
       keep_tokens.push_back(*budget.keep_tokens);
     } else {
@@ -469,7 +469,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
 
 }  // namespace
 
-std::string Budget::text() const {
+std::string BudgetChoice::text() const {
   if (keep_tokens) return fmt::format("{}t", *keep_tokens);
   if (!keep) return "1";
   return fmt::format("{}{}", *keep, growth == Growth::kPrompt ? "p" : "");

@@ -39,7 +39,7 @@ struct SweepConfig {
   std::vector<ModelChoice> models;  // one per dtype
   std::vector<DataOptions> data;    // named
   std::vector<StrategyChoice> strategies;
-  std::vector<Budget> budgets;  // fractions ascending as listed, then token counts
+  std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
   BootstrapChoice bootstrap;

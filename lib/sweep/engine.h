@@ -50,6 +50,11 @@ class Engines {
   /// Error when the file is no picture that the program can read; reads no more of it than that
   /// needs. Called for every picture of a data set before any weights are loaded.
   virtual void check_picture(const std::filesystem::path& file) const = 0;
+  /// Error for the first sample whose prompt the model cannot take: too long for its context
+  /// together with what is to follow, or a picture for a model without eyes. Reads the tokenizer,
+  /// no weights.
+  virtual void check_samples(const ModelChoice& model, std::span<const Sample> samples,
+                             const EvaluationSettings& settings) const = 0;
   /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
   /// Interrupted.
   virtual std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kFullPreset = "full";
 
-Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const Budget& budget) {
+Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const BudgetChoice& budget) {
   Cell cell;
   cell.id = fmt::format("{}/{}/{}", group.model_name, group.data.name, strategy.label);
   if (!budget.everything()) cell.id += "/" + budget.text();
@@ -25,10 +25,10 @@ void plan_group(const SweepConfig& config, CellGroup& group) {
   std::vector<Cell> compressed;
   for (const StrategyChoice& strategy : config.strategies) {
     if (strategy.preset == kFullPreset) {
-      group.cells.push_back(make_cell(group, strategy, Budget{}));
+      group.cells.push_back(make_cell(group, strategy, BudgetChoice{}));
       continue;
     }
-    for (const Budget& budget : config.budgets) {
+    for (const BudgetChoice& budget : config.budgets) {
       compressed.push_back(make_cell(group, strategy, budget));
     }
   }
@@ -38,7 +38,7 @@ void plan_group(const SweepConfig& config, CellGroup& group) {
     // A name that no strategy of the sweep has: a listed "full" would have made the cell visible.
     full.label = "(full)";
     full.origin = "the sweep's reference";
-    group.cells.push_back(make_cell(group, full, Budget{}));
+    group.cells.push_back(make_cell(group, full, BudgetChoice{}));
     group.cells.back().hidden = true;
   }
   group.cells.insert(group.cells.end(), compressed.begin(), compressed.end());

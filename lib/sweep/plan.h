@@ -42,7 +42,7 @@ struct CellIdentity {
   EngineIdentity engine;
   std::string data_item;  // Sample::content
   std::string strategy;   // SampleEvaluator::strategy_text
-  std::string budget;     // Budget::text
+  std::string budget;     // BudgetChoice::text
   std::string device;     // "cpu", "cuda": their arithmetic differs in the last bits
   std::string dtype;
   std::string evaluation;  // of EvaluationSettings and of the text metrics and their reference

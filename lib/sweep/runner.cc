@@ -296,6 +296,9 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   const std::vector<CellGroup> groups = plan_cells(config);
   for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
   const std::map<std::string, DataSet> data = read_data_sets(config, engines);
+  for (const CellGroup& group : groups) {
+    engines.check_samples(group.model, data.at(group.data.name).samples, settings);
+  }
   RecordWriter writer(config.output, make_header(config, options, data), config.metrics.text,
                       options.resume);
 

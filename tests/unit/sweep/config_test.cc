@@ -18,7 +18,7 @@ SweepConfig parse(const std::string& tail, const SweepOverrides& overrides = {})
 
 std::vector<std::string> budget_texts(const SweepConfig& config) {
   std::vector<std::string> texts;
-  for (const Budget& budget : config.budgets) texts.push_back(budget.text());
+  for (const BudgetChoice& budget : config.budgets) texts.push_back(budget.text());
   return texts;
 }
 

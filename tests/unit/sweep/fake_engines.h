@@ -121,6 +121,8 @@ class FakeEngines final : public Engines {
     }
   }
   void check_picture(const std::filesystem::path&) const override {}
+  void check_samples(const ModelChoice&, std::span<const Sample>,
+                     const EvaluationSettings&) const override {}
   std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
                                         std::function<bool()>) const override {
     ++plan_.opened;

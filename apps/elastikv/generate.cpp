@@ -1,0 +1,210 @@
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/fields.h"
+#include "image/picture.h"
+#include "models/registry.h"
+#include "runtime/generation.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "stop_signal.h"
+#include "strategies/registry.h"
+#include "text/streaming_decoder.h"
+#include "verbs.h"
+
+namespace elastikv {
+namespace {
+
+struct GenerateOptions {
+  std::string model = "models/stampvlm/assembled";
+  std::string image;
+  std::string prompt;
+  std::string prompt_ids;
+  std::string prompt_format = "auto";
+  std::string strategy = "full";
+  std::vector<std::string> overrides;
+  std::optional<double> keep;
+  std::optional<int64_t> keep_tokens;
+  std::string growth = "generation";
+  int64_t max_new_tokens = 256;
+  std::string device = "cpu";
+  std::string dtype = "fp32";
+  uint64_t seed = 0;
+  bool json = false;
+};
+
+Budget budget_of(const GenerateOptions& options) {
+  if (options.keep && options.keep_tokens) fail("--keep and --keep-tokens exclude each other");
+  if (options.keep_tokens) return Budget::tokens(*options.keep_tokens);
+  if (!options.keep) return Budget::unlimited();
+  return Budget::fraction(*options.keep, options.growth == "prompt" ? Budget::Growth::kPrompt
+                                                                    : Budget::Growth::kGeneration);
+}
+
+std::vector<int64_t> parse_ids(const std::string& text) {
+  std::vector<int64_t> ids;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int64_t id = 0;
+    if (!parse_int(std::string_view(text).substr(begin, end - begin), id) || id < 0) {
+      fail("--prompt-ids: '{}' is no token id (a list such as 1,2,3 is needed)",
+           text.substr(begin, end - begin));
+    }
+    ids.push_back(id);
+    begin = end + 1;
+  }
+  return ids;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int generate(const GenerateOptions& options) {
+  // Everything that can be wrong is looked at before the weights.
+  const c10::Device device = parse_device(options.device);
+  require_available(device);
+  const c10::ScalarType dtype = parse_dtype(options.dtype);
+  const Budget budget = budget_of(options);
+  const std::unique_ptr<Strategy> strategy = make_strategy(options.strategy, options.overrides);
+  if (options.max_new_tokens < 1)
+    fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
+  if (!options.image.empty()) check_picture(options.image);
+  require_loadable(options.model);
+  const PromptReader reader(options.model, options.prompt_format);
+  const TokenizedPrompt prompt = options.prompt_ids.empty()
+                                     ? reader.tokenize(options.prompt, !options.image.empty())
+                                     : PromptReader::from_ids(parse_ids(options.prompt_ids));
+  for (const int64_t id : prompt.ids) {
+    if (id >= reader.summary().vocab_size) {
+      fail("--prompt-ids: {} is outside the vocabulary of {}", id, reader.summary().vocab_size);
+    }
+  }
+  reader.require_room(prompt, options.max_new_tokens, "the prompt");
+
+  const std::unique_ptr<Model> model = load_model(options.model, device, dtype);
+  const EncodedPrompt encoded =
+      encode_prompt(*model, reader, prompt, options.image, strategy->needs(), options.seed);
+  Sequence sequence(model->language(), encoded, *strategy, budget);
+  const std::vector<int64_t> kept = sequence.cache().slots_per_layer();
+  const int64_t bytes_prompt = sequence.cache().bytes();
+  sequence.reserve(options.max_new_tokens);
+
+  StreamingDecoder decoder(reader.tokenizer(), /*skip_special=*/true);
+  const StopSignal stop;
+  GreedyOptions greedy;
+  greedy.max_new_tokens = options.max_new_tokens;
+  greedy.end_tokens = reader.end_tokens();
+  greedy.should_stop = [&] { return stop.requested(); };
+  if (!options.json) {
+    greedy.on_token = [&](size_t, int64_t token) {
+      fmt::print("{}", decoder.push(token));
+      std::fflush(stdout);
+    };
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<GreedyText> texts =
+      generate_greedy(model->language(), encoded, {&sequence}, greedy);
+  const double decode_seconds = seconds_since(start);
+  const GreedyText& text = texts[0];
+  // The first token came from the prefill; every later one took a decode step.
+  const auto steps = static_cast<double>(sequence.tokens_seen() - encoded.statistics.prompt_tokens);
+  const double tokens_per_second = decode_seconds > 0 ? steps / decode_seconds : 0;
+  const int64_t bytes_end = sequence.cache().bytes();
+  const CacheShape shape = sequence.cache().shape();
+  const int64_t bytes_full = sequence.tokens_seen() * shape.layers * shape.kv_heads *
+                             shape.head_dim * 2 *
+                             static_cast<int64_t>(c10::elementSize(shape.dtype));
+
+  if (options.json) {
+    nlohmann::ordered_json out;
+    out["text"] = reader.tokenizer().decode(text.token_ids, /*skip_special=*/true);
+    out["token_ids"] = text.token_ids;
+    out["prompt_token_ids"] = prompt.ids;
+    out["finished"] = text.finished;
+    out["strategy"] = options.strategy;
+    out["strategy_description"] = strategy->description();
+    out["budget"] = budget.name();
+    out["cache"] = {{"prompt_tokens", encoded.statistics.prompt_tokens},
+                    {"image_tokens", encoded.statistics.image_end - encoded.statistics.image_begin},
+                    {"kept_tokens_per_layer", kept},
+                    {"tokens_per_layer_at_end", sequence.cache().slots_per_layer()},
+                    {"bytes_after_prompt", bytes_prompt},
+                    {"bytes_at_end", bytes_end},
+                    {"bytes_at_end_full_cache", bytes_full}};
+    out["seconds"] = {{"image", encoded.seconds.image},
+                      {"prefill", encoded.seconds.prefill},
+                      {"statistics", encoded.seconds.statistics},
+                      {"compression", sequence.compression_seconds()},
+                      {"decode", decode_seconds}};
+    out["tokens_per_second"] = tokens_per_second;
+    fmt::print("{}\n", out.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false,
+                                nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print("{}\n", decoder.flush());
+    fmt::print(stderr,
+               "\n{} prompt tokens ({} of the picture), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
+               "of {:.2f} MiB ({}, {})\n",
+               encoded.statistics.prompt_tokens,
+               encoded.statistics.image_end - encoded.statistics.image_begin, text.token_ids.size(),
+               tokens_per_second, static_cast<double>(bytes_end) / (1 << 20),
+               static_cast<double>(bytes_full) / (1 << 20), options.strategy, budget.name());
+  }
+  return stop.requested() ? 130 : 0;
+}
+
+}  // namespace
+
+void add_generate_verb(CLI::App& app, Verb& chosen) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* verb = app.add_subcommand(
+      "generate", "Answer one prompt, with a picture or without, under any strategy");
+  verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
+      ->capture_default_str();
+  verb->add_option("--image", options->image, "Picture (PNG, JPEG, WebP, BMP)");
+  CLI::Option* prompt = verb->add_option("--prompt,-p", options->prompt,
+                                         "The question; <image> in it places the picture");
+  CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
+                                      "Token ids 1,2,3 instead of a prompt and picture");
+  prompt->excludes(ids);
+  verb->add_option("--prompt-format", options->prompt_format,
+                   "How the prompt is written; auto: as the checkpoint says")
+      ->capture_default_str();
+  verb->add_option("--strategy,-s", options->strategy, "Preset of configs/strategies")
+      ->capture_default_str();
+  verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")
+      ->take_all();
+  verb->add_option("--keep", options->keep, "Budget: fraction of the cache kept, above 0 up to 1");
+  verb->add_option("--keep-tokens", options->keep_tokens, "Budget: slots per layer, at least 1");
+  verb->add_option("--growth", options->growth,
+                   "A fraction applies to all tokens so far, or to the prompt only")
+      ->check(CLI::IsMember({"generation", "prompt"}))
+      ->capture_default_str();
+  verb->add_option("--max-new-tokens,-n", options->max_new_tokens, "Longest answer")
+      ->capture_default_str();
+  verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
+  verb->add_option("--dtype", options->dtype, "fp32, bf16 or fp16")->capture_default_str();
+  verb->add_option("--seed", options->seed, "Seed of strategies that draw")->capture_default_str();
+  verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
+  verb->callback([options, prompt, ids, &chosen] {
+    if (prompt->count() == 0 && ids->count() == 0)
+      throw CLI::RequiredError("--prompt or --prompt-ids");
+    if (ids->count() > 0 && !options->image.empty()) {
+      throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
+    }
+    chosen = [options] { return generate(*options); };
+  });
+}
+
+}  // namespace elastikv

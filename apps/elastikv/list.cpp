@@ -1,0 +1,53 @@
+#include <memory>
+#include <string>
+
+#include <CLI/App.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "metrics/text_metrics.h"
+#include "models/registry.h"
+#include "strategies/registry.h"
+#include "text/prompt_format.h"
+#include "verbs.h"
+
+namespace elastikv {
+namespace {
+
+void list_strategies() {
+  fmt::print("strategies ({}):\n", preset_folder().string());
+  for (const PresetInfo& preset : list_presets()) {
+    fmt::print("  {:<18}{}\n  {:<18}{}\n", preset.name, preset.summary, "", preset.citation);
+  }
+}
+
+void list_prompts() {
+  fmt::print("prompt formats:\n");
+  for (const PromptFormat& format : prompt_formats())
+    fmt::print("  {:<24}{}\n", format.name, format.source);
+}
+
+int list(const std::string& what) {
+  const bool all = what == "all";
+  if (all || what == "strategies") list_strategies();
+  if (all || what == "models")
+    fmt::print("architectures:\n  {}\n", fmt::join(known_architectures(), "\n  "));
+  if (all || what == "prompts") list_prompts();
+  if (all || what == "metrics")
+    fmt::print("text metrics:\n  {}\n", fmt::join(text_metric_names(), "\n  "));
+  return 0;
+}
+
+}  // namespace
+
+void add_list_verb(CLI::App& app, Verb& chosen) {
+  const auto what = std::make_shared<std::string>("all");
+  CLI::App* verb = app.add_subcommand(
+      "list", "List strategies, model architectures, prompt formats and metrics");
+  verb->add_option("what", *what, "What to list")
+      ->check(CLI::IsMember({"all", "strategies", "models", "prompts", "metrics"}))
+      ->capture_default_str();
+  verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });
+}
+
+}  // namespace elastikv

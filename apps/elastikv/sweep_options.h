@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+
+#include "sweep/config.h"
+
+namespace elastikv {
+
+/// The sweep file and what the command line changes in it: the options that `sweep` and `plan`
+/// share.
+struct SweepOptions {
+  std::string file;
+  std::vector<std::string> set;
+  int64_t limit = 0;
+  std::string device;
+  std::string dtype;
+  std::string output;
+
+  // Which of the options above were given.
+  CLI::Option* limit_option = nullptr;
+  CLI::Option* device_option = nullptr;
+  CLI::Option* dtype_option = nullptr;
+  CLI::Option* output_option = nullptr;
+
+  SweepConfig read() const;
+};
+
+/// Adds the options to a subcommand.
+void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& options);
+
+}  // namespace elastikv

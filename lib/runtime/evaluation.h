@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "models/language_model.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+
+namespace elastikv {
+
+/// Teacher-forced scores of one sequence over an answer.
+struct ForcedScores {
+  std::vector<double> nll;  ///< nats per scored token: -log p(answer[k])
+  /// Mean over the scored tokens after the first of KL(reference || sequence) in nats; the first
+  /// token's distribution comes from the uncompressed prefill and is the same for all. 0 for the
+  /// reference itself and one-token answers.
+  double mean_kl = 0;
+};
+
+struct ForcedOptions {
+  /// The released evaluation of the Elastic Cache paper never scores the last answer token; true
+  /// scores it.
+  bool score_last_token = true;
+  bool kl = true;
+  /// Asked before every step; true makes the call return an empty vector.
+  std::function<bool()> should_stop;
+};
+
+/// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by
+/// the prompt's own logits, token k by the step that fed token k - 1 through the compressed cache.
+/// sequences[0] is the reference of the KL. Log-softmax in fp32, KL summed in double.
+std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
+                                        const std::vector<Sequence*>& sequences,
+                                        const std::vector<int64_t>& answer,
+                                        const ForcedOptions& options);
+
+}  // namespace elastikv

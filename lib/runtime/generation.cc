@@ -1,0 +1,49 @@
+#include "runtime/generation.h"
+
+#include <algorithm>
+
+namespace elastikv {
+
+std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
+                                        const std::vector<Sequence*>& sequences,
+                                        const GreedyOptions& options) {
+  std::vector<GreedyText> texts(sequences.size());
+  std::vector<size_t> running;
+  std::vector<int64_t> tokens;
+  const auto take = [&](size_t sequence, int64_t token) {
+    GreedyText& text = texts[sequence];
+    if (std::find(options.end_tokens.begin(), options.end_tokens.end(), token) !=
+        options.end_tokens.end()) {
+      text.finished = true;
+      return false;
+    }
+    text.token_ids.push_back(token);
+    if (options.on_token) options.on_token(sequence, token);
+    return static_cast<int64_t>(text.token_ids.size()) < options.max_new_tokens;
+  };
+  const auto first = prompt.logits.argmax().item<int64_t>();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (options.max_new_tokens > 0 && take(i, first)) {
+      running.push_back(i);
+      tokens.push_back(first);
+    }
+  }
+  while (!running.empty() && !(options.should_stop && options.should_stop())) {
+    std::vector<Sequence*> batch;
+    for (const size_t i : running) batch.push_back(sequences[i]);
+    const at::Tensor next = decode_step(model, batch, tokens).argmax(-1).cpu();
+    std::vector<size_t> still_running;
+    std::vector<int64_t> next_tokens;
+    for (size_t r = 0; r < running.size(); ++r) {
+      const int64_t token = next.const_data_ptr<int64_t>()[r];
+      if (!take(running[r], token)) continue;
+      still_running.push_back(running[r]);
+      next_tokens.push_back(token);
+    }
+    running = std::move(still_running);
+    tokens = std::move(next_tokens);
+  }
+  return texts;
+}
+
+}  // namespace elastikv

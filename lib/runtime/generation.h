@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "models/language_model.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+
+namespace elastikv {
+
+struct GreedyOptions {
+  int64_t max_new_tokens = 128;
+  std::vector<int64_t> end_tokens;
+  /// Called with (sequence, token) for every new token that is no end token, as it comes.
+  std::function<void(size_t, int64_t)> on_token;
+  /// Asked before every step; true ends the call with what there is.
+  std::function<bool()> should_stop;
+};
+
+struct GreedyText {
+  std::vector<int64_t> token_ids;  ///< without the end token
+  bool finished = false;           ///< an end token came before max_new_tokens
+};
+
+/// Greedy generation of all sequences as one batch; the first token comes from the prompt's own
+/// logits. A sequence leaves the batch when it ends.
+std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
+                                        const std::vector<Sequence*>& sequences,
+                                        const GreedyOptions& options);
+
+}  // namespace elastikv

@@ -1,0 +1,115 @@
+#include "runtime/prompt_encoder.h"
+
+#include <chrono>
+#include <utility>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include "base/error.h"
+#include "base/json_fields.h"
+
+namespace elastikv {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
+                           std::optional<ImageAspectRatio> ratio)
+    : folder_(folder),
+      summary_(summarize_model(folder)),
+      format_(choose_prompt_format(folder, prompt_format == "auto" ? "" : prompt_format)),
+      tokenizer_(load_tokenizer(folder)),
+      end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
+  if (tokenizer_->vocab_size() > summary_.vocab_size) {
+    fail("{}: the tokenizer has {} tokens, the model's vocabulary {}; they do not belong together",
+         folder.string(), tokenizer_->vocab_size(), summary_.vocab_size);
+  }
+  image_token_ = summary_.image_token;
+  if (image_token_ >= 0) image_processor_ = read_image_processor(folder, ratio);
+}
+
+TokenizedPrompt PromptReader::tokenize(const std::string& question, bool with_picture) const {
+  if (with_picture && image_token_ < 0) fail("{}: this model takes no pictures", folder_.string());
+  Turn turn;
+  turn.role = "user";
+  turn.text = question;
+  const bool placed = question.find(kImagePlaceholder) != std::string::npos;
+  turn.images = with_picture && !placed ? 1 : 0;
+  const Prompt prompt = format_.render({turn});
+  return tokenize_prompt(*tokenizer_, prompt.chunks, image_token_,
+                         std::vector<int64_t>(with_picture ? 1 : 0, summary_.image_tokens));
+}
+
+TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
+  TokenizedPrompt prompt;
+  prompt.ids = std::move(ids);
+  return prompt;
+}
+
+std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer) const {
+  return tokenizer_->encode(answer);
+}
+
+void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_tokens,
+                                const std::string& what) const {
+  const auto tokens = static_cast<int64_t>(prompt.ids.size());
+  if (tokens == 0) fail("{}: the prompt is empty", what);
+  if (tokens + new_tokens > summary_.max_positions) {
+    fail("{}: the prompt has {} tokens and {} more are to follow, but the model's context is {}",
+         what, tokens, new_tokens, summary_.max_positions);
+  }
+}
+
+EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
+                            const TokenizedPrompt& prompt, const std::filesystem::path& picture,
+                            const StatisticsRequest& request, uint64_t seed) {
+  const LanguageModel& language = model.language();
+  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
+  Stopwatch watch;
+  at::Tensor embeddings = language.embed(at::tensor(prompt.ids, at::kLong));
+  PromptStatistics& statistics = encoded.statistics;
+  if (!prompt.images.empty()) {
+    ELASTIKV_ASSERT(prompt.images.size() == 1 && reader.image_processor() != nullptr,
+                    "{} pictures in a prompt", prompt.images.size());
+    const at::Tensor features =
+        model.encode_image(reader.image_processor()->process(read_picture(picture)), nullptr);
+    const TokenSpan span = prompt.images[0];
+    ELASTIKV_ASSERT(features.size(0) == span.end - span.begin, "{} picture features for {} tokens",
+                    features.size(0), span.end - span.begin);
+    embeddings =
+        at::cat({embeddings.narrow(0, 0, span.begin), features.to(embeddings.scalar_type()),
+                 embeddings.narrow(0, span.end, embeddings.size(0) - span.end)});
+    statistics.image_begin = span.begin;
+    statistics.image_end = span.end;
+  }
+  encoded.seconds.image = watch.lap();
+  PrefillInput input;
+  input.embeddings = embeddings;
+  input.column_sums = request.column_sums;
+  PrefillOutput output = language.prefill(input, encoded.cache);
+  encoded.logits = std::move(output.logits);
+  encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
+  encoded.seconds.statistics = output.statistics_seconds;
+  statistics.prompt_tokens = embeddings.size(0);
+  statistics.query_heads = language.query_heads();
+  statistics.kv_heads = language.cache_shape().kv_heads;
+  statistics.seed = seed;
+  statistics.layers.resize(static_cast<size_t>(language.cache_shape().layers));
+  for (size_t i = 0; i < output.column_sums.size(); ++i)
+    statistics.layers[i].column_sums = output.column_sums[i];
+  return encoded;
+}
+
+}  // namespace elastikv

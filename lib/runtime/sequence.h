@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "models/language_model.h"
+#include "runtime/prompt_encoder.h"
+#include "strategies/strategy.h"
+
+namespace elastikv {
+
+/// One sequence under one strategy and budget: a fork of the prompt's cache that the strategy has
+/// compressed, and the policy that keeps it within its budget while tokens are added.
+class Sequence {
+ public:
+  /// Compresses a fork of the prompt's cache. The strategy and the prompt must outlive the
+  /// sequence.
+  Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
+           const Budget& budget);
+
+  /// A second sequence from the same compressed prompt; this one must not have been stepped yet.
+  Sequence restart() const;
+
+  /// Reserves room for the tokens to come.
+  void reserve(int64_t new_tokens);
+  /// What the model needs to run `token` as this sequence's next one.
+  DecodeInput next(int64_t token);
+  /// To be called after each decode step with the sequence's attention rows (empty if none were
+  /// asked for): gives up what the policy says.
+  void after_step(std::vector<at::Tensor> weights);
+
+  const KVCache& cache() const { return cache_; }
+  /// Prompt tokens and tokens run since.
+  int64_t tokens_seen() const { return tokens_seen_; }
+  /// Slots per layer that the budget allowed right after the prompt.
+  int64_t requested_slots() const { return requested_slots_; }
+  double compression_seconds() const { return compression_seconds_; }
+
+ private:
+  Sequence(const Sequence& other, KVCache cache);
+
+  const Strategy& strategy_;
+  const EncodedPrompt& prompt_;
+  Budget budget_;
+  KVCache cache_;
+  std::vector<LayerPlan> plans_;
+  std::unique_ptr<GenerationPolicy> policy_;
+  PositionMode positions_;
+  int64_t tokens_seen_;
+  int64_t requested_slots_;
+  double compression_seconds_ = 0;
+};
+
+/// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
+/// vocab].
+at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                       const std::vector<int64_t>& tokens);
+
+}  // namespace elastikv

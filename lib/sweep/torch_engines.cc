@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "image/picture.h"
+#include "models/registry.h"
+#include "runtime/evaluation.h"
+#include "runtime/generation.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "strategies/registry.h"
+#include "sweep/engine.h"
+#include "weights/checkpoint.h"
+
+namespace elastikv {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::unique_ptr<Strategy> compose(const StrategyChoice& choice) {
+  std::vector<std::string> overrides;
+  for (const auto& [key, value] : choice.overrides)
+    overrides.push_back(fmt::format("{}={}", key, value));
+  try {
+    return make_strategy(choice.preset, overrides);
+  } catch (const Error& error) {
+    fail("{}: strategy '{}': {}", choice.origin, choice.label, error.what());
+  }
+}
+
+Budget budget_of(const BudgetChoice& choice) {
+  if (choice.keep_tokens) return Budget::tokens(*choice.keep_tokens);
+  if (!choice.keep) return Budget::unlimited();
+  return Budget::fraction(*choice.keep, choice.growth == Growth::kGeneration
+                                            ? Budget::Growth::kGeneration
+                                            : Budget::Growth::kPrompt);
+}
+
+/// Tokens that may follow a prompt in any of the phases.
+int64_t room_needed(const EvaluationSettings& settings, size_t answer_tokens) {
+  return std::max(settings.generate ? settings.max_new_tokens : 0,
+                  settings.perplexity ? static_cast<int64_t>(answer_tokens) : 0);
+}
+
+/// Runs all cells of a sample on a LibTorch model: one picture encoding and one prefill, then all
+/// cells as one batch.
+class TorchEvaluator final : public SampleEvaluator {
+ public:
+  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings,
+                 std::function<bool()> should_stop)
+      : settings_(settings),
+        should_stop_(std::move(should_stop)),
+        reader_(choice.path, choice.prompt_format),
+        weights_hash_(Checkpoint::open(choice.path).content_hash()),
+        tokenizer_hash_(file_hash(choice.path / "tokenizer.json")),
+        model_(load_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
+
+  EngineIdentity identity() const override {
+    EngineIdentity identity;
+    identity.weights = weights_hash_;
+    identity.tokenizer = tokenizer_hash_;
+    if (reader_.image_processor() != nullptr)
+      identity.image_processing = reader_.image_processor()->identity();
+    // What the format writes for a question with a picture says all there is to it.
+    identity.prompt_format =
+        reader_.format().render({{"user", "{question}", reader_.image_processor() ? 1 : 0}}).text;
+    return identity;
+  }
+
+  std::string strategy_text(const Cell& cell) const override {
+    return compose(cell.strategy)->description();
+  }
+
+  SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+    const TokenizedPrompt prompt = reader_.tokenize(sample.question, !sample.image.empty());
+    const std::vector<int64_t> answer = reader_.tokenize_answer(sample.answer);
+    reader_.require_room(prompt, room_needed(settings_, answer.size()),
+                         fmt::format("sample '{}'", sample.id));
+
+    std::vector<std::unique_ptr<Strategy>> strategies;
+    StatisticsRequest request;
+    for (const Cell& cell : cells) {
+      strategies.push_back(compose(cell.strategy));
+      request = request | strategies.back()->needs();
+    }
+    // The draw of a sample does not depend on which other samples are evaluated.
+    const uint64_t seed = std::stoull(
+        content_hash(fmt::format("{}:{}", settings_.seed, sample.content)).substr(0, 16), nullptr,
+        /*base=*/16);
+    const EncodedPrompt encoded =
+        encode_prompt(*model_, reader_, prompt, sample.image, request, seed);
+
+    SampleOutcome outcome;
+    outcome.prompt_tokens = encoded.statistics.prompt_tokens;
+    outcome.image_tokens = encoded.statistics.image_end - encoded.statistics.image_begin;
+    outcome.seconds.image = encoded.seconds.image;
+    outcome.seconds.prefill = encoded.seconds.prefill;
+    outcome.seconds.statistics = encoded.seconds.statistics;
+    outcome.cells.resize(cells.size());
+
+    std::vector<size_t> running;  // cells whose compression went well
+    std::vector<Sequence> compressed;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      CellOutcome& cell = outcome.cells[i];
+      try {
+        compressed.emplace_back(model_->language(), encoded, *strategies[i],
+                                budget_of(cells[i].budget));
+      } catch (const Error& error) {
+        cell.error = error.what();
+        continue;
+      }
+      const Sequence& sequence = compressed.back();
+      cell.requested_tokens = sequence.requested_slots();
+      cell.kept_tokens = sequence.cache().slots_per_layer();
+      cell.cache_bytes_prefill = sequence.cache().bytes();
+      cell.cache_bytes_end = cell.cache_bytes_prefill;
+      cell.seconds.compression = sequence.compression_seconds();
+      running.push_back(i);
+    }
+    if (settings_.perplexity && !running.empty())
+      score(encoded, answer, running, compressed, outcome);
+    if (settings_.generate && !running.empty()) generate(encoded, running, compressed, outcome);
+    return outcome;
+  }
+
+ private:
+  static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed,
+                                           int64_t new_tokens) {
+    std::vector<Sequence> sequences;
+    for (const Sequence& sequence : compressed) {
+      sequences.push_back(sequence.restart());
+      sequences.back().reserve(new_tokens);
+    }
+    return sequences;
+  }
+
+  static std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
+    std::vector<Sequence*> all;
+    for (Sequence& sequence : sequences) all.push_back(&sequence);
+    return all;
+  }
+
+  void score(const EncodedPrompt& encoded, const std::vector<int64_t>& answer,
+             const std::vector<size_t>& running, const std::vector<Sequence>& compressed,
+             SampleOutcome& outcome) const {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer.size()));
+    ForcedOptions options;
+    options.score_last_token = settings_.score_last_token;
+    options.kl = settings_.agreement;
+    options.should_stop = should_stop_;
+    const std::vector<ForcedScores> scores =
+        teacher_force(model_->language(), encoded, pointers(sequences), answer, options);
+    if (scores.empty()) throw Interrupted();
+    // Without the full cache (it failed) there is nothing to diverge from.
+    const bool reference_runs = running.front() == 0;
+    for (size_t r = 0; r < running.size(); ++r) {
+      CellOutcome& cell = outcome.cells[running[r]];
+      cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
+      for (const double nll : scores[r].nll) cell.nll_sum += nll;
+      cell.scored_tokens = static_cast<int64_t>(scores[r].nll.size());
+      cell.cache_bytes_end = sequences[r].cache().bytes();
+      if (settings_.agreement && reference_runs && running[r] != 0)
+        cell.mean_kl = scores[r].mean_kl;
+    }
+    outcome.seconds.scoring = seconds_since(start);
+  }
+
+  void generate(const EncodedPrompt& encoded, const std::vector<size_t>& running,
+                const std::vector<Sequence>& compressed, SampleOutcome& outcome) const {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<Sequence> sequences = restart_all(compressed, settings_.max_new_tokens);
+    GreedyOptions options;
+    options.max_new_tokens = settings_.max_new_tokens;
+    options.end_tokens = reader_.end_tokens();
+    options.should_stop = should_stop_;
+    const std::vector<GreedyText> texts =
+        generate_greedy(model_->language(), encoded, pointers(sequences), options);
+    if (should_stop_ && should_stop_()) throw Interrupted();
+    for (size_t r = 0; r < running.size(); ++r) {
+      CellOutcome& cell = outcome.cells[running[r]];
+      cell.token_ids = texts[r].token_ids;
+      cell.text = reader_.tokenizer().decode(cell.token_ids, /*skip_special=*/true);
+      cell.finished = texts[r].finished;
+      cell.cache_bytes_end = sequences[r].cache().bytes();
+    }
+    outcome.seconds.generation = seconds_since(start);
+  }
+
+  EvaluationSettings settings_;
+  std::function<bool()> should_stop_;
+  PromptReader reader_;
+  std::string weights_hash_;
+  std::string tokenizer_hash_;
+  std::unique_ptr<Model> model_;
+};
+
+class TorchEngines final : public Engines {
+ public:
+  void check(const ModelChoice& model, std::span<const Cell> cells,
+             const EvaluationSettings&) const override {
+    require_available(parse_device(model.device));
+    parse_dtype(model.dtype);
+    for (const Cell& cell : cells) {
+      compose(cell.strategy);
+      budget_of(cell.budget);
+    }
+    require_loadable(model.path);
+    const PromptReader reader(model.path, model.prompt_format);
+  }
+
+  void check_samples(const ModelChoice& model, std::span<const Sample> samples,
+                     const EvaluationSettings& settings) const override {
+    const PromptReader reader(model.path, model.prompt_format);
+    for (const Sample& sample : samples) {
+      reader.require_room(reader.tokenize(sample.question, !sample.image.empty()),
+                          room_needed(settings, reader.tokenize_answer(sample.answer).size()),
+                          fmt::format("{}: sample '{}'", sample.source.string(), sample.id));
+    }
+  }
+
+  void check_picture(const std::filesystem::path& file) const override {
+    ::elastikv::check_picture(file);
+  }
+
+  std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
+                                        const EvaluationSettings& settings,
+                                        std::function<bool()> should_stop) const override {
+    return std::make_unique<TorchEvaluator>(model, settings, std::move(should_stop));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Engines> torch_engines() { return std::make_unique<TorchEngines>(); }
+
+}  // namespace elastikv
