@@ -27,6 +27,8 @@ struct FakePlan {
   int64_t crash_at = -1;
   /// Added to every log likelihood: an engine that does not repeat itself.
   float drift = 0;
+  /// Factor of all seconds.
+  double slowness = 1;
   float not_a_number_for_budget = -1;
   std::function<void(const Sample&)> on_evaluate;
 
@@ -58,7 +60,8 @@ class FakeEvaluator final : public SampleEvaluator {
     SampleOutcome outcome;
     outcome.prompt_tokens = 40;
     outcome.image_tokens = 16;
-    outcome.seconds = {0.5, 0.25, 0.125, 1.5, 2.5};
+    const double s = plan_.slowness;
+    outcome.seconds = {0.5 * s, 0.25 * s, 0.125 * s, 1.5 * s, 2.5 * s};
     for (const Cell& cell : cells) outcome.cells.push_back(one(sample, cell));
     return outcome;
   }
@@ -93,7 +96,7 @@ class FakeEvaluator final : public SampleEvaluator {
     result.kept_tokens = {result.requested_tokens, result.requested_tokens};
     result.cache_bytes_prefill = result.requested_tokens * 1024;
     result.cache_bytes_end = (result.requested_tokens + 10) * 1024;
-    result.seconds = {0.01, 0, 0};
+    result.seconds = {0.01 * plan_.slowness, 0, 0};
     return result;
   }
 

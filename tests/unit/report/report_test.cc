@@ -1,0 +1,257 @@
+#include "report/report.h"
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "report/table.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+#include "sweep/runner.h"
+#include "unit/sweep/fake_engines.h"
+
+namespace elastikv {
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+/// Runs sweeps of the fake engine over six text samples.
+class ReportTest : public testing::Test {
+ protected:
+  ReportTest() {
+    std::string lines;
+    for (int i = 0; i < 6; ++i) {
+      lines += "{\"id\": \"s" + std::to_string(i) +
+               "\", \"question\": \"q\", \"answer\": \"answer " + std::to_string(i) + "\"}\n";
+    }
+    data_ = folder_.write("data.jsonl", lines);
+  }
+
+  std::filesystem::path run(const std::string& name, bool resume = false,
+                            const std::string& strategies = "full, elastic, h2o") {
+    SweepOverrides overrides;
+    overrides.output = folder_.path() / name;
+    const SweepConfig config = parse_sweep(
+        "name: test\nmodels: {path: m}\ndata: {path: " + data_.string() +
+            ", name: d}\nstrategies: [" + strategies +
+            "]\nbudgets: {keep: [0.2, 0.5]}\nmetrics: {text: [rouge-l-pltrdy, rougeL]}\n",
+        "s.yaml", overrides);
+    std::FILE* null = std::fopen("/dev/null", "w");
+    Progress progress(null);
+    RunOptions options;
+    options.resume = resume;
+    options.should_stop = [this] { return stop_; };
+    run_sweep(config, options, FakeEngines(plan_), progress);
+    std::fclose(null);
+    return config.output;
+  }
+
+  /// All files but those that hold times.
+  static Files timeless(const Report& report) {
+    Files files;
+    for (const ReportFile& file : report.files) {
+      if (!file.name.starts_with("speed")) files[file.name] = file.text;
+    }
+    return files;
+  }
+  static std::string file(const Report& report, const std::string& name) {
+    for (const ReportFile& one : report.files) {
+      if (one.name == name) return one.text;
+    }
+    ADD_FAILURE() << "no file " << name;
+    return "";
+  }
+  /// A CSV without quoted fields as rows of column name to field.
+  static std::vector<std::map<std::string, std::string>> rows(const std::string& csv) {
+    std::vector<std::map<std::string, std::string>> all;
+    std::vector<std::string> header;
+    std::istringstream stream(csv);
+    for (std::string line; std::getline(stream, line);) {
+      std::vector<std::string> fields;
+      std::istringstream parts(line + ",");
+      for (std::string field; std::getline(parts, field, ',');) fields.push_back(field);
+      if (header.empty()) {
+        header = fields;
+        continue;
+      }
+      EXPECT_EQ(fields.size(), header.size()) << line;
+      std::map<std::string, std::string> row;
+      for (size_t i = 0; i < header.size(); ++i) row[header[i]] = fields[i];
+      all.push_back(std::move(row));
+    }
+    return all;
+  }
+
+  TemporaryFolder folder_;
+  std::filesystem::path data_;
+  FakePlan plan_;
+  bool stop_ = false;
+};
+
+TEST_F(ReportTest, NumbersFollowFromTheRecords) {
+  const auto output = run("a");
+  const StoredSweep stored = read_stored_sweep(output);
+  const auto cells = rows(file(make_report(stored), "cells.csv"));
+  ASSERT_EQ(cells.size(), 5U);
+  for (const auto& cell : cells) {
+    double nll = 0;
+    double tokens = 0;
+    double rouge = 0;
+    double kl = 0;
+    double kept = 0;
+    double sample_mean = 0;
+    for (int i = 0; i < 6; ++i) {
+      const Record& record = *stored.records.find(cell.at("cell"), "s" + std::to_string(i));
+      double sum = 0;
+      for (const float value : record.outcome.nll) sum += static_cast<double>(value);
+      nll += sum;
+      sample_mean += std::exp(sum / static_cast<double>(record.outcome.nll.size())) / 6;
+      tokens += static_cast<double>(record.outcome.nll.size());
+      rouge += record.text_scores[1].f / 6;
+      kl += record.outcome.mean_kl.value_or(0) / 6;
+      kept += static_cast<double>(record.outcome.kept_tokens[0]) / 6;
+    }
+    EXPECT_EQ(cell.at("status"), "complete");
+    EXPECT_EQ(cell.at("scored_tokens"), "72");
+    EXPECT_NEAR(std::stod(cell.at("ppl")), std::exp(nll / tokens), 1e-8);
+    EXPECT_NEAR(std::stod(cell.at("ppl_sample_mean")), sample_mean, 1e-8);
+    EXPECT_LT(std::stod(cell.at("ppl_low")), std::stod(cell.at("ppl")));
+    EXPECT_GT(std::stod(cell.at("ppl_high")), std::stod(cell.at("ppl")));
+    EXPECT_NEAR(std::stod(cell.at("rougeL")), rouge, 1e-8);
+    EXPECT_NEAR(std::stod(cell.at("kept_tokens")), kept, 1e-8);
+    if (cell.at("strategy") == "full") {
+      EXPECT_EQ(cell.at("kl"), "");
+      EXPECT_EQ(cell.at("budget"), "1");
+    } else {
+      EXPECT_NEAR(std::stod(cell.at("kl")), kl, 1e-8);
+    }
+  }
+}
+
+TEST_F(ReportTest, DifferencesArePairedWithFullAndElastic) {
+  const Report report = make_report(read_stored_sweep(run("a")));
+  const auto cells = rows(file(report, "cells.csv"));
+  const auto nll_of = [&](const std::string& strategy, const std::string& budget) {
+    for (const auto& cell : cells) {
+      if (cell.at("strategy") == strategy && cell.at("budget") == budget) {
+        return std::stod(cell.at("nll"));
+      }
+    }
+    ADD_FAILURE() << strategy << budget;
+    return 0.0;
+  };
+  const auto differences = rows(file(report, "differences.csv"));
+  ASSERT_EQ(differences.size(), 6U);  // four cells with full, two of h2o with elastic
+  for (const auto& row : differences) {
+    const std::string& baseline = row.at("baseline");
+    const double expected = nll_of(row.at("strategy"), row.at("budget")) -
+                            nll_of(baseline, baseline == "full" ? "1" : row.at("budget"));
+    EXPECT_NEAR(std::stod(row.at("difference")), expected, 1e-7);
+    EXPECT_LE(std::stod(row.at("low")), expected);
+    EXPECT_GE(std::stod(row.at("high")), expected);
+  }
+}
+
+TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
+  const Files whole = timeless(make_report(read_stored_sweep(run("whole"))));
+  EXPECT_EQ(whole.count("ppl.csv"), 1U);
+  EXPECT_EQ(whole.count("rouge-l-pltrdy.csv"), 1U);
+  for (int64_t crash = 1; crash < 6; crash += 2) {
+    const std::string name = "crash" + std::to_string(crash);
+    plan_ = FakePlan{};
+    plan_.crash_at = crash;
+    EXPECT_THROW(run(name), Crash);
+    plan_ = FakePlan{};
+    plan_.slowness = 3;  // times differ from run to run, and must not show
+    // A torn line, too.
+    const auto records = folder_.path() / name / "records.jsonl";
+    const std::string text = read_file(records);
+    folder_.write(name + "/records.jsonl", text.substr(0, text.size() - 40));
+    EXPECT_EQ(timeless(make_report(read_stored_sweep(run(name, /*resume=*/true)))), whole);
+  }
+}
+
+TEST_F(ReportTest, FailedCellsShowNoNumber) {
+  plan_.failing = {{"m-fp32/d/h2o/0.2", "s1"}, {"m-fp32/d/h2o/0.2", "s3"}};
+  const Report report = make_report(read_stored_sweep(run("a")));
+  EXPECT_FALSE(report.complete);
+  const std::string text = file(report, "report.md");
+  EXPECT_NE(text.find("### Failures\n\n- m-fp32/d/h2o/0.2: 2 of 6 samples failed, first: out of "
+                      "memory\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(report.summary.find("failed 2/6"), std::string::npos);
+  for (const auto& cell : rows(file(report, "cells.csv"))) {
+    const bool failed = cell.at("cell") == "m-fp32/d/h2o/0.2";
+    EXPECT_EQ(cell.at("status"), failed ? "failed" : "complete");
+    EXPECT_EQ(cell.at("ppl").empty(), failed);
+    EXPECT_EQ(cell.at("rougeL").empty(), failed);
+  }
+}
+
+TEST_F(ReportTest, InterruptedSweepSaysSo) {
+  plan_.on_evaluate = [this](const Sample& sample) { stop_ = sample.id == "s1"; };
+  const Report report = make_report(read_stored_sweep(run("a")));
+  EXPECT_FALSE(report.complete);
+  EXPECT_NE(report.summary.find("**Incomplete: 2 of 6 samples.**"), std::string::npos);
+  EXPECT_EQ(rows(file(report, "cells.csv"))[0].at("status"), "incomplete");
+}
+
+TEST_F(ReportTest, NothingRunYetIsNoReasonToFail) {
+  stop_ = true;
+  const Report report = make_report(read_stored_sweep(run("a")));
+  EXPECT_NE(report.summary.find("**Incomplete: 0 of 6 samples.**"), std::string::npos);
+  EXPECT_NE(report.summary.find("no samples"), std::string::npos);
+}
+
+TEST_F(ReportTest, HiddenFullCacheIsABaselineOnly) {
+  const Report report = make_report(read_stored_sweep(run("a", /*resume=*/false, "h2o")));
+  const auto cells = rows(file(report, "cells.csv"));
+  ASSERT_EQ(cells.size(), 2U);
+  EXPECT_EQ(cells[0].at("strategy"), "h2o");
+  EXPECT_EQ(rows(file(report, "differences.csv")).size(), 2U);
+  EXPECT_EQ(file(report, "report.md").find("(full)"), std::string::npos);
+}
+
+TEST_F(ReportTest, FilesAreWrittenBesideTheRecords) {
+  const auto output = run("a");
+  const Report report = write_report(output);
+  for (const ReportFile& one : report.files) EXPECT_EQ(read_file(output / one.name), one.text);
+  EXPECT_NE(file(report, "report.md").find("`ppl type:exp-nll|last:scored|agg:tokens|bs:1000"),
+            std::string::npos);
+  EXPECT_ERROR(write_report(folder_.path()),
+               folder_.path().string() + ": holds no sweep (no sweep.json)");
+}
+
+TEST(Table, MarkdownIsAlignedAndCsvQuoted) {
+  Table table;
+  table.header = {"strategy", "0.1"};
+  table.rows = {{"full", "1.000"}, {"é", "12"}};
+  EXPECT_EQ(table.markdown(),
+            "| strategy |   0.1 |\n"
+            "| -------- | ----: |\n"
+            "| full     | 1.000 |\n"
+            "| é        |    12 |\n");
+  table.rows = {{"a,b", "say \"x\""}};
+  EXPECT_EQ(table.csv(), "strategy,0.1\n\"a,b\",\"say \"\"x\"\"\"\n");
+}
+
+TEST(Table, NumbersKeepFourDigits) {
+  EXPECT_EQ(short_number(0.12345), "0.123");
+  EXPECT_EQ(short_number(9.9994), "9.999");
+  EXPECT_EQ(short_number(9.9996), "10.00");
+  EXPECT_EQ(short_number(99.996), "100.0");
+  EXPECT_EQ(short_number(105.24), "105.2");
+  EXPECT_EQ(short_number(12345.6), "12346");
+  EXPECT_EQ(with_interval(1.5, Interval{1.25, 1.75}), "1.500 [1.250, 1.750]");
+  EXPECT_EQ(with_interval(1.5, std::nullopt), "1.500");
+  EXPECT_EQ(signed_with_interval(0.5, Interval{0.25, 0.75}), "+0.500 [+0.250, +0.750]*");
+  EXPECT_EQ(signed_with_interval(-0.5, Interval{-0.75, 0.25}), "-0.500 [-0.750, +0.250]");
+}
+
+}  // namespace
+}  // namespace elastikv
