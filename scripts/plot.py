@@ -5,7 +5,8 @@
 
 Reads records.jsonl and sweep.json in the output folder and writes, for every model and data set, ppl, one picture per
 text metric, match_rate and mean_kl, each as PNG and SVG. Bars are 95 % bootstrap intervals over samples, with the same
-resampled indices for every strategy. Needs matplotlib and numpy, nothing else.
+resampled indices for every strategy; they are drawn with other random numbers than the tables', so that the last digits
+may differ. Needs matplotlib and numpy, nothing else.
 """
 
 import argparse
@@ -200,8 +201,8 @@ def draw(group, measure, growth, plt, ticker):
         # A percentile interval need not hold the value itself.
         bars = np.vstack([np.maximum(value - low, 0), np.maximum(high - value, 0)])
         axes.errorbar(x, value, yerr=bars, color=colour, marker=marker, linestyle=style, linewidth=1.3,
-                      markersize=MARKER_SIZES.get(marker, 4.5), markeredgecolor="white", markeredgewidth=0.5, elinewidth=0.8, capsize=1.8, capthick=0.8,
-                      label=strategy["name"])
+                      markersize=MARKER_SIZES.get(marker, 4.5), markeredgecolor="white", markeredgewidth=0.5,
+                      elinewidth=0.8, capsize=1.8, capthick=0.8, label=strategy["name"])
         drawn.append((value, low, high))
     if not drawn:
         plt.close(figure)

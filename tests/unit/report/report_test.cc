@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/files.h"
@@ -25,8 +26,8 @@ class ReportTest : public testing::Test {
   ReportTest() {
     std::string lines;
     for (int i = 0; i < 6; ++i) {
-      lines += "{\"id\": \"s" + std::to_string(i) +
-               "\", \"question\": \"q\", \"answer\": \"answer " + std::to_string(i) + "\"}\n";
+      lines += fmt::format("{{\"id\": \"s{}\", \"question\": \"q\", \"answer\": \"answer {}\"}}\n",
+                           i, i);
     }
     data_ = folder_.write("data.jsonl", lines);
   }
@@ -105,7 +106,7 @@ TEST_F(ReportTest, NumbersFollowFromTheRecords) {
     double kept = 0;
     double sample_mean = 0;
     for (int i = 0; i < 6; ++i) {
-      const Record& record = *stored.records.find(cell.at("cell"), "s" + std::to_string(i));
+      const Record& record = *stored.records.find(cell.at("cell"), fmt::format("s{}", i));
       double sum = 0;
       for (const float value : record.outcome.nll) sum += static_cast<double>(value);
       nll += sum;
@@ -161,7 +162,7 @@ TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
   EXPECT_EQ(whole.count("ppl.csv"), 1U);
   EXPECT_EQ(whole.count("rouge-l-pltrdy.csv"), 1U);
   for (int64_t crash = 1; crash < 6; crash += 2) {
-    const std::string name = "crash" + std::to_string(crash);
+    const std::string name = fmt::format("crash{}", crash);
     plan_ = FakePlan{};
     plan_.crash_at = crash;
     EXPECT_THROW(run(name), Crash);
@@ -233,7 +234,7 @@ TEST(Table, MarkdownIsAlignedAndCsvQuoted) {
   table.rows = {{"full", "1.000"}, {"é", "12"}};
   EXPECT_EQ(table.markdown(),
             "| strategy |   0.1 |\n"
-            "| -------- | ----: |\n"
+            "| -------- | -----:|\n"
             "| full     | 1.000 |\n"
             "| é        |    12 |\n");
   table.rows = {{"a,b", "say \"x\""}};

@@ -1,0 +1,70 @@
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+/// A sweep file over two text samples, and what the verbs that need no weights say to it.
+class SweepVerbs : public testing::Test {
+ protected:
+  SweepVerbs() {
+    data_ = folder_.write("data.jsonl",
+                          "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"one\"}\n"
+                          "{\"id\": \"b\", \"question\": \"q\", \"answer\": \"three\"}\n");
+  }
+  std::string sweep(const std::string& budgets) const {
+    return folder_
+        .write("s.yaml", "models: {path: " + (folder_.path() / "model").string() +
+                             ", label: m}\ndata: {path: " + data_.string() +
+                             ", name: d}\nstrategies: [full, elastic]\nbudgets: {keep: " + budgets +
+                             "}\noutput: " + (folder_.path() / "out").string() + "\n")
+        .string();
+  }
+
+  TemporaryFolder folder_;
+  std::filesystem::path data_;
+};
+
+TEST_F(SweepVerbs, BadInputIsOneLineAndExitCodeOne) {
+  for (const char* verb : {"sweep", "plan"}) {
+    for (const char* budget : {"0", "1.5", "nan"}) {
+      const ProgramResult result = run_elastikv({verb, sweep(budget)});
+      EXPECT_EQ(result.exit_code, 1);
+      EXPECT_EQ(result.output, "");
+      EXPECT_EQ(result.errors, "error: " + (folder_.path() / "s.yaml").string() +
+                                   ":4: key 'budgets.keep' is " + budget +
+                                   ", a budget is a fraction kept: above 0 and at most 1\n");
+    }
+    const ProgramResult missing = run_elastikv({verb, "none.yaml"});
+    EXPECT_EQ(missing.exit_code, 1);
+    EXPECT_EQ(missing.errors, "error: none.yaml: cannot open: No such file or directory\n");
+    const ProgramResult usage = run_elastikv({verb, sweep("0.5"), "--limit", "few"});
+    EXPECT_EQ(usage.exit_code, 1);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "out"));
+}
+
+TEST_F(SweepVerbs, ReportNeedsASweep) {
+  const ProgramResult result = run_elastikv({"report", folder_.path().string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.errors,
+            "error: " + folder_.path().string() + ": holds no sweep (no sweep.json)\n");
+}
+
+TEST_F(SweepVerbs, SetAndLimitChangeThePlan) {
+  // The data set is at fault only after the overrides were understood.
+  folder_.write("data.jsonl", "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"\"}\n");
+  const ProgramResult bad =
+      run_elastikv({"plan", sweep("0.5"), "--set", "generation.max_new_token=3"});
+  EXPECT_EQ(bad.exit_code, 1);
+  EXPECT_NE(bad.errors.find("unknown key 'generation.max_new_token'; did you mean "
+                            "'max_new_tokens'? (with --set generation.max_new_token=3)"),
+            std::string::npos)
+      << bad.errors;
+}
+
+}  // namespace
+}  // namespace elastikv
