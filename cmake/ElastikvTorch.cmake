@@ -46,4 +46,4 @@ else()
 endif()
 # ATen's parallel_for is a template that only threads when the including file is compiled with OpenMP.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-target_compile_options(elastikv_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
+target_link_libraries(elastikv_torch INTERFACE OpenMP::OpenMP_CXX)

@@ -127,10 +127,15 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       const int64_t r = index / kv_heads;
       const int64_t h = index % kv_heads;
       const DecodeRow& row = rows[static_cast<size_t>(r)];
-      const size_t head_offset = static_cast<size_t>(h * row.keys.size(1) * head_dim) * element;
+      // Keys may be a rotated copy with less room than the values, so each has an offset of its
+      // own.
+      const auto head = [&](const at::Tensor& x) {
+        return static_cast<const char*>(x.const_data_ptr()) +
+               static_cast<size_t>(h * x.size(1) * head_dim) * element;
+      };
       HeadTask task{};
-      task.keys = static_cast<const char*>(row.keys.const_data_ptr()) + head_offset;
-      task.values = static_cast<const char*>(row.values.const_data_ptr()) + head_offset;
+      task.keys = head(row.keys);
+      task.values = head(row.values);
       task.queries = scaled.const_data_ptr<float>() + (r * query_heads + h * group) * head_dim;
       task.output = output.data_ptr<float>() + (r * query_heads + h * group) * head_dim;
       task.length = (*row.lengths)[static_cast<size_t>(h)];

@@ -77,7 +77,8 @@ Ragged ragged_rows(int64_t kv_heads, int64_t head_dim, c10::ScalarType dtype) {
   for (int64_t h = 0; h < kv_heads; ++h) ragged.lengths.back().push_back(3 + 5 * h);
   for (size_t r = 0; r < ragged.lengths.size(); ++r) {
     DecodeRow row;
-    row.keys = random_tensor({kv_heads, 200, head_dim}, 10 + r).to(dtype);
+    // Room for more than is used, and not the same for keys and values.
+    row.keys = random_tensor({kv_heads, 190 + static_cast<int64_t>(r), head_dim}, 10 + r).to(dtype);
     row.values = random_tensor({kv_heads, 200, head_dim}, 50 + r).to(dtype);
     row.lengths = &ragged.lengths[r];
     row.weights = r % 2 == 0;
