@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include "base/error.h"
 #include "base/version.h"
@@ -19,6 +20,10 @@ constexpr int kInternalErrorExitCode = 70;
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Every decode step makes and drops buffers of megabytes (logits of all rows). Handed back to the
+  // system each time, they would cost more in page faults than in arithmetic.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
   CLI::App app("ElastiKV measures what KV-cache compression does to vision-language models.",
                "elastikv");
   app.set_version_flag("--version", std::string(elastikv::version()));

@@ -158,6 +158,16 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
   update_head_lengths(layer);
 }
 
+void KVCache::append_row(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
+                         int64_t row, int64_t position) {
+  // A row seen as [kv_heads, 1, head_dim], without a chain of views.
+  const auto entry = [&](const at::Tensor& x) {
+    return x.as_strided({x.size(1), 1, x.size(2)}, {x.stride(1), x.size(2), x.stride(2)},
+                        x.storage_offset() + row * x.stride(0));
+  };
+  append(layer, entry(keys), entry(values), position);
+}
+
 void KVCache::adopt(int64_t layer_index, at::Tensor keys, at::Tensor values,
                     int64_t first_position) {
   Layer& layer = at(layer_index);

@@ -64,6 +64,9 @@ class KVCache {
   /// first_position ... + n - 1.
   void append(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
               int64_t first_position);
+  /// Adds one entry from row `row` of a decode batch. keys, values: [rows, kv_heads, head_dim].
+  void append_row(int64_t layer, const at::Tensor& keys, const at::Tensor& values, int64_t row,
+                  int64_t position);
   /// Adopts tensors as a layer's whole content without copying; the layer must be empty. Shapes as
   /// in append.
   void adopt(int64_t layer, at::Tensor keys, at::Tensor values, int64_t first_position);

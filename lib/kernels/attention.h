@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/rotary.h"
+
 namespace elastikv {
 
 /// Attention over a whole prompt and what was asked for beside it.
@@ -32,7 +34,13 @@ struct DecodeRow {
   at::Tensor keys;                                ///< [kv_heads, capacity, head_dim], rotated
   at::Tensor values;                              ///< [kv_heads, capacity, head_dim]
   const std::vector<int64_t>* lengths = nullptr;  ///< [kv_heads]: slots in use of each head
-  bool weights = false;                           ///< return this row's attention weights
+  /// Per KV head int64 [length], or empty: keys hold no rotation, and slot i stands distances[h][i]
+  /// positions before the new token, whose query is not rotated either (only relative positions
+  /// matter to a rotary embedding). One entry serves all heads. The kernel turns each key back by
+  /// its distance while it reads it.
+  std::vector<std::vector<int64_t>> distances;
+  const RotaryTable* rotary = nullptr;  ///< with `distances`
+  bool weights = false;                 ///< return this row's attention weights
 };
 
 struct DecodeAttention {

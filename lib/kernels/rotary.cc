@@ -33,19 +33,22 @@ RotaryTable::RotaryTable(int64_t head_dim, double theta, int64_t max_positions,
   sin_ = at::cat({-angles.sin(), angles.sin()}, -1).to(device);
 }
 
+RotaryTable::Angles RotaryTable::angles(const at::Tensor& positions, c10::ScalarType dtype) const {
+  return {cos_.index_select(0, positions).to(dtype), sin_.index_select(0, positions).to(dtype)};
+}
+
 at::Tensor RotaryTable::rotate(const at::Tensor& x, const at::Tensor& positions) const {
-  return turn(x, cos_.index_select(0, positions).to(x.scalar_type()),
-              sin_.index_select(0, positions).to(x.scalar_type()));
+  const Angles a = angles(positions, x.scalar_type());
+  return turn(x, a.cos, a.sin);
 }
 
 at::Tensor RotaryTable::unrotate(const at::Tensor& x, const at::Tensor& positions) const {
-  return turn(x.to(at::kFloat), cos_.index_select(0, positions), -sin_.index_select(0, positions))
-      .to(x.scalar_type());
+  const Angles a = angles(positions, at::kFloat);
+  return turn(x.to(at::kFloat), a.cos, -a.sin).to(x.scalar_type());
 }
 
-at::Tensor RotaryTable::rotate_rows(const at::Tensor& x, const at::Tensor& positions) const {
-  return turn(x, cos_.index_select(0, positions).unsqueeze(1).to(x.scalar_type()),
-              sin_.index_select(0, positions).unsqueeze(1).to(x.scalar_type()));
+at::Tensor RotaryTable::rotate_rows(const at::Tensor& x, const Angles& angles) {
+  return turn(x, angles.cos.unsqueeze(1), angles.sin.unsqueeze(1));
 }
 
 }  // namespace elastikv

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include "kernels/attention.h"
 #include "kernels/rotary.h"
@@ -16,7 +19,7 @@ namespace elastikv {
 class DecodeBatch {
  public:
   DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable& rotary, double scale,
-              c10::Device device);
+              c10::Device device, c10::ScalarType dtype);
 
   /// queries: [rows, query_heads, head_dim]; keys, values: [rows, kv_heads, head_dim], all before
   /// rotation. Returns [rows, query_heads, head_dim] after the new entries were appended to layer
@@ -31,8 +34,7 @@ class DecodeBatch {
   const std::vector<DecodeInput>& rows_;
   const RotaryTable& rotary_;
   double scale_;
-  at::Tensor positions_;  // int64 [rows] on the device: the rotary position of each new token
-  bool rerotates_ = false;
+  RotaryTable::Angles angles_;  // of each row's new token
   std::vector<std::vector<at::Tensor>> weights_;
 };
 

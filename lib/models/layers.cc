@@ -6,12 +6,12 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/rsqrt.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "kernels/norm.h"
 
 namespace elastikv {
 
@@ -53,11 +53,7 @@ at::Tensor activate(Activation activation, const at::Tensor& x) {
   throw InternalError("an activation without a formula");
 }
 
-at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true).add_(eps_));
-  return (wide * scale).to(x.scalar_type()) * weight_;
-}
+at::Tensor RmsNorm::operator()(const at::Tensor& x) const { return rms_norm(x, weight_, eps_); }
 
 LayerNorm::LayerNorm(const WeightReader& weights, std::string_view name, int64_t size, double eps)
     : weight_(weights.take(fmt::format("{}.weight", name), {size})),

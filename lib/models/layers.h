@@ -31,8 +31,7 @@ Linear take_stacked_linear(const WeightReader& weights,
 
 at::Tensor activate(Activation activation, const at::Tensor& x);
 
-/// x / sqrt(mean(x^2) + eps) * weight; the normalization in fp32 whatever the dtype, as in
-/// transformers' LlamaRMSNorm.
+/// kernels/norm.h with its weight.
 class RmsNorm {
  public:
   RmsNorm() = default;

@@ -115,7 +115,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
 DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
   std::vector<int64_t> ids;
   for (const DecodeInput& row : rows) ids.push_back(row.token);
-  DecodeBatch batch(rows, rotary_, scale(), device_);
+  DecodeBatch batch(rows, rotary_, scale(), device_, dtype_);
   at::Tensor x = embed(at::tensor(ids, at::kLong));
   for (int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];

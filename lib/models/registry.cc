@@ -89,8 +89,10 @@ const Architecture& find_architecture(const JsonFields& config) {
 }
 
 /// Asks a checkpoint for every tensor a model needs without reading any.
-WeightReader dry_run(const Architecture& architecture, const JsonFields& config, const Checkpoint& checkpoint) {
-  WeightReader reader(checkpoint, c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float, WeightReader::Mode::kDry);
+WeightReader dry_run(const Architecture& architecture, const JsonFields& config,
+                     const Checkpoint& checkpoint) {
+  WeightReader reader(checkpoint, c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float,
+                      WeightReader::Mode::kDry);
   architecture.build(config, reader);
   return reader;
 }

@@ -36,7 +36,8 @@ ModelSummary summarize_model(const std::filesystem::path& folder);
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
                                   c10::ScalarType dtype);
 
-/// Error unless config.json can be computed and the weight files' headers hold every tensor it needs; reads no weights.
+/// Error unless config.json can be computed and the weight files' headers hold every tensor it
+/// needs; reads no weights.
 void require_loadable(const std::filesystem::path& folder);
 
 /// Compares a checkpoint's tensors with what its config.json needs; reads no weights.

@@ -1,9 +1,7 @@
 #include "runtime/evaluation.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/log_softmax.h>
-
 #include "base/error.h"
+#include "kernels/token_scores.h"
 
 namespace elastikv {
 
@@ -15,25 +13,18 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   std::vector<ForcedScores> scores(sequences.size());
   const auto scored = static_cast<int64_t>(answer.size()) - (options.score_last_token ? 0 : 1);
   if (scored <= 0) return scores;
-  const double first = -at::log_softmax(prompt.logits, -1)[answer[0]].item<double>();
-  for (ForcedScores& score : scores) score.nll.push_back(first);
+  const TokenScores first = score_token(prompt.logits.unsqueeze(0).contiguous(), answer[0]);
+  for (ForcedScores& score : scores) score.nll.push_back(first.nll[0]);
 
   std::vector<double> kl(sequences.size(), 0.0);
   for (int64_t k = 1; k < scored; ++k) {
     if (options.should_stop && options.should_stop()) return {};
     const std::vector<int64_t> fed(sequences.size(), answer[static_cast<size_t>(k - 1)]);
-    const at::Tensor log_p = at::log_softmax(decode_step(model, sequences, fed), -1);
-    const at::Tensor nll = log_p.select(1, answer[static_cast<size_t>(k)]).neg().cpu();
+    const TokenScores step = score_token(decode_step(model, sequences, fed).contiguous(),
+                                         answer[static_cast<size_t>(k)]);
     for (size_t r = 0; r < sequences.size(); ++r) {
-      scores[r].nll.push_back(static_cast<double>(nll.const_data_ptr<float>()[r]));
-    }
-    if (options.kl && sequences.size() > 1) {
-      const at::Tensor reference = log_p[0];
-      const at::Tensor others = log_p.narrow(0, 1, log_p.size(0) - 1);
-      const at::Tensor divergence =
-          (reference.exp() * (reference - others)).sum(-1, false, at::kDouble).cpu();
-      for (size_t r = 1; r < sequences.size(); ++r)
-        kl[r] += divergence.const_data_ptr<double>()[r - 1];
+      scores[r].nll.push_back(step.nll[r]);
+      kl[r] += step.kl[r];
     }
   }
   for (size_t r = 0; r < sequences.size(); ++r) {

@@ -156,7 +156,6 @@ class TorchEvaluator final : public SampleEvaluator {
     std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer.size()));
     ForcedOptions options;
     options.score_last_token = settings_.score_last_token;
-    options.kl = settings_.agreement;
     options.should_stop = should_stop_;
     const std::vector<ForcedScores> scores =
         teacher_force(model_->language(), encoded, pointers(sequences), answer, options);

@@ -13,28 +13,25 @@
 
 #include "base/error.h"
 #include "kernels/attention.h"
-
-// One body, compiled for the instruction sets that matter and picked by the loader.
-// AddressSanitizer's start-up does not survive the loader's resolver calls, so sanitized builds
-// take the plain body.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define ELASTIKV_CPU_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define ELASTIKV_CPU_CLONES
-#endif
+#include "kernels/cpu/clones.h"
 
 namespace elastikv::cpu {
 namespace {
+
+/// Room for one rotated key.
+constexpr int64_t kLargestHead = 512;
 
 /// Everything one (row, KV head) needs. Strides are in elements: slot i of the head starts at i *
 /// head_dim.
 struct HeadTask {
   const void* keys;
   const void* values;
-  const float* queries;  // [group, head_dim], already scaled
-  float* weights;        // [group, weights_stride]: scratch, or the weights that are returned
-  float* output;         // [group, head_dim]
+  const float* queries;      // [group, head_dim], already scaled
+  float* weights;            // [group, weights_stride]: scratch, or the weights that are returned
+  float* output;             // [group, head_dim]
+  const int64_t* distances;  // [length], or null: keys are rotated already
+  const float* cos;          // [positions, head_dim] of the rotary table
+  const float* sin;          // first half negated
   int64_t length;
   int64_t group;
   int64_t head_dim;
@@ -50,12 +47,32 @@ template <typename T>
 inline __attribute__((always_inline)) void attend(const HeadTask& task) {
   const T* keys = static_cast<const T*>(task.keys);
   const T* values = static_cast<const T*>(task.values);
+  float turned[kLargestHead];
   for (int64_t i = 0; i < task.length; ++i) {
     const T* key = keys + i * task.head_dim;
+    if (task.distances == nullptr) {
+      for (int64_t g = 0; g < task.group; ++g) {
+        const float* query = task.queries + g * task.head_dim;
+        float sum = 0;
+        for (int64_t d = 0; d < task.head_dim; ++d) sum += query[d] * load(key + d);
+        task.weights[g * task.weights_stride + i] = sum;
+      }
+      continue;
+    }
+    // Turning back by an angle: the sine changes its sign.
+    const float* cos = task.cos + task.distances[i] * task.head_dim;
+    const float* sin = task.sin + task.distances[i] * task.head_dim;
+    const int64_t half = task.head_dim / 2;
+    for (int64_t d = 0; d < half; ++d) {
+      const float a = load(key + d);
+      const float b = load(key + d + half);
+      turned[d] = a * cos[d] - b * sin[d];
+      turned[d + half] = b * cos[d + half] - a * sin[d + half];
+    }
     for (int64_t g = 0; g < task.group; ++g) {
       const float* query = task.queries + g * task.head_dim;
       float sum = 0;
-      for (int64_t d = 0; d < task.head_dim; ++d) sum += query[d] * load(key + d);
+      for (int64_t d = 0; d < task.head_dim; ++d) sum += query[d] * turned[d];
       task.weights[g * task.weights_stride + i] = sum;
     }
   }
@@ -112,6 +129,9 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
                         rows[r].keys.scalar_type() == dtype &&
                         rows[r].values.scalar_type() == dtype,
                     "row {}: keys and values must be contiguous {}", r, c10::toString(dtype));
+    ELASTIKV_ASSERT(
+        rows[r].distances.empty() || (rows[r].rotary != nullptr && head_dim <= kLargestHead),
+        "row {}: un-rotated keys of head_dim {}", r, head_dim);
     longest_of_all = std::max(longest_of_all, longest[r]);
     if (rows[r].weights) {
       result.weights[r] = at::zeros({query_heads, longest[r]}, queries.options().dtype(at::kFloat));
@@ -138,6 +158,12 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       task.values = head(row.values);
       task.queries = scaled.const_data_ptr<float>() + (r * query_heads + h * group) * head_dim;
       task.output = output.data_ptr<float>() + (r * query_heads + h * group) * head_dim;
+      if (!row.distances.empty()) {
+        task.distances =
+            row.distances[row.distances.size() == 1 ? 0 : static_cast<size_t>(h)].data();
+        task.cos = row.rotary->cos().const_data_ptr<float>();
+        task.sin = row.rotary->sin().const_data_ptr<float>();
+      }
       task.length = (*row.lengths)[static_cast<size_t>(h)];
       task.group = group;
       task.head_dim = head_dim;

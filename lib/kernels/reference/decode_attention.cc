@@ -4,6 +4,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include "kernels/attention.h"
@@ -25,6 +26,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     if (row.weights)
       all_weights = at::zeros({queries.size(1), longest}, queries.options().dtype(at::kFloat));
     const bool uniform =
+        row.distances.size() <= 1 &&
         std::all_of(lengths.begin(), lengths.end(), [&](int64_t n) { return n == longest; });
     // Heads of one length go through one product; ragged heads one by one.
     const int64_t step = uniform ? kv_heads : 1;
@@ -34,7 +36,12 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
                                .narrow(0, h * group, step * group)
                                .to(at::kFloat)
                                .view({step, group, queries.size(2)});
-      const at::Tensor k = row.keys.narrow(0, h, step).narrow(1, 0, length).to(at::kFloat);
+      at::Tensor k = row.keys.narrow(0, h, step).narrow(1, 0, length).to(at::kFloat);
+      if (!row.distances.empty()) {
+        const auto& distances =
+            row.distances[row.distances.size() == 1 ? 0 : static_cast<size_t>(h)];
+        k = row.rotary->unrotate(k, at::tensor(distances, at::kLong).to(k.device()));
+      }
       const at::Tensor v = row.values.narrow(0, h, step).narrow(1, 0, length).to(at::kFloat);
       const at::Tensor weights = at::softmax(at::matmul(q, k.transpose(1, 2)) * scale, -1);
       result.output[static_cast<int64_t>(r)]

@@ -44,11 +44,18 @@ TEST(RotaryTable, RowsAreRotatedByTheirOwnPositions) {
   const RotaryTable table(16, 10000.0, 64, at::kCPU);
   const at::Tensor x = random_tensor({4, 3, 16}, 3);  // [rows, heads, head_dim]
   const at::Tensor positions = at::tensor({5, 0, 63, 5}, at::kLong);
-  const at::Tensor rows = table.rotate_rows(x, positions);
+  const at::Tensor rows = RotaryTable::rotate_rows(x, table.angles(positions, at::kFloat));
   for (int64_t r = 0; r < 4; ++r) {
     EXPECT_TRUE(
         rows[r].unsqueeze(1).equal(table.rotate(x[r].unsqueeze(1), positions.narrow(0, r, 1))));
   }
+}
+
+TEST(RotaryTable, PositionZeroChangesNoBit) {
+  const RotaryTable table(16, 10000.0, 4, at::kCPU);
+  const at::Tensor x = random_tensor({2, 3, 16}, 4);
+  const at::Tensor zero = at::tensor({0, 0}, at::kLong);
+  EXPECT_TRUE(RotaryTable::rotate_rows(x, table.angles(zero, at::kFloat)).equal(x));
 }
 
 }  // namespace

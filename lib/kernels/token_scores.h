@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace elastikv {
+
+/// What a row of logits says of the expected token, and how far it is from the first row's
+/// distribution.
+struct TokenScores {
+  std::vector<double> nll;  ///< [rows], nats: -log softmax(logits)[target]
+  std::vector<double>
+      kl;  ///< [rows], nats: KL(softmax(logits[0]) || softmax(logits[r])); 0 for row 0
+};
+
+/// logits: f32 [rows, vocab], all scored against the same token.
+TokenScores score_token(const at::Tensor& logits, int64_t target);
+
+namespace reference {
+/// Plain ATen in double, any device.
+TokenScores score_token(const at::Tensor& logits, int64_t target);
+}  // namespace reference
+
+namespace cpu {
+/// Two passes over each row; sums in double over blocks that are added up in fp32.
+TokenScores score_token(const at::Tensor& logits, int64_t target);
+}  // namespace cpu
+
+}  // namespace elastikv
