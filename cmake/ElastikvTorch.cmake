@@ -44,6 +44,12 @@ else()
   target_link_libraries(elastikv_torch INTERFACE
     ${ELASTIKV_TORCH_DIR}/lib/libtorch_cpu.so ${ELASTIKV_TORCH_DIR}/lib/libc10.so)
 endif()
-# ATen's parallel_for is a template that only threads when the including file is compiled with OpenMP.
+# ATen's parallel_for is a template that only threads when the including file is compiled with OpenMP. The wheel brings
+# the OpenMP runtime that its own threads use; two of them in one program would fight over the cores.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-target_link_libraries(elastikv_torch INTERFACE OpenMP::OpenMP_CXX)
+target_compile_options(elastikv_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
+if(EXISTS ${ELASTIKV_TORCH_DIR}/lib/libgomp.so.1)
+  target_link_libraries(elastikv_torch INTERFACE ${ELASTIKV_TORCH_DIR}/lib/libgomp.so.1)
+else()
+  target_link_libraries(elastikv_torch INTERFACE OpenMP::OpenMP_CXX)
+endif()
