@@ -69,7 +69,9 @@ std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
   at::Tensor x = pre_norm_(at::cat({class_embedding_.unsqueeze(0), patches}) + position_embedding_);
   std::vector<at::Tensor> wanted(layers.size());
   const auto hand_out = [&](int64_t index) {
-    if (observer != nullptr) (*observer)(fmt::format("vision.layers.{}", index), x);
+    // Blocks are counted from 0, as transformers counts them; hidden state 0 is their input.
+    if (observer != nullptr)
+      (*observer)(index == 0 ? "vision.embeddings" : fmt::format("vision.layers.{}", index - 1), x);
     for (size_t i = 0; i < layers.size(); ++i) {
       if (layers[i] == index) wanted[i] = x;
     }
