@@ -1,0 +1,187 @@
+// The default model on the first test scenes against transformers.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/stack.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "image/picture.h"
+#include "runtime/generation.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "strategies/registry.h"
+#include "support/tensors.h"
+#include "support/tiny_models.h"
+
+namespace elastikv {
+namespace {
+
+constexpr int64_t kScenes = 10;
+constexpr double kTolerance = 1e-3;
+// The divergence that transformers' own bf16 shows against its fp32 depends on the order of sums;
+// ours may be this many times as large.
+constexpr double kBf16Factor = 4;
+
+nlohmann::json read_json(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  return nlohmann::json::parse(stream);
+}
+
+struct Scene {
+  std::string question;
+  std::filesystem::path picture;
+};
+
+/// KL(p || q) in nats of two rows of logits.
+double divergence(const at::Tensor& p, const at::Tensor& q) {
+  const at::Tensor log_p = at::log_softmax(p.to(at::kDouble), -1);
+  const at::Tensor log_q = at::log_softmax(q.to(at::kDouble), -1);
+  return (log_p.exp() * (log_p - log_q)).sum().item<double>();
+}
+
+class StampvlmParity : public testing::Test {
+ protected:
+  static std::filesystem::path model_folder() {
+    return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "models/stampvlm/assembled";
+  }
+
+  static void SetUpTestSuite() {
+    golden_ = std::make_unique<SafetensorsFile>(parity_folder() / "stampvlm.safetensors");
+    const auto folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "datasets/stamp-scenes/test";
+    const nlohmann::json annotations = read_json(folder / "annotations.json");
+    for (size_t i = 0; i < kScenes; ++i) {
+      scenes_.push_back({annotations.at(i).at("conversations").at(0).at("value"),
+                         folder / annotations.at(i).at("image").get<std::string>()});
+    }
+    if (!std::filesystem::exists(model_folder() / "model.safetensors")) return;
+    reader_ = std::make_unique<PromptReader>(model_folder(), "auto");
+    model_ = load_model(model_folder(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float);
+  }
+
+  static void TearDownTestSuite() {
+    model_.reset();
+    reader_.reset();
+    golden_.reset();
+    scenes_.clear();
+  }
+
+  void SetUp() override {
+    if (model_ == nullptr) {
+      FAIL() << "the default model is not in " << model_folder().string()
+             << "; run scripts/stampvlm/assemble.py";
+    }
+  }
+
+  static at::Tensor golden(int64_t scene, const char* name) {
+    return golden_->tensor(fmt::format("scenes.{}.{}", scene, name));
+  }
+
+  static EncodedPrompt encode(const Model& model, int64_t scene, bool column_sums = false) {
+    const Scene& s = scenes_[static_cast<size_t>(scene)];
+    StatisticsRequest request;
+    request.column_sums = column_sums;
+    return encode_prompt(model, *reader_, reader_->tokenize(s.question, /*with_picture=*/true),
+                         s.picture, request, /*seed=*/0);
+  }
+
+  static std::unique_ptr<SafetensorsFile> golden_;
+  static std::vector<Scene> scenes_;
+  static std::unique_ptr<PromptReader> reader_;
+  static std::unique_ptr<Model> model_;
+};
+
+std::unique_ptr<SafetensorsFile> StampvlmParity::golden_;
+std::vector<Scene> StampvlmParity::scenes_;
+std::unique_ptr<PromptReader> StampvlmParity::reader_;
+std::unique_ptr<Model> StampvlmParity::model_;
+
+TEST_F(StampvlmParity, PromptTokens) {
+  for (int64_t i = 0; i < kScenes; ++i) {
+    const TokenizedPrompt prompt =
+        reader_->tokenize(scenes_[static_cast<size_t>(i)].question, /*with_picture=*/true);
+    EXPECT_EQ(prompt.ids, to_ids(golden(i, "input_ids"))) << "scene " << i;
+    ASSERT_EQ(prompt.images.size(), 1U);
+    EXPECT_EQ(prompt.images[0].end - prompt.images[0].begin, 144) << "scene " << i;
+  }
+}
+
+TEST_F(StampvlmParity, PixelValues) {
+  const at::Tensor table = golden_->tensor("pixel_value_of_level");  // [3, 256]
+  for (int64_t i = 0; i < kScenes; ++i) {
+    const at::Tensor levels = golden(i, "pixel_levels").to(at::kLong);  // [3, height, width]
+    std::vector<at::Tensor> channels;
+    for (int64_t c = 0; c < 3; ++c)
+      channels.push_back(table[c].index_select(0, levels[c].flatten()).view(levels[c].sizes()));
+    const at::Tensor pixels =
+        reader_->image_processor()->process(read_picture(scenes_[static_cast<size_t>(i)].picture));
+    EXPECT_TRUE(at::equal(pixels, at::stack(channels)))
+        << "scene " << i << ": largest difference " << max_difference(pixels, at::stack(channels));
+  }
+}
+
+TEST_F(StampvlmParity, LastLogitsAndGreedyTokens) {
+  const auto full = make_strategy("full");
+  double largest = 0;
+  for (int64_t i = 0; i < kScenes; ++i) {
+    const EncodedPrompt prompt = encode(*model_, i);
+    const double difference = max_difference(prompt.logits, golden(i, "last_logits"));
+    EXPECT_LE(difference, kTolerance) << "scene " << i;
+    largest = std::max(largest, difference);
+
+    const std::vector<int64_t> tokens = to_ids(golden(i, "greedy_tokens"));
+    Sequence sequence(model_->language(), prompt, *full, Budget::unlimited());
+    // No end tokens: the golden text goes on after them.
+    GreedyOptions options;
+    options.max_new_tokens = static_cast<int64_t>(tokens.size());
+    sequence.reserve(options.max_new_tokens);
+    const auto texts = generate_greedy(model_->language(), prompt, {&sequence}, options);
+    EXPECT_EQ(texts[0].token_ids, tokens) << "scene " << i;
+  }
+  std::cout << "largest difference of the last logits: " << largest << "\n";
+}
+
+TEST_F(StampvlmParity, ColumnSums) {
+  const EncodedPrompt prompt = encode(*model_, /*scene=*/0, /*column_sums=*/true);
+  const at::Tensor sums = golden(0, "attention_column_sums");
+  ASSERT_EQ(static_cast<int64_t>(prompt.statistics.layers.size()), sums.size(0));
+  for (int64_t layer = 0; layer < sums.size(0); ++layer) {
+    EXPECT_LE(max_difference(prompt.statistics.layers[static_cast<size_t>(layer)].column_sums,
+                             sums[layer]),
+              kTolerance)
+        << "layer " << layer;
+  }
+}
+
+TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
+  const auto half =
+      load_model(model_folder(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::BFloat16);
+  const nlohmann::json calibration =
+      read_json(parity_folder() / "parity_manifest.json").at("stampvlm").at("bf16_on_cpu");
+  ASSERT_EQ(calibration.size(), 3U);
+  for (const nlohmann::json& entry : calibration) {
+    const int64_t scene = entry.at("scene");
+    const double measured = entry.at("kl_bf16_fp32");
+    const at::Tensor logits = encode(*half, scene).logits;
+    const at::Tensor reference = encode(*model_, scene).logits;
+    const double kl = divergence(logits, reference);
+    std::cout << "scene " << scene << ": KL(bf16 || fp32) " << kl << " nats, transformers' "
+              << measured << "\n";
+    EXPECT_GT(kl, 0) << "scene " << scene << ": these are not bf16 logits";
+    EXPECT_LE(kl, kBf16Factor * measured) << "scene " << scene;
+    EXPECT_EQ(logits.argmax().item<int64_t>(), reference.argmax().item<int64_t>())
+        << "scene " << scene;
+  }
+}
+
+}  // namespace
+}  // namespace elastikv

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include "models/registry.h"
+#include "runtime/prompt_encoder.h"
+#include "weights/safetensors.h"
+
+/// Where the golden files and the random small models lie; tests/parity/README.md describes them.
+inline std::filesystem::path parity_folder() {
+  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/parity/data";
+}
+
+inline std::vector<int64_t> to_ids(const at::Tensor& ids) {
+  return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
+}
+
+/// One of the random small models with the file of what transformers computes for it. They have no
+/// tokenizer, so prompts are ids and pixel values from that file.
+struct TinyModel {
+  explicit TinyModel(const std::string& model_name,
+                     c10::Device device = c10::Device(c10::DeviceType::CPU))
+      : name(model_name),
+        folder(parity_folder() / model_name),
+        golden(parity_folder() / (model_name + ".golden.safetensors")),
+        model(elastikv::load_model(folder, device, c10::ScalarType::Float)) {}
+
+  const elastikv::LanguageModel& language() const { return model->language(); }
+  at::Tensor ids() const { return golden.tensor("input_ids"); }
+  int64_t tokens() const { return ids().size(0); }
+  /// First token after the picture; 0 without one.
+  int64_t text_begin() const {
+    int64_t begin = 0;
+    const std::vector<int64_t> all = to_ids(ids());
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (all[i] == model->image_token()) begin = static_cast<int64_t>(i) + 1;
+    }
+    return begin;
+  }
+
+  /// The prompt as the decoder takes it, the picture in place of its placeholders: [tokens,
+  /// hidden].
+  at::Tensor embeddings(const elastikv::Observer* observer = nullptr) const {
+    const at::Tensor text = language().embed(ids());
+    const int64_t end = text_begin();
+    if (end == 0) return text;
+    const at::Tensor picture = model->encode_image(golden.tensor("pixel_values"), observer);
+    return at::cat({text.narrow(0, 0, end - picture.size(0)), picture,
+                    text.narrow(0, end, text.size(0) - end)});
+  }
+
+  /// What encode_prompt makes of a prompt, with column sums, for the first `count` tokens.
+  elastikv::EncodedPrompt encode(int64_t count) const {
+    elastikv::EncodedPrompt prompt{elastikv::KVCache(language().cache_shape()), {}, {}, {}};
+    elastikv::PrefillInput input;
+    input.embeddings = embeddings().narrow(0, 0, count);
+    input.column_sums = true;
+    elastikv::PrefillOutput output = language().prefill(input, prompt.cache);
+    prompt.logits = output.logits;
+    prompt.statistics.prompt_tokens = count;
+    prompt.statistics.query_heads = language().query_heads();
+    prompt.statistics.kv_heads = language().cache_shape().kv_heads;
+    prompt.statistics.seed = 7;
+    for (const at::Tensor& sums : output.column_sums)
+      prompt.statistics.layers.push_back({.column_sums = sums});
+    return prompt;
+  }
+  elastikv::EncodedPrompt encode() const { return encode(tokens()); }
+
+  std::string name;
+  std::filesystem::path folder;
+  elastikv::SafetensorsFile golden;
+  std::unique_ptr<elastikv::Model> model;
+};
+
+inline std::vector<std::string> tiny_model_names() {
+  return {"tiny_llava_a", "tiny_llava_b", "tiny_llama_a", "tiny_llama_b"};
+}
