@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include "support/tensors.h"
@@ -113,6 +114,41 @@ INSTANTIATE_TEST_SUITE_P(Sizes, DecodeAttentionGrid,
                          testing::Combine(testing::Values(1, 3), testing::Values(1, 3),
                                           testing::Values(20, 64),
                                           testing::Values(at::kFloat, at::kBFloat16)));
+
+TEST(DecodeAttention, TurnsUnrotatedKeysBackByTheirDistances) {
+  // Against keys that were rotated beforehand: slot i stands distances[i] before the query, so with
+  // the query at position 300 it is at 300 - distances[i].
+  const RotaryTable rotary(64, 10000.0, 512, at::kCPU);
+  const std::vector<int64_t> lengths{40, 40, 40};
+  std::vector<int64_t> distances(40);
+  for (size_t i = 0; i < distances.size(); ++i) distances[i] = static_cast<int64_t>((i * 17) % 40);
+  const at::Tensor positions = 300 - at::tensor(distances, at::kLong);
+  const at::Tensor raw_keys = random_tensor({3, 40, 64}, 1);
+  const at::Tensor raw_query = random_tensor({1, 9, 64}, 2);
+  DecodeRow rotated;
+  rotated.keys = rotary.rotate(raw_keys, positions).contiguous();
+  rotated.values = random_tensor({3, 40, 64}, 3);
+  rotated.lengths = &lengths;
+  rotated.weights = true;
+  const at::Tensor query =
+      RotaryTable::rotate_rows(raw_query, rotary.angles(at::tensor({300}, at::kLong), at::kFloat));
+  const DecodeAttention expected = reference::decode_attention(query, {rotated}, 0.125);
+
+  DecodeRow turned = rotated;
+  turned.keys = raw_keys;
+  turned.rotary = &rotary;
+  for (const size_t groups : {1U, 3U}) {
+    turned.distances.assign(groups, distances);
+    for (const DecodeAttention& result :
+         {decode_attention(raw_query, {turned}, 0.125),
+          reference::decode_attention(raw_query, {turned}, 0.125)}) {
+      EXPECT_LT(max_difference(result.output, expected.output), kOutputLimit)
+          << groups << " groups";
+      EXPECT_LT(max_difference(result.weights[0], expected.weights[0]), 1e-5)
+          << groups << " groups";
+    }
+  }
+}
 
 TEST(DecodeAttention, ARowDoesNotDependOnTheOthers) {
   const Ragged ragged = ragged_rows(3, 64, at::kFloat);

@@ -1,0 +1,58 @@
+#include "kernels/token_scores.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/tensors.h"
+
+namespace elastikv {
+namespace {
+
+TEST(TokenScores, EqualTheReferenceInDouble) {
+  for (const int64_t vocab : {2, 300, 49152}) {
+    for (const double spread : {0.1, 3.0, 12.0}) {
+      const at::Tensor logits = random_tensor({5, vocab}, static_cast<uint64_t>(vocab)) * spread;
+      const TokenScores fast = score_token(logits, vocab / 2);
+      const TokenScores exact = reference::score_token(logits, vocab / 2);
+      for (size_t r = 0; r < 5; ++r) {
+        // fp32 logits of up to 50: a unit in the last place of the log-sum-exp is 4e-6.
+        EXPECT_NEAR(fast.nll[r], exact.nll[r], 1e-5) << vocab << " " << spread;
+        EXPECT_NEAR(fast.kl[r], exact.kl[r], 1e-5 * (1 + exact.kl[r])) << vocab << " " << spread;
+      }
+    }
+  }
+}
+
+TEST(TokenScores, EqualRowsDoNotDiverge) {
+  const at::Tensor row = random_tensor({1, 1000}, 1);
+  const TokenScores scores = score_token(row.expand({3, 1000}).contiguous(), 7);
+  EXPECT_EQ(scores.kl, (std::vector<double>{0, 0, 0}));
+  EXPECT_EQ(scores.nll[0], scores.nll[2]);
+}
+
+TEST(TokenScores, TwoTokensByHand) {
+  const at::Tensor logits = at::empty({2, 2}, at::kFloat);
+  auto* values = logits.data_ptr<float>();
+  values[0] = std::log(3.0F);  // row 0: 3/4, 1/4
+  values[1] = 0;
+  values[2] = 0;  // row 1: 1/2, 1/2
+  values[3] = 0;
+  const TokenScores scores = score_token(logits, 1);
+  EXPECT_NEAR(scores.nll[0], std::log(4.0), 1e-6);
+  EXPECT_NEAR(scores.nll[1], std::log(2.0), 1e-6);
+  EXPECT_NEAR(scores.kl[1], 0.75 * std::log(1.5) + 0.25 * std::log(0.5), 1e-6);
+}
+
+TEST(TokenScores, WhatIsNotFiniteStaysVisible) {
+  const at::Tensor logits = random_tensor({2, 8}, 1);
+  logits.data_ptr<float>()[8] = std::numeric_limits<float>::quiet_NaN();
+  const TokenScores scores = score_token(logits, 3);
+  EXPECT_TRUE(std::isfinite(scores.nll[0]));
+  EXPECT_FALSE(std::isfinite(scores.nll[1]));
+}
+
+}  // namespace
+}  // namespace elastikv
