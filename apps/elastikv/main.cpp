@@ -1,6 +1,7 @@
 #include <exception>
 #include <string>
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -24,6 +25,8 @@ int main(int argc, char** argv) {
   // system each time, they would cost more in page faults than in arithmetic.
   mallopt(M_MMAP_THRESHOLD, 256 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  // Nothing here is differentiated: operators need not pass autograd's layer.
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   CLI::App app("ElastiKV measures what KV-cache compression does to vision-language models.",
                "elastikv");
   app.set_version_flag("--version", std::string(elastikv::version()));
