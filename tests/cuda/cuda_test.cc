@@ -1,0 +1,110 @@
+// The small models on a GPU against the CPU.
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "runtime/evaluation.h"
+#include "runtime/generation.h"
+#include "runtime/sequence.h"
+#include "strategies/registry.h"
+#include "support/tensors.h"
+#include "support/tiny_models.h"
+
+namespace elastikv {
+namespace {
+
+constexpr double kTolerance = 1e-4;
+
+class Cuda : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    const c10::Device cuda = parse_device("cuda");
+    try {
+      require_available(cuda);
+    } catch (const Error&) {
+      GTEST_SKIP() << "skipped: no GPU";
+    }
+    gpu_.emplace(GetParam(), cuda);
+    cpu_.emplace(GetParam());
+  }
+
+  std::optional<TinyModel> gpu_;
+  std::optional<TinyModel> cpu_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Models, Cuda, testing::ValuesIn(tiny_model_names()),
+                         [](const auto& info) { return info.param; });
+
+PrefillOutput prefill(const TinyModel& tiny) {
+  PrefillInput input;
+  input.embeddings = tiny.embeddings();
+  input.all_logits = true;
+  input.column_sums = true;
+  KVCache cache(tiny.language().cache_shape());
+  return tiny.language().prefill(input, cache);
+}
+
+TEST_P(Cuda, LogitsAndColumnSumsEqualTheCpus) {
+  const PrefillOutput gpu = prefill(*gpu_);
+  const PrefillOutput cpu = prefill(*cpu_);
+  EXPECT_TRUE(gpu.logits.is_cuda());
+  EXPECT_LE(max_difference(gpu.logits.cpu(), cpu.logits), kTolerance);
+  EXPECT_LE(max_difference(gpu.logits.cpu(), gpu_->golden.tensor("logits")), kTolerance);
+  ASSERT_EQ(gpu.column_sums.size(), cpu.column_sums.size());
+  for (size_t i = 0; i < cpu.column_sums.size(); ++i) {
+    EXPECT_LE(max_difference(gpu.column_sums[i].cpu(), cpu.column_sums[i]), kTolerance)
+        << "layer " << i;
+  }
+}
+
+const char* const kStrategies[] = {"full", "elastic", "h2o", "streaming-llm", "elastic-released"};
+
+/// The scores of all strategies as one batch, as a sweep computes them.
+std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t>& answer) {
+  const EncodedPrompt prompt = tiny.encode();
+  std::vector<std::unique_ptr<Strategy>> strategies;
+  std::vector<Sequence> sequences;
+  for (const char* name : kStrategies) {
+    strategies.push_back(make_strategy(name));
+    sequences.emplace_back(tiny.language(), prompt, *strategies.back(),
+                           sequences.empty() ? Budget::unlimited() : Budget::fraction(0.5));
+  }
+  std::vector<Sequence*> batch;
+  for (Sequence& sequence : sequences) {
+    sequence.reserve(static_cast<int64_t>(answer.size()));
+    batch.push_back(&sequence);
+  }
+  return teacher_force(tiny.language(), prompt, batch, answer, ForcedOptions());
+}
+
+TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
+  const std::vector<int64_t> answer{5, 11, 3, 60, 21, 5, 9, 33, 2};
+  const std::vector<ForcedScores> gpu = score(*gpu_, answer);
+  const std::vector<ForcedScores> cpu = score(*cpu_, answer);
+  for (size_t s = 0; s < std::size(kStrategies); ++s) {
+    ASSERT_EQ(gpu[s].nll.size(), answer.size());
+    for (size_t k = 0; k < answer.size(); ++k) {
+      EXPECT_NEAR(gpu[s].nll[k], cpu[s].nll[k], kTolerance) << kStrategies[s] << ", token " << k;
+    }
+    EXPECT_NEAR(gpu[s].mean_kl, cpu[s].mean_kl, kTolerance) << kStrategies[s];
+  }
+}
+
+TEST_P(Cuda, GreedyTokensEqualTheGoldenOnes) {
+  const EncodedPrompt prompt = gpu_->encode();
+  const auto full = make_strategy("full");
+  Sequence sequence(gpu_->language(), prompt, *full, Budget::unlimited());
+  const std::vector<int64_t> golden = to_ids(gpu_->golden.tensor("greedy_tokens"));
+  GreedyOptions options;
+  options.max_new_tokens = static_cast<int64_t>(golden.size());
+  EXPECT_EQ(generate_greedy(gpu_->language(), prompt, {&sequence}, options)[0].token_ids, golden);
+}
+
+}  // namespace
+}  // namespace elastikv
