@@ -5,7 +5,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv2d.h>
+#include <ATen/ops/matmul.h>
 #include <fmt/format.h>
 
 #include "kernels/attention.h"
@@ -60,12 +60,18 @@ at::Tensor ClipVisionTower::attention(const Block& block, const at::Tensor& x) c
 std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
                                                        const std::vector<int64_t>& layers,
                                                        const Observer* observer) const {
-  const at::Tensor patches =
-      at::conv2d(pixels.to(patch_embedding_.options()).unsqueeze(0), patch_embedding_,
-                 /*bias=*/{}, /*stride=*/{config_.patch_size, config_.patch_size})
-          .flatten(2)
-          .squeeze(0)
-          .transpose(0, 1);
+  // A convolution whose stride is its kernel is one product over patches; as such it stays in fp32
+  // on a GPU, where convolutions are computed in TF32 unless that is forbidden for the whole
+  // process. Pixels beyond the last whole patch are in none.
+  const int64_t patch = config_.patch_size;
+  const int64_t side = config_.image_size / patch;
+  const at::Tensor patches = at::matmul(pixels.to(patch_embedding_.options())
+                                            .narrow(1, 0, side * patch)
+                                            .narrow(2, 0, side * patch)
+                                            .reshape({config_.channels, side, patch, side, patch})
+                                            .permute({1, 3, 0, 2, 4})
+                                            .reshape({side * side, -1}),
+                                        patch_embedding_.flatten(1).transpose(0, 1));
   at::Tensor x = pre_norm_(at::cat({class_embedding_.unsqueeze(0), patches}) + position_embedding_);
   std::vector<at::Tensor> wanted(layers.size());
   const auto hand_out = [&](int64_t index) {
