@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
@@ -22,6 +23,19 @@ inline std::filesystem::path parity_folder() {
 inline std::vector<int64_t> to_ids(const at::Tensor& ids) {
   return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
 }
+
+/// Computes on one thread while it lives: matrices as small as those of the random models gain
+/// nothing from more, which wait for each other on a busy machine.
+class OneThread {
+ public:
+  OneThread() { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = at::get_num_threads();
+};
 
 /// One of the random small models with the file of what transformers computes for it. They have no
 /// tokenizer, so prompts are ids and pixel values from that file.
@@ -75,6 +89,7 @@ struct TinyModel {
   }
   elastikv::EncodedPrompt encode() const { return encode(tokens()); }
 
+  OneThread one_thread;
   std::string name;
   std::filesystem::path folder;
   elastikv::SafetensorsFile golden;
