@@ -8,6 +8,7 @@
 
 #include <CLI/App.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/device.h"
@@ -21,6 +22,7 @@
 #include "stop_signal.h"
 #include "strategies/registry.h"
 #include "text/streaming_decoder.h"
+#include "usage_error.h"
 #include "verbs.h"
 
 namespace elastikv {
@@ -52,6 +54,15 @@ Budget budget_of(const GenerateOptions& options) {
                                                                     : Budget::Growth::kGeneration);
 }
 
+std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
+  if (options.overrides.empty()) return make_strategy(options.strategy);
+  try {
+    return make_strategy(options.strategy, options.overrides);
+  } catch (const Error& error) {
+    fail("{} (with --set {})", error.what(), fmt::join(options.overrides, " --set "));
+  }
+}
+
 std::vector<int64_t> parse_ids(const std::string& text) {
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size();) {
@@ -77,7 +88,7 @@ int generate(const GenerateOptions& options) {
   require_available(device);
   const c10::ScalarType dtype = parse_dtype(options.dtype);
   const Budget budget = budget_of(options);
-  const std::unique_ptr<Strategy> strategy = make_strategy(options.strategy, options.overrides);
+  const std::unique_ptr<Strategy> strategy = strategy_of(options);
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
   if (!options.image.empty()) check_picture(options.image);
@@ -172,11 +183,12 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       "generate", "Answer one prompt, with a picture or without, under any strategy");
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
-  verb->add_option("--image", options->image, "Picture (PNG, JPEG, WebP, BMP)");
+  verb->add_option("--image", options->image, "Picture (PNG, JPEG, WebP, BMP)")->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,-p", options->prompt,
                                          "The question; <image> in it places the picture");
   CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
-                                      "Token ids 1,2,3 instead of a prompt and picture");
+                                      "Token ids 1,2,3 instead of a prompt and picture")
+                         ->check(not_empty());
   prompt->excludes(ids);
   verb->add_option("--prompt-format", options->prompt_format,
                    "How the prompt is written; auto: as the checkpoint says")
@@ -185,8 +197,10 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")
       ->take_all();
-  verb->add_option("--keep", options->keep, "Budget: fraction of the cache kept, above 0 up to 1");
-  verb->add_option("--keep-tokens", options->keep_tokens, "Budget: slots per layer, at least 1");
+  verb->add_option("--keep", options->keep, "Budget: fraction of the cache kept, above 0 up to 1")
+      ->check(not_empty());
+  verb->add_option("--keep-tokens", options->keep_tokens, "Budget: slots per layer, at least 1")
+      ->check(not_empty());
   verb->add_option("--growth", options->growth,
                    "A fraction applies to all tokens so far, or to the prompt only")
       ->check(CLI::IsMember({"generation", "prompt"}))
@@ -195,7 +209,9 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--dtype", options->dtype, "fp32, bf16 or fp16")->capture_default_str();
-  verb->add_option("--seed", options->seed, "Seed of strategies that draw")->capture_default_str();
+  verb->add_option("--seed", options->seed, "Seed of strategies that draw")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
   verb->callback([options, prompt, ids, &chosen] {
     if (prompt->count() == 0 && ids->count() == 0)

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "usage_error.h"
 #include "verbs.h"
 
 namespace {
@@ -43,13 +44,17 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return chosen();
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    fmt::print(stderr, "error: {}\n", elastikv::usage_message(app, error, argc > 1 ? argv[1] : ""));
+    return 1;
   } catch (const elastikv::InternalError& error) {
     fmt::print(stderr, "{}\nThis is a bug in ElastiKV; please report it with the command line.\n",
                error.what());
     return kInternalErrorExitCode;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    // LibTorch's own errors go on with a stack trace.
+    const std::string text = error.what();
+    fmt::print(stderr, "error: {}\n", text.substr(0, text.find('\n')));
     return 1;
   }
 }

@@ -299,7 +299,9 @@ void add_score_verb(CLI::App& app, Verb& chosen) {
                    "Replicates for the 95 % intervals, 0 for no intervals")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->capture_default_str();
-  verb->add_option("--seed", options->seed, "Seed of the bootstrap")->capture_default_str();
+  verb->add_option("--seed", options->seed, "Seed of the bootstrap")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->callback([options, &chosen] { chosen = [options] { return score(*options); }; });
 }
 

@@ -72,8 +72,8 @@ const std::vector<Architecture>& architectures() {
 
 JsonFields read_config(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder)) {
-    fail("model folder {} does not exist (a Hugging Face directory with config.json is needed)",
-         folder.string());
+    fail("{}: {}; a checkpoint folder (Hugging Face layout) with a config.json is needed",
+         folder.string(), std::filesystem::exists(folder) ? "not a folder" : "no such folder");
   }
   return JsonFields::read(folder / "config.json");
 }

@@ -65,10 +65,10 @@ std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer) co
 void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_tokens,
                                 const std::string& what) const {
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
-  if (tokens == 0) fail("{}: the prompt is empty", what);
+  if (tokens == 0) fail("{} is empty: at least one token is needed", what);
   if (tokens + new_tokens > summary_.max_positions) {
-    fail("{}: the prompt has {} tokens and {} more are to follow, but the model's context is {}",
-         what, tokens, new_tokens, summary_.max_positions);
+    fail("{} has {} tokens and up to {} more follow, but the model's context is {}", what, tokens,
+         new_tokens, summary_.max_positions);
   }
 }
 

@@ -33,7 +33,10 @@ std::unique_ptr<Strategy> compose(const StrategyChoice& choice) {
   try {
     return make_strategy(choice.preset, overrides);
   } catch (const Error& error) {
-    fail("{}: strategy '{}': {}", choice.origin, choice.label, error.what());
+    const std::string_view why = error.what();
+    // An unknown preset's message names it already.
+    if (why.starts_with("strategy '")) fail("{}: {}", choice.origin, why);
+    fail("{}: strategy '{}': {}", choice.origin, choice.label, why);
   }
 }
 
@@ -84,7 +87,7 @@ class TorchEvaluator final : public SampleEvaluator {
     const TokenizedPrompt prompt = reader_.tokenize(sample.question, !sample.image.empty());
     const std::vector<int64_t> answer = reader_.tokenize_answer(sample.answer);
     reader_.require_room(prompt, room_needed(settings_, answer.size()),
-                         fmt::format("sample '{}'", sample.id));
+                         fmt::format("the prompt of sample '{}'", sample.id));
 
     std::vector<std::unique_ptr<Strategy>> strategies;
     StatisticsRequest request;
@@ -221,9 +224,10 @@ class TorchEngines final : public Engines {
                      const EvaluationSettings& settings) const override {
     const PromptReader reader(model.path, model.prompt_format);
     for (const Sample& sample : samples) {
-      reader.require_room(reader.tokenize(sample.question, !sample.image.empty()),
-                          room_needed(settings, reader.tokenize_answer(sample.answer).size()),
-                          fmt::format("{}: sample '{}'", sample.source.string(), sample.id));
+      reader.require_room(
+          reader.tokenize(sample.question, !sample.image.empty()),
+          room_needed(settings, reader.tokenize_answer(sample.answer).size()),
+          fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id));
     }
   }
 

@@ -18,8 +18,46 @@ TEST(Program, BadUsageIsExitCodeOne) {
   const ProgramResult nothing = run_elastikv({});
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_EQ(nothing.output, "");
-  EXPECT_EQ(nothing.errors, "A subcommand is required\nRun with --help for more information.\n");
-  EXPECT_EQ(run_elastikv({"swep"}).exit_code, 1);
+  EXPECT_EQ(nothing.errors,
+            "error: a verb is needed: sweep, plan, report, generate, score, list, inspect (see "
+            "elastikv --help)\n");
+  const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
+    const ProgramResult result = run_elastikv(arguments);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.output, "");
+    EXPECT_EQ(result.errors, "error: " + message + "\n");
+  };
+  refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
+  refused({"train"},
+          "unknown verb 'train'; known: sweep, plan, report, generate, score, list, inspect (see "
+          "elastikv --help)");
+  refused({"--limit", "3"},
+          "a verb is needed: sweep, plan, report, generate, score, list, inspect (see elastikv "
+          "--help)");
+  refused({"sweep"}, "file is required (see elastikv sweep --help)");
+  refused({"sweep", "a.yaml", "--resumee"},
+          "unknown option '--resumee'; did you mean '--resume'? (see elastikv sweep --help)");
+  refused({"plan", "a.yaml", "--bogus=3"}, "unknown option '--bogus=3' (see elastikv plan --help)");
+  refused({"generate", "-p", "hi", "there"},
+          "unexpected argument 'there' (see elastikv generate --help)");
+  refused({"generate"}, "--prompt or --prompt-ids is required (see elastikv generate --help)");
+  refused({"generate", "-p", "hi", "--keep", "half"},
+          "Could not convert: --keep = half (see elastikv generate --help)");
+  refused({"generate", "-p", "hi", "--keep", ""},
+          "--keep: the value is empty (see elastikv generate --help)");
+  refused({"list", "strategy"},
+          "what: strategy not in {all,strategies,models,prompts,metrics} (see elastikv list "
+          "--help)");
+}
+
+TEST(Program, EveryVerbHasHelp) {
+  for (const char* verb : {"sweep", "plan", "report", "generate", "score", "list", "inspect"}) {
+    const ProgramResult help = run_elastikv({verb, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << verb;
+    EXPECT_EQ(help.errors, "") << verb;
+    EXPECT_NE(help.output.find(std::string("Usage: elastikv ") + verb), std::string::npos)
+        << help.output;
+  }
 }
 
 TEST(RunProgram, CapturesBothStreamsInputAndSignals) {
