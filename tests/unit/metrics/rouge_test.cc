@@ -116,7 +116,7 @@ TEST(GoogleRouge, BestOfSeveralReferences) {
   EXPECT_DOUBLE_EQ(score.f, 2.0 / 3);
   EXPECT_DOUBLE_EQ(score.precision, 0.5);
   EXPECT_ERROR(google_rouge_best("rougel", references, "a", Stemming::kNone),
-               "ROUGE type 'rougel' is not known; did you mean 'rouge1'?");
+               "ROUGE type 'rougel' is not known; did you mean 'rougeL'?");
   EXPECT_ERROR(google_rouge_best("rouge2", {}, "a", Stemming::kNone),
                "rouge2 needs at least one reference text");
 }
