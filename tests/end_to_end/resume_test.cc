@@ -76,14 +76,14 @@ class Resume : public testing::Test {
       lines += item.dump() + "\n";
     }
     const fs::path data = folder_.write("data.jsonl", lines);
-    sweep_ = folder_.write("sweep.yaml",
-                           "models: {path: " + (folder_.path() / "model").string() +
-                               "}\ndata: {path: " + data.string() +
-                               ", image_root: " ELASTIKV_SOURCE_DIR
-                               "/datasets/stamp-scenes/test/images}\n"
-                               "strategies: [full, elastic, h2o, streaming-llm, random]\n"
-                               "budgets: {keep: [0.1, 0.3, 0.6]}\n"
-                               "generation: {max_new_tokens: 24}\n");
+    sweep_ =
+        folder_.write("sweep.yaml", "models: {path: " + (folder_.path() / "model").string() +
+                                        "}\ndata: {path: " + data.string() +
+                                        ", image_root: " ELASTIKV_SOURCE_DIR
+                                        "/datasets/stamp-scenes/test/images}\n"
+                                        "strategies: [full, elastic, h2o, streaming-llm, random]\n"
+                                        "budgets: {keep: [0.1, 0.3, 0.6]}\n"
+                                        "generation: {max_new_tokens: 24}\n");
   }
 
   std::vector<std::string> arguments(const std::string& output, bool resume = false) const {

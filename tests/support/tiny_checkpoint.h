@@ -105,8 +105,7 @@ inline nlohmann::json tiny_tokenizer() {
           {"added_tokens", added},
           {"pre_tokenizer", byte_level},
           {"decoder", byte_level},
-          {"model",
-           {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
+          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
 }
 
 /// Writes a whole checkpoint folder NAME of random weights that depend on nothing and returns the
