@@ -23,6 +23,9 @@ int plan(const SweepOptions& options) {
     engines->check(group.model, group.cells, config.evaluation());
   }
   const std::map<std::string, DataSet> data = read_data_sets(config, *engines);
+  for (const CellGroup& group : groups) {
+    engines->check_samples(group.model, data.at(group.data.name).samples, config.evaluation());
+  }
 
   Table cells;
   cells.header = {"cell", "strategy", "budget", "samples"};
