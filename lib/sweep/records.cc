@@ -295,10 +295,13 @@ RecordWriter::RecordWriter(const std::filesystem::path& folder, SweepHeader head
                            const std::vector<std::string>& text_metrics, bool resume)
     : folder_(folder), header_(std::move(header)), text_metrics_(text_metrics) {
   std::error_code error;
+  const bool exists = std::filesystem::exists(folder, error);
+  if (exists && !std::filesystem::is_directory(folder)) {
+    fail("{}: cannot be made as the output folder: a file of that name exists", folder.string());
+  }
   std::filesystem::create_directories(folder, error);
-  if (error || !std::filesystem::is_directory(folder)) {
-    fail("{}: cannot be made as the output folder: {}", folder.string(),
-         error ? error.message() : "a file of that name exists");
+  if (error) {
+    fail("{}: cannot be made as the output folder: {}", folder.string(), error.message());
   }
   const std::filesystem::path file = folder / kRecordsFile;
   descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
