@@ -160,7 +160,7 @@ int generate(const GenerateOptions& options) {
                       {"compression", sequence.compression_seconds()},
                       {"decode", decode_seconds}};
     out["tokens_per_second"] = tokens_per_second;
-    fmt::print("{}\n", out.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false,
+    fmt::print("{}\n", out.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false,
                                 nlohmann::json::error_handler_t::replace));
   } else {
     fmt::print("{}\n", decoder.flush());
