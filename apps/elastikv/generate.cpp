@@ -210,7 +210,7 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--dtype", options->dtype, "fp32, bf16 or fp16")->capture_default_str();
   verb->add_option("--seed", options->seed, "Seed of strategies that draw")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
   verb->callback([options, prompt, ids, &chosen] {

@@ -21,6 +21,7 @@
 #include "base/json_fields.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
+#include "usage_error.h"
 #include "verbs.h"
 
 namespace elastikv {
@@ -300,7 +301,7 @@ void add_score_verb(CLI::App& app, Verb& chosen) {
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->capture_default_str();
   verb->add_option("--seed", options->seed, "Seed of the bootstrap")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->callback([options, &chosen] { chosen = [options] { return score(*options); }; });
 }

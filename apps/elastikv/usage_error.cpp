@@ -57,4 +57,12 @@ CLI::Validator not_empty() {
       /*validator_desc=*/"");
 }
 
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](const std::string& value) {
+        return value.starts_with('-') ? value + " is negative" : std::string();
+      },
+      /*validator_desc=*/"");
+}
+
 }  // namespace elastikv

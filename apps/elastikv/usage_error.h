@@ -15,4 +15,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
 /// the option had not been given.
 CLI::Validator not_empty();
 
+/// A validator that refuses "-1", which CLI11 takes for the largest unsigned number.
+CLI::Validator not_negative();
+
 }  // namespace elastikv

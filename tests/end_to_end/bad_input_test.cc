@@ -412,8 +412,7 @@ TEST_F(BadInput, Generate) {
   refused({"--prompt-ids", "1,x"},
           "--prompt-ids: 'x' is no token id (a list such as 1,2,3 is needed)");
   refused({"--prompt-ids", ""}, "--prompt-ids: the value is empty (see elastikv generate --help)");
-  refused({"-p", "What?", "--seed", "-1"},
-          "--seed: Number less or equal to 0: -1 (see elastikv generate --help)");
+  refused({"-p", "What?", "--seed", "-1"}, "--seed: -1 is negative (see elastikv generate --help)");
   refused({"-p", "<image> What?"}, "the prompt has 1 <image> placeholder for 0 images");
   refused({"--prompt-ids", "1,2", "-n", "511"},
           "the prompt has 2 tokens and up to 511 more follow, but the model's context is 512");
