@@ -1,7 +1,8 @@
 # elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
-# elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...])
-#   A test program; each TEST in it becomes a ctest entry.
+# elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES])
+#   A test program; each TEST in it becomes a ctest entry. Tests run side by side with one thread each (two programs that
+#   both wait for all cores would hardly move), unless ALL_CORES says that they run alone, with as many as there are.
 
 add_library(elastikv_flags INTERFACE)
 target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>)
@@ -26,7 +27,7 @@ function(elastikv_room NAME)
 endfunction()
 
 function(elastikv_test NAME)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "ALL_CORES" "" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${NAME} PRIVATE
@@ -35,6 +36,11 @@ function(elastikv_test NAME)
     target_link_libraries(${NAME} PRIVATE elastikv::${dep})
   endforeach()
   target_link_libraries(${NAME} PRIVATE elastikv_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
+  if(ARG_ALL_CORES)
+    set(threads RUN_SERIAL TRUE)
+  else()
+    set(threads ENVIRONMENT OMP_NUM_THREADS=1)
+  endif()
   gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900 ${threads})
 endfunction()

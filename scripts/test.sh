@@ -7,4 +7,4 @@ scripts/setup.sh
 scripts/build.sh release
 # The parity and end-to-end tests run on the default model.
 "$cache/tools/bin/python" scripts/stampvlm/assemble.py
-ctest --test-dir build/release --output-on-failure --no-tests=error "$@"
+ctest --test-dir build/release -j "$(nproc)" --output-on-failure --no-tests=error "$@"
