@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -16,6 +17,9 @@ TEST(DefaultModel, QuickstartNeedsNoMoreThanTwoAndAHalfGigabytes) {
   const std::filesystem::path root = ELASTIKV_SOURCE_DIR;
   if (!std::filesystem::exists(root / "models/stampvlm/assembled/model.safetensors"))
     GTEST_SKIP() << "the default model is not assembled (scripts/stampvlm/assemble.py)";
+  // Threads that spin while they wait take the processor from each other when tests run side by
+  // side.
+  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/1);
   const TemporaryFolder folder;
   std::filesystem::current_path(root);  // the sweep's paths are relative
   const ProgramResult result = run_elastikv({"sweep", "configs/quickstart.yaml", "--limit", "2",
