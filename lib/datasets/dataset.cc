@@ -341,9 +341,9 @@ void read_text(std::string_view text, const DataOptions& options, std::vector<Re
 /// The file that a picture's name means: below the root, or, since some files repeat the root's
 /// last folder in the name, by its last component alone. Empty when neither exists.
 std::filesystem::path find_picture(const std::string& name, const std::filesystem::path& root) {
-  const std::filesystem::path whole = root / name;
+  std::filesystem::path whole = root / name;
   if (std::filesystem::exists(whole)) return whole;
-  const std::filesystem::path last = root / std::filesystem::path(name).filename();
+  std::filesystem::path last = root / std::filesystem::path(name).filename();
   if (std::filesystem::exists(last)) return last;
   return {};
 }
@@ -383,6 +383,7 @@ void find_pictures(std::vector<Read>& samples, const DataOptions& options, Probl
 void select(std::vector<Read>& samples, const DataOptions& options) {
   if (!options.sample_ids.empty()) {
     std::vector<std::string> known;
+    known.reserve(samples.size());
     for (const Read& read : samples) known.push_back(read.sample.id);
     for (const std::string& id : options.sample_ids) {
       if (std::find(known.begin(), known.end(), id) == known.end()) {
@@ -439,10 +440,9 @@ const std::vector<std::string>& data_formats() {
 }
 
 std::string data_set_name(const std::filesystem::path& file) {
-  static const std::vector<std::string> kSaysNothing{"questions", "test", "train", "val",
-                                                     "validation"};
+  static const std::vector<std::string> vague{"questions", "test", "train", "val", "validation"};
   const auto says_nothing = [](const std::string& name) {
-    return std::find(kSaysNothing.begin(), kSaysNothing.end(), name) != kSaysNothing.end();
+    return std::find(vague.begin(), vague.end(), name) != vague.end();
   };
   std::string name = file.stem().string();
   std::filesystem::path folder = file.parent_path();

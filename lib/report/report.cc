@@ -375,10 +375,8 @@ Table speed_table(const std::vector<GroupSummary>& groups) {
                   "prefill",
                   "statistics",
                   "compression",
-                  "scoring",
-                  "generation",
-                  "scoring of the batch",
-                  "generation of the batch"};
+                  "scoring (all cells)",
+                  "generation (all cells)"};
   const auto seconds = [](double value) { return fmt::format("{:.4f}", value); };
   for (const GroupSummary& group : groups) {
     for (const CellSummary& cell : group.cells) {
@@ -386,8 +384,7 @@ Table speed_table(const std::vector<GroupSummary>& groups) {
       table.rows.push_back({group.group.model_name, group.group.data.name, cell.cell.strategy.label,
                             cell.cell.budget.text(), seconds(group.shared.image),
                             seconds(group.shared.prefill), seconds(group.shared.statistics),
-                            seconds(cell.seconds.compression), seconds(cell.seconds.scoring),
-                            seconds(cell.seconds.generation), seconds(group.shared.scoring),
+                            seconds(cell.seconds.compression), seconds(group.shared.scoring),
                             seconds(group.shared.generation)});
     }
   }
@@ -494,8 +491,8 @@ Report make_report(const StoredSweep& sweep) {
   report.files.push_back(
       {"speed.md",
        fmt::format("# {}: seconds per sample\n\nMeans over samples. Image, prefill and statistics "
-                   "are done once for all cells of a sample. Cells that were scored or decoded "
-                   "together share the batch's time and have 0 of their own.\n\n{}",
+                   "are done once for all cells of a sample; scoring (perplexity) and generation "
+                   "run all cells as one batch, whose time is given.\n\n{}",
                    config.name, speed.markdown(/*left_columns=*/4))});
   report.files.push_back({"speed.csv", speed.csv()});
   return report;

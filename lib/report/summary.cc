@@ -67,8 +67,6 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
     summary.generated_tokens += static_cast<double>(outcome.token_ids.size()) / count;
     summary.finished += (outcome.finished ? 1.0 : 0.0) / count;
     summary.seconds.compression += outcome.seconds.compression / count;
-    summary.seconds.scoring += outcome.seconds.scoring / count;
-    summary.seconds.generation += outcome.seconds.generation / count;
   }
   if (summary.least_kept > summary.most_kept) summary.least_kept = 0;
 }

@@ -79,12 +79,10 @@ struct SharedSeconds {
   double generation = 0;  // greedy decoding, all cells that ran in one batch
 };
 
-/// Seconds of one cell's own work. A phase that ran as one batch of cells is in SharedSeconds and 0
-/// here.
+/// Seconds of one cell's own work; scoring and generation run as one batch of cells
+/// (SharedSeconds).
 struct CellSeconds {
   double compression = 0;  // deciding and compacting after the prefill
-  double scoring = 0;
-  double generation = 0;
 };
 
 /// What one cell gave for one sample.

@@ -73,8 +73,6 @@ void parse_outcome(const Json& json, const std::vector<std::string>& text_metric
   outcome.cache_bytes_end = json.at("cache_bytes_end").get<int64_t>();
   const Json& seconds = json.at("seconds");
   outcome.seconds.compression = seconds.at("compression").get<double>();
-  outcome.seconds.scoring = seconds.at("scoring").get<double>();
-  outcome.seconds.generation = seconds.at("generation").get<double>();
   if (json.contains("agreement")) record.agreement = parse_agreement(json["agreement"]);
   if (json.contains("scores")) {
     for (const std::string& name : text_metrics) {
@@ -230,9 +228,7 @@ std::string record_line(const Record& record, const std::vector<std::string>& te
     json["kept_tokens"] = outcome.kept_tokens;
     json["cache_bytes_prefill"] = outcome.cache_bytes_prefill;
     json["cache_bytes_end"] = outcome.cache_bytes_end;
-    json["seconds"] = {{"compression", outcome.seconds.compression},
-                       {"scoring", outcome.seconds.scoring},
-                       {"generation", outcome.seconds.generation}};
+    json["seconds"] = {{"compression", outcome.seconds.compression}};
   }
   // A generated text may end inside a character; what is stored must still be JSON.
   return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,

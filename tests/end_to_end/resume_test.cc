@@ -236,7 +236,6 @@ TEST_F(Resume, RecordsHoldTheSecondsOfEveryPhase) {
     EXPECT_GT(shared.at("generation").get<double>(), 0);
     const nlohmann::json& own = record.at("seconds");
     EXPECT_GE(own.at("compression").get<double>(), 0);
-    for (const char* phase : {"scoring", "generation"}) EXPECT_TRUE(own.contains(phase)) << phase;
   }
   EXPECT_EQ(lines, kSamples * kCells);
 }

@@ -96,7 +96,7 @@ class FakeEvaluator final : public SampleEvaluator {
     result.kept_tokens = {result.requested_tokens, result.requested_tokens};
     result.cache_bytes_prefill = result.requested_tokens * 1024;
     result.cache_bytes_end = (result.requested_tokens + 10) * 1024;
-    result.seconds = {0.01 * plan_.slowness, 0, 0};
+    result.seconds = {0.01 * plan_.slowness};
     return result;
   }
 
