@@ -2,17 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <mutex>
-#include <optional>
-
-#include <opencv2/core/mat.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "image/decoder.h"
 
 namespace elastikv {
 namespace {
@@ -234,130 +227,6 @@ Header check_header(std::string_view bytes, const std::string& origin) {
   fail("{}: not a picture of a known format (PNG, JPEG, WebP and BMP are read)", origin);
 }
 
-/// Takes over standard error while a decoder runs: libpng, libjpeg and OpenCV print their
-/// complaints there and offer no other way to learn of them through OpenCV. Lines of anyone else
-/// (another thread) are passed on when the capture ends.
-class DecoderMessages final {
- public:
-  DecoderMessages() : lock_(mutex()) {
-    std::fflush(stderr);
-    saved_ = dup(STDERR_FILENO);
-    file_ = memfd_create("decoder-messages", MFD_CLOEXEC);
-    if (saved_ >= 0 && file_ >= 0) dup2(file_, STDERR_FILENO);
-  }
-  ~DecoderMessages() {
-    if (!finished_) finish();
-  }
-  DecoderMessages(const DecoderMessages&) = delete;
-  DecoderMessages& operator=(const DecoderMessages&) = delete;
-
-  /// Gives standard error back and returns the decoders' lines.
-  std::vector<std::string> finish() {
-    finished_ = true;
-    std::fflush(stderr);
-    std::string text;
-    if (saved_ >= 0 && file_ >= 0) {
-      dup2(saved_, STDERR_FILENO);
-      std::array<char, 4096> block{};
-      lseek(file_, 0, SEEK_SET);
-      for (ssize_t count; (count = ::read(file_, block.data(), block.size())) > 0;) {
-        text.append(block.data(), static_cast<size_t>(count));
-      }
-    }
-    if (saved_ >= 0) close(saved_);
-    if (file_ >= 0) close(file_);
-
-    std::vector<std::string> lines;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
-      const std::string line = text.substr(at, end - at);
-      at = end;
-      if (from_decoder(line)) {
-        lines.push_back(line.substr(0, line.find('\n')));
-      } else {
-        std::fputs(line.c_str(), stderr);
-      }
-    }
-    return lines;
-  }
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex one;
-    return one;
-  }
-
-  /// libpng marks its lines; libjpeg's warnings (jerror.h) and OpenCV's are known by how they
-  /// begin.
-  static bool from_decoder(std::string_view line) {
-    constexpr std::array<std::string_view, 13> kBeginnings = {"libpng ",
-                                                              "Corrupt JPEG data",
-                                                              "Premature end of JPEG",
-                                                              "Invalid SOS",
-                                                              "Inconsistent progression",
-                                                              "Unknown Adobe color",
-                                                              "Warning: unknown",
-                                                              "Application transferred",
-                                                              "OpenCV(",
-                                                              "OpenCV: terminate",
-                                                              "imdecode_(",
-                                                              "[ WARN:",
-                                                              "[ERROR:"};
-    return line == "\n" || std::any_of(kBeginnings.begin(), kBeginnings.end(),
-                                       [&](auto beginning) { return line.starts_with(beginning); });
-  }
-
-  std::lock_guard<std::mutex> lock_;
-  int saved_ = -1;
-  int file_ = -1;
-  bool finished_ = false;
-};
-
-/// The complaint that means lost pixels, if there is one. libjpeg decodes on after such damage and
-/// fills the rest with grey; its other warnings are harmless.
-std::optional<std::string> damage(const std::vector<std::string>& messages) {
-  constexpr std::array<std::string_view, 6> kDamage = {
-      "premature end of data segment", "bad Huffman code", "bad arithmetic code",
-      "Premature end of JPEG",         "instead of RST",   "Inconsistent progression"};
-  for (const std::string& message : messages) {
-    for (const std::string_view sign : kDamage) {
-      if (message.find(sign) != std::string::npos) return message;
-    }
-  }
-  return std::nullopt;
-}
-
-/// OpenCV's decoding with everything it may throw or print turned into an Error.
-cv::Mat decode(std::string_view bytes, const Header& header, int flags, const std::string& origin) {
-  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1,
-                        const_cast<char*>(bytes.data()));
-  cv::Mat decoded;
-  std::string why;
-  std::vector<std::string> messages;
-  {
-    DecoderMessages capture;
-    try {
-      decoded = cv::imdecode(encoded, flags | cv::IMREAD_IGNORE_ORIENTATION);
-    } catch (const cv::Exception&) {
-      decoded.release();
-    }
-    messages = capture.finish();
-  }
-  if (const auto lost = damage(messages)) {
-    why = *lost;
-  } else if (decoded.empty()) {
-    why = "the decoder gives up";
-    constexpr std::string_view kPngError = "libpng error: ";
-    for (const std::string& message : messages) {
-      if (message.starts_with(kPngError)) why = message.substr(kPngError.size());
-    }
-  } else if (decoded.rows != header.size.height || decoded.cols != header.size.width) {
-    why = "its header and its data disagree about the size";
-  }
-  if (!why.empty()) fail("{}: the {} is damaged ({})", origin, header.format, why);
-  return decoded;
-}
-
 }  // namespace
 
 Picture::Picture(PictureSize picture_size)
@@ -374,32 +243,7 @@ PictureSize check_picture(const std::filesystem::path& file) {
 
 Picture decode_picture(std::string_view bytes, const std::string& origin) {
   const Header header = check_header(bytes, origin);
-  constexpr size_t kMaxFileBytes = size_t{1} << 31;  // OpenCV counts the bytes with an int
-  if (bytes.size() >= kMaxFileBytes) {
-    fail("{}: the {} is a file of {} bytes; less than {} are read", origin, header.format,
-         bytes.size(), kMaxFileBytes);
-  }
-  const cv::Mat decoded =
-      decode(bytes, header,
-             header.grey16 ? cv::IMREAD_GRAYSCALE | cv::IMREAD_ANYDEPTH : cv::IMREAD_COLOR, origin);
-  ELASTIKV_ASSERT(decoded.isContinuous() && decoded.type() == (header.grey16 ? CV_16UC1 : CV_8UC3),
-                  "{}: OpenCV gives type {}", origin, decoded.type());
-  Picture picture(header.size);
-  uint8_t* to = picture.pixels.data();
-  if (header.grey16) {
-    const auto* from = decoded.ptr<uint16_t>();
-    for (int64_t i = 0; i < header.size.pixels(); ++i) {
-      std::fill_n(to + i * 3, 3, static_cast<uint8_t>(std::min<uint16_t>(from[i], 255)));
-    }
-    return picture;
-  }
-  const auto* from = decoded.ptr<uint8_t>();
-  for (int64_t i = 0; i < header.size.pixels() * 3; i += 3) {
-    to[i] = from[i + 2];  // OpenCV's order is blue, green, red
-    to[i + 1] = from[i + 1];
-    to[i + 2] = from[i];
-  }
-  return picture;
+  return decode_pixels(bytes, header.format, header.size, header.grey16, origin);
 }
 
 Picture read_picture(const std::filesystem::path& file) {
