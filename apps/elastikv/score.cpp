@@ -21,6 +21,7 @@
 #include "base/json_fields.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
+#include "text/unicode.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -65,35 +66,8 @@ std::string read_all(const std::string& file, std::string& origin) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Byte offset of the first byte that does not belong to well-formed UTF-8, or npos.
-size_t find_malformed_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t at) {
-      return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-    };
-    const unsigned lead = byte(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4) return i;
-    for (size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0U) != 0x80) return i;
-    }
-    // Longer than needed, surrogates, beyond U+10FFFF.
-    const unsigned second = byte(i + 1);
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-        (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
-      return i;
-    }
-    i += length;
-  }
-  return std::string_view::npos;
-}
-
 JsonFields parse_line(std::string_view line, const std::string& place) {
-  const size_t malformed = find_malformed_utf8(line);
+  const size_t malformed = find_broken_utf8(line);
   if (malformed != std::string_view::npos) fail("{}:{}: not valid UTF-8", place, malformed + 1);
   try {
     nlohmann::json value = nlohmann::json::parse(line);

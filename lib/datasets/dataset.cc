@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "text/unicode.h"
 
 namespace elastikv {
 namespace {
@@ -62,39 +63,12 @@ struct Read {
   std::string picture;  // as the file writes it, not resolved
 };
 
-/// The length of the well-formed UTF-8 sequence at the beginning of `text`, 0 if there is none
-/// (Unicode, table 3-7).
-size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto tail = [&](size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;
-    const unsigned high = lead == 0xED ? 0x9F : 0xBF;
-    return byte(1) >= low && byte(1) <= high && tail(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;
-    return byte(1) >= low && byte(1) <= high && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
-
 void require_utf8(std::string_view text, const std::string& file) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_sequence(text.substr(at));
-    if (length == 0) {
-      fail("{}:{}: not UTF-8 (byte 0x{:02x})", file,
-           1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n'),
-           static_cast<unsigned char>(text[at]));
-    }
-    at += length;
-  }
+  const size_t at = find_broken_utf8(text);
+  if (at == std::string_view::npos) return;
+  fail("{}:{}: not UTF-8 (byte 0x{:02x})", file,
+       1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n'),
+       static_cast<unsigned char>(text[at]));
 }
 
 bool blank(std::string_view text) {

@@ -103,13 +103,17 @@ std::string replace_broken_utf8(std::string_view text) {
   return result;
 }
 
-bool is_valid_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = utf8_step(text, at);
-    if (!step.valid) return false;
-    at += step.size;
+size_t find_broken_utf8(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    const Utf8Step step = utf8_step(text, position);
+    if (!step.valid) return position;
+    position += step.size;
   }
-  return true;
+  return std::string_view::npos;
+}
+
+bool is_valid_utf8(std::string_view text) {
+  return find_broken_utf8(text) == std::string_view::npos;
 }
 
 std::vector<char32_t> to_characters(std::string_view text) {

@@ -27,6 +27,8 @@ void append_utf8(std::string& text, char32_t character);
 /// The text with each maximal broken part replaced by U+FFFD (Unicode 3.9, "substitution of
 /// maximal subparts"; what Python's errors="replace" and Rust's from_utf8_lossy do).
 std::string replace_broken_utf8(std::string_view text);
+/// Offset of the first byte that begins no well-formed character, npos in valid UTF-8.
+size_t find_broken_utf8(std::string_view text);
 bool is_valid_utf8(std::string_view text);
 
 /// The characters of valid UTF-8.
