@@ -1,4 +1,3 @@
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
 #include "runtime/generation.h"
@@ -78,10 +78,6 @@ std::vector<int64_t> parse_ids(const std::string& text) {
   return ids;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 int generate(const GenerateOptions& options) {
   // Everything that can be wrong is looked at before the weights.
   const c10::Device device = parse_device(options.device);
@@ -124,10 +120,10 @@ int generate(const GenerateOptions& options) {
       std::fflush(stdout);
     };
   }
-  const auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   const std::vector<GreedyText> texts =
       generate_greedy(model->language(), encoded, {&sequence}, greedy);
-  const double decode_seconds = seconds_since(start);
+  const double decode_seconds = watch.lap();
   const GreedyText& text = texts[0];
   // The first token came from the prefill; every later one took a decode step.
   const auto steps = static_cast<double>(sequence.tokens_seen() - encoded.statistics.prompt_tokens);

@@ -1,7 +1,6 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <tuple>
 
@@ -15,6 +14,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 
 namespace elastikv {
 namespace {
@@ -83,10 +83,9 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
                         .squeeze(0);
   }
   if (column_sums) {
-    const auto start = std::chrono::steady_clock::now();
+    Stopwatch watch;
     result.column_sums = blocked_column_sums(queries, keys, scale, lse);
-    result.statistics_seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result.statistics_seconds = watch.lap();
   }
   return result;
 }

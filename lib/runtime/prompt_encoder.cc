@@ -1,6 +1,5 @@
 #include "runtime/prompt_encoder.h"
 
-#include <chrono>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -8,23 +7,9 @@
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "base/stopwatch.h"
 
 namespace elastikv {
-namespace {
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
-
 PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
                            std::optional<ImageAspectRatio> ratio)
     : folder_(folder),

@@ -1,10 +1,10 @@
 #include "runtime/sequence.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 
 namespace elastikv {
 
@@ -20,7 +20,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       positions_(budget.is_unlimited() ? PositionMode::kOriginal : strategy.positions()),
       tokens_seen_(prompt.statistics.prompt_tokens),
       requested_slots_(budget.slots(tokens_seen_, tokens_seen_)) {
-  const auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   plans_ = strategy.compress(prompt.statistics, budget);
   const int64_t layers = cache_.shape().layers;
   ELASTIKV_ASSERT(static_cast<int64_t>(plans_.size()) == layers, "{} plans for {} layers",
@@ -28,8 +28,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
   if (positions_ == PositionMode::kRerotated) model.unrotate_keys(cache_);
   for (int64_t i = 0; i < layers; ++i) cache_.apply(i, plans_[static_cast<size_t>(i)]);
   policy_ = strategy.begin_generation(prompt.statistics, plans_, budget);
-  compression_seconds_ =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  compression_seconds_ = watch.lap();
 }
 
 Sequence Sequence::restart() const {

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +9,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
 #include "runtime/evaluation.h"
@@ -21,10 +22,6 @@
 
 namespace elastikv {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::unique_ptr<Strategy> compose(const StrategyChoice& choice) {
   std::vector<std::string> overrides;
@@ -80,7 +77,7 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   std::string strategy_text(const Cell& cell) const override {
-    return compose(cell.strategy)->description();
+    return strategy_of(cell).description();
   }
 
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
@@ -89,12 +86,8 @@ class TorchEvaluator final : public SampleEvaluator {
     reader_.require_room(prompt, room_needed(settings_, answer.size()),
                          fmt::format("the prompt of sample '{}'", sample.id));
 
-    std::vector<std::unique_ptr<Strategy>> strategies;
     StatisticsRequest request;
-    for (const Cell& cell : cells) {
-      strategies.push_back(compose(cell.strategy));
-      request = request | strategies.back()->needs();
-    }
+    for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
     // The draw of a sample does not depend on which other samples are evaluated.
     const uint64_t seed = std::stoull(
         content_hash(fmt::format("{}:{}", settings_.seed, sample.content)).substr(0, 16), nullptr,
@@ -115,7 +108,7 @@ class TorchEvaluator final : public SampleEvaluator {
     for (size_t i = 0; i < cells.size(); ++i) {
       CellOutcome& cell = outcome.cells[i];
       try {
-        compressed.emplace_back(model_->language(), encoded, *strategies[i],
+        compressed.emplace_back(model_->language(), encoded, strategy_of(cells[i]),
                                 budget_of(cells[i].budget));
       } catch (const Error& error) {
         cell.error = error.what();
@@ -136,6 +129,13 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
  private:
+  /// Composed on first use: a preset is a file, and cells of all budgets and samples share it.
+  const Strategy& strategy_of(const Cell& cell) const {
+    std::unique_ptr<Strategy>& strategy = strategies_[cell.strategy.label];
+    if (strategy == nullptr) strategy = compose(cell.strategy);
+    return *strategy;
+  }
+
   static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed,
                                            int64_t new_tokens) {
     std::vector<Sequence> sequences;
@@ -155,7 +155,7 @@ class TorchEvaluator final : public SampleEvaluator {
   void score(const EncodedPrompt& encoded, const std::vector<int64_t>& answer,
              const std::vector<size_t>& running, const std::vector<Sequence>& compressed,
              SampleOutcome& outcome) const {
-    const auto start = std::chrono::steady_clock::now();
+    Stopwatch watch;
     std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer.size()));
     ForcedOptions options;
     options.score_last_token = settings_.score_last_token;
@@ -174,12 +174,12 @@ class TorchEvaluator final : public SampleEvaluator {
       if (settings_.agreement && reference_runs && running[r] != 0)
         cell.mean_kl = scores[r].mean_kl;
     }
-    outcome.seconds.scoring = seconds_since(start);
+    outcome.seconds.scoring = watch.lap();
   }
 
   void generate(const EncodedPrompt& encoded, const std::vector<size_t>& running,
                 const std::vector<Sequence>& compressed, SampleOutcome& outcome) const {
-    const auto start = std::chrono::steady_clock::now();
+    Stopwatch watch;
     std::vector<Sequence> sequences = restart_all(compressed, settings_.max_new_tokens);
     GreedyOptions options;
     options.max_new_tokens = settings_.max_new_tokens;
@@ -195,7 +195,7 @@ class TorchEvaluator final : public SampleEvaluator {
       cell.finished = texts[r].finished;
       cell.cache_bytes_end = sequences[r].cache().bytes();
     }
-    outcome.seconds.generation = seconds_since(start);
+    outcome.seconds.generation = watch.lap();
   }
 
   EvaluationSettings settings_;
@@ -204,6 +204,8 @@ class TorchEvaluator final : public SampleEvaluator {
   std::string weights_hash_;
   std::string tokenizer_hash_;
   std::unique_ptr<Model> model_;
+  mutable std::map<std::string, std::unique_ptr<Strategy>>
+      strategies_;  // by label, unique in a sweep
 };
 
 class TorchEngines final : public Engines {
