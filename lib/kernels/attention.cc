@@ -32,7 +32,7 @@ at::Tensor blocked_column_sums(const at::Tensor& queries, const at::Tensor& keys
   const int64_t tokens = queries.size(1);
   const int64_t kv_heads = keys.size(0);
   const int64_t group = query_heads / kv_heads;
-  const at::Tensor sums = at::zeros({query_heads, tokens}, queries.options().dtype(at::kFloat));
+  at::Tensor sums = at::zeros({query_heads, tokens}, queries.options().dtype(at::kFloat));
   const at::Tensor q = queries.to(at::kFloat).view({kv_heads, group, tokens, queries.size(2)});
   const at::Tensor k = keys.to(at::kFloat);
   for (int64_t begin = 0; begin < tokens; begin += kQueryBlock) {

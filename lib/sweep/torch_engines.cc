@@ -148,6 +148,7 @@ class TorchEvaluator final : public SampleEvaluator {
 
   static std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
     std::vector<Sequence*> all;
+    all.reserve(sequences.size());
     for (Sequence& sequence : sequences) all.push_back(&sequence);
     return all;
   }
