@@ -12,11 +12,22 @@ namespace elastikv {
 /// decision, else kv_heads. All tensors live on the CPU. A plan whose `kept` is undefined leaves
 /// the layer untouched, to the last bit.
 struct LayerPlan {
+  /// How the sources of an anchor a, each weighted, join it.
+  enum class Rule {
+    kMean,  ///< (w_a x_a + sum w_i x_i) / (w_a + sum w_i)
+    kSum,   ///< w_a x_a + sum w_i x_i
+  };
+  /// Which rotation keys are averaged in.
+  enum class KeySpace {
+    kRotated,    ///< as they are stored
+    kUnrotated,  ///< un-rotated, then rotated to the anchor's position
+  };
+
   /// int64 [G, kept_slots]: the slots that stay, in their new storage order. Strategies give them
   /// ascending and unique; the cache itself takes any list, since what some released code computes
   /// repeats entries. Rows shorter than kept_slots are padded with -1 at the end.
   at::Tensor kept;
-  /// int64 [G, merges]: slots whose keys and values are averaged into an anchor; -1 pads.
+  /// int64 [G, merges]: slots whose keys and values are merged into an anchor; -1 pads.
   /// Undefined: plain eviction. A source may itself be kept, or appear more than once.
   at::Tensor source;
   /// int64 [G, merges]: for every source the index into `kept` (not the slot) of the anchor it
@@ -27,6 +38,12 @@ struct LayerPlan {
   at::Tensor source_weight;
   /// f32 [G, kept_slots]: the anchors' own weights. Undefined: 1.
   at::Tensor anchor_weight;
+  /// f32 [G, kept_slots]: added to the slots' attention logits from now on, on top of what they
+  /// have (log of a group's size, so that it receives the attention of its members). Undefined: 0.
+  at::Tensor logit_bias;
+  Rule rule = Rule::kMean;
+  KeySpace key_space = KeySpace::kRotated;
+  bool merge_keys = true;  ///< false: only values are merged, keys are those of the kept slots
 
   bool keeps_everything() const { return !kept.defined(); }
 };
@@ -36,7 +53,7 @@ struct StepPlan {
   /// [G][...]: slots to give up, G = 1 (the same slot in all KV heads) or kv_heads. Empty: nothing.
   std::vector<std::vector<int64_t>> give_up;
   /// When its `kept` is defined, the layer is rebuilt by this plan instead (periodic
-  /// re-compression).
+  /// re-compression, or merging while generating). Its G must be that of the layer, or kv_heads.
   LayerPlan rebuild;
 };
 

@@ -40,9 +40,10 @@ class Importance {
   /// One f32 [G, prompt_tokens] per layer; larger is kept. Error when the model's statistics are
   /// not finite.
   virtual std::vector<at::Tensor> scores(const PromptStatistics& prompt) const = 0;
-  /// True when a score is the mean over the queries that could see the entry, not their sum; a
-  /// policy that accumulates scores has to undo this.
-  virtual bool averages_observers() const { return false; }
+  /// What a policy that goes on accumulating attention has to know; Accumulation::kNone when these
+  /// scores are no accumulated attention.
+  enum class Accumulation { kNone, kSum, kMeanOverObservers };
+  virtual Accumulation accumulation() const { return Accumulation::kNone; }
   /// The component as a record's key states it, for example "attention(granularity=layer)".
   virtual std::string description() const = 0;
 };
@@ -51,11 +52,42 @@ class Importance {
 class Allocation {
  public:
   virtual ~Allocation() = default;
-  /// One number per layer, each at least 1 and at most `tokens`, for a budget of `slots` per layer
-  /// on average.
-  virtual std::vector<int64_t> slots_per_layer(const PromptStatistics& prompt, int64_t slots,
-                                               int64_t tokens) const = 0;
+  virtual StatisticsRequest needs() const { return {}; }
+  /// One number per layer, each at least 1 and at most the prompt's tokens; together `slots` per
+  /// layer, exactly.
+  std::vector<int64_t> slots_per_layer(const PromptStatistics& prompt, int64_t slots) const;
   virtual std::string description() const = 0;
+
+ private:
+  /// What each layer would get if slots could be divided: not negative, in any unit (see
+  /// apportion).
+  virtual std::vector<double> wishes(const PromptStatistics& prompt, int64_t slots) const = 0;
+};
+
+/// How the slots of a layer are shared among its KV heads.
+class HeadAllocation {
+ public:
+  virtual ~HeadAllocation() = default;
+  /// One number per row of scores (f32 [kv_heads, tokens]), each at least 1 and at most `tokens`;
+  /// together kv_heads x slots, exactly. `protect`: what the selection protects in a head of
+  /// `slots`.
+  virtual std::vector<int64_t> slots_per_head(const at::Tensor& scores, int64_t slots,
+                                              Protected protect) const = 0;
+  virtual std::string description() const = 0;
+};
+
+/// One layer of a prompt, or of a cache that is compressed again.
+struct SelectionInput {
+  at::Tensor scores;  ///< f32 [G, tokens], contiguous; undefined unless the selection needs scores
+  int64_t tokens = 0;
+  /// [1] or [kv_heads]: slots that each group may keep, between 1 and tokens.
+  std::vector<int64_t> slots;
+  Budget budget = Budget::unlimited();
+  int64_t image_begin = 0;  ///< the picture's tokens, as in PromptStatistics
+  int64_t image_end = 0;
+  const LayerStatistics* layer = nullptr;
+
+  int64_t slots_of(size_t group) const { return slots.size() == 1 ? slots[0] : slots[group]; }
 };
 
 /// Which entries of the prompt stay.
@@ -63,22 +95,69 @@ class Selection {
  public:
   virtual ~Selection() = default;
   virtual bool needs_scores() const = 0;
+  /// Beyond the importance's own.
+  virtual StatisticsRequest needs() const { return {}; }
   /// What is protected in a cache of `slots`.
   virtual Protected protect(int64_t slots) const = 0;
-  /// Slots that stay of a prompt of `tokens`. scores: f32 [G, tokens], undefined unless
-  /// needs_scores. All selections keep min(slots, tokens) entries, except those of released code,
-  /// which count from `budget` in their own way.
-  virtual KeptSlots select(const at::Tensor& scores, int64_t tokens, int64_t slots,
-                           const Budget& budget) const = 0;
+  /// Slots that stay: G rows for scores [G, tokens], else as many as `slots` has. All selections
+  /// keep exactly the slots they are given, except those of released code, which count from
+  /// `budget` in their own way.
+  virtual KeptSlots select(const SelectionInput& input) const = 0;
   virtual std::string description() const = 0;
+};
+
+/// One layer whose selection is made; not all entries stay.
+struct CompactionInput {
+  const KeptSlots& kept;                  ///< [G][...]
+  const std::vector<Protected>& protect;  ///< [G]
+  int64_t tokens;
+  at::Tensor scores;  ///< f32 [1 or G, tokens], or undefined when the strategy has no importance
+  const LayerStatistics& layer;
+  int64_t layer_index;
+  uint64_t seed;  ///< of the sample, for what is drawn
+};
+
+/// What a StepCompaction is told: entries that a policy gives up in one set of slots.
+struct StepCompactionInput {
+  const KVCache& cache;
+  int64_t layer;
+  int64_t group;
+  const std::vector<int64_t>& by_position;  ///< all slots of the set, oldest entry first
+  const std::vector<int64_t>& given_up;     ///< ranks, i.e. indices into by_position, ascending
+  Protected protect;                        ///< of the ranks
+  std::vector<float> scores;                ///< by rank, when the policy keeps scores; else empty
+};
+
+/// How entries that one step gives up join the others: ranks again, so that the policy turns them
+/// into slots.
+struct StepMerge {
+  std::vector<int64_t> source;  ///< [merges] ranks among the entries given up
+  std::vector<int64_t> anchor;  ///< [merges] ranks among the others
+  std::vector<float> source_weight;
+  std::vector<float> anchor_weight;  ///< one per merge: the weight of its anchor, the same each
+                                     ///< time that the anchor appears
+};
+
+/// A compaction's work while generating; holds a sequence's state.
+class StepCompaction {
+ public:
+  virtual ~StepCompaction() = default;
+  virtual StepMerge merge(const StepCompactionInput& input) = 0;
 };
 
 /// What happens to the entries that do not stay.
 class Compaction {
  public:
   virtual ~Compaction() = default;
-  /// kept: not all of `tokens`.
-  virtual LayerPlan plan(const KeptSlots& kept, int64_t tokens, Protected protect) const = 0;
+  virtual StatisticsRequest needs() const { return {}; }
+  virtual bool needs_scores() const { return false; }
+  virtual LayerPlan plan(const CompactionInput& input) const = 0;
+  /// Rule, key space and merge_keys of a StepMerge carried out as a plan.
+  virtual LayerPlan step_plan_options() const { return {}; }
+  /// Null when entries given up while generating are forgotten.
+  virtual std::unique_ptr<StepCompaction> begin(const PromptStatistics& /*prompt*/) const {
+    return nullptr;
+  }
   virtual std::string description() const = 0;
 };
 
@@ -88,11 +167,14 @@ struct GenerationStart {
   std::vector<LayerPlan> plans;
   Budget budget = Budget::unlimited();
   std::shared_ptr<const Importance> importance;  ///< null when the strategy has none
-  std::shared_ptr<const Allocation> allocation;
   std::shared_ptr<const Selection> selection;
+  std::shared_ptr<const Compaction> compaction;
 
-  /// Entries of the prompt that `plans` keep in a layer (the longest of its groups).
-  int64_t kept(int64_t layer) const;
+  /// Entries of the prompt that `plans` keep in a group of a layer; a shared plan serves any group.
+  int64_t kept(int64_t layer, int64_t group = 0) const;
+  /// Slots that a group of a layer may hold after `tokens_seen` tokens: those that the prompt kept,
+  /// and what the budget has grown by since. Layers and heads that were given more keep their lead.
+  int64_t slots(int64_t layer, int64_t group, int64_t tokens_seen) const;
 };
 
 /// What is given up while answering.
@@ -101,6 +183,11 @@ class Generation {
   virtual ~Generation() = default;
   /// True when the policy reads the attention row of every new token.
   virtual bool needs_rows() const { return false; }
+  /// True when the policy adds rows to the prompt's accumulated attention.
+  virtual bool accumulates() const { return false; }
+  /// True when the policy compresses the cache again by the strategy's importance, selection and
+  /// compaction.
+  virtual bool recompresses() const { return false; }
   /// Null when nothing is ever given up.
   virtual std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const = 0;
   virtual std::string description() const = 0;

@@ -1,27 +1,38 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include "kernels/prefill_statistics.h"
 
 namespace elastikv {
 
 /// What the engine has to compute for the strategies of a sweep; it computes the union, once.
 struct StatisticsRequest {
-  bool column_sums = false;  ///< accumulated attention of the prompt
+  PrefillRequest prefill;
+  /// The attention rows of all prompt tokens after the picture, among `last_rows`. Only a prompt
+  /// that has a picture, and tokens after it, can give them.
+  bool post_image_rows = false;
+  bool keys = false;         ///< the prompt's keys
+  bool values = false;       ///< and values
   bool decode_rows = false;  ///< the attention row of every generated token
 
   StatisticsRequest operator|(const StatisticsRequest& other) const {
-    return {column_sums || other.column_sums, decode_rows || other.decode_rows};
+    return {.prefill = prefill | other.prefill,
+            .post_image_rows = post_image_rows || other.post_image_rows,
+            .keys = keys || other.keys,
+            .values = values || other.values,
+            .decode_rows = decode_rows || other.decode_rows};
   }
 };
 
-/// Statistics of one layer's prefill, on the CPU.
-struct LayerStatistics {
-  /// f32 [query_heads, prompt_tokens]: for each key n the sum over queries m >= n of the attention
-  /// A[h, m, n].
-  at::Tensor column_sums;
+/// Statistics of one layer's prefill, on the CPU; what was not asked for is undefined.
+struct LayerStatistics : PrefillStatistics {
+  at::Tensor keys;    ///< f32 [kv_heads, tokens, head_dim], rotated by their positions
+  at::Tensor values;  ///< f32 [kv_heads, tokens, head_dim]
 };
 
 /// Everything a strategy may know of a prompt.
@@ -34,7 +45,18 @@ struct PromptStatistics {
   int64_t image_end = 0;
   /// Seed of this sample, for strategies that draw: equal for equal (sweep seed, data item).
   uint64_t seed = 0;
+  /// f64 [head_dim / 2]: radians per position of each rotary pair (dimension d and
+  /// d + head_dim / 2); undefined for a model without rotary embeddings.
+  at::Tensor rotary_frequencies;
   std::vector<LayerStatistics> layers;
+
+  bool has_image() const { return image_end > image_begin; }
+  /// Prompt tokens after the picture; 0 without one.
+  int64_t tokens_after_image() const { return has_image() ? prompt_tokens - image_end : 0; }
 };
+
+/// Why this prompt cannot give what is asked for ("has no picture, ..."), or an empty text.
+std::string missing_for(const StatisticsRequest& request, int64_t prompt_tokens,
+                        int64_t image_begin, int64_t image_end);
 
 }  // namespace elastikv

@@ -33,6 +33,8 @@ class GenerationPolicy {
   virtual ~GenerationPolicy() = default;
   /// One plan per layer, or an empty vector when nothing is to be given up anywhere.
   virtual std::vector<StepPlan> step(const DecodeStep& step) = 0;
+  /// Slots that a layer may at most hold beyond its budget, the new token's included.
+  virtual int64_t overshoot() const { return 1; }
 };
 
 /// A cache-compression method: a composition of components, or what some released code computes.
@@ -48,6 +50,9 @@ class Strategy {
   /// plans that keep everything.
   virtual std::vector<LayerPlan> compress(const PromptStatistics& prompt,
                                           const Budget& budget) const = 0;
+  /// What the entries of a prompt were ranked by: one f32 [G, prompt_tokens] per layer, larger is
+  /// kept; empty for a strategy that ranks nothing.
+  virtual std::vector<at::Tensor> importance(const PromptStatistics& prompt) const = 0;
   /// Output generation: a policy for a sequence whose prompt was compressed by `plans`; null when
   /// nothing is ever given up (always so for an unlimited budget).
   virtual std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,
