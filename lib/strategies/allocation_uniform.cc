@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <vector>
 
 #include "strategies/components.h"
@@ -9,11 +8,12 @@ namespace {
 /// Every layer holds the same number of slots.
 class UniformAllocation final : public Allocation {
  public:
-  std::vector<int64_t> slots_per_layer(const PromptStatistics& prompt, int64_t slots,
-                                       int64_t tokens) const override {
-    return std::vector<int64_t>(prompt.layers.size(), std::min(slots, tokens));
-  }
   std::string description() const override { return "uniform"; }
+
+ private:
+  std::vector<double> wishes(const PromptStatistics& prompt, int64_t slots) const override {
+    return std::vector<double>(prompt.layers.size(), static_cast<double>(slots));
+  }
 };
 
 }  // namespace

@@ -7,9 +7,9 @@ namespace {
 /// What does not stay is forgotten.
 class EvictCompaction final : public Compaction {
  public:
-  LayerPlan plan(const KeptSlots& kept, int64_t /*tokens*/, Protected /*protect*/) const override {
+  LayerPlan plan(const CompactionInput& input) const override {
     LayerPlan plan;
-    plan.kept = padded_rows(kept);
+    plan.kept = padded_rows(input.kept);
     return plan;
   }
   std::string description() const override { return "evict"; }

@@ -2,8 +2,11 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "strategies/compaction.h"
 #include "strategies/components.h"
+#include "strategies/merge_options.h"
 
 namespace elastikv {
 namespace {
@@ -18,30 +21,27 @@ namespace {
 /// does not merge at all when only one entry goes.
 class MergeNearestCompaction final : public Compaction {
  public:
-  explicit MergeNearestCompaction(bool shifted) : shifted_(shifted) {}
+  MergeNearestCompaction(bool shifted, MergeOptions options)
+      : shifted_(shifted), options_(options) {}
 
-  LayerPlan plan(const KeptSlots& kept, int64_t tokens, Protected protect) const override {
-    LayerPlan plan;
-    plan.kept = padded_rows(kept);
+  bool needs_scores() const override { return options_.needs_scores(); }
+
+  LayerPlan plan(const CompactionInput& input) const override {
     std::vector<std::vector<int64_t>> sources;
     std::vector<std::vector<int64_t>> anchors;
-    size_t merges = 0;
-    for (const auto& row : kept) {
-      sources.push_back(sources_of(row, tokens, protect));
-      anchors.push_back(nearest_anchors(row, tokens, protect, sources.back()));
+    for (size_t g = 0; g < input.kept.size(); ++g) {
+      const std::vector<int64_t>& row = input.kept[g];
+      sources.push_back(sources_of(row, input.tokens, input.protect[g]));
+      anchors.push_back(nearest_anchors(row, input.tokens, input.protect[g], sources.back()));
       // Without an anchor there is nothing to merge into.
       if (anchors.back().empty()) sources.back().clear();
-      merges += sources.back().size();
     }
-    if (merges > 0) {
-      plan.source = padded_rows(sources);
-      plan.anchor = padded_rows(anchors);
-    }
-    return plan;
+    return options_.plan(input, sources, anchors);
   }
 
   std::string description() const override {
-    return shifted_ ? "merge_nearest(sources=shifted)" : "merge_nearest(sources=dropped)";
+    return fmt::format("merge_nearest(sources={}{})", shifted_ ? "shifted" : "dropped",
+                       options_.description());
   }
 
  private:
@@ -72,14 +72,15 @@ class MergeNearestCompaction final : public Compaction {
   }
 
   bool shifted_;
+  MergeOptions options_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Compaction> make_merge_nearest_compaction(const Parameters& parameters) {
-  parameters.require_known({"sources"});
+  parameters.require_known(MergeOptions::names({"sources"}));
   const std::string sources = parameters.choice("sources", "dropped", {"dropped", "shifted"});
-  return std::make_shared<MergeNearestCompaction>(sources == "shifted");
+  return std::make_shared<MergeNearestCompaction>(sources == "shifted", MergeOptions(parameters));
 }
 
 }  // namespace elastikv

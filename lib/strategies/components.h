@@ -9,31 +9,42 @@
 /// them by role and kind.
 namespace elastikv {
 
-std::shared_ptr<const Importance> make_attention_importance(const Parameters& parameters);
-std::shared_ptr<const Importance> make_random_importance(const Parameters& parameters);
+using MakeImportance = std::shared_ptr<const Importance>(const Parameters&);
+MakeImportance make_attention_importance;
+MakeImportance make_random_importance;
 
-std::shared_ptr<const Allocation> make_uniform_allocation(const Parameters& parameters);
+using MakeAllocation = std::shared_ptr<const Allocation>(const Parameters&);
+MakeAllocation make_uniform_allocation;
 
-std::shared_ptr<const Selection> make_everything_selection(const Parameters& parameters);
-std::shared_ptr<const Selection> make_top_selection(const Parameters& parameters);
-std::shared_ptr<const Selection> make_recent_selection(const Parameters& parameters);
-std::shared_ptr<const Selection> make_stride_selection(const Parameters& parameters);
+using MakeHeadAllocation = std::shared_ptr<const HeadAllocation>(const Parameters&);
+MakeHeadAllocation make_uniform_heads;
 
-std::shared_ptr<const Compaction> make_evict_compaction(const Parameters& parameters);
-std::shared_ptr<const Compaction> make_merge_nearest_compaction(const Parameters& parameters);
+using MakeSelection = std::shared_ptr<const Selection>(const Parameters&);
+MakeSelection make_everything_selection;
+MakeSelection make_top_selection;
+MakeSelection make_recent_selection;
+MakeSelection make_stride_selection;
 
-std::shared_ptr<const Generation> make_none_generation(const Parameters& parameters);
-std::shared_ptr<const Generation> make_fixed_point_generation(const Parameters& parameters);
-std::shared_ptr<const Generation> make_oldest_generation(const Parameters& parameters);
-std::shared_ptr<const Generation> make_lowest_score_generation(const Parameters& parameters);
-std::shared_ptr<const Generation> make_random_generation(const Parameters& parameters);
+using MakeCompaction = std::shared_ptr<const Compaction>(const Parameters&);
+MakeCompaction make_evict_compaction;
+MakeCompaction make_merge_nearest_compaction;
+
+using MakeGeneration = std::shared_ptr<const Generation>(const Parameters&);
+MakeGeneration make_none_generation;
+MakeGeneration make_fixed_point_generation;
+MakeGeneration make_oldest_generation;
+MakeGeneration make_lowest_score_generation;
+MakeGeneration make_random_generation;
 
 // What the classes of github.com/liuzuyan/ElasticCache at 3138e03 compute.
-std::shared_ptr<const Selection> make_elastic_released_selection(const Parameters& parameters);
-std::shared_ptr<const Generation> make_elastic_released_generation(const Parameters& parameters);
-std::shared_ptr<const Selection> make_h2o_released_selection(const Parameters& parameters);
-std::shared_ptr<const Generation> make_h2o_released_generation(const Parameters& parameters);
-std::shared_ptr<const Selection> make_local_released_selection(const Parameters& parameters);
-std::shared_ptr<const Generation> make_local_released_generation(const Parameters& parameters);
+MakeSelection make_elastic_released_selection;
+MakeGeneration make_elastic_released_generation;
+MakeSelection make_h2o_released_selection;
+MakeGeneration make_h2o_released_generation;
+MakeSelection make_local_released_selection;
+MakeGeneration make_local_released_generation;
+
+/// An importance by its kind, for those that build on another (registry.cc).
+MakeImportance make_importance;
 
 }  // namespace elastikv

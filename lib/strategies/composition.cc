@@ -15,7 +15,9 @@ class ComposedStrategy final : public Strategy {
   explicit ComposedStrategy(Composition composition) : parts_(std::move(composition)) {}
 
   StatisticsRequest needs() const override {
-    StatisticsRequest request{.column_sums = false, .decode_rows = parts_.generation->needs_rows()};
+    StatisticsRequest request =
+        parts_.allocation->needs() | parts_.selection->needs() | parts_.compaction->needs();
+    request.decode_rows |= parts_.generation->needs_rows();
     if (parts_.importance != nullptr) request = request | parts_.importance->needs();
     return request;
   }
@@ -29,17 +31,18 @@ class ComposedStrategy final : public Strategy {
     if (budget.is_unlimited()) return plans;
     const int64_t tokens = prompt.prompt_tokens;
     const std::vector<int64_t> slots =
-        parts_.allocation->slots_per_layer(prompt, budget.slots(tokens, tokens), tokens);
-    std::vector<at::Tensor> scores(layers);
-    if (parts_.selection->needs_scores()) scores = parts_.importance->scores(prompt);
+        parts_.allocation->slots_per_layer(prompt, budget.slots(tokens, tokens));
+    const std::vector<at::Tensor> scores = importance(prompt);
     for (size_t layer = 0; layer < layers; ++layer) {
-      const KeptSlots kept = parts_.selection->select(scores[layer], tokens, slots[layer], budget);
-      bool all = true;
-      for (const auto& row : kept) all = all && static_cast<int64_t>(row.size()) == tokens;
-      if (all) continue;
-      plans[layer] = parts_.compaction->plan(kept, tokens, parts_.selection->protect(slots[layer]));
+      plans[layer] = compress_layer(prompt, budget, layer, slots[layer],
+                                    scores.empty() ? at::Tensor() : scores[layer]);
     }
     return plans;
+  }
+
+  std::vector<at::Tensor> importance(const PromptStatistics& prompt) const override {
+    if (parts_.importance == nullptr) return {};
+    return parts_.importance->scores(prompt);
   }
 
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,
@@ -52,20 +55,53 @@ class ComposedStrategy final : public Strategy {
                                      .plans = plans,
                                      .budget = budget,
                                      .importance = parts_.importance,
-                                     .allocation = parts_.allocation,
-                                     .selection = parts_.selection});
+                                     .selection = parts_.selection,
+                                     .compaction = parts_.compaction});
   }
 
   std::string description() const override {
     return fmt::format(
-        "importance={} allocation={} selection={} compaction={} generation={} positions={}",
+        "importance={} allocation={} heads={} selection={} compaction={} generation={} "
+        "positions={}",
         parts_.importance == nullptr ? "none" : parts_.importance->description(),
-        parts_.allocation->description(), parts_.selection->description(),
-        parts_.compaction->description(), parts_.generation->description(),
-        position_mode_name(parts_.positions));
+        parts_.allocation->description(),
+        parts_.heads == nullptr ? "uniform" : parts_.heads->description(),
+        parts_.selection->description(), parts_.compaction->description(),
+        parts_.generation->description(), position_mode_name(parts_.positions));
   }
 
  private:
+  LayerPlan compress_layer(const PromptStatistics& prompt, const Budget& budget, size_t layer,
+                           int64_t slots, const at::Tensor& scores) const {
+    const LayerStatistics& statistics = prompt.layers[layer];
+    SelectionInput input{.scores = scores,
+                         .tokens = prompt.prompt_tokens,
+                         .slots = {slots},
+                         .budget = budget,
+                         .image_begin = prompt.image_begin,
+                         .image_end = prompt.image_end,
+                         .layer = &statistics};
+    if (parts_.heads != nullptr && slots < input.tokens) {
+      input.slots = parts_.heads->slots_per_head(scores, slots, parts_.selection->protect(slots));
+    }
+    const KeptSlots kept = parts_.selection->select(input);
+    bool all = true;
+    std::vector<Protected> protect;
+    for (const auto& row : kept) {
+      const auto count = static_cast<int64_t>(row.size());
+      all = all && count == input.tokens;
+      protect.push_back(parts_.selection->protect(count));
+    }
+    if (all) return {};
+    return parts_.compaction->plan({.kept = kept,
+                                    .protect = protect,
+                                    .tokens = input.tokens,
+                                    .scores = scores,
+                                    .layer = statistics,
+                                    .layer_index = static_cast<int64_t>(layer),
+                                    .seed = prompt.seed});
+  }
+
   Composition parts_;
 };
 

@@ -7,11 +7,12 @@
 
 namespace elastikv {
 
-/// A strategy made of components: importance, allocation, selection, compaction, generation,
-/// positions.
+/// A strategy made of components: importance, allocation, heads, selection, compaction,
+/// generation, positions.
 struct Composition {
   std::shared_ptr<const Importance> importance;  ///< null when nothing reads scores
   std::shared_ptr<const Allocation> allocation;
+  std::shared_ptr<const HeadAllocation> heads;  ///< null: all heads of a layer alike
   std::shared_ptr<const Selection> selection;
   std::shared_ptr<const Compaction> compaction;
   std::shared_ptr<const Generation> generation;

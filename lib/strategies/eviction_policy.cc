@@ -5,7 +5,10 @@
 #include <numeric>
 #include <utility>
 
+#include <ATen/ops/ones.h>
+
 #include "base/error.h"
+#include "strategies/compaction.h"
 
 namespace elastikv {
 
@@ -18,50 +21,131 @@ std::vector<int64_t> slots_by_position(const std::vector<int64_t>& positions) {
   return slots;
 }
 
-EvictionPolicy::EvictionPolicy(GenerationStart start) : start_(std::move(start)) {}
+/// What one set of slots gives up.
+struct EvictionPolicy::GivenUp {
+  std::vector<int64_t> by_position;  // slots
+  std::vector<int64_t> ranks;        // ascending
+  Protected protect;
+  std::vector<float> scores;
+};
+
+EvictionPolicy::EvictionPolicy(GenerationStart start) : start_(std::move(start)) {
+  if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_.prompt);
+}
+
+std::vector<float> EvictionPolicy::scores(const Choice& /*choice*/) const { return {}; }
 
 std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
   ELASTIKV_ASSERT(step.cache != nullptr, "a decode step without a cache");
   observe(step);
   const KVCache& cache = *step.cache;
-  const PromptStatistics& prompt = start_.prompt;
-  const auto layers = static_cast<int64_t>(prompt.layers.size());
-  const std::vector<int64_t> budgets = start_.allocation->slots_per_layer(
-      prompt, start_.budget.slots(step.tokens_seen, prompt.prompt_tokens), step.tokens_seen);
-
+  const auto layers = static_cast<int64_t>(start_.prompt.layers.size());
   std::vector<StepPlan> plans(static_cast<size_t>(layers));
   bool anything = false;
   for (int64_t layer = 0; layer < layers; ++layer) {
-    const int64_t budget = budgets[static_cast<size_t>(layer)];
-    if (cache.max_length(layer) <= budget) continue;
     const int64_t separate = groups(cache, layer);
-    auto& give_up = plans[static_cast<size_t>(layer)].give_up;
-    give_up.resize(static_cast<size_t>(separate));
+    std::vector<GivenUp> given_up(static_cast<size_t>(separate));
+    bool over = false;
     for (int64_t group = 0; group < separate; ++group) {
       const auto& positions = cache.positions(layer, cache.groups(layer) == 1 ? 0 : group);
+      const int64_t budget = start_.slots(layer, group, step.tokens_seen);
       const int64_t count = static_cast<int64_t>(positions.size()) - budget;
+      GivenUp& here = given_up[static_cast<size_t>(group)];
+      if (count <= 0 && compaction_ == nullptr) continue;
+      here.by_position = slots_by_position(positions);
       if (count <= 0) continue;
-      const std::vector<int64_t> slots = slots_by_position(positions);
       std::vector<int64_t> ascending;
-      ascending.reserve(slots.size());
-      for (const int64_t slot : slots) ascending.push_back(positions[static_cast<size_t>(slot)]);
-      std::vector<int64_t>& given_up = give_up[static_cast<size_t>(group)];
-      for (const int64_t rank : choose({.layer = layer,
-                                .group = group,
-                                .count = count,
-                                .budget = budget,
-                                .tokens_seen = step.tokens_seen,
-                                .positions = ascending})) {
-        given_up.push_back(slots[static_cast<size_t>(rank)]);
+      ascending.reserve(here.by_position.size());
+      for (const int64_t slot : here.by_position) {
+        ascending.push_back(positions[static_cast<size_t>(slot)]);
+      }
+      const Choice choice{.layer = layer,
+                          .group = group,
+                          .count = count,
+                          .budget = budget,
+                          .tokens_seen = step.tokens_seen,
+                          .positions = ascending};
+      here.ranks = choose(choice);
+      std::sort(here.ranks.begin(), here.ranks.end());
+      over = true;
+      if (compaction_ == nullptr) continue;
+      here.scores = scores(choice);
+      here.protect = {start_.selection->protect(start_.kept(layer, group)).sinks,
+                      start_.selection->protect(budget).recent};
+    }
+    if (!over) continue;
+    anything = true;
+    StepPlan& plan = plans[static_cast<size_t>(layer)];
+    if (compaction_ != nullptr) {
+      plan.rebuild = merged(cache, layer, given_up);
+      continue;
+    }
+    for (const GivenUp& here : given_up) {
+      auto& slots = plan.give_up.emplace_back();
+      slots.reserve(here.ranks.size());
+      for (const int64_t rank : here.ranks) {
+        slots.push_back(here.by_position[static_cast<size_t>(rank)]);
       }
       // From the back, so that the last entry, which moves into a freed slot, is never one that
       // goes too.
-      std::sort(given_up.begin(), given_up.end(), std::greater<>());
-      anything = true;
+      std::sort(slots.begin(), slots.end(), std::greater<>());
     }
   }
   if (!anything) plans.clear();
   return plans;
+}
+
+LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
+                                 const std::vector<GivenUp>& groups) {
+  std::vector<std::vector<int64_t>> kept(groups.size());
+  std::vector<std::vector<int64_t>> sources(groups.size());
+  std::vector<std::vector<int64_t>> anchors(groups.size());
+  std::vector<StepMerge> merges(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const GivenUp& here = groups[g];
+    std::vector<int64_t> index(here.by_position.size());  // rank -> index into kept
+    for (size_t rank = 0; rank < here.by_position.size(); ++rank) {
+      index[rank] = static_cast<int64_t>(kept[g].size());
+      if (!std::binary_search(here.ranks.begin(), here.ranks.end(), static_cast<int64_t>(rank))) {
+        kept[g].push_back(here.by_position[rank]);
+      }
+    }
+    if (here.ranks.empty()) continue;
+    merges[g] = compaction_->merge({.cache = cache,
+                                    .layer = layer,
+                                    .group = static_cast<int64_t>(g),
+                                    .by_position = here.by_position,
+                                    .given_up = here.ranks,
+                                    .protect = here.protect,
+                                    .scores = here.scores});
+    for (const int64_t rank : merges[g].source) {
+      sources[g].push_back(here.by_position[static_cast<size_t>(rank)]);
+    }
+    for (const int64_t rank : merges[g].anchor) {
+      anchors[g].push_back(index[static_cast<size_t>(rank)]);
+    }
+  }
+  LayerPlan plan = start_.compaction->step_plan_options();
+  plan.kept = padded_rows(kept);
+  plan.source = padded_rows(sources);
+  if (plan.source.size(1) == 0) {
+    plan.source = at::Tensor();
+    return plan;
+  }
+  plan.anchor = padded_rows(anchors);
+  plan.source_weight = at::ones(plan.source.sizes(), at::kFloat);
+  plan.anchor_weight = at::ones(plan.kept.sizes(), at::kFloat);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    float* source_weight =
+        plan.source_weight.data_ptr<float>() + static_cast<int64_t>(g) * plan.source.size(1);
+    float* anchor_weight =
+        plan.anchor_weight.data_ptr<float>() + static_cast<int64_t>(g) * plan.kept.size(1);
+    for (size_t i = 0; i < sources[g].size(); ++i) {
+      source_weight[i] = merges[g].source_weight[i];
+      anchor_weight[anchors[g][i]] = merges[g].anchor_weight[i];
+    }
+  }
+  return plan;
 }
 
 }  // namespace elastikv

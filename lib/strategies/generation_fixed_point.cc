@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,55 +13,70 @@
 namespace elastikv {
 namespace {
 
+/// Where the fixed index lies: `distance` entries before the end of the compressed prompt, or at a
+/// `share` of it.
+struct FixedPoint {
+  int64_t distance = 25;
+  std::optional<double> share;
+
+  int64_t index(int64_t kept, int64_t sinks) const {
+    const int64_t wanted =
+        share ? std::llround(*share * static_cast<double>(kept)) : kept - distance;
+    return std::max(wanted, std::min(sinks, kept - 1));
+  }
+};
+
 class FixedPointPolicy final : public EvictionPolicy {
  public:
-  FixedPointPolicy(GenerationStart start, int64_t distance) : EvictionPolicy(std::move(start)) {
-    const auto layers = static_cast<int64_t>(this->start().prompt.layers.size());
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      const int64_t kept = this->start().kept(layer);
-      const int64_t sinks = this->start().selection->protect(kept).sinks;
-      fixed_.push_back(std::max(kept - distance, std::min(sinks, kept - 1)));
-    }
-  }
+  FixedPointPolicy(GenerationStart start, const FixedPoint& point)
+      : EvictionPolicy(std::move(start)), point_(point) {}
 
  protected:
   std::vector<int64_t> choose(const Choice& choice) override {
     const auto length = static_cast<int64_t>(choice.positions.size());
-    const int64_t first =
-        std::min(fixed_[static_cast<size_t>(choice.layer)], length - choice.count);
+    const int64_t kept = start().kept(choice.layer, choice.group);
+    const int64_t index = point_.index(kept, start().selection->protect(kept).sinks);
+    const int64_t first = std::min(index, length - choice.count);
     std::vector<int64_t> ranks;
     append_range(ranks, first, first + choice.count);
     return ranks;
   }
 
  private:
-  std::vector<int64_t> fixed_;  // per layer, an index into the entries by position
+  FixedPoint point_;
 };
 
 /// Elastic Cache's fixed-point elimination (arXiv 2407.18121, section 3.3): an index frozen at
-/// compression, `distance` entries before the end of the compressed prompt. The entry there goes
-/// whenever the cache is over its budget: first the last `distance` entries of the prompt, then the
-/// oldest generated tokens. Sinks are never reached.
+/// compression. The entry there goes whenever the cache is over its budget: first the entries of
+/// the compressed prompt from there on, then the oldest generated tokens. Sinks are never reached.
+/// A share of 0 is the oldest after the sinks, of 1 the first generated token (the paper's Fig. 3).
 class FixedPointGeneration final : public Generation {
  public:
-  explicit FixedPointGeneration(int64_t distance) : distance_(distance) {}
+  explicit FixedPointGeneration(const FixedPoint& point) : point_(point) {}
 
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
-    return std::make_unique<FixedPointPolicy>(std::move(start), distance_);
+    return std::make_unique<FixedPointPolicy>(std::move(start), point_);
   }
   std::string description() const override {
-    return fmt::format("fixed_point(distance={})", distance_);
+    if (point_.share) return fmt::format("fixed_point(share={})", *point_.share);
+    return fmt::format("fixed_point(distance={})", point_.distance);
   }
 
  private:
-  int64_t distance_;
+  FixedPoint point_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Generation> make_fixed_point_generation(const Parameters& parameters) {
-  parameters.require_known({"distance"});
-  return std::make_shared<FixedPointGeneration>(parameters.integer("distance", 25, /*least=*/0));
+  parameters.require_known({"distance", "share"});
+  FixedPoint point;
+  point.distance = parameters.integer("distance", point.distance, /*least=*/0);
+  if (parameters.has("share")) point.share = parameters.share("share", 0.0);
+  if (parameters.has("share") && parameters.has("distance")) {
+    parameters.fail_kind("takes 'distance' or 'share', not both");
+  }
+  return std::make_shared<FixedPointGeneration>(point);
 }
 
 }  // namespace elastikv

@@ -15,15 +15,14 @@ class LowestScorePolicy final : public EvictionPolicy {
  public:
   explicit LowestScorePolicy(GenerationStart start) : EvictionPolicy(std::move(start)) {
     const PromptStatistics& prompt = this->start().prompt;
-    const Importance& importance = *this->start().importance;
-    const std::vector<at::Tensor> scores = importance.scores(prompt);
+    const std::vector<at::Tensor> scores = this->start().importance->scores(prompt);
     for (size_t layer = 0; layer < (shared() ? 1 : scores.size()); ++layer) {
       auto& sums = sums_.emplace_back();
       const float* score = scores[layer].const_data_ptr<float>();
       for (int64_t group = 0; group < scores[layer].size(0); ++group) {
         auto& row = sums.emplace_back(score, score + prompt.prompt_tokens);
         score += prompt.prompt_tokens;
-        for (size_t n = 0; importance.averages_observers() && n < row.size(); ++n) {
+        for (size_t n = 0; averages_observers() && n < row.size(); ++n) {
           row[n] *= static_cast<float>(row.size() - n);
         }
       }
@@ -63,27 +62,37 @@ class LowestScorePolicy final : public EvictionPolicy {
     }
   }
 
-  std::vector<int64_t> choose(const Choice& choice) override {
+  std::vector<float> scores(const Choice& choice) const override {
     const auto& sums = sums_[shared() ? 0 : static_cast<size_t>(choice.layer)];
     const auto& row = sums[sums.size() == 1 ? 0 : static_cast<size_t>(choice.group)];
-    const bool mean = start().importance->averages_observers();
-    const auto score = [&](int64_t rank) {
-      const int64_t position = choice.positions[static_cast<size_t>(rank)];
+    std::vector<float> scores;
+    scores.reserve(choice.positions.size());
+    for (const int64_t position : choice.positions) {
       const float sum = row[static_cast<size_t>(position)];
-      return mean ? sum / static_cast<float>(choice.tokens_seen - position) : sum;
-    };
+      scores.push_back(
+          averages_observers() ? sum / static_cast<float>(choice.tokens_seen - position) : sum);
+    }
+    return scores;
+  }
+
+  std::vector<int64_t> choose(const Choice& choice) override {
+    const std::vector<float> score = scores(choice);
     const Selection& selection = *start().selection;
     std::vector<int64_t> candidates;
     append_range(
-        candidates, selection.protect(start().kept(choice.layer)).sinks,
+        candidates, selection.protect(start().kept(choice.layer, choice.group)).sinks,
         static_cast<int64_t>(choice.positions.size()) - selection.protect(choice.budget).recent);
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [&](int64_t a, int64_t b) { return score(a) < score(b); });
+    std::stable_sort(candidates.begin(), candidates.end(), [&](int64_t a, int64_t b) {
+      return score[static_cast<size_t>(a)] < score[static_cast<size_t>(b)];
+    });
     candidates.resize(static_cast<size_t>(choice.count));
     return candidates;
   }
 
  private:
+  bool averages_observers() const {
+    return start().importance->accumulation() == Importance::Accumulation::kMeanOverObservers;
+  }
   bool shared() const { return start().importance->granularity() == Granularity::kModel; }
 
   std::vector<std::vector<std::vector<float>>> sums_;  // [layer, or 1 if shared][G][position]
@@ -95,6 +104,7 @@ class LowestScorePolicy final : public EvictionPolicy {
 class LowestScoreGeneration final : public Generation {
  public:
   bool needs_rows() const override { return true; }
+  bool accumulates() const override { return true; }
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
     return std::make_unique<LowestScorePolicy>(std::move(start));
   }

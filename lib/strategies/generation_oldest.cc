@@ -15,7 +15,8 @@ class OldestPolicy final : public EvictionPolicy {
 
  protected:
   std::vector<int64_t> choose(const Choice& choice) override {
-    const int64_t sinks = start().selection->protect(start().kept(choice.layer)).sinks;
+    const int64_t sinks =
+        start().selection->protect(start().kept(choice.layer, choice.group)).sinks;
     const auto length = static_cast<int64_t>(choice.positions.size());
     const int64_t first = std::min(sinks, length - choice.count);
     std::vector<int64_t> ranks;

@@ -17,7 +17,7 @@ class RandomPolicy final : public EvictionPolicy {
   std::vector<int64_t> choose(const Choice& choice) override {
     const Selection& selection = *start().selection;
     const auto length = static_cast<int64_t>(choice.positions.size());
-    const int64_t sinks = selection.protect(start().kept(choice.layer)).sinks;
+    const int64_t sinks = selection.protect(start().kept(choice.layer, choice.group)).sinks;
     const int64_t recent = selection.protect(choice.budget).recent;
     std::vector<int64_t> candidates;
     append_range(candidates, sinks, length - recent);

@@ -38,6 +38,26 @@ double Parameters::share(std::string_view key, double otherwise) const {
   return value;
 }
 
+double Parameters::number(std::string_view key, double otherwise, double least, double most) const {
+  const double value = node_.is_scalar() ? otherwise : node_.number(key, otherwise);
+  if (!(value >= least && value <= most)) {
+    node_.at(key).fail_here(
+        fmt::format("is {}, a number from {} to {} is needed", value, least, most));
+  }
+  return value;
+}
+
+bool Parameters::flag(std::string_view key, bool otherwise) const {
+  return node_.is_scalar() ? otherwise : node_.boolean(key, otherwise);
+}
+
+bool Parameters::has(std::string_view key) const { return node_.is_map() && node_.has(key); }
+
+Parameters Parameters::child(std::string_view key) const {
+  if (!node_.is_map()) fail_kind(fmt::format("needs '{}'", key));
+  return Parameters(node_.at(key));
+}
+
 Granularity Parameters::granularity(Granularity otherwise) const {
   const std::string name =
       choice("granularity", granularity_name(otherwise), {"model", "layer", "kv_head"});

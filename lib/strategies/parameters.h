@@ -24,6 +24,12 @@ class Parameters {
   int64_t integer(std::string_view key, int64_t otherwise, int64_t least) const;
   /// Any integer.
   int64_t integer(std::string_view key, int64_t otherwise) const;
+  /// A number within [least, most].
+  double number(std::string_view key, double otherwise, double least, double most) const;
+  bool flag(std::string_view key, bool otherwise) const;
+  bool has(std::string_view key) const;
+  /// The parameters of a component within this one; Error when it is missing.
+  Parameters child(std::string_view key) const;
   /// A number from 0 to 1.
   double share(std::string_view key, double otherwise) const;
   Granularity granularity(Granularity otherwise) const;

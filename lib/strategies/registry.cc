@@ -16,14 +16,10 @@
 namespace elastikv {
 namespace {
 
+/// A component's makers by the name of their kind.
 template <typename Component>
-struct Kind {
-  const char* name;
-  std::shared_ptr<const Component> (*make)(const Parameters&);
-};
-
-template <typename Component>
-using Kinds = std::vector<Kind<Component>>;
+using Kinds = std::vector<
+    std::pair<const char*, std::shared_ptr<const Component> (*)(const Parameters& parameters)>>;
 
 const Kinds<Importance>& importances() {
   static const Kinds<Importance> kKinds{
@@ -36,6 +32,13 @@ const Kinds<Importance>& importances() {
 const Kinds<Allocation>& allocations() {
   static const Kinds<Allocation> kKinds{
       {"uniform", make_uniform_allocation},
+  };
+  return kKinds;
+}
+
+const Kinds<HeadAllocation>& head_allocations() {
+  static const Kinds<HeadAllocation> kKinds{
+      {"uniform", make_uniform_heads},
   };
   return kKinds;
 }
@@ -76,14 +79,13 @@ const Kinds<Generation>& generations() {
 }
 
 template <typename Component>
-std::shared_ptr<const Component> make_component(const YamlFields& preset, std::string_view role,
+std::shared_ptr<const Component> make_component(const Parameters& parameters, std::string_view role,
                                                 const Kinds<Component>& kinds) {
-  const Parameters parameters(preset.at(role));
   const std::string name = parameters.kind();
   std::vector<std::string> known;
-  for (const auto& kind : kinds) {
-    if (name == kind.name) return kind.make(parameters);
-    known.emplace_back(kind.name);
+  for (const auto& [kind, make] : kinds) {
+    if (name == kind) return make(parameters);
+    known.emplace_back(kind);
   }
   parameters.fail_kind(fmt::format("names no {}: '{}'{}", role, name, suggestion(name, known)));
 }
@@ -100,20 +102,53 @@ PositionMode make_positions(const YamlFields& preset) {
   node.fail_here(fmt::format("names no position mode: '{}'{}", name, suggestion(name, known)));
 }
 
+/// While generating, statistics are made from the cache and its attention rows: not all that a
+/// prefill gives is there.
+void require_recomputable(const YamlFields& preset, const Composition& parts) {
+  const StatisticsRequest request =
+      parts.importance->needs() | parts.selection->needs() | parts.compaction->needs();
+  const PrefillRequest& prefill = request.prefill;
+  if (request.post_image_rows || prefill.column_max || prefill.row_entropy ||
+      !prefill.decays.empty() || !prefill.query_moments.empty()) {
+    preset.at("generation")
+        .fail_here(
+            "compresses again while generating, where only keys, values, accumulated attention "
+            "and the last attention rows are known, but the strategy reads more of the prompt");
+  }
+  if (parts.importance->granularity() == Granularity::kModel) {
+    preset.at("importance")
+        .fail_here("has granularity model, but layers are compressed again one by one");
+  }
+}
+
 /// Refuses combinations in which one component reads what another does not give.
 void require_fit(const YamlFields& preset, const Composition& parts) {
   if (parts.importance == nullptr) {
     if (parts.selection->needs_scores()) {
       preset.at("selection").fail_here("reads scores, so an 'importance' is needed");
     }
-    if (parts.generation->needs_rows()) {
-      preset.at("generation").fail_here("accumulates attention, so an 'importance' is needed");
+    if (parts.compaction->needs_scores()) {
+      preset.at("compaction").fail_here("weighs by scores, so an 'importance' is needed");
+    }
+    if (parts.generation->accumulates() || parts.generation->recompresses()) {
+      preset.at("generation").fail_here("goes on scoring entries, so an 'importance' is needed");
+    }
+    if (parts.heads != nullptr) {
+      preset.at("heads").fail_here("compares scores, so an 'importance' is needed");
     }
     return;
   }
-  if (parts.generation->needs_rows() && !parts.importance->needs().column_sums) {
+  if (parts.generation->accumulates() &&
+      parts.importance->accumulation() == Importance::Accumulation::kNone) {
     preset.at("generation")
-        .fail_here("accumulates attention, so the 'importance' has to be 'attention'");
+        .fail_here(
+            "accumulates attention, so the 'importance' has to be 'attention' with reduce sum or "
+            "mean and heads mean");
+  }
+  if (parts.generation->recompresses()) require_recomputable(preset, parts);
+  if (parts.heads != nullptr && parts.importance->granularity() != Granularity::kKvHead) {
+    preset.at("heads").fail_here(
+        "shares slots between heads, so an 'importance' of granularity kv_head is needed");
   }
   // Released classes hold one set of slots for all heads; H2O one for all layers too.
   const Granularity granularity = parts.importance->granularity();
@@ -170,6 +205,10 @@ std::vector<PresetInfo> list_presets() {
   return presets;
 }
 
+std::shared_ptr<const Importance> make_importance(const Parameters& parameters) {
+  return make_component(parameters, "importance", importances());
+}
+
 std::unique_ptr<Strategy> make_strategy(const std::string& preset,
                                         const std::vector<std::string>& overrides) {
   YamlFields fields = read_preset(preset);
@@ -184,16 +223,16 @@ std::unique_ptr<Strategy> make_strategy(const std::string& preset,
 }
 
 std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
-  preset.require_known_keys({"summary", "citation", "importance", "allocation", "selection",
-                             "compaction", "generation", "positions"});
+  preset.require_known_keys({"summary", "citation", "importance", "allocation", "heads",
+                             "selection", "compaction", "generation", "positions"});
+  const auto part = [&preset](const char* role) { return Parameters(preset.at(role)); };
   Composition parts;
-  if (preset.has("importance")) {
-    parts.importance = make_component(preset, "importance", importances());
-  }
-  parts.allocation = make_component(preset, "allocation", allocations());
-  parts.selection = make_component(preset, "selection", selections());
-  parts.compaction = make_component(preset, "compaction", compactions());
-  parts.generation = make_component(preset, "generation", generations());
+  if (preset.has("importance")) parts.importance = make_importance(part("importance"));
+  parts.allocation = make_component(part("allocation"), "allocation", allocations());
+  if (preset.has("heads")) parts.heads = make_component(part("heads"), "heads", head_allocations());
+  parts.selection = make_component(part("selection"), "selection", selections());
+  parts.compaction = make_component(part("compaction"), "compaction", compactions());
+  parts.generation = make_component(part("generation"), "generation", generations());
   parts.positions = make_positions(preset);
   require_fit(preset, parts);
   return compose(std::move(parts));

@@ -28,10 +28,11 @@ class ElasticReleasedSelection final : public Selection {
     return {.sinks = start_size_, .recent = 1};
   }
 
-  KeptSlots select(const at::Tensor& scores, int64_t tokens, int64_t /*slots*/,
-                   const Budget& budget) const override {
+  KeptSlots select(const SelectionInput& input) const override {
+    const at::Tensor& scores = input.scores;
+    const int64_t tokens = input.tokens;
     ELASTIKV_ASSERT(scores.size(0) == 1, "released code shares a layer's slots between heads");
-    const int64_t excess = released_excess(tokens, tokens, tokens, budget);
+    const int64_t excess = released_excess(tokens, tokens, tokens, input.budget);
     KeptSlots kept(1);
     if (excess <= 1) {
       append_range(kept[0], excess == 1 ? 1 : 0, tokens);

@@ -33,11 +33,12 @@ class H2OReleasedSelection final : public Selection {
     return {.sinks = start_size_, .recent = 1};
   }
 
-  KeptSlots select(const at::Tensor& scores, int64_t tokens, int64_t /*slots*/,
-                   const Budget& budget) const override {
+  KeptSlots select(const SelectionInput& input) const override {
+    const at::Tensor& scores = input.scores;
+    const int64_t tokens = input.tokens;
     ELASTIKV_ASSERT(scores.size(0) == 1, "released code shares a layer's slots between heads");
     const float* score = scores.const_data_ptr<float>();
-    const int64_t excess = released_excess(tokens, tokens, tokens, budget);
+    const int64_t excess = released_excess(tokens, tokens, tokens, input.budget);
     KeptSlots kept(1);
     if (excess > 1) {
       kept[0] = argsort_as_rank(score, 0, tokens - 1, excess);
@@ -113,6 +114,7 @@ class H2OReleasedPolicy final : public GenerationPolicy {
 class H2OReleasedGeneration final : public Generation {
  public:
   bool needs_rows() const override { return true; }
+  bool accumulates() const override { return true; }
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
     return std::make_unique<H2OReleasedPolicy>(start);
   }

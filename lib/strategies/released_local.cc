@@ -21,9 +21,10 @@ class LocalReleasedSelection final : public Selection {
     return {.sinks = start_size_, .recent = slots};
   }
 
-  KeptSlots select(const at::Tensor& /*scores*/, int64_t tokens, int64_t /*slots*/,
-                   const Budget& budget) const override {
-    const int64_t excess = std::max<int64_t>(0, released_excess(tokens, tokens, tokens, budget));
+  KeptSlots select(const SelectionInput& input) const override {
+    const int64_t tokens = input.tokens;
+    const int64_t excess =
+        std::max<int64_t>(0, released_excess(tokens, tokens, tokens, input.budget));
     const int64_t start = std::min(start_size_, tokens);
     KeptSlots kept(1);
     append_range(kept[0], 0, start);

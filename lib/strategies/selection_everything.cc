@@ -9,10 +9,9 @@ class EverythingSelection final : public Selection {
  public:
   bool needs_scores() const override { return false; }
   Protected protect(int64_t slots) const override { return {.sinks = slots, .recent = 0}; }
-  KeptSlots select(const at::Tensor& /*scores*/, int64_t tokens, int64_t /*slots*/,
-                   const Budget& /*budget*/) const override {
+  KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept(1);
-    append_range(kept[0], 0, tokens);
+    append_range(kept[0], 0, input.tokens);
     return kept;
   }
   std::string description() const override { return "everything"; }

@@ -16,12 +16,14 @@ class RecentSelection final : public Selection {
   bool needs_scores() const override { return false; }
   Protected protect(int64_t slots) const override { return fit_protection(sinks_, slots, slots); }
 
-  KeptSlots select(const at::Tensor& /*scores*/, int64_t tokens, int64_t slots,
-                   const Budget& /*budget*/) const override {
-    const Protected fitted = protect(std::min(slots, tokens));
-    KeptSlots kept(1);
-    append_range(kept[0], 0, fitted.sinks);
-    append_range(kept[0], tokens - fitted.recent, tokens);
+  KeptSlots select(const SelectionInput& input) const override {
+    KeptSlots kept;
+    for (const int64_t slots : input.slots) {
+      const Protected fitted = protect(slots);
+      auto& row = kept.emplace_back();
+      append_range(row, 0, fitted.sinks);
+      append_range(row, input.tokens - fitted.recent, input.tokens);
+    }
     return kept;
   }
 

@@ -17,19 +17,20 @@ class StrideSelection final : public Selection {
   bool needs_scores() const override { return false; }
   Protected protect(int64_t slots) const override { return fit_protection(sinks_, recent_, slots); }
 
-  KeptSlots select(const at::Tensor& /*scores*/, int64_t tokens, int64_t slots,
-                   const Budget& /*budget*/) const override {
-    const int64_t count = std::min(slots, tokens);
-    const Protected fitted = protect(count);
-    const int64_t wanted = count - fitted.sinks - fitted.recent;
-    const int64_t between = tokens - fitted.sinks - fitted.recent;
-    KeptSlots kept(1);
-    append_range(kept[0], 0, fitted.sinks);
-    // The middles of `wanted` equal parts of the range.
-    for (int64_t i = 0; i < wanted; ++i) {
-      kept[0].push_back(fitted.sinks + (2 * i + 1) * between / (2 * wanted));
+  KeptSlots select(const SelectionInput& input) const override {
+    KeptSlots kept;
+    for (const int64_t slots : input.slots) {
+      const Protected fitted = protect(slots);
+      const int64_t wanted = slots - fitted.sinks - fitted.recent;
+      const int64_t between = input.tokens - fitted.sinks - fitted.recent;
+      auto& row = kept.emplace_back();
+      append_range(row, 0, fitted.sinks);
+      // The middles of `wanted` equal parts of the range.
+      for (int64_t i = 0; i < wanted; ++i) {
+        row.push_back(fitted.sinks + (2 * i + 1) * between / (2 * wanted));
+      }
+      append_range(row, input.tokens - fitted.recent, input.tokens);
     }
-    append_range(kept[0], tokens - fitted.recent, tokens);
     return kept;
   }
 

@@ -22,13 +22,12 @@ class TopSelection final : public Selection {
     return fit_protection(sinks_, std::max(recent_, share), slots);
   }
 
-  KeptSlots select(const at::Tensor& scores, int64_t tokens, int64_t slots,
-                   const Budget& /*budget*/) const override {
-    const int64_t count = std::min(slots, tokens);
+  KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept;
-    for (int64_t group = 0; group < scores.size(0); ++group) {
-      kept.push_back(best_slots(scores.const_data_ptr<float>() + group * tokens, tokens, count,
-                                protect(count)));
+    for (int64_t group = 0; group < input.scores.size(0); ++group) {
+      const int64_t slots = input.slots_of(static_cast<size_t>(group));
+      const float* scores = input.scores.const_data_ptr<float>() + group * input.tokens;
+      kept.push_back(best_slots(scores, input.tokens, slots, protect(slots)));
     }
     return kept;
   }

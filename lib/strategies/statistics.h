@@ -47,7 +47,7 @@ struct PromptStatistics {
   uint64_t seed = 0;
   /// f64 [head_dim / 2]: radians per position of each rotary pair (dimension d and
   /// d + head_dim / 2); undefined for a model without rotary embeddings.
-  at::Tensor rotary_frequencies;
+  at::Tensor rotary_frequencies{};
   std::vector<LayerStatistics> layers;
 
   bool has_image() const { return image_end > image_begin; }

@@ -140,7 +140,7 @@ void run(const Case& c, bool shuffled) {
   ASSERT_EQ(attention.sizes(),
             at::IntArrayRef({c.layers, c.heads, c.prompt_tokens, c.prompt_tokens}));
   for (int64_t layer = 0; layer < c.layers; ++layer) {
-    prompt.layers.push_back({.column_sums = attention[layer].sum(1)});
+    prompt.layers.emplace_back().column_sums = attention[layer].sum(1);
     cache.append(layer, golden.tensor("prompt_k")[layer], golden.tensor("prompt_v")[layer],
                  /*first_position=*/0);
   }

@@ -20,33 +20,37 @@ std::string preset_with(const std::string& line) {
 void make(const std::string& text) { make_strategy(YamlFields::parse(text, "p.yaml")); }
 
 TEST(Registry, DescribesAStrategyInOneLine) {
-  EXPECT_EQ(make_strategy("full")->description(),
-            "importance=none allocation=uniform selection=everything compaction=evict "
-            "generation=none positions=original");
+  EXPECT_EQ(
+      make_strategy("full")->description(),
+      "importance=none allocation=uniform heads=uniform selection=everything compaction=evict "
+      "generation=none positions=original");
   EXPECT_EQ(make_strategy("elastic")->description(),
-            "importance=attention(granularity=layer,reduce=sum) allocation=uniform "
+            "importance=attention(granularity=layer,heads=mean,reduce=sum) allocation=uniform "
+            "heads=uniform "
             "selection=top(sinks=1,recent=1,recent_share=0) "
-            "compaction=merge_nearest(sources=dropped) generation=fixed_point(distance=25) "
+            "compaction=merge_nearest(sources=dropped,weights=uniform,key_space=rotated) "
+            "generation=fixed_point(distance=25) "
             "positions=original");
   EXPECT_EQ(make_strategy("elastic-released")->description(),
-            "importance=attention(granularity=layer,reduce=sum) allocation=uniform "
+            "importance=attention(granularity=layer,heads=mean,reduce=sum) allocation=uniform "
+            "heads=uniform "
             "selection=elastic_released(start_size=1) "
-            "compaction=merge_nearest(sources=shifted) "
+            "compaction=merge_nearest(sources=shifted,weights=uniform,key_space=rotated) "
             "generation=elastic_released(distance=-25) positions=cache_length");
 }
 
 TEST(Registry, StrategiesAskForWhatTheyRead) {
   const auto asks = [](const char* name) { return make_strategy(name)->needs(); };
   for (const char* name : {"full", "streaming-llm", "local-released", "random", "stride"}) {
-    EXPECT_FALSE(asks(name).column_sums) << name;
+    EXPECT_FALSE(asks(name).prefill.column_sums) << name;
     EXPECT_FALSE(asks(name).decode_rows) << name;
   }
   for (const char* name : {"elastic", "elastic-released"}) {
-    EXPECT_TRUE(asks(name).column_sums) << name;
+    EXPECT_TRUE(asks(name).prefill.column_sums) << name;
     EXPECT_FALSE(asks(name).decode_rows) << name;
   }
   for (const char* name : {"h2o", "h2o-released"}) {
-    EXPECT_TRUE(asks(name).column_sums) << name;
+    EXPECT_TRUE(asks(name).prefill.column_sums) << name;
     EXPECT_TRUE(asks(name).decode_rows) << name;
   }
 }
@@ -63,7 +67,8 @@ TEST(Registry, OverridesReplaceComponentsAndParameters) {
   EXPECT_EQ(make_strategy("elastic", {"generation={kind: fixed_point, distance: 7}",
                                       "compaction=evict", "selection.sinks=4"})
                 ->description(),
-            "importance=attention(granularity=layer,reduce=sum) allocation=uniform "
+            "importance=attention(granularity=layer,heads=mean,reduce=sum) allocation=uniform "
+            "heads=uniform "
             "selection=top(sinks=4,recent=1,recent_share=0) compaction=evict "
             "generation=fixed_point(distance=7) positions=original");
 }
@@ -106,10 +111,10 @@ TEST(Registry, ComponentsHaveToFit) {
   EXPECT_ERROR(make(preset_with("selection: top\ngeneration: none")),
                "p.yaml:4: key 'selection' reads scores, so an 'importance' is needed");
   EXPECT_ERROR(make(preset_with("selection: recent\ngeneration: lowest_score")),
-               "p.yaml:5: key 'generation' accumulates attention, so an 'importance' is needed");
+               "p.yaml:5: key 'generation' goes on scoring entries, so an 'importance' is needed");
   EXPECT_ERROR(make(preset_with("importance: random\nselection: top\ngeneration: lowest_score")),
                "p.yaml:6: key 'generation' accumulates attention, so the 'importance' has to be "
-               "'attention'");
+               "'attention' with reduce sum or mean and heads mean");
   EXPECT_ERROR(make(preset_with("importance: {kind: attention, granularity: kv_head}\n"
                                 "selection: elastic_released\ngeneration: none")),
                "p.yaml:4: key 'importance' has granularity kv_head, but released code shares slots "
@@ -135,9 +140,10 @@ TEST(Registry, PresetsMayLieElsewhere) {
   unsetenv("ELASTIKV_CONFIGS");
   ASSERT_EQ(presets.size(), 1U);
   EXPECT_EQ(presets[0].summary, "mine");
-  EXPECT_EQ(description,
-            "importance=none allocation=uniform selection=recent(sinks=4) compaction=evict "
-            "generation=oldest positions=original");
+  EXPECT_EQ(
+      description,
+      "importance=none allocation=uniform heads=uniform selection=recent(sinks=4) compaction=evict "
+      "generation=oldest positions=original");
 }
 
 }  // namespace

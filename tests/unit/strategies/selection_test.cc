@@ -25,7 +25,7 @@ PromptStatistics prompt_of(const std::vector<float>& sums, int64_t heads = 1) {
   return {.prompt_tokens = static_cast<int64_t>(sums.size()),
           .query_heads = heads,
           .kv_heads = heads,
-          .layers = {{.column_sums = row.unsqueeze(0).expand({heads, -1}).contiguous()}}};
+          .layers = {layer_with_sums(row.unsqueeze(0).expand({heads, -1}).contiguous())}};
 }
 
 std::vector<int64_t> kept_of(const Strategy& strategy, const PromptStatistics& prompt, double keep,
@@ -103,7 +103,7 @@ TEST(AttentionImportance, AveragesAsItsGranularitySays) {
     first[head][2 + head].fill_(1.0 + 0.1 * static_cast<double>(head));
   at::Tensor second = at::full({4, 8}, 0.0, at::kFloat);
   second.select(1, 6).fill_(4.0);
-  prompt.layers = {{.column_sums = first}, {.column_sums = second}};
+  prompt.layers = {layer_with_sums(first), layer_with_sums(second)};
   const auto with = [&](const std::string& granularity) {
     return make_strategy("elastic", {"importance.granularity=" + granularity});
   };

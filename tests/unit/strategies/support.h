@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -12,6 +13,13 @@
 #include "strategies/strategy.h"
 
 namespace elastikv {
+
+/// Statistics of a layer of which only the column sums are known.
+inline LayerStatistics layer_with_sums(at::Tensor sums) {
+  LayerStatistics layer;
+  layer.column_sums = std::move(sums);
+  return layer;
+}
 
 /// Made-up statistics: layers x query_heads rows of positive column sums that fall with position,
 /// as real ones do, with a few heavy hitters.
@@ -31,7 +39,7 @@ inline PromptStatistics made_up_prompt(int64_t tokens, int64_t layers = 3, int64
       const float observers = static_cast<float>(tokens - i % tokens);
       value[i] = observers * uniform(random) * (uniform(random) < 0.1F ? 10.0F : 1.0F);
     }
-    prompt.layers.push_back({.column_sums = sums});
+    prompt.layers.push_back(layer_with_sums(sums));
   }
   return prompt;
 }
