@@ -6,10 +6,10 @@
 #include <numeric>
 #include <utility>
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/tensor.h>
 
 #include "base/error.h"
 #include "kernels/merge.h"
@@ -29,32 +29,99 @@ at::Tensor weight_row(const at::Tensor& rows, int64_t g, int64_t count) {
   return rows.defined() ? rows[g].slice(0, 0, count) : at::Tensor();
 }
 
-/// Copies `heads` x `slots` entries between [heads, slots, head_dim] tensors of one dtype. On the
-/// CPU by memcpy: at one token a step the overhead of an ATen call would cost more than the bytes.
-void copy_entries(const at::Tensor& to, int64_t to_head, int64_t to_slot, const at::Tensor& from,
-                  int64_t from_head, int64_t from_slot, int64_t heads, int64_t slots) {
-  if (!to.is_cpu() || !from.is_cpu() || to.scalar_type() != from.scalar_type() ||
-      from.stride(2) != 1 || to.stride(2) != 1) {
-    to.narrow(0, to_head, heads)
-        .narrow(1, to_slot, slots)
-        .copy_(from.narrow(0, from_head, heads).narrow(1, from_slot, slots));
+/// Where the heads of a layer lie in its storage.
+using Starts = std::vector<int64_t>;
+
+/// Whether `heads` heads from `head` on are equally far from each other.
+bool evenly_spaced(const Starts& starts, int64_t head, int64_t heads) {
+  for (int64_t h = head + 2; h < head + heads; ++h) {
+    const auto i = static_cast<size_t>(h);
+    if (starts[i] - starts[i - 1] != starts[i - 1] - starts[i - 2]) return false;
+  }
+  return true;
+}
+
+/// Slots `slot` ... slot + slots - 1 of evenly spaced heads: a view [heads, slots, head_dim].
+at::Tensor view_of(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
+                   int64_t slot, int64_t slots) {
+  const int64_t head_dim = storage.size(1);
+  const auto first = static_cast<size_t>(head);
+  const int64_t spacing = heads == 1 ? 0 : starts[first + 1] - starts[first];
+  return storage.as_strided({heads, slots, head_dim}, {spacing * head_dim, head_dim, 1},
+                            storage.storage_offset() + (starts[first] + slot) * head_dim);
+}
+
+/// Writes entries [any, slots, head_dim], heads `from_head` ... of them, into `heads` heads from
+/// `head` on, at `slot`. On the CPU by memcpy: at one token a step the overhead of an ATen call
+/// would cost more than the bytes.
+void write_entries(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
+                   int64_t slot, const at::Tensor& entries, int64_t from_head) {
+  const int64_t slots = entries.size(1);
+  if (!storage.is_cpu() || !entries.is_cpu() || storage.scalar_type() != entries.scalar_type() ||
+      entries.stride(2) != 1) {
+    const int64_t step = evenly_spaced(starts, head, heads) ? heads : 1;
+    for (int64_t h = 0; h < heads; h += step) {
+      view_of(storage, starts, head + h, step, slot, slots)
+          .copy_(entries.narrow(0, from_head + h, step));
+    }
     return;
   }
-  const size_t element = to.element_size();
-  const size_t row = static_cast<size_t>(to.size(2)) * element;
+  const size_t element = storage.element_size();
+  const size_t row = static_cast<size_t>(storage.size(1)) * element;
+  char* to = static_cast<char*>(storage.data_ptr());
+  const char* from = static_cast<const char*>(entries.const_data_ptr());
   for (int64_t h = 0; h < heads; ++h) {
+    const int64_t start = starts[static_cast<size_t>(head + h)] + slot;
     for (int64_t s = 0; s < slots; ++s) {
-      char* target =
-          static_cast<char*>(to.data_ptr()) +
-          static_cast<size_t>((to_head + h) * to.stride(0) + (to_slot + s) * to.stride(1)) *
-              element;
-      const char* source =
-          static_cast<const char*>(from.const_data_ptr()) +
-          static_cast<size_t>((from_head + h) * from.stride(0) + (from_slot + s) * from.stride(1)) *
-              element;
-      std::memcpy(target, source, row);
+      const int64_t source = (from_head + h) * entries.stride(0) + s * entries.stride(1);
+      std::memcpy(to + static_cast<size_t>(start + s) * row,
+                  from + static_cast<size_t>(source) * element, row);
     }
   }
+}
+
+/// Copies the entry in slot `from` of `heads` heads from `head` on to slot `to`.
+void move_entry(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
+                int64_t from, int64_t to) {
+  if (!storage.is_cpu()) {
+    const int64_t step = evenly_spaced(starts, head, heads) ? heads : 1;
+    for (int64_t h = head; h < head + heads; h += step) {
+      view_of(storage, starts, h, step, to, 1).copy_(view_of(storage, starts, h, step, from, 1));
+    }
+    return;
+  }
+  const size_t row = static_cast<size_t>(storage.size(1)) * storage.element_size();
+  char* data = static_cast<char*>(storage.data_ptr());
+  for (int64_t h = head; h < head + heads; ++h) {
+    const int64_t start = starts[static_cast<size_t>(h)];
+    std::memcpy(data + static_cast<size_t>(start + to) * row,
+                data + static_cast<size_t>(start + from) * row, row);
+  }
+}
+
+at::Tensor one_head(const at::Tensor& storage, const Starts& starts,
+                    const std::vector<int64_t>& lengths, int64_t head) {
+  ELASTIKV_ASSERT(head >= 0 && static_cast<size_t>(head) < lengths.size() && storage.defined(),
+                  "head {} of {}", head, lengths.size());
+  const auto h = static_cast<size_t>(head);
+  return storage.narrow(0, starts[h], lengths[h]);
+}
+
+at::Tensor all_heads(const at::Tensor& storage, const Starts& starts,
+                     const std::vector<int64_t>& lengths) {
+  const auto heads = static_cast<int64_t>(lengths.size());
+  for (const int64_t length : lengths)
+    ELASTIKV_ASSERT(length == lengths[0] && length > 0, "heads of {} and {} entries", lengths[0],
+                    length);
+  if (evenly_spaced(starts, 0, heads)) return view_of(storage, starts, 0, heads, 0, lengths[0]);
+  std::vector<at::Tensor> parts;
+  parts.reserve(lengths.size());
+  for (int64_t h = 0; h < heads; ++h) parts.push_back(one_head(storage, starts, lengths, h));
+  return at::stack(parts);
+}
+
+int64_t sum_of(const std::vector<int64_t>& numbers) {
+  return std::accumulate(numbers.begin(), numbers.end(), int64_t{0});
 }
 
 }  // namespace
@@ -62,7 +129,8 @@ void copy_entries(const at::Tensor& to, int64_t to_head, int64_t to_slot, const 
 KVCache::KVCache(CacheShape shape) : shape_(shape), layers_(static_cast<size_t>(shape.layers)) {
   for (Layer& layer : layers_) {
     layer.positions.resize(1);
-    layer.head_lengths.assign(static_cast<size_t>(shape_.kv_heads), 0);
+    for (auto* per_head : {&layer.starts, &layer.capacities, &layer.head_lengths})
+      per_head->assign(static_cast<size_t>(shape_.kv_heads), 0);
   }
 }
 
@@ -98,8 +166,28 @@ const std::vector<int64_t>& KVCache::positions(int64_t layer, int64_t group) con
 const std::vector<int64_t>& KVCache::head_lengths(int64_t layer) const {
   return at(layer).head_lengths;
 }
-const at::Tensor& KVCache::keys(int64_t layer) const { return at(layer).keys; }
-const at::Tensor& KVCache::values(int64_t layer) const { return at(layer).values; }
+const std::vector<int64_t>& KVCache::head_starts(int64_t layer) const { return at(layer).starts; }
+
+bool KVCache::has_logit_bias(int64_t layer) const { return !at(layer).logit_bias.empty(); }
+const std::vector<std::vector<float>>& KVCache::logit_bias(int64_t layer) const {
+  return at(layer).logit_bias;
+}
+
+const at::Tensor& KVCache::key_storage(int64_t layer) const { return at(layer).keys; }
+const at::Tensor& KVCache::value_storage(int64_t layer) const { return at(layer).values; }
+
+at::Tensor KVCache::head_keys(int64_t layer, int64_t head) const {
+  return one_head(at(layer).keys, at(layer).starts, at(layer).head_lengths, head);
+}
+at::Tensor KVCache::head_values(int64_t layer, int64_t head) const {
+  return one_head(at(layer).values, at(layer).starts, at(layer).head_lengths, head);
+}
+at::Tensor KVCache::keys(int64_t layer) const {
+  return all_heads(at(layer).keys, at(layer).starts, at(layer).head_lengths);
+}
+at::Tensor KVCache::values(int64_t layer) const {
+  return all_heads(at(layer).values, at(layer).starts, at(layer).head_lengths);
+}
 
 void KVCache::update_head_lengths(Layer& layer) {
   const size_t groups = layer.positions.size();
@@ -109,31 +197,64 @@ void KVCache::update_head_lengths(Layer& layer) {
 }
 
 void KVCache::split_groups(Layer& layer) const {
-  if (layer.positions.size() == 1)
-    layer.positions.resize(static_cast<size_t>(shape_.kv_heads), layer.positions[0]);
+  if (layer.positions.size() != 1) return;
+  const auto heads = static_cast<size_t>(shape_.kv_heads);
+  layer.positions.resize(heads, layer.positions[0]);
+  if (!layer.logit_bias.empty()) layer.logit_bias.resize(heads, layer.logit_bias[0]);
 }
 
-void KVCache::own(Layer& layer, int64_t slots) {
-  const int64_t capacity = layer.keys.defined() ? layer.keys.size(1) : 0;
-  if (!layer.shared && capacity >= slots && layer.keys.defined()) return;
-  const int64_t room =
-      std::max({slots, reserved_, layer.shared ? int64_t{0} : capacity + capacity / 2});
-  const auto options = at::TensorOptions().dtype(shape_.dtype).device(shape_.device);
-  const at::Tensor keys = at::empty({shape_.kv_heads, room, shape_.head_dim}, options);
-  const at::Tensor values = at::empty({shape_.kv_heads, room, shape_.head_dim}, options);
-  const int64_t used = *std::max_element(layer.head_lengths.begin(), layer.head_lengths.end());
-  if (used > 0) {
-    keys.narrow(1, 0, used).copy_(layer.keys.narrow(1, 0, used));
-    values.narrow(1, 0, used).copy_(layer.values.narrow(1, 0, used));
+bool KVCache::has_room(const Layer& layer, int64_t added) {
+  if (layer.shared || !layer.keys.defined()) return false;
+  for (size_t h = 0; h < layer.capacities.size(); ++h) {
+    if (layer.capacities[h] < layer.head_lengths[h] + added) return false;
   }
-  layer.keys = keys;
-  layer.values = values;
+  return true;
+}
+
+void KVCache::allocate(Layer& layer, std::vector<int64_t> capacities) const {
+  const auto options = at::TensorOptions().dtype(shape_.dtype).device(shape_.device);
+  const int64_t slots = sum_of(capacities);
+  layer.keys = at::empty({slots, shape_.head_dim}, options);
+  layer.values = at::empty({slots, shape_.head_dim}, options);
+  std::exclusive_scan(capacities.begin(), capacities.end(), layer.starts.begin(), int64_t{0});
+  layer.capacities = std::move(capacities);
   layer.shared = false;
 }
 
-void KVCache::reserve(int64_t slots) {
-  reserved_ = std::max(reserved_, slots);
-  for (Layer& layer : layers_) own(layer, reserved_);
+void KVCache::reallocate(Layer& layer, std::vector<int64_t> capacities) const {
+  const at::Tensor keys = std::move(layer.keys);
+  const at::Tensor values = std::move(layer.values);
+  const std::vector<int64_t> starts = layer.starts;
+  allocate(layer, std::move(capacities));
+  for (int64_t h = 0; h < shape_.kv_heads; ++h) {
+    const auto head = static_cast<size_t>(h);
+    const int64_t used = layer.head_lengths[head];
+    if (used == 0) continue;
+    layer.keys.narrow(0, layer.starts[head], used).copy_(keys.narrow(0, starts[head], used));
+    layer.values.narrow(0, layer.starts[head], used).copy_(values.narrow(0, starts[head], used));
+  }
+}
+
+void KVCache::own(Layer& layer, int64_t added) const {
+  if (has_room(layer, added)) return;
+  std::vector<int64_t> capacities = layer.head_lengths;
+  for (size_t h = 0; h < capacities.size(); ++h) {
+    capacities[h] += std::max(added, reserved_);
+    // A layer that grows on and on is copied ever more rarely.
+    if (!layer.shared)
+      capacities[h] = std::max(capacities[h], layer.capacities[h] + layer.capacities[h] / 2);
+  }
+  reallocate(layer, std::move(capacities));
+}
+
+void KVCache::reserve(int64_t extra) {
+  reserved_ = extra;
+  for (Layer& layer : layers_) {
+    if (has_room(layer, extra)) continue;
+    std::vector<int64_t> capacities = layer.head_lengths;
+    for (int64_t& capacity : capacities) capacity += extra;
+    reallocate(layer, std::move(capacities));
+  }
 }
 
 void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
@@ -143,18 +264,19 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
   ELASTIKV_ASSERT(keys.size(0) == shape_.kv_heads && keys.size(2) == shape_.head_dim &&
                       values.sizes() == keys.sizes(),
                   "keys and values must be [kv_heads, tokens, head_dim]");
-  own(layer, max_length(layer_index) + added);
-  const bool all_heads = layer.positions.size() == 1;
-  const int64_t parts = all_heads ? 1 : shape_.kv_heads;
+  own(layer, added);
+  const int64_t parts = groups(layer_index);
+  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
   for (int64_t p = 0; p < parts; ++p) {
-    const int64_t heads = all_heads ? shape_.kv_heads : 1;
     const int64_t length = layer.head_lengths[static_cast<size_t>(p)];
-    copy_entries(layer.keys, p, length, keys, p, 0, heads, added);
-    copy_entries(layer.values, p, length, values, p, 0, heads, added);
+    write_entries(layer.keys, layer.starts, p, heads, length, keys, p);
+    write_entries(layer.values, layer.starts, p, heads, length, values, p);
   }
   for (auto& positions : layer.positions) {
     for (int64_t i = 0; i < added; ++i) positions.push_back(first_position + i);
   }
+  for (auto& biases : layer.logit_bias)
+    biases.resize(biases.size() + static_cast<size_t>(added), 0.0F);
   update_head_lengths(layer);
 }
 
@@ -176,15 +298,21 @@ void KVCache::adopt(int64_t layer_index, at::Tensor keys, at::Tensor values,
       keys.is_contiguous() && values.is_contiguous() && keys.size(0) == shape_.kv_heads &&
           keys.size(2) == shape_.head_dim && keys.scalar_type() == shape_.dtype,
       "keys and values must be contiguous [kv_heads, tokens, head_dim] of the cache's dtype");
-  layer.keys = std::move(keys);
-  layer.values = std::move(values);
+  const int64_t tokens = keys.size(1);
+  layer.keys = keys.view({shape_.kv_heads * tokens, shape_.head_dim});
+  layer.values = values.view({shape_.kv_heads * tokens, shape_.head_dim});
+  for (size_t h = 0; h < layer.starts.size(); ++h) {
+    layer.starts[h] = static_cast<int64_t>(h) * tokens;
+    layer.capacities[h] = tokens;
+  }
   layer.shared = false;
-  layer.positions.assign(1, std::vector<int64_t>(static_cast<size_t>(layer.keys.size(1))));
+  layer.positions.assign(1, std::vector<int64_t>(static_cast<size_t>(tokens)));
   std::iota(layer.positions[0].begin(), layer.positions[0].end(), first_position);
+  layer.logit_bias.clear();
   update_head_lengths(layer);
 }
 
-void KVCache::apply(int64_t layer_index, const LayerPlan& plan) {
+void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary) {
   if (plan.keeps_everything()) return;
   Layer& layer = at(layer_index);
   const int64_t groups = plan.kept.size(0);
@@ -192,57 +320,91 @@ void KVCache::apply(int64_t layer_index, const LayerPlan& plan) {
                   groups, shape_.kv_heads);
   if (groups > 1) split_groups(layer);
   // A shared decision over a layer whose heads already differ is carried out head by head.
-  const int64_t parts = static_cast<int64_t>(layer.positions.size());
+  const auto parts = static_cast<int64_t>(layer.positions.size());
+  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
+  const bool turns = plan.source.defined() && plan.merge_keys && !unrotated_ &&
+                     plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  ELASTIKV_ASSERT(!turns || rotary != nullptr,
+                  "layer {}: keys are merged un-rotated without a rotary table", layer_index);
+  const bool biased = !layer.logit_bias.empty() || plan.logit_bias.defined();
   std::vector<at::Tensor> new_keys;
   std::vector<at::Tensor> new_values;
-  std::vector<std::vector<int64_t>> new_positions;
-  int64_t longest = 0;
+  std::vector<std::vector<int64_t>> new_positions(static_cast<size_t>(parts));
+  std::vector<std::vector<float>> new_biases(static_cast<size_t>(biased ? parts : 0));
+  new_keys.reserve(static_cast<size_t>(parts));
+  new_values.reserve(static_cast<size_t>(parts));
   for (int64_t p = 0; p < parts; ++p) {
+    const auto part = static_cast<size_t>(p);
     const int64_t g = groups == 1 ? 0 : p;
-    const auto& old_positions = layer.positions[static_cast<size_t>(p)];
-    const at::Tensor kept = unpadded_row(plan.kept, g);
-    const at::Tensor source = unpadded_row(plan.source, g);
-    const at::Tensor anchor = unpadded_row(plan.anchor, g);
-    const int64_t merges = source.defined() ? source.size(0) : 0;
-    std::vector<int64_t> positions;
-    const auto slots = kept.accessor<int64_t, 1>();
+    const std::vector<int64_t>& old_positions = layer.positions[part];
+    const auto length = static_cast<int64_t>(old_positions.size());
+    MergeRows rows;
+    rows.kept = unpadded_row(plan.kept, g);
+    const auto kept = rows.kept.accessor<int64_t, 1>();
+    ELASTIKV_ASSERT(kept.size(0) > 0, "layer {}: a plan that keeps nothing", layer_index);
+    std::vector<int64_t>& positions = new_positions[part];
+    positions.reserve(static_cast<size_t>(kept.size(0)));
     for (int64_t i = 0; i < kept.size(0); ++i) {
-      ELASTIKV_ASSERT(slots[i] < static_cast<int64_t>(old_positions.size()),
-                      "layer {}: slot {} of {} is kept", layer_index, slots[i],
-                      old_positions.size());
-      positions.push_back(old_positions[static_cast<size_t>(slots[i])]);
+      ELASTIKV_ASSERT(kept[i] < length, "layer {}: slot {} of {} is kept", layer_index, kept[i],
+                      length);
+      positions.push_back(old_positions[static_cast<size_t>(kept[i])]);
     }
-    ELASTIKV_ASSERT(!positions.empty(), "layer {}: a plan that keeps nothing", layer_index);
-    const int64_t length = static_cast<int64_t>(old_positions.size());
-    const auto compact = [&](const at::Tensor& x) {
-      const at::Tensor used = (parts == 1 ? x : x.narrow(0, p, 1)).narrow(1, 0, length);
-      return gather_and_merge(used, kept, source, anchor, weight_row(plan.source_weight, g, merges),
-                              weight_row(plan.anchor_weight, g, kept.size(0)));
+    if (biased) {
+      std::vector<float>& biases = new_biases[part];
+      biases.resize(positions.size(), 0.0F);
+      for (size_t i = 0; i < biases.size(); ++i) {
+        if (!layer.logit_bias.empty())
+          biases[i] = layer.logit_bias[part][static_cast<size_t>(kept[static_cast<int64_t>(i)])];
+      }
+      if (plan.logit_bias.defined()) {
+        const auto added = plan.logit_bias.accessor<float, 2>()[g];
+        for (size_t i = 0; i < biases.size(); ++i) biases[i] += added[static_cast<int64_t>(i)];
+      }
+    }
+    const auto entries = [&](const at::Tensor& storage) {
+      return view_of(storage, layer.starts, p, heads, /*slot=*/0, length);
     };
-    new_keys.push_back(compact(layer.keys));
-    new_values.push_back(compact(layer.values));
-    longest = std::max(longest, static_cast<int64_t>(positions.size()));
-    new_positions.push_back(std::move(positions));
+    if (!plan.merge_keys) new_keys.push_back(gather_and_merge(entries(layer.keys), rows));
+    rows.source = unpadded_row(plan.source, g);
+    rows.anchor = unpadded_row(plan.anchor, g);
+    rows.source_weight =
+        weight_row(plan.source_weight, g, rows.source.defined() ? rows.source.size(0) : 0);
+    rows.anchor_weight = weight_row(plan.anchor_weight, g, kept.size(0));
+    rows.mean = plan.rule == LayerPlan::Rule::kMean;
+    new_values.push_back(gather_and_merge(entries(layer.values), rows));
+    if (!plan.merge_keys) continue;
+    if (turns) {
+      rows.rotary = rotary;
+      rows.turns = at::empty_like(rows.source);
+      auto* turn = rows.turns.data_ptr<int64_t>();
+      const auto* source = rows.source.const_data_ptr<int64_t>();
+      const auto* anchor = rows.anchor.const_data_ptr<int64_t>();
+      for (int64_t i = 0; i < rows.source.size(0); ++i) {
+        turn[i] = positions[static_cast<size_t>(anchor[i])] -
+                  old_positions[static_cast<size_t>(source[i])];
+      }
+    }
+    new_keys.push_back(gather_and_merge(entries(layer.keys), rows));
   }
-  const int64_t room = std::max(longest, reserved_);
-  layer.keys = at::empty({shape_.kv_heads, room, shape_.head_dim}, layer.keys.options());
-  layer.values = at::empty({shape_.kv_heads, room, shape_.head_dim}, layer.values.options());
-  for (int64_t p = 0; p < parts; ++p) {
-    const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
-    const auto& keys = new_keys[static_cast<size_t>(p)];
-    layer.keys.narrow(0, p, heads).narrow(1, 0, keys.size(1)).copy_(keys);
-    layer.values.narrow(0, p, heads)
-        .narrow(1, 0, keys.size(1))
-        .copy_(new_values[static_cast<size_t>(p)]);
-  }
-  layer.shared = false;
+
   layer.positions = std::move(new_positions);
+  layer.logit_bias = std::move(new_biases);
   update_head_lengths(layer);
+  std::vector<int64_t> capacities = layer.head_lengths;
+  for (int64_t& capacity : capacities) capacity += reserved_;
+  // What is there is used again, unless it is shared, too small, or more than is needed.
+  if (!has_room(layer, /*added=*/0) || sum_of(layer.capacities) > sum_of(capacities))
+    allocate(layer, std::move(capacities));
+  for (int64_t p = 0; p < parts; ++p) {
+    const auto part = static_cast<size_t>(p);
+    write_entries(layer.keys, layer.starts, p, heads, /*slot=*/0, new_keys[part], 0);
+    write_entries(layer.values, layer.starts, p, heads, /*slot=*/0, new_values[part], 0);
+  }
 }
 
-void KVCache::apply(int64_t layer_index, const StepPlan& plan) {
+void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable* rotary) {
   if (!plan.rebuild.keeps_everything()) {
-    apply(layer_index, plan.rebuild);
+    apply(layer_index, plan.rebuild, rotary);
     return;
   }
   if (plan.give_up.empty()) return;
@@ -263,13 +425,18 @@ void KVCache::give_up(int64_t layer_index, int64_t group, int64_t slot) {
   ELASTIKV_ASSERT(slot >= 0 && slot <= last && last > 0, "layer {}: slot {} of {} is given up",
                   layer_index, slot, last + 1);
   if (slot != last) {
-    own(layer, last + 1);
+    own(layer, /*added=*/0);
     const int64_t heads = layer.positions.size() == 1 ? shape_.kv_heads : 1;
-    copy_entries(layer.keys, group, slot, layer.keys, group, last, heads, /*slots=*/1);
-    copy_entries(layer.values, group, slot, layer.values, group, last, heads, /*slots=*/1);
+    move_entry(layer.keys, layer.starts, group, heads, last, slot);
+    move_entry(layer.values, layer.starts, group, heads, last, slot);
     positions[static_cast<size_t>(slot)] = positions.back();
   }
   positions.pop_back();
+  if (!layer.logit_bias.empty()) {
+    std::vector<float>& biases = layer.logit_bias[static_cast<size_t>(group)];
+    biases[static_cast<size_t>(slot)] = biases.back();
+    biases.pop_back();
+  }
   update_head_lengths(layer);
 }
 
@@ -279,13 +446,21 @@ void KVCache::permute(int64_t layer_index, const at::Tensor& order) {
   apply(layer_index, plan);
 }
 
-void KVCache::replace_keys(int64_t layer_index, const at::Tensor& keys) {
-  Layer& layer = at(layer_index);
-  const int64_t used = max_length(layer_index);
-  ELASTIKV_ASSERT(keys.size(0) == shape_.kv_heads && keys.size(1) == used,
-                  "{} new keys for {} slots", keys.size(1), used);
-  own(layer, used);
-  layer.keys.narrow(1, 0, used).copy_(keys);
+void KVCache::unrotate_keys(const RotaryTable& rotary) {
+  ELASTIKV_ASSERT(!unrotated_, "a rotation is taken off twice");
+  for (Layer& layer : layers_) {
+    if (!layer.keys.defined()) continue;
+    own(layer, /*added=*/0);
+    const auto parts = static_cast<int64_t>(layer.positions.size());
+    const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
+    for (int64_t p = 0; p < parts; ++p) {
+      const std::vector<int64_t>& positions = layer.positions[static_cast<size_t>(p)];
+      const at::Tensor keys = view_of(layer.keys, layer.starts, p, heads, /*slot=*/0,
+                                      static_cast<int64_t>(positions.size()));
+      keys.copy_(rotary.unrotate(keys, at::tensor(positions, at::kLong).to(shape_.device)));
+    }
+  }
+  unrotated_ = true;
 }
 
 KVCache KVCache::fork() const {
@@ -299,18 +474,23 @@ KVCache KVCache::fork() const {
 
 int64_t KVCache::bytes() const {
   int64_t slots = 0;
-  for (const Layer& layer : layers_) {
-    slots += std::accumulate(layer.head_lengths.begin(), layer.head_lengths.end(), int64_t{0});
-  }
+  for (const Layer& layer : layers_) slots += sum_of(layer.head_lengths);
   return slots * shape_.head_dim * 2 * static_cast<int64_t>(c10::elementSize(shape_.dtype));
+}
+
+int64_t KVCache::allocated_bytes() const {
+  size_t bytes = 0;
+  for (const Layer& layer : layers_) {
+    if (layer.keys.defined()) bytes += layer.keys.storage().nbytes();
+    if (layer.values.defined()) bytes += layer.values.storage().nbytes();
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 std::vector<int64_t> KVCache::slots_per_layer() const {
   std::vector<int64_t> slots;
   for (const Layer& layer : layers_) {
-    const int64_t total =
-        std::accumulate(layer.head_lengths.begin(), layer.head_lengths.end(), int64_t{0});
-    slots.push_back((total + shape_.kv_heads / 2) / shape_.kv_heads);
+    slots.push_back((sum_of(layer.head_lengths) + shape_.kv_heads / 2) / shape_.kv_heads);
   }
   return slots;
 }

@@ -8,6 +8,7 @@
 #include <c10/core/ScalarType.h>
 
 #include "cache/layer_plan.h"
+#include "kernels/rotary.h"
 
 namespace elastikv {
 
@@ -32,8 +33,10 @@ struct CacheShape {
 /// The keys and values of one sequence: per layer a set of slots, each with the index of the token
 /// it came from. Keys carry their rotation, so storage order is free: giving up an entry moves the
 /// last one into its slot, and nothing is shifted. Layers, and KV heads once a plan differs between
-/// them, have lengths of their own. Storage is reserved ahead and shared between forks until one of
-/// them changes it.
+/// them, have lengths of their own, and take no more memory than that: a layer's storage is flat,
+/// [slots, head_dim], and each head has a range of it with some room to grow. While heads are
+/// equally long their ranges are too, so that the storage is a [kv_heads, capacity, head_dim]
+/// tensor. Storage is reserved ahead and shared between forks until one of them changes it.
 class KVCache {
  public:
   explicit KVCache(CacheShape shape);
@@ -50,16 +53,33 @@ class KVCache {
   /// Token index of every slot in use, in storage order: the identity of an entry, and its rotary
   /// position unless the position mode says otherwise.
   const std::vector<int64_t>& positions(int64_t layer, int64_t group = 0) const;
-  /// Slots in use per KV head, int64 [kv_heads]: what the attention kernels walk over.
+  /// Slots in use per KV head, [kv_heads]: what the attention kernels walk over.
   const std::vector<int64_t>& head_lengths(int64_t layer) const;
+  /// Where each KV head's slots begin in the storage, [kv_heads].
+  const std::vector<int64_t>& head_starts(int64_t layer) const;
+  /// Whether slots of this layer have a bias.
+  bool has_logit_bias(int64_t layer) const;
+  /// [groups][length]: what is added to the scaled logits of a slot; empty without biases.
+  const std::vector<std::vector<float>>& logit_bias(int64_t layer) const;
 
-  /// [kv_heads, capacity, head_dim]; only the first length() slots of each head hold entries.
-  const at::Tensor& keys(int64_t layer) const;
-  const at::Tensor& values(int64_t layer) const;
+  /// A layer's keys and values as the kernels read them, [slots, head_dim], room included; see
+  /// head_starts and head_lengths. Undefined for a layer without entries.
+  const at::Tensor& key_storage(int64_t layer) const;
+  const at::Tensor& value_storage(int64_t layer) const;
+  /// One head's entries in storage order, [length, head_dim]: a view.
+  at::Tensor head_keys(int64_t layer, int64_t head) const;
+  at::Tensor head_values(int64_t layer, int64_t head) const;
+  /// [kv_heads, length, head_dim] of a layer whose heads are equally long; a view as long as no
+  /// plan has ever told them apart.
+  at::Tensor keys(int64_t layer) const;
+  at::Tensor values(int64_t layer) const;
+  /// Whether the keys' rotation has been taken off.
+  bool keys_are_unrotated() const { return unrotated_; }
 
-  /// Reserves room for `slots` entries in every layer, so that appending up to there allocates
-  /// nothing.
-  void reserve(int64_t slots);
+  /// Reserves room for `extra` entries in every head of every layer beyond those there, so that
+  /// appending them allocates nothing. Storage that a plan allocates later has as much room beyond
+  /// what the plan keeps. A later call replaces an earlier one.
+  void reserve(int64_t extra);
   /// Adds entries at the end of a layer. keys, values: [kv_heads, n, head_dim]; positions
   /// first_position ... + n - 1.
   void append(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
@@ -70,44 +90,58 @@ class KVCache {
   /// Adopts tensors as a layer's whole content without copying; the layer must be empty. Shapes as
   /// in append.
   void adopt(int64_t layer, at::Tensor keys, at::Tensor values, int64_t first_position);
-  /// Gathers and merges a layer as the plan says. Group means are accumulated in fp32.
-  void apply(int64_t layer, const LayerPlan& plan);
+  /// Gathers and merges a layer as the plan says, and frees the storage that this leaves without
+  /// use. Sums are accumulated in fp32. `rotary`: what rotated the keys; read only by plans that
+  /// merge un-rotated keys, which must have it unless keys_are_unrotated().
+  void apply(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary = nullptr);
   /// Carries out a decode step's decision.
-  void apply(int64_t layer, const StepPlan& plan);
+  void apply(int64_t layer, const StepPlan& plan, const RotaryTable* rotary = nullptr);
   /// Gives up one slot: the last entry of the group takes its place.
   void give_up(int64_t layer, int64_t group, int64_t slot);
   /// Reorders the slots of every head of a layer; `order`: int64 [length], a permutation. Attention
   /// does not notice.
   void permute(int64_t layer, const at::Tensor& order);
-  /// Replaces all keys of a layer in place of the old ones, same shape as [kv_heads, length,
-  /// head_dim]; for re-rotation.
-  void replace_keys(int64_t layer, const at::Tensor& keys);
+  /// Takes the rotation by their positions off all keys, once, for PositionMode::kRerotated.
+  void unrotate_keys(const RotaryTable& rotary);
 
   /// A cache with the same content; storage is shared until one of the two changes it.
   KVCache fork() const;
   /// Bytes of keys and values in use (slots, not reserved room).
   int64_t bytes() const;
+  /// Bytes of storage held for keys and values, room included; what is shared with a fork counts
+  /// for both.
+  int64_t allocated_bytes() const;
   /// Slots in use in each layer, averaged over KV heads and rounded to nearest.
   std::vector<int64_t> slots_per_layer() const;
 
  private:
   struct Layer {
-    at::Tensor keys;                              // [kv_heads, capacity, head_dim]
-    at::Tensor values;                            // [kv_heads, capacity, head_dim]
-    std::vector<std::vector<int64_t>> positions;  // [groups][length]
+    at::Tensor keys;                              // [slots, head_dim]
+    at::Tensor values;                            // [slots, head_dim]
+    std::vector<int64_t> starts;                  // [kv_heads]
+    std::vector<int64_t> capacities;              // [kv_heads]
     std::vector<int64_t> head_lengths;            // [kv_heads]
+    std::vector<std::vector<int64_t>> positions;  // [groups][length]
+    std::vector<std::vector<float>> logit_bias;   // [groups][length], or empty
     mutable bool shared = false;                  // storage is also another fork's
   };
 
   Layer& at(int64_t layer);
   const Layer& at(int64_t layer) const;
-  /// Makes the layer's storage its own, with room for at least `slots` entries.
-  void own(Layer& layer, int64_t slots);
+  /// Whether each head can take `added` more entries in storage of the layer's own.
+  static bool has_room(const Layer& layer, int64_t added);
+  /// Gives the layer new storage with the given capacities; its entries are not moved.
+  void allocate(Layer& layer, std::vector<int64_t> capacities) const;
+  /// The same, entries included.
+  void reallocate(Layer& layer, std::vector<int64_t> capacities) const;
+  /// Makes the layer's storage its own, with room for `added` entries more in every head.
+  void own(Layer& layer, int64_t added) const;
   void split_groups(Layer& layer) const;
   static void update_head_lengths(Layer& layer);
 
   CacheShape shape_;
   int64_t reserved_ = 0;
+  bool unrotated_ = false;
   std::vector<Layer> layers_;
 };
 

@@ -1,7 +1,8 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
+#include <set>
 #include <tuple>
 
 #include <ATen/TensorOperators.h>
@@ -10,6 +11,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/maximum.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 
@@ -23,19 +25,55 @@ namespace {
 /// second-level cache for prompts of a few thousand tokens.
 constexpr int64_t kQueryBlock = 128;
 
-/// Column sums from each row's log-sum-exp: sum over queries of exp(scale q k^T - lse), one block
-/// of queries at a time. `lse`: f32 [query_heads, tokens], or undefined to take it from the block
-/// itself (the whole row is there).
-at::Tensor blocked_column_sums(const at::Tensor& queries, const at::Tensor& keys, double scale,
-                               const at::Tensor& lse) {
+/// Logits of masked keys. Finite, so that their 0 * log 0 in the entropy is 0; far enough from any
+/// logit that their attention is exactly 0.
+constexpr double kMasked = -1e30;
+
+/// f32 [decays, tokens]: the weight of each query in the moving averages, (1 - a) a^(tokens-1-m).
+at::Tensor moving_average_weights(const std::set<double>& decays, int64_t tokens) {
+  const at::Tensor weights =
+      at::empty({static_cast<int64_t>(decays.size()), tokens}, at::TensorOptions(at::kFloat));
+  auto* weight = weights.data_ptr<float>();
+  for (const double decay : decays) {
+    for (int64_t m = 0; m < tokens; ++m) {
+      *weight++ =
+          static_cast<float>((1 - decay) * std::pow(decay, static_cast<double>(tokens - 1 - m)));
+    }
+  }
+  return weights;
+}
+
+/// What is asked for from each row's log-sum-exp: A = exp(scale q k^T - lse), one block of queries
+/// at a time. `lse`: f32 [query_heads, tokens], or undefined to take it from the block itself (the
+/// whole row is there).
+PrefillStatistics blocked_statistics(const at::Tensor& queries, const at::Tensor& keys,
+                                     double scale, const at::Tensor& lse,
+                                     const PrefillRequest& request) {
   const int64_t query_heads = queries.size(0);
   const int64_t tokens = queries.size(1);
   const int64_t kv_heads = keys.size(0);
   const int64_t group = query_heads / kv_heads;
-  at::Tensor sums = at::zeros({query_heads, tokens}, queries.options().dtype(at::kFloat));
+  const auto options = queries.options().dtype(at::kFloat);
+  PrefillStatistics result;
+  const int64_t last_rows = std::min(request.last_rows, tokens);
+  if (request.column_sums) result.column_sums = at::zeros({query_heads, tokens}, options);
+  if (request.column_max) result.column_max = at::zeros({query_heads, tokens}, options);
+  if (request.row_entropy) result.row_entropy = at::empty({query_heads, tokens}, options);
+  if (last_rows > 0) result.last_rows = at::zeros({query_heads, last_rows, tokens}, options);
+  at::Tensor averages;  // [query_heads, decays, tokens]
+  at::Tensor average_weights;
+  if (!request.decays.empty()) {
+    averages =
+        at::zeros({query_heads, static_cast<int64_t>(request.decays.size()), tokens}, options);
+    average_weights = moving_average_weights(request.decays, tokens).to(queries.device());
+  }
+  const bool all_rows =
+      request.column_sums || request.column_max || request.row_entropy || !request.decays.empty();
+  const int64_t first_row = all_rows ? 0 : tokens - last_rows;
+
   const at::Tensor q = queries.to(at::kFloat).view({kv_heads, group, tokens, queries.size(2)});
   const at::Tensor k = keys.to(at::kFloat);
-  for (int64_t begin = 0; begin < tokens; begin += kQueryBlock) {
+  for (int64_t begin = first_row; begin < tokens; begin += kQueryBlock) {
     const int64_t end = std::min(begin + kQueryBlock, tokens);
     // Keys after the block's last query are masked for all of its rows, so they are left out of the
     // product.
@@ -48,12 +86,35 @@ at::Tensor blocked_column_sums(const at::Tensor& queries, const at::Tensor& keys
     const at::Tensor query_index =
         at::arange(begin, end, queries.options().dtype(at::kLong)).unsqueeze(1);
     const at::Tensor key_index = at::arange(end, queries.options().dtype(at::kLong));
-    scores.masked_fill_(key_index > query_index, -std::numeric_limits<float>::infinity());
+    scores.masked_fill_(key_index > query_index, kMasked);
     const at::Tensor row_lse =
         lse.defined() ? lse.slice(1, begin, end) : at::logsumexp(scores, {-1});
-    sums.slice(1, 0, end).add_(scores.sub_(row_lse.unsqueeze(-1)).exp_().sum(1));
+    const at::Tensor log_attention = scores.sub_(row_lse.unsqueeze(-1));
+    const at::Tensor attention =
+        request.row_entropy ? log_attention.exp() : log_attention.exp_();  // [heads, rows, end]
+    if (request.column_sums) result.column_sums.slice(1, 0, end).add_(attention.sum(1));
+    if (request.column_max) {
+      const at::Tensor highest = result.column_max.slice(1, 0, end);
+      highest.copy_(at::maximum(highest, attention.amax(1)));
+    }
+    if (averages.defined()) {
+      averages.slice(2, 0, end).add_(at::matmul(average_weights.slice(1, begin, end), attention));
+    }
+    const int64_t first_wanted = std::max(begin, tokens - last_rows);
+    if (first_wanted < end) {
+      result.last_rows.slice(1, first_wanted - (tokens - last_rows), end - (tokens - last_rows))
+          .slice(2, 0, end)
+          .copy_(attention.slice(1, first_wanted - begin, end - begin));
+    }
+    // Last, since it overwrites the logarithms.
+    if (request.row_entropy) {
+      result.row_entropy.slice(1, begin, end).copy_(log_attention.mul_(attention).sum(-1).neg_());
+    }
   }
-  return sums;
+  int64_t index = 0;
+  for (const double decay : request.decays)
+    result.moving_averages[decay] = averages.select(1, index++).contiguous();
+  return result;
 }
 
 at::Tensor expand_heads(const at::Tensor& x, int64_t group) {
@@ -63,7 +124,8 @@ at::Tensor expand_heads(const at::Tensor& x, int64_t group) {
 }  // namespace
 
 PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& keys,
-                                   const at::Tensor& values, double scale, bool column_sums) {
+                                   const at::Tensor& values, double scale,
+                                   const PrefillRequest& request) {
   ELASTIKV_ASSERT(queries.size(0) % keys.size(0) == 0, "{} query heads over {} KV heads",
                   queries.size(0), keys.size(0));
   const int64_t group = queries.size(0) / keys.size(0);
@@ -82,9 +144,9 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
                                                      /*is_causal=*/true, scale)
                         .squeeze(0);
   }
-  if (column_sums) {
+  if (request.reads_attention()) {
     Stopwatch watch;
-    result.column_sums = blocked_column_sums(queries, keys, scale, lse);
+    result.statistics = blocked_statistics(queries, keys, scale, lse, request);
     result.statistics_seconds = watch.lap();
   }
   return result;

@@ -5,35 +5,42 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/prefill_statistics.h"
 #include "kernels/rotary.h"
 
 namespace elastikv {
 
 /// Attention over a whole prompt and what was asked for beside it.
 struct PrefillAttention {
-  at::Tensor output;       ///< [query_heads, tokens, head_dim], dtype of the queries
-  at::Tensor column_sums;  ///< f32 [query_heads, tokens]: sum over queries m >= n of A[h, m, n];
-                           ///< undefined unless asked for
-  double statistics_seconds = 0;  ///< wall time of the column sums beyond the attention itself
+  at::Tensor output;  ///< [query_heads, tokens, head_dim], dtype of the queries
+  /// On the queries' device; without moments, which need queries before rotation.
+  PrefillStatistics statistics;
+  double statistics_seconds = 0;  ///< wall time of the statistics beyond the attention itself
 };
 
 /// Causal attention with grouped queries, softmax(scale * q k^T) v.
 /// queries: [query_heads, tokens, head_dim]; keys, values: [kv_heads, tokens, head_dim],
-/// query_heads a multiple of kv_heads. Column sums are taken from the rows' log-sum-exp in blocks
-/// of queries, so the largest temporary is [query_heads / kv_heads * block, tokens]; a tokens x
-/// tokens matrix is never held.
+/// query_heads a multiple of kv_heads. All statistics are taken in one pass from the rows'
+/// log-sum-exp in blocks of queries, so the largest temporary is [query_heads, block, tokens]; a
+/// tokens x tokens matrix is never held.
 PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& keys,
-                                   const at::Tensor& values, double scale, bool column_sums);
+                                   const at::Tensor& values, double scale,
+                                   const PrefillRequest& request);
 
 /// Attention without a mask (vision towers): all of [heads, tokens, head_dim], same shape returned.
 at::Tensor full_attention(const at::Tensor& queries, const at::Tensor& keys,
                           const at::Tensor& values, double scale);
 
-/// One sequence of a decode batch: views of one layer's cache.
+/// One sequence of a decode batch: views of one layer's cache. Head h has its entries in the slots
+/// starts[h] ... starts[h] + lengths[h] - 1 of the storage.
 struct DecodeRow {
-  at::Tensor keys;                                ///< [kv_heads, capacity, head_dim], rotated
-  at::Tensor values;                              ///< [kv_heads, capacity, head_dim]
+  at::Tensor keys;                                ///< [slots, head_dim], rotated
+  at::Tensor values;                              ///< [slots, head_dim]
+  const std::vector<int64_t>* starts = nullptr;   ///< [kv_heads]: first slot of each head
   const std::vector<int64_t>* lengths = nullptr;  ///< [kv_heads]: slots in use of each head
+  /// Per KV head float [length] that is added to the scaled logits, or null: nothing is added. One
+  /// entry serves all heads.
+  const std::vector<std::vector<float>>* logit_bias = nullptr;
   /// Per KV head int64 [length], or empty: keys hold no rotation, and slot i stands distances[h][i]
   /// positions before the new token, whose query is not rotated either (only relative positions
   /// matter to a rotary embedding). One entry serves all heads. The kernel turns each key back by
@@ -59,7 +66,8 @@ namespace reference {
 
 /// The eager matrix, for tests: softmax in fp32 over [query_heads, tokens, tokens].
 PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& keys,
-                                   const at::Tensor& values, double scale, bool column_sums);
+                                   const at::Tensor& values, double scale,
+                                   const PrefillRequest& request);
 /// Plain ATen, row by row; runs on any device.
 DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
                                  double scale);

@@ -2,17 +2,31 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/rotary.h"
+
 namespace elastikv {
 
-/// Gathers the kept entries of one layer and averages merged ones into them:
+/// What to gather from one head's slots, or from those of several heads alike.
+struct MergeRows {
+  at::Tensor kept;           ///< int64 [n]
+  at::Tensor source;         ///< int64 [m], or undefined: a plain gather
+  at::Tensor anchor;         ///< int64 [m]: index into `kept` that a source joins
+  at::Tensor source_weight;  ///< f32 [m], or undefined: 1
+  at::Tensor anchor_weight;  ///< f32 [n], or undefined: 1
+  bool mean = true;          ///< false: the weighted sum, not divided by the weights
+  /// int64 [m] signed positions by which each source is turned on (see RotaryTable::turn_by) before
+  /// it joins its anchor; undefined: none is.
+  at::Tensor turns;
+  const RotaryTable* rotary = nullptr;  ///< with `turns`
+};
+
+/// Gathers the kept entries of one layer and merges others into them:
 ///   out[h, a] = (w_a x[h, kept[a]] + sum over i with anchor[i] = a of w_i x[h, source[i]]) / (w_a
 ///   + sum of these w_i)
-/// x: [heads, slots, head_dim]; kept: int64 [n]; source, anchor: int64 [m] or undefined (plain
-/// gather); source_weight: f32 [m] or undefined (1); anchor_weight: f32 [n] or undefined (1). Sums
-/// are taken in fp32 in the order of `source`, so the result does not depend on the device or the
-/// number of threads. An anchor without sources is copied bit for bit.
-at::Tensor gather_and_merge(const at::Tensor& x, const at::Tensor& kept, const at::Tensor& source,
-                            const at::Tensor& anchor, const at::Tensor& source_weight,
-                            const at::Tensor& anchor_weight);
+/// or the same without the division. x: [heads, slots, head_dim]. Sums are taken in fp32 in the
+/// order of `source`, so the result does not depend on the device or the number of threads. An
+/// anchor without sources is copied bit for bit (scaled by its weight if that is not 1 and sums are
+/// asked for).
+at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows);
 
 }  // namespace elastikv

@@ -52,10 +52,17 @@ struct PrefillStatistics {
   at::Tensor column_max;   ///< f32 [query_heads, tokens]: max over queries m >= n of A[h, m, n]
   at::Tensor row_entropy;  ///< f32 [query_heads, tokens]: -sum over n of A ln A, nats, per query
   at::Tensor last_rows;    ///< f32 [query_heads, rows, tokens]: A of the last queries
-  /// By decay a, f32 [query_heads, tokens]: (1 - a) times the sum over m of a^(tokens-1-m) A[h,m,n],
-  /// the moving average that a column ends with when it begins at 0.
+  /// By decay a, f32 [query_heads, tokens]: (1 - a) times the sum over m of a^(tokens-1-m)
+  /// A[h,m,n], the moving average that a column ends with when it begins at 0.
   std::map<double, at::Tensor> moving_averages;
   std::map<int64_t, QueryMoments> query_moments;  ///< by the number of tokens left out
 };
+
+/// Moments of queries [query_heads, tokens, head_dim] without their first `skip` tokens; of all
+/// tokens where fewer than one would be left. In fp32, on the queries' device.
+QueryMoments query_moments(const at::Tensor& queries, int64_t skip);
+
+/// The same on the CPU.
+PrefillStatistics on_cpu(const PrefillStatistics& statistics);
 
 }  // namespace elastikv

@@ -28,6 +28,7 @@ RotaryTable::RotaryTable(int64_t head_dim, double theta, int64_t max_positions,
   const at::Tensor exponents =
       at::arange(0, head_dim, 2, at::kFloat) / static_cast<double>(head_dim);
   const at::Tensor inverse_frequencies = at::reciprocal(at::pow(theta, exponents));
+  frequencies_ = inverse_frequencies.to(at::kDouble);
   const at::Tensor angles = at::outer(at::arange(max_positions, at::kFloat), inverse_frequencies);
   cos_ = at::cat({angles.cos(), angles.cos()}, -1).to(device);
   sin_ = at::cat({-angles.sin(), angles.sin()}, -1).to(device);
@@ -45,6 +46,11 @@ at::Tensor RotaryTable::rotate(const at::Tensor& x, const at::Tensor& positions)
 at::Tensor RotaryTable::unrotate(const at::Tensor& x, const at::Tensor& positions) const {
   const Angles a = angles(positions, at::kFloat);
   return turn(x.to(at::kFloat), a.cos, -a.sin).to(x.scalar_type());
+}
+
+at::Tensor RotaryTable::turn_by(const at::Tensor& x, const at::Tensor& offsets) const {
+  const Angles a = angles(offsets.abs(), at::kFloat);
+  return turn(x.to(at::kFloat), a.cos, a.sin * offsets.sign().unsqueeze(-1));
 }
 
 at::Tensor RotaryTable::rotate_rows(const at::Tensor& x, const Angles& angles) {

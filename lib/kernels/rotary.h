@@ -20,6 +20,9 @@ class RotaryTable {
   RotaryTable(int64_t head_dim, double theta, int64_t max_positions, c10::Device device);
 
   int64_t max_positions() const { return cos_.size(0); }
+  /// f64 [head_dim / 2]: radians per position of each pair, the fp32 values that the table was made
+  /// from, on the CPU.
+  const at::Tensor& frequencies() const { return frequencies_; }
   /// positions: int64 [n] on the table's device.
   Angles angles(const at::Tensor& positions, c10::ScalarType dtype) const;
 
@@ -28,6 +31,10 @@ class RotaryTable {
   at::Tensor rotate(const at::Tensor& x, const at::Tensor& positions) const;
   /// The inverse: takes a rotation by `positions` off again, computed in fp32.
   at::Tensor unrotate(const at::Tensor& x, const at::Tensor& positions) const;
+  /// Turns x on by signed `offsets`, int64 [tokens] on x's device, each within +-(max_positions -
+  /// 1): rotated by p, then turned by o, is rotated by p + o. Computed in fp32 and returned as
+  /// such.
+  at::Tensor turn_by(const at::Tensor& x, const at::Tensor& offsets) const;
   /// x: [rows, heads, head_dim], one position per row. Position 0 gives x itself, bit for bit.
   static at::Tensor rotate_rows(const at::Tensor& x, const Angles& angles);
 
@@ -37,6 +44,7 @@ class RotaryTable {
   const at::Tensor& sin() const { return sin_; }
 
  private:
+  at::Tensor frequencies_;
   at::Tensor cos_;
   at::Tensor sin_;
 };

@@ -29,6 +29,7 @@ struct HeadTask {
   const float* queries;      // [group, head_dim], already scaled
   float* weights;            // [group, weights_stride]: scratch, or the weights that are returned
   float* output;             // [group, head_dim]
+  const float* bias;         // [length], or null: added to the logits
   const int64_t* distances;  // [length], or null: keys are rotated already
   const float* cos;          // [positions, head_dim] of the rotary table
   const float* sin;          // first half negated
@@ -78,6 +79,9 @@ inline __attribute__((always_inline)) void attend(const HeadTask& task) {
   }
   for (int64_t g = 0; g < task.group; ++g) {
     float* weights = task.weights + g * task.weights_stride;
+    if (task.bias != nullptr) {
+      for (int64_t i = 0; i < task.length; ++i) weights[i] += task.bias[i];
+    }
     float highest = -std::numeric_limits<float>::infinity();
     for (int64_t i = 0; i < task.length; ++i) highest = std::max(highest, weights[i]);
     float total = 0;
@@ -122,6 +126,9 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   std::vector<int64_t> longest(rows.size());
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto& lengths = *rows[r].lengths;
+    ELASTIKV_ASSERT(
+        lengths.size() == rows[0].lengths->size() && rows[r].starts->size() == lengths.size(),
+        "row {}: {} KV heads", r, lengths.size());
     longest[r] = *std::max_element(lengths.begin(), lengths.end());
     ELASTIKV_ASSERT(*std::min_element(lengths.begin(), lengths.end()) > 0,
                     "row {} has an empty head", r);
@@ -137,7 +144,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       result.weights[r] = at::zeros({query_heads, longest[r]}, queries.options().dtype(at::kFloat));
     }
   }
-  const int64_t kv_heads = row_count == 0 ? 1 : rows[0].keys.size(0);
+  const int64_t kv_heads = row_count == 0 ? 1 : static_cast<int64_t>(rows[0].lengths->size());
   const int64_t group = query_heads / kv_heads;
   const size_t element = dtype == at::kFloat ? sizeof(float) : sizeof(uint16_t);
 
@@ -147,17 +154,20 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       const int64_t r = index / kv_heads;
       const int64_t h = index % kv_heads;
       const DecodeRow& row = rows[static_cast<size_t>(r)];
-      // Keys may be a rotated copy with less room than the values, so each has an offset of its
-      // own.
+      const size_t offset =
+          static_cast<size_t>((*row.starts)[static_cast<size_t>(h)] * head_dim) * element;
       const auto head = [&](const at::Tensor& x) {
-        return static_cast<const char*>(x.const_data_ptr()) +
-               static_cast<size_t>(h * x.size(1) * head_dim) * element;
+        return static_cast<const char*>(x.const_data_ptr()) + offset;
       };
       HeadTask task{};
       task.keys = head(row.keys);
       task.values = head(row.values);
       task.queries = scaled.const_data_ptr<float>() + (r * query_heads + h * group) * head_dim;
       task.output = output.data_ptr<float>() + (r * query_heads + h * group) * head_dim;
+      if (row.logit_bias != nullptr) {
+        task.bias =
+            (*row.logit_bias)[row.logit_bias->size() == 1 ? 0 : static_cast<size_t>(h)].data();
+      }
       if (!row.distances.empty()) {
         task.distances =
             row.distances[row.distances.size() == 1 ? 0 : static_cast<size_t>(h)].data();

@@ -3,6 +3,7 @@
 #include <random>
 #include <vector>
 
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
@@ -15,7 +16,7 @@ namespace {
 at::Tensor brute_force(const at::Tensor& x, const std::vector<int64_t>& kept,
                        const std::vector<int64_t>& source, const std::vector<int64_t>& anchor,
                        const std::vector<double>& source_weight,
-                       const std::vector<double>& anchor_weight) {
+                       const std::vector<double>& anchor_weight, bool mean = true) {
   const at::Tensor out =
       at::empty({x.size(0), static_cast<int64_t>(kept.size()), x.size(2)}, at::kDouble);
   for (size_t a = 0; a < kept.size(); ++a) {
@@ -26,12 +27,21 @@ at::Tensor brute_force(const at::Tensor& x, const std::vector<int64_t>& kept,
       sum = sum + x.select(1, source[i]).to(at::kDouble) * source_weight[i];
       total += source_weight[i];
     }
-    out.select(1, static_cast<int64_t>(a)).copy_(sum / total);
+    out.select(1, static_cast<int64_t>(a)).copy_(mean ? sum / total : sum);
   }
   return out;
 }
 
-TEST(GatherAndMerge, EqualsTheBruteForceMean) {
+MergeRows rows_of(const std::vector<int64_t>& kept, const std::vector<int64_t>& source,
+                  const std::vector<int64_t>& anchor) {
+  MergeRows rows;
+  rows.kept = at::tensor(kept, at::kLong);
+  rows.source = at::tensor(source, at::kLong);
+  rows.anchor = at::tensor(anchor, at::kLong);
+  return rows;
+}
+
+TEST(GatherAndMerge, EqualsTheBruteForceMeanAndSum) {
   std::mt19937_64 random(7);
   for (const int64_t slots : {3, 20, 181}) {
     const at::Tensor x = random_tensor({3, slots, 16}, static_cast<uint64_t>(slots));
@@ -55,38 +65,71 @@ TEST(GatherAndMerge, EqualsTheBruteForceMean) {
       anchor_weight.push_back(0.5 * static_cast<double>(1 + random() % 4));
     const std::vector<double> ones_s(source.size(), 1.0);
     const std::vector<double> ones_a(kept.size(), 1.0);
-    const auto ids = [](const std::vector<int64_t>& v) { return at::tensor(v, at::kLong); };
     const auto weights = [](const std::vector<double>& v) {
       return at::tensor(v, at::kDouble).to(at::kFloat);
     };
 
-    EXPECT_LT(max_difference(gather_and_merge(x, ids(kept), ids(source), ids(anchor), {}, {}),
-                             brute_force(x, kept, source, anchor, ones_s, ones_a)),
-              1e-6);
-    EXPECT_LT(max_difference(gather_and_merge(x, ids(kept), ids(source), ids(anchor),
-                                              weights(source_weight), weights(anchor_weight)),
-                             brute_force(x, kept, source, anchor, source_weight, anchor_weight)),
-              1e-6);
+    for (const bool mean : {true, false}) {
+      // Sums of dozens of entries are larger than their means, and so is their rounding.
+      const double limit = mean ? 1e-6 : 2e-5;
+      MergeRows rows = rows_of(kept, source, anchor);
+      rows.mean = mean;
+      EXPECT_LT(max_difference(gather_and_merge(x, rows),
+                               brute_force(x, kept, source, anchor, ones_s, ones_a, mean)),
+                limit);
+      rows.source_weight = weights(source_weight);
+      rows.anchor_weight = weights(anchor_weight);
+      EXPECT_LT(
+          max_difference(gather_and_merge(x, rows),
+                         brute_force(x, kept, source, anchor, source_weight, anchor_weight, mean)),
+          limit);
+    }
   }
 }
 
 TEST(GatherAndMerge, AnchorsWithoutSourcesKeepTheirBits) {
   const at::Tensor x = random_tensor({2, 6, 8}, 1).to(at::kBFloat16);
-  const at::Tensor kept = at::tensor({0, 2, 5}, at::kLong);
-  const at::Tensor merged =
-      gather_and_merge(x, kept, at::tensor({1}, at::kLong), at::tensor({0}, at::kLong), {}, {});
-  EXPECT_TRUE(merged.select(1, 1).equal(x.select(1, 2)));
-  EXPECT_TRUE(merged.select(1, 2).equal(x.select(1, 5)));
-  EXPECT_FALSE(merged.select(1, 0).equal(x.select(1, 0)));
+  for (const bool mean : {true, false}) {
+    MergeRows rows = rows_of({0, 2, 5}, {1}, {0});
+    rows.mean = mean;
+    const at::Tensor merged = gather_and_merge(x, rows);
+    EXPECT_TRUE(merged.select(1, 1).equal(x.select(1, 2)));
+    EXPECT_TRUE(merged.select(1, 2).equal(x.select(1, 5)));
+    EXPECT_FALSE(merged.select(1, 0).equal(x.select(1, 0)));
+  }
+}
+
+TEST(GatherAndMerge, AMeanForgetsTheWeightOfAnAnchorAloneAndASumDoesNot) {
+  const at::Tensor x = random_tensor({2, 4, 8}, 1);
+  MergeRows rows = rows_of({0, 2}, {}, {});
+  rows.anchor_weight = at::tensor({0.5, 0.25}, at::kFloat);
+  EXPECT_TRUE(gather_and_merge(x, rows).select(1, 1).equal(x.select(1, 2)));
+  rows.mean = false;
+  EXPECT_TRUE(gather_and_merge(x, rows).select(1, 1).equal(x.select(1, 2) * 0.25));
+}
+
+TEST(GatherAndMerge, SourcesAreTurnedToTheirAnchors) {
+  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const at::Tensor raw = random_tensor({2, 5, 16}, 1);
+  const at::Tensor x = rotary.rotate(raw, at::tensor({0, 7, 20, 21, 60}, at::kLong));
+  MergeRows rows = rows_of({1, 3}, {0, 2, 4}, {0, 0, 1});
+  rows.turns = at::tensor({7 - 0, 7 - 20, 21 - 60}, at::kLong);
+  rows.rotary = &rotary;
+  const at::Tensor merged = gather_and_merge(x, rows);
+  // Averaged without rotation, then rotated to the anchor.
+  const at::Tensor first = (raw.select(1, 0) + raw.select(1, 1) + raw.select(1, 2)) / 3;
+  const at::Tensor second = (raw.select(1, 3) + raw.select(1, 4)) / 2;
+  const at::Tensor expected =
+      rotary.rotate(at::stack({first, second}, 1), at::tensor({7, 21}, at::kLong));
+  EXPECT_LT(max_difference(merged, expected), 1e-5);
+  rows.turns = at::Tensor();
+  EXPECT_GT(max_difference(gather_and_merge(x, rows), expected), 0.1);
 }
 
 TEST(GatherAndMerge, ASourceMayBeItsOwnAnchorAndComeTwice) {
   const at::Tensor x = at::tensor({1.0, 4.0}, at::kFloat).view({1, 2, 1});
   // (1 + 1 + 4 + 4) / 4
-  const at::Tensor merged =
-      gather_and_merge(x, at::tensor({0}, at::kLong), at::tensor({0, 1, 1}, at::kLong),
-                       at::tensor({0, 0, 0}, at::kLong), {}, {});
-  EXPECT_FLOAT_EQ(merged.item<float>(), 2.5F);
+  EXPECT_FLOAT_EQ(gather_and_merge(x, rows_of({0}, {0, 1, 1}, {0, 0, 0})).item<float>(), 2.5F);
 }
 
 }  // namespace

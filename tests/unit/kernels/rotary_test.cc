@@ -58,5 +58,30 @@ TEST(RotaryTable, PositionZeroChangesNoBit) {
   EXPECT_TRUE(RotaryTable::rotate_rows(x, table.angles(zero, at::kFloat)).equal(x));
 }
 
+TEST(RotaryTable, TurnsOnAndBack) {
+  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const at::Tensor x = random_tensor({2, 4, 16}, 1);
+  const at::Tensor from = at::tensor({0, 5, 63, 17}, at::kLong);
+  const at::Tensor to = at::tensor({63, 2, 0, 17}, at::kLong);
+  const at::Tensor rotated = rotary.rotate(x, from);
+  const at::Tensor turned = rotary.turn_by(rotated, to - from);
+  EXPECT_LT(max_difference(turned, rotary.rotate(x, to)), 1e-5);
+  // Not at all: the very bits.
+  EXPECT_TRUE(turned.select(1, 3).equal(rotated.select(1, 3)));
+  // bf16 is turned in fp32.
+  EXPECT_EQ(rotary.turn_by(rotated.to(at::kBFloat16), to - from).scalar_type(), at::kFloat);
+}
+
+TEST(RotaryTable, FrequenciesAreThoseOfTheFormula) {
+  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const at::Tensor& frequencies = rotary.frequencies();
+  ASSERT_EQ(frequencies.scalar_type(), at::kDouble);
+  ASSERT_EQ(frequencies.sizes(), at::IntArrayRef({8}));
+  for (int64_t d = 0; d < 8; ++d) {
+    const double expected = std::pow(10000.0, -static_cast<double>(2 * d) / 16);
+    EXPECT_NEAR(frequencies[d].item<double>(), expected, 1e-6 * expected);
+  }
+}
+
 }  // namespace
 }  // namespace elastikv
