@@ -6,22 +6,23 @@
 #include <ATen/core/Tensor.h>
 
 #include "cache/kv_cache.h"
+#include "kernels/prefill_statistics.h"
+#include "kernels/rotary.h"
 #include "models/layers.h"
 
 namespace elastikv {
 
 struct PrefillInput {
-  at::Tensor embeddings;     ///< [tokens, hidden]
-  bool column_sums = false;  ///< also compute accumulated attention
-  bool all_logits = false;   ///< logits of every position instead of the last one
+  at::Tensor embeddings;    ///< [tokens, hidden]
+  PrefillRequest request;   ///< what to compute beside the logits
+  bool all_logits = false;  ///< logits of every position instead of the last one
   const Observer* observer = nullptr;
 };
 
 struct PrefillOutput {
   at::Tensor logits;  ///< f32 [vocab] of the last position, or [tokens, vocab]
-  std::vector<at::Tensor>
-      column_sums;  ///< per layer f32 [query_heads, tokens] on the CPU; empty unless asked for
-  double statistics_seconds = 0;  ///< of these sums, beyond a plain prefill
+  std::vector<PrefillStatistics> statistics;  ///< one per layer, on the CPU
+  double statistics_seconds = 0;              ///< of these, beyond a plain prefill
 };
 
 /// One sequence in a decode step.
@@ -52,6 +53,14 @@ class LanguageModel {
   virtual int64_t vocab_size() const = 0;
   /// Longest sequence: positions beyond have no rotary angle.
   virtual int64_t max_positions() const = 0;
+  /// What keys are rotated by; null for a model without rotary embeddings. Lives as long as the
+  /// model.
+  virtual const RotaryTable* rotary() const = 0;
+  /// f64 [head_dim / 2]: radians per position of each rotary pair, on the CPU; undefined without
+  /// rotary embeddings.
+  at::Tensor rotary_frequencies() const {
+    return rotary() == nullptr ? at::Tensor() : rotary()->frequencies();
+  }
 
   /// ids: int64 [tokens] -> [tokens, hidden].
   virtual at::Tensor embed(const at::Tensor& ids) const = 0;

@@ -9,6 +9,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "kernels/attention.h"
 #include "models/decode_batch.h"
 
@@ -86,6 +87,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
       (*input.observer)(fmt::format("layers.{}{}", layer, name), value);
   };
   PrefillOutput result;
+  result.statistics.reserve(layers_.size());
   at::Tensor x = input.embeddings.to(dtype_);
   for (int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];
@@ -93,13 +95,13 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
     const at::Tensor queries = rotary_.rotate(p.queries.transpose(0, 1), positions).contiguous();
     const at::Tensor keys = rotary_.rotate(p.keys.transpose(0, 1), positions).contiguous();
     const at::Tensor values = p.values.transpose(0, 1).contiguous();
-    PrefillAttention attention =
-        prefill_attention(queries, keys, values, scale(), input.column_sums);
+    PrefillAttention attention = prefill_attention(queries, keys, values, scale(), input.request);
     cache.adopt(i, keys, values, /*first_position=*/0);
-    if (input.column_sums) {
-      result.column_sums.push_back(attention.column_sums.cpu());
-      result.statistics_seconds += attention.statistics_seconds;
-    }
+    Stopwatch watch;
+    for (const int64_t skip : input.request.query_moments)
+      attention.statistics.query_moments[skip] = query_moments(p.queries.transpose(0, 1), skip);
+    result.statistics.push_back(on_cpu(attention.statistics));
+    result.statistics_seconds += attention.statistics_seconds + watch.lap();
     const at::Tensor out = layer.out(attention.output.transpose(0, 1).reshape({tokens, -1}));
     observe(i, ".attn_out", out);
     x = x + out;
@@ -130,14 +132,6 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
   return result;
 }
 
-void Llama::unrotate_keys(KVCache& cache) const {
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    ELASTIKV_ASSERT(cache.groups(i) == 1, "layer {}: heads differ before the rotation is taken off",
-                    i);
-    const at::Tensor keys = cache.keys(i).narrow(1, 0, cache.length(i));
-    cache.replace_keys(
-        i, rotary_.unrotate(keys, at::tensor(cache.positions(i), at::kLong).to(device_)));
-  }
-}
+void Llama::unrotate_keys(KVCache& cache) const { cache.unrotate_keys(rotary_); }
 
 }  // namespace elastikv

@@ -22,6 +22,7 @@ class Llama final : public LanguageModel {
   int64_t query_heads() const override { return config_.query_heads; }
   int64_t vocab_size() const override { return config_.vocab_size; }
   int64_t max_positions() const override { return config_.max_positions; }
+  const RotaryTable* rotary() const override { return &rotary_; }
   at::Tensor embed(const at::Tensor& ids) const override;
   PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const override;
   DecodeOutput decode(const std::vector<DecodeInput>& rows) const override;

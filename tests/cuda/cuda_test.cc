@@ -41,24 +41,47 @@ class Cuda : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Models, Cuda, testing::ValuesIn(tiny_model_names()),
                          [](const auto& info) { return info.param; });
 
+PrefillRequest everything() {
+  PrefillRequest request;
+  request.column_sums = true;
+  request.column_max = true;
+  request.row_entropy = true;
+  request.decays = {0.9};
+  request.last_rows = 8;
+  request.query_moments = {2};
+  return request;
+}
+
 PrefillOutput prefill(const TinyModel& tiny) {
   PrefillInput input;
   input.embeddings = tiny.embeddings();
   input.all_logits = true;
-  input.column_sums = true;
+  input.request = everything();
   KVCache cache(tiny.language().cache_shape());
   return tiny.language().prefill(input, cache);
 }
 
-TEST_P(Cuda, LogitsAndColumnSumsEqualTheCpus) {
+TEST_P(Cuda, LogitsAndStatisticsEqualTheCpus) {
   const PrefillOutput gpu = prefill(*gpu_);
   const PrefillOutput cpu = prefill(*cpu_);
   EXPECT_TRUE(gpu.logits.is_cuda());
   EXPECT_LE(max_difference(gpu.logits.cpu(), cpu.logits), kTolerance);
   EXPECT_LE(max_difference(gpu.logits.cpu(), gpu_->golden.tensor("logits")), kTolerance);
-  ASSERT_EQ(gpu.column_sums.size(), cpu.column_sums.size());
-  for (size_t i = 0; i < cpu.column_sums.size(); ++i) {
-    EXPECT_LE(max_difference(gpu.column_sums[i].cpu(), cpu.column_sums[i]), kTolerance)
+  ASSERT_EQ(gpu.statistics.size(), cpu.statistics.size());
+  for (size_t i = 0; i < cpu.statistics.size(); ++i) {
+    const PrefillStatistics& a = gpu.statistics[i];
+    const PrefillStatistics& b = cpu.statistics[i];
+    EXPECT_TRUE(a.column_sums.is_cpu());
+    EXPECT_LE(max_difference(a.column_sums, b.column_sums), kTolerance) << "layer " << i;
+    EXPECT_LE(max_difference(a.column_max, b.column_max), kTolerance) << "layer " << i;
+    EXPECT_LE(max_difference(a.row_entropy, b.row_entropy), kTolerance) << "layer " << i;
+    EXPECT_LE(max_difference(a.last_rows, b.last_rows), kTolerance) << "layer " << i;
+    EXPECT_LE(max_difference(a.moving_averages.at(0.9), b.moving_averages.at(0.9)), kTolerance)
+        << "layer " << i;
+    EXPECT_LE(max_difference(a.query_moments.at(2).mean, b.query_moments.at(2).mean), kTolerance)
+        << "layer " << i;
+    EXPECT_LE(max_difference(a.query_moments.at(2).covariance, b.query_moments.at(2).covariance),
+              10 * kTolerance)
         << "layer " << i;
   }
 }

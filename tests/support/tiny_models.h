@@ -76,15 +76,17 @@ struct TinyModel {
     elastikv::EncodedPrompt prompt{elastikv::KVCache(language().cache_shape()), {}, {}, {}};
     elastikv::PrefillInput input;
     input.embeddings = embeddings().narrow(0, 0, count);
-    input.column_sums = true;
+    input.request.column_sums = true;
     elastikv::PrefillOutput output = language().prefill(input, prompt.cache);
     prompt.logits = output.logits;
     prompt.statistics.prompt_tokens = count;
     prompt.statistics.query_heads = language().query_heads();
     prompt.statistics.kv_heads = language().cache_shape().kv_heads;
     prompt.statistics.seed = 7;
-    for (const at::Tensor& sums : output.column_sums)
-      prompt.statistics.layers.push_back({.column_sums = sums});
+    for (elastikv::PrefillStatistics& statistics : output.statistics) {
+      elastikv::LayerStatistics& layer = prompt.statistics.layers.emplace_back();
+      static_cast<elastikv::PrefillStatistics&>(layer) = std::move(statistics);
+    }
     return prompt;
   }
   elastikv::EncodedPrompt encode() const { return encode(tokens()); }
