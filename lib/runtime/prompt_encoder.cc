@@ -1,5 +1,6 @@
 #include "runtime/prompt_encoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -10,6 +11,7 @@
 #include "base/stopwatch.h"
 
 namespace elastikv {
+
 PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
                            std::optional<ImageAspectRatio> ratio)
     : folder_(folder),
@@ -57,6 +59,14 @@ void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_token
   }
 }
 
+namespace {
+
+/// As fp32 on the CPU: a view of the cache itself where it holds that. Nobody writes to a prompt's
+/// cache, since its forks copy what they change.
+at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFloat); }
+
+}  // namespace
+
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::filesystem::path& picture,
                             const StatisticsRequest& request, uint64_t seed) {
@@ -80,20 +90,33 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
     statistics.image_end = span.end;
   }
   encoded.seconds.image = watch.lap();
-  PrefillInput input;
-  input.embeddings = embeddings;
-  input.column_sums = request.column_sums;
-  PrefillOutput output = language.prefill(input, encoded.cache);
-  encoded.logits = std::move(output.logits);
-  encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
-  encoded.seconds.statistics = output.statistics_seconds;
   statistics.prompt_tokens = embeddings.size(0);
   statistics.query_heads = language.query_heads();
   statistics.kv_heads = language.cache_shape().kv_heads;
   statistics.seed = seed;
-  statistics.layers.resize(static_cast<size_t>(language.cache_shape().layers));
-  for (size_t i = 0; i < output.column_sums.size(); ++i)
-    statistics.layers[i].column_sums = output.column_sums[i];
+  statistics.rotary_frequencies = language.rotary_frequencies();
+  const std::string missing = missing_for(request, statistics.prompt_tokens,
+                                          statistics.image_begin, statistics.image_end);
+  if (!missing.empty()) fail("the prompt {}", missing);
+  PrefillInput input;
+  input.embeddings = embeddings;
+  input.request = request.prefill;
+  if (request.post_image_rows) {
+    input.request.last_rows =
+        std::max(input.request.last_rows, statistics.tokens_after_image());
+  }
+  PrefillOutput output = language.prefill(input, encoded.cache);
+  encoded.logits = std::move(output.logits);
+  encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
+  statistics.layers.reserve(output.statistics.size());
+  for (PrefillStatistics& of_layer : output.statistics) {
+    const auto layer = static_cast<int64_t>(statistics.layers.size());
+    LayerStatistics& all = statistics.layers.emplace_back();
+    static_cast<PrefillStatistics&>(all) = std::move(of_layer);
+    if (request.keys) all.keys = readable(encoded.cache.keys(layer));
+    if (request.values) all.values = readable(encoded.cache.values(layer));
+  }
+  encoded.seconds.statistics = output.statistics_seconds + watch.lap();
   return encoded;
 }
 

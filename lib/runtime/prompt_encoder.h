@@ -74,7 +74,9 @@ struct EncodedPrompt {
 };
 
 /// Encodes a picture (if the prompt has one) and runs the prefill. `picture` may be empty for a
-/// prompt without one.
+/// prompt without one. Computes what `request` asks for; Error when this prompt cannot give it
+/// (rows of text after a picture, where there is none). Keys and values in the statistics may be
+/// views of the prompt's cache, which must stay as it is.
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::filesystem::path& picture,
                             const StatisticsRequest& request, uint64_t seed);

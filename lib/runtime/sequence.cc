@@ -10,7 +10,8 @@ namespace elastikv {
 
 Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
                    const Strategy& strategy, const Budget& budget)
-    : strategy_(strategy),
+    : rotary_(model.rotary()),
+      strategy_(strategy),
       prompt_(prompt),
       budget_(budget),
       cache_(prompt.cache.fork()),
@@ -26,7 +27,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
   ELASTIKV_ASSERT(static_cast<int64_t>(plans_.size()) == layers, "{} plans for {} layers",
                   plans_.size(), layers);
   if (positions_ == PositionMode::kRerotated) model.unrotate_keys(cache_);
-  for (int64_t i = 0; i < layers; ++i) cache_.apply(i, plans_[static_cast<size_t>(i)]);
+  for (int64_t i = 0; i < layers; ++i) cache_.apply(i, plans_[static_cast<size_t>(i)], rotary_);
   policy_ = strategy.begin_generation(prompt.statistics, plans_, budget);
   compression_seconds_ = watch.lap();
 }
@@ -38,7 +39,8 @@ Sequence Sequence::restart() const {
 }
 
 Sequence::Sequence(const Sequence& other, KVCache cache)
-    : strategy_(other.strategy_),
+    : rotary_(other.rotary_),
+      strategy_(other.strategy_),
       prompt_(other.prompt_),
       budget_(other.budget_),
       cache_(std::move(cache)),
@@ -50,16 +52,15 @@ Sequence::Sequence(const Sequence& other, KVCache cache)
       compression_seconds_(other.compression_seconds_) {}
 
 void Sequence::reserve(int64_t new_tokens) {
-  int64_t longest = 0;
-  for (int64_t i = 0; i < cache_.shape().layers; ++i)
-    longest = std::max(longest, cache_.max_length(i));
-  // A policy gives up at most what a step adds, so one slot beyond the budget is the most that is
-  // ever in use.
-  const int64_t bound =
-      policy_ == nullptr
-          ? longest + new_tokens
-          : std::max(longest, budget_.slots(tokens_seen_ + new_tokens, tokens_seen_)) + 1;
-  cache_.reserve(bound);
+  int64_t extra = new_tokens;
+  if (policy_ != nullptr) {
+    // Heads begin with what they were given, whatever that is, and grow as the budget does.
+    const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
+    const int64_t growth = budget_.slots(tokens_seen_ + new_tokens, prompt_tokens) -
+                           budget_.slots(tokens_seen_, prompt_tokens);
+    extra = std::min(extra, growth + policy_->overshoot());
+  }
+  cache_.reserve(extra);
 }
 
 DecodeInput Sequence::next(int64_t token) {
@@ -82,7 +83,7 @@ void Sequence::after_step(std::vector<at::Tensor> weights) {
   const std::vector<StepPlan> plans = policy_->step(step);
   ELASTIKV_ASSERT(plans.empty() || static_cast<int64_t>(plans.size()) == cache_.shape().layers,
                   "{} step plans", plans.size());
-  for (size_t i = 0; i < plans.size(); ++i) cache_.apply(static_cast<int64_t>(i), plans[i]);
+  for (size_t i = 0; i < plans.size(); ++i) cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
 }
 
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,

@@ -14,15 +14,15 @@ namespace elastikv {
 /// compressed, and the policy that keeps it within its budget while tokens are added.
 class Sequence {
  public:
-  /// Compresses a fork of the prompt's cache. The strategy and the prompt must outlive the
-  /// sequence.
+  /// Compresses a fork of the prompt's cache. The model, the strategy and the prompt must outlive
+  /// the sequence.
   Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
            const Budget& budget);
 
   /// A second sequence from the same compressed prompt; this one must not have been stepped yet.
   Sequence restart() const;
 
-  /// Reserves room for the tokens to come.
+  /// Reserves room for the tokens to come, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
   /// What the model needs to run `token` as this sequence's next one.
   DecodeInput next(int64_t token);
@@ -40,6 +40,7 @@ class Sequence {
  private:
   Sequence(const Sequence& other, KVCache cache);
 
+  const RotaryTable* rotary_;
   const Strategy& strategy_;
   const EncodedPrompt& prompt_;
   Budget budget_;

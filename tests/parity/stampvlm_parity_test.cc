@@ -90,7 +90,7 @@ class StampvlmParity : public testing::Test {
   static EncodedPrompt encode(const Model& model, int64_t scene, bool column_sums = false) {
     const Scene& s = scenes_[static_cast<size_t>(scene)];
     StatisticsRequest request;
-    request.column_sums = column_sums;
+    request.prefill.column_sums = column_sums;
     return encode_prompt(model, *reader_, reader_->tokenize(s.question, /*with_picture=*/true),
                          s.picture, request, /*seed=*/0);
   }
