@@ -22,9 +22,9 @@ int plan(const SweepOptions& options) {
   for (const CellGroup& group : groups) {
     engines->check(group.model, group.cells, config.evaluation());
   }
-  const std::map<std::string, DataSet> data = read_data_sets(config, *engines);
+  const SweepData data(config, *engines);
   for (const CellGroup& group : groups) {
-    engines->check_samples(group.model, data.at(group.data.name).samples, config.evaluation());
+    engines->check_samples(group.model, data.of(group).samples, config.evaluation());
   }
 
   Table cells;
@@ -41,7 +41,7 @@ int plan(const SweepOptions& options) {
   GroupCost total;
   int64_t shown = 0;
   for (const CellGroup& group : groups) {
-    const DataSet& set = data.at(group.data.name);
+    const DataSet& set = data.of(group);
     const GroupCost cost = cost_of(group, set, config);
     for (const Cell& cell : group.cells) {
       cells.rows.push_back({cell.id, cell.strategy.preset,

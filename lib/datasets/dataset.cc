@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -312,6 +313,44 @@ void read_text(std::string_view text, const DataOptions& options, std::vector<Re
   }
 }
 
+/// Cuts the ids of a text into windows.
+void read_tokens(std::string_view text, const DataOptions& options, const Tokenizer& tokenizer,
+                 std::vector<Read>& samples) {
+  const TokenWindows& windows = *options.tokens;
+  const std::vector<int64_t> ids = tokenizer.encode(text);
+  const auto count = static_cast<int64_t>(ids.size());
+  if (count < windows.length()) {
+    fail("{}: a window needs {} tokens ({} of prompt, {} of answer), the text has {}",
+         options.path.string(), windows.length(), windows.prompt_tokens, windows.answer_tokens,
+         count);
+  }
+  for (int64_t first = 0; first + windows.length() <= count; first += windows.step()) {
+    Read read;
+    Sample& sample = read.sample;
+    sample.index = static_cast<int64_t>(samples.size());
+    sample.id = fmt::format("tokens-{}", first);
+    read.where = sample.id;
+    const auto begin = ids.begin() + first;
+    const auto split = begin + windows.prompt_tokens;
+    sample.prompt_ids.assign(begin, split);
+    sample.answer_ids.assign(split, split + windows.answer_tokens);
+    sample.question = tokenizer.decode(sample.prompt_ids, /*skip_special=*/false);
+    sample.answer = tokenizer.decode(sample.answer_ids, /*skip_special=*/false);
+    samples.push_back(std::move(read));
+  }
+}
+
+/// The hash of what a sample asks and expects; `picture` is the hash of its picture.
+std::string content_of(const Sample& sample, const std::string& picture) {
+  if (sample.has_ids()) {
+    return content_hash(
+        fmt::format("{}|{}", fmt::join(sample.prompt_ids, ","), fmt::join(sample.answer_ids, ",")));
+  }
+  // Lengths keep the boundary between question and answer in the hash.
+  return content_hash(fmt::format("{}:{}{}:{}{}", sample.question.size(), sample.question,
+                                  sample.answer.size(), sample.answer, picture));
+}
+
 /// The file that a picture's name means: below the root, or, since some files repeat the root's
 /// last folder in the name, by its last component alone. Empty when neither exists.
 std::filesystem::path find_picture(const std::string& name, const std::filesystem::path& root) {
@@ -346,10 +385,7 @@ void find_pictures(std::vector<Read>& samples, const DataOptions& options, Probl
         continue;
       }
     }
-    // Lengths keep the boundary between question and answer in the hash.
-    read.sample.content =
-        content_hash(fmt::format("{}:{}{}:{}{}", read.sample.question.size(), read.sample.question,
-                                 read.sample.answer.size(), read.sample.answer, picture_hash));
+    read.sample.content = content_of(read.sample, picture_hash);
   }
 }
 
@@ -401,6 +437,12 @@ void require_usable(const DataOptions& options) {
   if (options.context_words < 1 || options.answer_words < 1) {
     fail("{}: context_words and answer_words need to be at least 1", file);
   }
+  if (options.tokens) {
+    const TokenWindows& windows = *options.tokens;
+    if (windows.prompt_tokens < 1 || windows.answer_tokens < 1 || windows.step() < 1) {
+      fail("{}: prompt_tokens, answer_tokens and stride need to be at least 1", file);
+    }
+  }
   if (std::filesystem::is_directory(options.path)) {
     fail("{}: is a folder; name the data file in it", file);
   }
@@ -432,7 +474,8 @@ std::string data_set_name(const std::filesystem::path& file) {
 }
 
 DataSet read_data(const DataOptions& options,
-                  const std::function<void(const std::filesystem::path&)>& check_picture) {
+                  const std::function<void(const std::filesystem::path&)>& check_picture,
+                  const Tokenizer* tokenizer) {
   require_usable(options);
   const std::string file = options.path.string();
   const std::string text = read_file(options.path);
@@ -447,7 +490,15 @@ DataSet read_data(const DataOptions& options,
       options.format == "text" || (options.format == "auto" && options.path.extension() == ".txt");
   if (is_text) {
     data.format = "text";
-    read_text(text, options, samples);
+    if (options.tokens) {
+      ELASTIKV_ASSERT(tokenizer != nullptr, "{}: windows of tokens without a tokenizer", file);
+      read_tokens(text, options, *tokenizer, samples);
+    } else {
+      read_text(text, options, samples);
+    }
+  } else if (options.tokens) {
+    fail("{}: prompt_tokens and answer_tokens cut plain text: a .txt file, or 'format: text'",
+         file);
   } else {
     const std::vector<Item> items = json_items(text, file);
     if (items.empty()) fail("{}: the file holds no items", file);

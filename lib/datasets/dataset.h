@@ -9,8 +9,19 @@
 #include <vector>
 
 #include "datasets/sample.h"
+#include "text/tokenizer.h"
 
 namespace elastikv {
+
+/// How a text is cut into windows of a model's tokens.
+struct TokenWindows {
+  int64_t prompt_tokens = 0;  // ids of a window that are the prompt, with no chat template around
+  int64_t answer_tokens = 0;  // ids after them that are scored
+  std::optional<int64_t> stride;  // from a window's first id to the next one's; default: its length
+
+  int64_t length() const { return prompt_tokens + answer_tokens; }
+  int64_t step() const { return stride.value_or(length()); }
+};
 
 /// Which samples of which file.
 ///
@@ -19,7 +30,8 @@ namespace elastikv {
 /// - "qa": a JSON array, or JSONL, of {id, image, question, answer}; the id may also be called
 ///   question_id, and is the item's index when absent; the picture may also be called imagename,
 ///   image_path, file_name or filename, and is absent for text alone;
-/// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words.
+/// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or
+///   into windows of tokens.
 struct DataOptions {
   std::filesystem::path path;
   std::string format = "auto";
@@ -34,6 +46,7 @@ struct DataOptions {
   std::vector<std::string> sample_ids;  // only these (in the file's order); empty: all
   int64_t context_words = 384;          // text: words of a window that become the question
   int64_t answer_words = 128;           // text: words after them that become the answer
+  std::optional<TokenWindows> tokens;   // text: windows of tokens instead
 };
 
 /// The samples that a sweep uses.
@@ -55,8 +68,11 @@ std::string data_set_name(const std::filesystem::path& file);
 /// Reads and checks a data set. All items of the file are checked for their structure, unique ids
 /// and non-empty answers, and the selected samples' pictures for their existence and by
 /// `check_picture` (which throws Error, and may be empty). One Error lists the first few problems
-/// with the item they are in.
+/// with the item they are in. Windows of tokens are those of `tokenizer`, which is read for nothing
+/// else: the ids of the whole file, without special ones, are cut; sample "tokens-N" begins at id N
+/// and ids that do not fill a window are left out.
 DataSet read_data(const DataOptions& options,
-                  const std::function<void(const std::filesystem::path&)>& check_picture = {});
+                  const std::function<void(const std::filesystem::path&)>& check_picture = {},
+                  const Tokenizer* tokenizer = nullptr);
 
 }  // namespace elastikv

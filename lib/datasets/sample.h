@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace elastikv {
 
@@ -17,12 +18,19 @@ struct Sample {
   std::string question;
   /// The expected answer, never empty: what perplexity scores.
   std::string answer;
+  /// For a window of tokens: exactly these ids, nothing around them and nothing tokenized again.
+  /// `question` and `answer` are then their text, for reading. Empty for all other samples.
+  std::vector<int64_t> prompt_ids;
+  std::vector<int64_t> answer_ids;
 
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer and the picture's bytes (not of names and paths).
+  /// Content hash of question, answer and the picture's bytes (not of names and paths), or of the
+  /// ids of a window of tokens.
   std::string content;
+
+  bool has_ids() const { return !prompt_ids.empty(); }
 };
 
 }  // namespace elastikv

@@ -148,9 +148,31 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
   return models;
 }
 
+/// Windows of tokens, when any of their keys is there.
+std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
+  const char* present = nullptr;
+  for (const char* key : {"prompt_tokens", "answer_tokens", "stride"}) {
+    if (fields.has(key)) present = key;
+  }
+  if (present == nullptr) return std::nullopt;
+  for (const char* key : {"context_words", "answer_words"}) {
+    if (!fields.has(key)) continue;
+    fields.at(key).fail_here(
+        fmt::format("excludes '{}': a text is cut into windows of words or of tokens", present));
+  }
+  fields.at("prompt_tokens");  // both must be there: no number of tokens suits every model
+  fields.at("answer_tokens");
+  TokenWindows windows;
+  windows.prompt_tokens = at_least(fields, "prompt_tokens", 1, 0, kMostNewTokens);
+  windows.answer_tokens = at_least(fields, "answer_tokens", 1, 0, kMostNewTokens);
+  if (fields.has("stride")) windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
+  return windows;
+}
+
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"path", "format", "name", "turn", "image_root", "limit", "offset",
-                             "sample_ids", "context_words", "answer_words"});
+                             "sample_ids", "context_words", "answer_words", "prompt_tokens",
+                             "answer_tokens", "stride"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
@@ -177,6 +199,7 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
   }
   data.context_words = at_least(fields, "context_words", 1, data.context_words);
   data.answer_words = at_least(fields, "answer_words", 1, data.answer_words);
+  data.tokens = read_token_windows(fields);
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);
     data.limit = overrides.limit;
@@ -433,9 +456,15 @@ Json config_json(const SweepConfig& config, bool records_only) {
                {"format", data.format},
                {"name", data.name},
                {"turn", data.turn},
-               {"image_root", data.image_root.string()},
-               {"context_words", data.context_words},
-               {"answer_words", data.answer_words}};
+               {"image_root", data.image_root.string()}};
+    if (data.tokens) {
+      entry["prompt_tokens"] = data.tokens->prompt_tokens;
+      entry["answer_tokens"] = data.tokens->answer_tokens;
+      entry["stride"] = data.tokens->step();
+    } else {
+      entry["context_words"] = data.context_words;
+      entry["answer_words"] = data.answer_words;
+    }
     if (!records_only) {
       if (data.limit) entry["limit"] = *data.limit;
       entry["offset"] = data.offset;

@@ -9,6 +9,7 @@
 
 #include "datasets/sample.h"
 #include "sweep/cell.h"
+#include "text/tokenizer.h"
 
 namespace elastikv {
 
@@ -50,6 +51,8 @@ class Engines {
   /// Error when the file is no picture that the program can read; reads no more of it than that
   /// needs. Called for every picture of a data set before any weights are loaded.
   virtual void check_picture(const std::filesystem::path& file) const = 0;
+  /// The tokenizer that cuts a text into windows of this model's tokens; reads no weights.
+  virtual std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const = 0;
   /// Error for the first sample whose prompt the model cannot take: too long for its context
   /// together with what is to follow, or a picture for a model without eyes. Reads the tokenizer,
   /// no weights.

@@ -232,18 +232,18 @@ std::vector<Record> to_append(const RecordTable& stored, std::vector<Record> fre
 }
 
 SweepHeader make_header(const SweepConfig& config, const RunOptions& options,
-                        const std::map<std::string, DataSet>& data) {
+                        const SweepData& data) {
   SweepHeader header;
   header.name = config.name;
   header.config = config.json();
   header.records_hash = config.records_hash();
   header.program = version();
   header.provenance = options.provenance;
-  for (const auto& [name, set] : data) {
+  for (const auto& [name, set] : data.by_name()) {
     SweepHeader::Data& entry = header.data[name];
-    entry.format = set.format;
-    entry.content = set.content;
-    for (const Sample& sample : set.samples) entry.samples.push_back(sample.id);
+    entry.format = set->format;
+    entry.content = set->content;
+    for (const Sample& sample : set->samples) entry.samples.push_back(sample.id);
   }
   return header;
 }
@@ -281,13 +281,39 @@ int SweepOutcome::exit_code() const {
   return failed_cells > 0 ? 2 : 0;
 }
 
-std::map<std::string, DataSet> read_data_sets(const SweepConfig& config, const Engines& engines) {
-  std::map<std::string, DataSet> data;
+SweepData::SweepData(const SweepConfig& config, const Engines& engines) {
+  const ModelChoice& first = config.models.front();
   for (const DataOptions& options : config.data) {
-    data[options.name] =
-        read_data(options, [&](const std::filesystem::path& file) { engines.check_picture(file); });
+    const DataSet& common = read(options, first, engines);
+    by_name_[options.name] = &common;
+    for (const ModelChoice& model : config.models) {
+      const DataSet& set = read(options, model, engines);
+      if (set.samples.size() == common.samples.size()) continue;
+      fail(
+          "{}: {} cuts it into {} windows, {} into {}; with 'limit: {}' both have as many, to be "
+          "compared",
+          options.path.string(), first.path.string(), common.samples.size(), model.path.string(),
+          set.samples.size(), std::min(common.samples.size(), set.samples.size()));
+    }
   }
-  return data;
+}
+
+const DataSet& SweepData::of(const CellGroup& group) const {
+  return sets_.at({group.data.name, group.data.tokens ? group.model.path.string() : ""});
+}
+
+const DataSet& SweepData::read(const DataOptions& options, const ModelChoice& model,
+                               const Engines& engines) {
+  const auto [entry, is_new] =
+      sets_.try_emplace({options.name, options.tokens ? model.path.string() : ""});
+  if (is_new) {
+    const std::unique_ptr<Tokenizer> tokenizer =
+        options.tokens ? engines.tokenizer(model) : nullptr;
+    entry->second = read_data(
+        options, [&](const std::filesystem::path& file) { engines.check_picture(file); },
+        tokenizer.get());
+  }
+  return entry->second;
 }
 
 SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, const Engines& engines,
@@ -295,9 +321,9 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   const EvaluationSettings settings = config.evaluation();
   const std::vector<CellGroup> groups = plan_cells(config);
   for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
-  const std::map<std::string, DataSet> data = read_data_sets(config, engines);
+  const SweepData data(config, engines);
   for (const CellGroup& group : groups) {
-    engines.check_samples(group.model, data.at(group.data.name).samples, settings);
+    engines.check_samples(group.model, data.of(group).samples, settings);
   }
   RecordWriter writer(config.output, make_header(config, options, data), config.metrics.text,
                       options.resume);
@@ -307,7 +333,7 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   int64_t total = 0;
   int64_t done = 0;
   for (const CellGroup& group : groups) {
-    const DataSet& set = data.at(group.data.name);
+    const DataSet& set = data.of(group);
     require_same_items(writer.stored(), group, set, config.output);
     outcome.cells += static_cast<int64_t>(group.cells.size());
     total += static_cast<int64_t>(set.samples.size());
@@ -321,7 +347,7 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   std::string open_model;
   try {
     for (const CellGroup& group : groups) {
-      const DataSet& set = data.at(group.data.name);
+      const DataSet& set = data.of(group);
       RunningPerplexity perplexity(group);
       std::vector<const Sample*> open;
       for (const Sample& sample : set.samples) {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "datasets/dataset.h"
 #include "sweep/config.h"
@@ -45,7 +45,23 @@ struct SweepOutcome {
 SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, const Engines& engines,
                        Progress& progress);
 
-/// The data sets of a sweep, read and checked, by name.
-std::map<std::string, DataSet> read_data_sets(const SweepConfig& config, const Engines& engines);
+/// The data sets of a sweep, read and checked. One that is cut into windows of tokens is another
+/// set of samples for every model, so a set belongs to a model and a name.
+class SweepData final {
+ public:
+  /// Error when a data set is not usable, or when two models cut the same text into different
+  /// numbers of windows: their tables could not stand side by side.
+  SweepData(const SweepConfig& config, const Engines& engines);
+
+  const DataSet& of(const CellGroup& group) const;
+  /// By name: what all models have in common (format, ids of the samples).
+  const std::map<std::string, const DataSet*>& by_name() const { return by_name_; }
+
+ private:
+  const DataSet& read(const DataOptions& options, const ModelChoice& model, const Engines& engines);
+
+  std::map<std::pair<std::string, std::string>, DataSet> sets_;  // by name and model folder
+  std::map<std::string, const DataSet*> by_name_;
+};
 
 }  // namespace elastikv

@@ -45,6 +45,16 @@ Budget budget_of(const BudgetChoice& choice) {
                                             : Budget::Growth::kPrompt);
 }
 
+/// What is asked: the ids of a window of tokens as they are, else one user turn.
+TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
+  return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
+                          : reader.tokenize(sample.question, !sample.image.empty());
+}
+
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {
+  return sample.has_ids() ? sample.answer_ids : reader.tokenize_answer(sample.answer);
+}
+
 /// Tokens that may follow a prompt in any of the phases.
 int64_t room_needed(const EvaluationSettings& settings, size_t answer_tokens) {
   return std::max(settings.generate ? settings.max_new_tokens : 0,
@@ -81,8 +91,8 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
-    const TokenizedPrompt prompt = reader_.tokenize(sample.question, !sample.image.empty());
-    const std::vector<int64_t> answer = reader_.tokenize_answer(sample.answer);
+    const TokenizedPrompt prompt = prompt_of(reader_, sample);
+    const std::vector<int64_t> answer = answer_of(reader_, sample);
     reader_.require_room(prompt, room_needed(settings_, answer.size()),
                          fmt::format("the prompt of sample '{}'", sample.id));
 
@@ -228,10 +238,13 @@ class TorchEngines final : public Engines {
     const PromptReader reader(model.path, model.prompt_format);
     for (const Sample& sample : samples) {
       reader.require_room(
-          reader.tokenize(sample.question, !sample.image.empty()),
-          room_needed(settings, reader.tokenize_answer(sample.answer).size()),
+          prompt_of(reader, sample), room_needed(settings, answer_of(reader, sample).size()),
           fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id));
     }
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
+    return load_tokenizer(model.path);
   }
 
   void check_picture(const std::filesystem::path& file) const override {

@@ -1,4 +1,6 @@
 #include <cstdlib>
+#include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -195,6 +197,82 @@ TEST(TextSweep, LlamaOnAPlainTextFile) {
   const ProgramResult result = run_elastikv({"sweep", sweep});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_NE(result.output.find("| streaming-llm |"), std::string::npos) << result.output;
+}
+
+/// Windows of tokens: the ids go to the model as they are, and a record has one log likelihood per
+/// scored token.
+TEST(TextSweep, WindowsOfTokensAreScoredTokenByToken) {
+  setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
+  const TemporaryFolder folder;
+  write_tiny_checkpoint(folder, "model", /*pictures=*/false);
+  std::string words;
+  for (int i = 0; i < 40; ++i) words += "word" + std::to_string(i) + (i % 8 == 7 ? "\n" : " ");
+  folder.write("book.txt", words);
+  const auto path = [&](const std::string& name) { return (folder.path() / name).string(); };
+  const auto sweep = [&](const std::string& windows, const std::string& output) {
+    return folder
+        .write(output + ".yaml",
+               "name: windows\nmodels: {path: " + path("model") +
+                   "}\ndata: {path: " + path("book.txt") + ", name: book, " + windows +
+                   "}\nstrategies: [full, streaming-llm, h2o]\nbudgets: {keep_tokens: 16}\n"
+                   "metrics: {text: [], agreement: false}\noutput: " +
+                   path(output) + "\n")
+        .string();
+  };
+  const auto records = [&](const std::string& output) {
+    std::map<std::string, Json> by_name;
+    std::ifstream file(path(output) + "/records.jsonl");
+    for (std::string line; std::getline(file, line);) {
+      const Json record = Json::parse(line);
+      by_name[record.at("cell").get<std::string>() + " " + record.at("sample").get<std::string>()] =
+          record;
+    }
+    return by_name;
+  };
+  // One token per byte: 270 tokens.
+  ASSERT_EQ(words.size(), 270U);
+  ProgramResult result =
+      run_elastikv({"sweep", sweep("prompt_tokens: 40, answer_tokens: 60, stride: 120", "long")});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const auto long_answers = records("long");
+  EXPECT_EQ(long_answers.size(), 6U);
+  for (const auto& [name, record] : long_answers) {
+    EXPECT_EQ(record.at("prompt_tokens"), 40) << name;  // no chat template
+    EXPECT_EQ(record.at("scored_tokens"), 60) << name;
+    EXPECT_EQ(record.at("nll").size(), 60U) << name;
+    EXPECT_EQ(record.at("text"), "") << name;
+  }
+  // Thirty tokens more in the prompt leave the full cache's scores of the others as they were.
+  result =
+      run_elastikv({"sweep", sweep("prompt_tokens: 70, answer_tokens: 30, stride: 120", "short")});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const auto short_answers = records("short");
+  for (const char* sample : {"tokens-0", "tokens-120"}) {
+    const std::string name = std::string("model-fp32/book/full ") + sample;
+    const Json& forced = long_answers.at(name).at("nll");
+    const Json& prefilled = short_answers.at(name).at("nll");
+    for (size_t i = 0; i < 30; ++i)
+      EXPECT_NEAR(forced[30 + i].get<double>(), prefilled[i].get<double>(), 1e-4) << name << i;
+    const std::string other = std::string("model-fp32/book/streaming-llm/16t ") + sample;
+    EXPECT_NE(long_answers.at(other).at("nll"), forced);
+    EXPECT_NE(long_answers.at(name).at("key"), short_answers.at(name).at("key"));
+  }
+  result = run_elastikv(
+      {"sweep", sweep("prompt_tokens: 70, answer_tokens: 30, stride: 120", "short"), "--resume"});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(records("short"), short_answers);
+
+  result = run_elastikv({"plan", sweep("prompt_tokens: 200, answer_tokens: 71", "none")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.errors, "error: " + path("book.txt") +
+                               ": a window needs 271 tokens (200 of prompt, 71 of answer), the "
+                               "text has 270\n");
+  folder.write("book.txt", std::string(600, 'x'));
+  result = run_elastikv({"sweep", sweep("prompt_tokens: 12, answer_tokens: 501", "none")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.errors, "error: " + path("book.txt") +
+                               ": the prompt of sample 'tokens-0' has 12 tokens and up to 501 more "
+                               "follow, but the model's context is 512\n");
 }
 
 }  // namespace

@@ -136,6 +136,38 @@ TEST(SweepConfig, BudgetsOutsideTheirRangeAreErrors) {
                "s.yaml:4: key 'budgets.growth' is 'no', needs generation or prompt");
 }
 
+TEST(SweepConfig, TextIsCutIntoWordsOrTokens) {
+  const auto data = [](const std::string& keys) {
+    return parse_sweep("models: {path: m}\ndata:\n  path: d.txt\n" + keys + "strategies: [full]\n",
+                       "s.yaml");
+  };
+  const SweepConfig config = data("  prompt_tokens: 512\n  answer_tokens: 4096\n");
+  ASSERT_TRUE(config.data[0].tokens);
+  EXPECT_EQ(config.data[0].tokens->prompt_tokens, 512);
+  EXPECT_EQ(config.data[0].tokens->answer_tokens, 4096);
+  EXPECT_EQ(config.data[0].tokens->step(), 4608);
+  EXPECT_FALSE(data("").data[0].tokens);
+  // What sweep.json keeps reads back, and windows are part of what makes a record.
+  EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
+  const SweepConfig other = data("  prompt_tokens: 512\n  answer_tokens: 4096\n  stride: 4096\n");
+  EXPECT_EQ(other.data[0].tokens->step(), 4096);
+  EXPECT_NE(other.records_hash(), config.records_hash());
+  EXPECT_NE(data("").records_hash(), config.records_hash());
+
+  EXPECT_ERROR(data("  prompt_tokens: 512\n"), "s.yaml:2: key 'data.answer_tokens' is missing");
+  EXPECT_ERROR(data("  stride: 512\n  answer_tokens: 5\n"),
+               "s.yaml:2: key 'data.prompt_tokens' is missing");
+  EXPECT_ERROR(data("  prompt_tokens: 512\n  answer_words: 5\n  answer_tokens: 5\n"),
+               "s.yaml:5: key 'data.answer_words' excludes 'answer_tokens': a text is cut into "
+               "windows of words or of tokens");
+  EXPECT_ERROR(data("  prompt_tokens: 0\n  answer_tokens: 5\n"),
+               "s.yaml:4: key 'data.prompt_tokens' is 0, needs to be at least 1");
+  EXPECT_ERROR(data("  prompt_tokens: 5\n  answer_tokens: 5\n  stride: 0\n"),
+               "s.yaml:6: key 'data.stride' is 0, needs to be at least 1");
+  EXPECT_ERROR(data("  prompt_token: 5\n"),
+               "s.yaml:4: unknown key 'data.prompt_token'; did you mean 'prompt_tokens'?");
+}
+
 TEST(SweepConfig, NamesMustBeDistinctAndFitForTables) {
   EXPECT_ERROR(
       parse("strategies: [full, full]\n"),

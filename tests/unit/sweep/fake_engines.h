@@ -123,6 +123,9 @@ class FakeEngines final : public Engines {
       }
     }
   }
+  std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
+    return load_tokenizer(model.path);
+  }
   void check_picture(const std::filesystem::path&) const override {}
   void check_samples(const ModelChoice&, std::span<const Sample>,
                      const EvaluationSettings&) const override {}

@@ -105,6 +105,40 @@ TEST_F(Runner, DataSetsAnswerCanBeTheReference) {
   EXPECT_EQ(stored.records.find("m-fp32/data/full", "s1")->text_scores.at(0).f, 0);
 }
 
+TEST_F(Runner, WindowsOfTokensAreThoseOfEachModel) {
+  const std::string texts = ELASTIKV_SOURCE_DIR "/tests/unit/text/data/";
+  std::string words;
+  for (int i = 0; i < 60; ++i) words += "caterpillar's hookah, ";
+  data_ = folder_.write("book.txt", words);
+  const auto sweep = [&](const std::string& more) {
+    return config(
+        "name: test\nmodels: [{path: " + texts + "smollm2-like}, {path: " + texts +
+        "llama-like}]\ndata: {path: PATH, name: data, prompt_tokens: 20, answer_tokens: 10" + more +
+        "}\nstrategies: [full]\n");
+  };
+  std::vector<std::vector<int64_t>> ids;
+  for (const char* model : {"smollm2-like", "llama-like"})
+    ids.push_back(load_tokenizer(texts + model)->encode(words));
+  const size_t windows[] = {ids[0].size() / 30, ids[1].size() / 30};
+  ASSERT_NE(windows[0], windows[1]);
+  EXPECT_ERROR(run(sweep("")),
+               data_.string() + ": " + texts + "smollm2-like cuts it into " +
+                   std::to_string(windows[0]) + " windows, " + texts + "llama-like into " +
+                   std::to_string(windows[1]) +
+                   "; with 'limit: " + std::to_string(std::min(windows[0], windows[1])) +
+                   "' both have as many, to be compared");
+  std::vector<std::vector<int64_t>> asked;
+  plan_.on_evaluate = [&](const Sample& sample) { asked.push_back(sample.prompt_ids); };
+  run(sweep(", limit: 1"));
+  ASSERT_EQ(asked.size(), 2U);
+  for (size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(asked[i], std::vector<int64_t>(ids[i].begin(), ids[i].begin() + 20));
+  const StoredSweep stored = read_stored_sweep(output_);
+  EXPECT_EQ(stored.header.data.at("data").samples, (std::vector<std::string>{"tokens-0"}));
+  EXPECT_NE(stored.records.find("smollm2-like-fp32/data/full", "tokens-0")->item,
+            stored.records.find("llama-like-fp32/data/full", "tokens-0")->item);
+}
+
 TEST_F(Runner, HiddenFullCacheIsRecordedAsSuch) {
   std::string sweep = kSweep;
   sweep.replace(sweep.find("full, "), 6, "");
