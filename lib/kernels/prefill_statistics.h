@@ -16,11 +16,11 @@ struct PrefillRequest {
   bool column_max = false;
   bool row_entropy = false;
   /// Decays of the moving averages that are wanted, each in [0, 1).
-  std::set<double> decays;
+  std::set<double> decays{};
   /// The attention rows of this many last queries (of all when the prompt is shorter).
   int64_t last_rows = 0;
   /// Moments of the queries before rotation, leaving out this many first tokens, once for each.
-  std::set<int64_t> query_moments;
+  std::set<int64_t> query_moments{};
 
   /// Whether anything of the attention matrix is read.
   bool reads_attention() const {

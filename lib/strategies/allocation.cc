@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "strategies/component.h"
 
 namespace elastikv {
 namespace {
@@ -80,14 +79,9 @@ std::vector<int64_t> apportion(const std::vector<double>& wishes, int64_t total,
   return shares;
 }
 
-std::vector<int64_t> Allocation::slots_per_layer(const PromptStatistics& prompt,
-                                                 int64_t slots) const {
-  const auto layers = static_cast<int64_t>(prompt.layers.size());
-  const int64_t each = std::min(slots, prompt.prompt_tokens);
-  if (each == prompt.prompt_tokens) {
-    return std::vector<int64_t>(prompt.layers.size(), each);
-  }
-  return apportion(wishes(prompt, each), each * layers, /*least=*/1, prompt.prompt_tokens);
+std::vector<int64_t> ProportionalAllocation::slots_per_layer(const PromptStatistics& prompt,
+                                                             int64_t total) const {
+  return apportion(wishes(prompt, total), total, /*least=*/1, prompt.prompt_tokens);
 }
 
 }  // namespace elastikv

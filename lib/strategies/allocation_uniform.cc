@@ -1,18 +1,19 @@
 #include <vector>
 
+#include "strategies/allocation.h"
 #include "strategies/components.h"
 
 namespace elastikv {
 namespace {
 
 /// Every layer holds the same number of slots.
-class UniformAllocation final : public Allocation {
+class UniformAllocation final : public ProportionalAllocation {
  public:
   std::string description() const override { return "uniform"; }
 
  private:
-  std::vector<double> wishes(const PromptStatistics& prompt, int64_t slots) const override {
-    return std::vector<double>(prompt.layers.size(), static_cast<double>(slots));
+  std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
+    return std::vector<double>(prompt.layers.size(), 1.0);
   }
 };
 

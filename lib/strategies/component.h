@@ -53,15 +53,11 @@ class Allocation {
  public:
   virtual ~Allocation() = default;
   virtual StatisticsRequest needs() const { return {}; }
-  /// One number per layer, each at least 1 and at most the prompt's tokens; together `slots` per
-  /// layer, exactly.
-  std::vector<int64_t> slots_per_layer(const PromptStatistics& prompt, int64_t slots) const;
+  /// One number per layer, each at least 1 and at most the prompt's tokens; together `total`,
+  /// exactly. layers <= total <= layers x prompt tokens.
+  virtual std::vector<int64_t> slots_per_layer(const PromptStatistics& prompt,
+                                               int64_t total) const = 0;
   virtual std::string description() const = 0;
-
- private:
-  /// What each layer would get if slots could be divided: not negative, in any unit (see
-  /// apportion).
-  virtual std::vector<double> wishes(const PromptStatistics& prompt, int64_t slots) const = 0;
 };
 
 /// How the slots of a layer are shared among its KV heads.

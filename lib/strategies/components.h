@@ -11,13 +11,31 @@ namespace elastikv {
 
 using MakeImportance = std::shared_ptr<const Importance>(const Parameters&);
 MakeImportance make_attention_importance;
+MakeImportance make_window_importance;
+MakeImportance make_last_row_importance;
+MakeImportance make_key_norm_importance;
+MakeImportance make_key_difference_importance;
+MakeImportance make_expected_attention_importance;
+MakeImportance make_post_image_importance;
 MakeImportance make_random_importance;
+MakeImportance make_position_importance;
+MakeImportance make_value_weighted_importance;
+MakeImportance make_redundancy_importance;
 
 using MakeAllocation = std::shared_ptr<const Allocation>(const Parameters&);
 MakeAllocation make_uniform_allocation;
+MakeAllocation make_pyramid_allocation;
+MakeAllocation make_cumulative_mass_allocation;
+MakeAllocation make_entropy_allocation;
+MakeAllocation make_sparsity_allocation;
+MakeAllocation make_text_to_image_allocation;
+MakeAllocation make_preference_allocation;
+MakeAllocation make_variance_allocation;
+MakeAllocation make_whole_layers_allocation;
 
 using MakeHeadAllocation = std::shared_ptr<const HeadAllocation>(const Parameters&);
 MakeHeadAllocation make_uniform_heads;
+MakeHeadAllocation make_adaptive_heads;
 
 using MakeSelection = std::shared_ptr<const Selection>(const Parameters&);
 MakeSelection make_everything_selection;
@@ -34,7 +52,9 @@ MakeGeneration make_none_generation;
 MakeGeneration make_fixed_point_generation;
 MakeGeneration make_oldest_generation;
 MakeGeneration make_lowest_score_generation;
+MakeGeneration make_lowest_row_generation;
 MakeGeneration make_random_generation;
+MakeGeneration make_recompress_generation;
 
 // What the classes of github.com/liuzuyan/ElasticCache at 3138e03 compute.
 MakeSelection make_elastic_released_selection;
@@ -46,5 +66,7 @@ MakeGeneration make_local_released_generation;
 
 /// An importance by its kind, for those that build on another (registry.cc).
 MakeImportance make_importance;
+/// The same for allocations.
+MakeAllocation make_allocation;
 
 }  // namespace elastikv

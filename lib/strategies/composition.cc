@@ -30,8 +30,8 @@ class ComposedStrategy final : public Strategy {
     std::vector<LayerPlan> plans(layers);
     if (budget.is_unlimited()) return plans;
     const int64_t tokens = prompt.prompt_tokens;
-    const std::vector<int64_t> slots =
-        parts_.allocation->slots_per_layer(prompt, budget.slots(tokens, tokens));
+    const std::vector<int64_t> slots = parts_.allocation->slots_per_layer(
+        prompt, budget.slots(tokens, tokens) * static_cast<int64_t>(layers));
     const std::vector<at::Tensor> scores = importance(prompt);
     for (size_t layer = 0; layer < layers; ++layer) {
       plans[layer] = compress_layer(prompt, budget, layer, slots[layer],

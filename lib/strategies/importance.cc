@@ -4,6 +4,7 @@
 
 #include <ATen/ops/avg_pool1d.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/max_pool1d.h>
 #include <ATen/ops/stack.h>
 #include <fmt/format.h>
@@ -69,6 +70,26 @@ at::Tensor last_rows(const LayerStatistics& statistics, int64_t count) {
   ELASTIKV_ASSERT(rows.defined() && rows.dim() == 3, "the prompt's last rows are missing");
   const int64_t wanted = std::min(count, rows.size(1));
   return rows.narrow(1, rows.size(1) - wanted, wanted);
+}
+
+at::Tensor post_image_rows(const PromptStatistics& prompt, const LayerStatistics& layer) {
+  const std::string problem = missing_for({.post_image_rows = true}, prompt.prompt_tokens,
+                                          prompt.image_begin, prompt.image_end);
+  if (!problem.empty()) fail("the prompt {}", problem);
+  const at::Tensor rows = last_rows(layer, prompt.tokens_after_image());
+  ELASTIKV_ASSERT(rows.size(1) == prompt.tokens_after_image(), "{} rows for {} tokens",
+                  rows.size(1), prompt.tokens_after_image());
+  return rows;
+}
+
+at::Tensor image_block(const PromptStatistics& prompt, const LayerStatistics& layer) {
+  return post_image_rows(prompt, layer)
+      .narrow(2, prompt.image_begin, prompt.image_end - prompt.image_begin);
+}
+
+at::Tensor norms(const at::Tensor& entries) {
+  ELASTIKV_ASSERT(entries.defined() && entries.dim() == 3, "the prompt's entries are missing");
+  return at::linalg_vector_norm(entries, /*ord=*/2, /*dim=*/{2});
 }
 
 }  // namespace elastikv

@@ -24,7 +24,16 @@ using Kinds = std::vector<
 const Kinds<Importance>& importances() {
   static const Kinds<Importance> kKinds{
       {"attention", make_attention_importance},
+      {"window", make_window_importance},
+      {"last_row", make_last_row_importance},
+      {"key_norm", make_key_norm_importance},
+      {"key_difference", make_key_difference_importance},
+      {"expected_attention", make_expected_attention_importance},
+      {"post_image", make_post_image_importance},
       {"random", make_random_importance},
+      {"position", make_position_importance},
+      {"value_weighted", make_value_weighted_importance},
+      {"redundancy", make_redundancy_importance},
   };
   return kKinds;
 }
@@ -32,6 +41,14 @@ const Kinds<Importance>& importances() {
 const Kinds<Allocation>& allocations() {
   static const Kinds<Allocation> kKinds{
       {"uniform", make_uniform_allocation},
+      {"pyramid", make_pyramid_allocation},
+      {"cumulative_mass", make_cumulative_mass_allocation},
+      {"entropy", make_entropy_allocation},
+      {"sparsity", make_sparsity_allocation},
+      {"text_to_image", make_text_to_image_allocation},
+      {"preference", make_preference_allocation},
+      {"variance", make_variance_allocation},
+      {"whole_layers", make_whole_layers_allocation},
   };
   return kKinds;
 }
@@ -39,6 +56,7 @@ const Kinds<Allocation>& allocations() {
 const Kinds<HeadAllocation>& head_allocations() {
   static const Kinds<HeadAllocation> kKinds{
       {"uniform", make_uniform_heads},
+      {"adaptive", make_adaptive_heads},
   };
   return kKinds;
 }
@@ -70,7 +88,9 @@ const Kinds<Generation>& generations() {
       {"fixed_point", make_fixed_point_generation},
       {"oldest", make_oldest_generation},
       {"lowest_score", make_lowest_score_generation},
+      {"lowest_row", make_lowest_row_generation},
       {"random", make_random_generation},
+      {"recompress", make_recompress_generation},
       {"elastic_released", make_elastic_released_generation},
       {"h2o_released", make_h2o_released_generation},
       {"local_released", make_local_released_generation},
@@ -209,6 +229,10 @@ std::shared_ptr<const Importance> make_importance(const Parameters& parameters) 
   return make_component(parameters, "importance", importances());
 }
 
+std::shared_ptr<const Allocation> make_allocation(const Parameters& parameters) {
+  return make_component(parameters, "allocation", allocations());
+}
+
 std::unique_ptr<Strategy> make_strategy(const std::string& preset,
                                         const std::vector<std::string>& overrides) {
   YamlFields fields = read_preset(preset);
@@ -228,7 +252,7 @@ std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
   const auto part = [&preset](const char* role) { return Parameters(preset.at(role)); };
   Composition parts;
   if (preset.has("importance")) parts.importance = make_importance(part("importance"));
-  parts.allocation = make_component(part("allocation"), "allocation", allocations());
+  parts.allocation = make_allocation(part("allocation"));
   if (preset.has("heads")) parts.heads = make_component(part("heads"), "heads", head_allocations());
   parts.selection = make_component(part("selection"), "selection", selections());
   parts.compaction = make_component(part("compaction"), "compaction", compactions());

@@ -20,7 +20,7 @@ Protected fit_protection(int64_t sinks, int64_t recent, int64_t slots) {
 }
 
 std::vector<int64_t> best_slots(const float* scores, int64_t tokens, int64_t count,
-                                Protected protect) {
+                                Protected protect, int64_t last_begin, int64_t last_end) {
   ELASTIKV_ASSERT(protect.sinks + protect.recent <= count && count <= tokens,
                   "{} + {} protected of {} slots, {} tokens", protect.sinks, protect.recent, count,
                   tokens);
@@ -28,7 +28,10 @@ std::vector<int64_t> best_slots(const float* scores, int64_t tokens, int64_t cou
   append_range(candidates, protect.sinks, tokens - protect.recent);
   const int64_t wanted = count - protect.sinks - protect.recent;
   std::nth_element(candidates.begin(), candidates.begin() + wanted, candidates.end(),
-                   [scores](int64_t a, int64_t b) {
+                   [=](int64_t a, int64_t b) {
+                     const bool a_last = a >= last_begin && a < last_end;
+                     const bool b_last = b >= last_begin && b < last_end;
+                     if (a_last != b_last) return b_last;
                      return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
                    });
   candidates.resize(static_cast<size_t>(wanted));

@@ -12,7 +12,7 @@ namespace elastikv {
 
 /// What the engine has to compute for the strategies of a sweep; it computes the union, once.
 struct StatisticsRequest {
-  PrefillRequest prefill;
+  PrefillRequest prefill{};
   /// The attention rows of all prompt tokens after the picture, among `last_rows`. Only a prompt
   /// that has a picture, and tokens after it, can give them.
   bool post_image_rows = false;
