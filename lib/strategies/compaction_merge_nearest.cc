@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,21 +23,21 @@ namespace {
 class MergeNearestCompaction final : public Compaction {
  public:
   MergeNearestCompaction(bool shifted, MergeOptions options)
-      : shifted_(shifted), options_(options) {}
+      : shifted_(shifted), options_(std::move(options)) {}
 
   bool needs_scores() const override { return options_.needs_scores(); }
 
   LayerPlan plan(const CompactionInput& input) const override {
-    std::vector<std::vector<int64_t>> sources;
-    std::vector<std::vector<int64_t>> anchors;
+    std::vector<Merges> merges;
     for (size_t g = 0; g < input.kept.size(); ++g) {
       const std::vector<int64_t>& row = input.kept[g];
-      sources.push_back(sources_of(row, input.tokens, input.protect[g]));
-      anchors.push_back(nearest_anchors(row, input.tokens, input.protect[g], sources.back()));
+      Merges& here = merges.emplace_back();
+      here.source = sources_of(row, input.tokens, input.protect[g]);
+      here.anchor = nearest_anchors(row, input.tokens, input.protect[g], here.source);
       // Without an anchor there is nothing to merge into.
-      if (anchors.back().empty()) sources.back().clear();
+      if (here.anchor.empty()) here.source.clear();
     }
-    return options_.plan(input, sources, anchors);
+    return options_.plan(input, std::move(merges));
   }
 
   std::string description() const override {
@@ -58,9 +59,10 @@ class MergeNearestCompaction final : public Compaction {
   static std::vector<int64_t> nearest_anchors(const std::vector<int64_t>& kept, int64_t tokens,
                                               Protected protect,
                                               const std::vector<int64_t>& sources) {
-    const auto first = std::lower_bound(kept.begin(), kept.end(), protect.sinks);
-    const auto last = std::lower_bound(first, kept.end(), tokens - protect.recent);
-    if (first == last) return {};
+    const AnchorRange range = anchor_range(kept, tokens, protect);
+    if (range.empty()) return {};
+    const auto first = kept.begin() + range.first;
+    const auto last = kept.begin() + range.last;
     std::vector<int64_t> nearest;
     nearest.reserve(sources.size());
     for (const int64_t source : sources) {

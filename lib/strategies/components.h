@@ -46,6 +46,8 @@ MakeSelection make_stride_selection;
 using MakeCompaction = std::shared_ptr<const Compaction>(const Parameters&);
 MakeCompaction make_evict_compaction;
 MakeCompaction make_merge_nearest_compaction;
+MakeCompaction make_merge_similar_compaction;
+MakeCompaction make_merge_threshold_compaction;
 
 using MakeGeneration = std::shared_ptr<const Generation>(const Parameters&);
 MakeGeneration make_none_generation;

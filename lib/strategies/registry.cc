@@ -78,6 +78,8 @@ const Kinds<Compaction>& compactions() {
   static const Kinds<Compaction> kKinds{
       {"evict", make_evict_compaction},
       {"merge_nearest", make_merge_nearest_compaction},
+      {"merge_similar", make_merge_similar_compaction},
+      {"merge_threshold", make_merge_threshold_compaction},
   };
   return kKinds;
 }
