@@ -42,12 +42,15 @@ MakeSelection make_everything_selection;
 MakeSelection make_top_selection;
 MakeSelection make_recent_selection;
 MakeSelection make_stride_selection;
+MakeSelection make_runs_selection;
 
 using MakeCompaction = std::shared_ptr<const Compaction>(const Parameters&);
 MakeCompaction make_evict_compaction;
 MakeCompaction make_merge_nearest_compaction;
 MakeCompaction make_merge_similar_compaction;
 MakeCompaction make_merge_threshold_compaction;
+MakeCompaction make_merge_runs_compaction;
+MakeCompaction make_merge_clusters_compaction;
 
 using MakeGeneration = std::shared_ptr<const Generation>(const Parameters&);
 MakeGeneration make_none_generation;

@@ -67,6 +67,7 @@ const Kinds<Selection>& selections() {
       {"top", make_top_selection},
       {"recent", make_recent_selection},
       {"stride", make_stride_selection},
+      {"runs", make_runs_selection},
       {"elastic_released", make_elastic_released_selection},
       {"h2o_released", make_h2o_released_selection},
       {"local_released", make_local_released_selection},
@@ -80,6 +81,8 @@ const Kinds<Compaction>& compactions() {
       {"merge_nearest", make_merge_nearest_compaction},
       {"merge_similar", make_merge_similar_compaction},
       {"merge_threshold", make_merge_threshold_compaction},
+      {"merge_runs", make_merge_runs_compaction},
+      {"merge_clusters", make_merge_clusters_compaction},
   };
   return kKinds;
 }
