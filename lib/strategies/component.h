@@ -118,6 +118,7 @@ struct StepCompactionInput {
   const KVCache& cache;
   int64_t layer;
   int64_t group;
+  int64_t groups;  ///< sets that the layer is decided in: 1 for all KV heads, or kv_heads
   const std::vector<int64_t>& by_position;  ///< all slots of the set, oldest entry first
   const std::vector<int64_t>& given_up;     ///< ranks, i.e. indices into by_position, ascending
   Protected protect;                        ///< of the ranks
@@ -141,6 +142,8 @@ class StepCompaction {
   virtual StepMerge merge(const StepCompactionInput& input) = 0;
 };
 
+struct GenerationStart;
+
 /// What happens to the entries that do not stay.
 class Compaction {
  public:
@@ -151,7 +154,7 @@ class Compaction {
   /// Rule, key space and merge_keys of a StepMerge carried out as a plan.
   virtual LayerPlan step_plan_options() const { return {}; }
   /// Null when entries given up while generating are forgotten.
-  virtual std::unique_ptr<StepCompaction> begin(const PromptStatistics& /*prompt*/) const {
+  virtual std::unique_ptr<StepCompaction> begin(const GenerationStart& /*start*/) const {
     return nullptr;
   }
   virtual std::string description() const = 0;

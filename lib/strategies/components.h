@@ -51,6 +51,7 @@ MakeCompaction make_merge_similar_compaction;
 MakeCompaction make_merge_threshold_compaction;
 MakeCompaction make_merge_runs_compaction;
 MakeCompaction make_merge_clusters_compaction;
+MakeCompaction make_merge_values_compaction;
 
 using MakeGeneration = std::shared_ptr<const Generation>(const Parameters&);
 MakeGeneration make_none_generation;

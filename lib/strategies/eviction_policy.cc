@@ -30,7 +30,7 @@ struct EvictionPolicy::GivenUp {
 };
 
 EvictionPolicy::EvictionPolicy(GenerationStart start) : start_(std::move(start)) {
-  if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_.prompt);
+  if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_);
 }
 
 std::vector<float> EvictionPolicy::scores(const Choice& /*choice*/) const { return {}; }
@@ -114,6 +114,7 @@ LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
     merges[g] = compaction_->merge({.cache = cache,
                                     .layer = layer,
                                     .group = static_cast<int64_t>(g),
+                                    .groups = static_cast<int64_t>(groups.size()),
                                     .by_position = here.by_position,
                                     .given_up = here.ranks,
                                     .protect = here.protect,

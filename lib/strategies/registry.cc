@@ -83,6 +83,7 @@ const Kinds<Compaction>& compactions() {
       {"merge_threshold", make_merge_threshold_compaction},
       {"merge_runs", make_merge_runs_compaction},
       {"merge_clusters", make_merge_clusters_compaction},
+      {"merge_values", make_merge_values_compaction},
   };
   return kKinds;
 }
