@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +11,6 @@
 
 #include "base/device.h"
 #include "base/error.h"
-#include "base/fields.h"
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
@@ -21,6 +19,7 @@
 #include "runtime/sequence.h"
 #include "stop_signal.h"
 #include "strategies/registry.h"
+#include "strategy_options.h"
 #include "text/streaming_decoder.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -36,23 +35,13 @@ struct GenerateOptions {
   std::string prompt_format = "auto";
   std::string strategy = "full";
   std::vector<std::string> overrides;
-  std::optional<double> keep;
-  std::optional<int64_t> keep_tokens;
-  std::string growth = "generation";
+  BudgetOptions budget;
   int64_t max_new_tokens = 256;
   std::string device = "cpu";
   std::string dtype = "fp32";
   uint64_t seed = 0;
   bool json = false;
 };
-
-Budget budget_of(const GenerateOptions& options) {
-  if (options.keep && options.keep_tokens) fail("--keep and --keep-tokens exclude each other");
-  if (options.keep_tokens) return Budget::tokens(*options.keep_tokens);
-  if (!options.keep) return Budget::unlimited();
-  return Budget::fraction(*options.keep, options.growth == "prompt" ? Budget::Growth::kPrompt
-                                                                    : Budget::Growth::kGeneration);
-}
 
 std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
   if (options.overrides.empty()) return make_strategy(options.strategy);
@@ -63,27 +52,12 @@ std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
   }
 }
 
-std::vector<int64_t> parse_ids(const std::string& text) {
-  std::vector<int64_t> ids;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    int64_t id = 0;
-    if (!parse_int(std::string_view(text).substr(begin, end - begin), id) || id < 0) {
-      fail("--prompt-ids: '{}' is no token id (a list such as 1,2,3 is needed)",
-           text.substr(begin, end - begin));
-    }
-    ids.push_back(id);
-    begin = end + 1;
-  }
-  return ids;
-}
-
 int generate(const GenerateOptions& options) {
   // Everything that can be wrong is looked at before the weights.
   const c10::Device device = parse_device(options.device);
   require_available(device);
   const c10::ScalarType dtype = parse_dtype(options.dtype);
-  const Budget budget = budget_of(options);
+  const Budget budget = options.budget.budget();
   const std::unique_ptr<Strategy> strategy = strategy_of(options);
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
@@ -92,12 +66,7 @@ int generate(const GenerateOptions& options) {
   const PromptReader reader(options.model, options.prompt_format);
   const TokenizedPrompt prompt = options.prompt_ids.empty()
                                      ? reader.tokenize(options.prompt, !options.image.empty())
-                                     : PromptReader::from_ids(parse_ids(options.prompt_ids));
-  for (const int64_t id : prompt.ids) {
-    if (id >= reader.summary().vocab_size) {
-      fail("--prompt-ids: {} is outside the vocabulary of {}", id, reader.summary().vocab_size);
-    }
-  }
+                                     : prompt_of_ids(options.prompt_ids, reader);
   reader.require_room(prompt, options.max_new_tokens, "the prompt");
 
   const std::unique_ptr<Model> model = load_model(options.model, device, dtype);
@@ -193,14 +162,7 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")
       ->take_all();
-  verb->add_option("--keep", options->keep, "Budget: fraction of the cache kept, above 0 up to 1")
-      ->check(not_empty());
-  verb->add_option("--keep-tokens", options->keep_tokens, "Budget: slots per layer, at least 1")
-      ->check(not_empty());
-  verb->add_option("--growth", options->growth,
-                   "A fraction applies to all tokens so far, or to the prompt only")
-      ->check(CLI::IsMember({"generation", "prompt"}))
-      ->capture_default_str();
+  add_budget_options(*verb, options->budget);
   verb->add_option("--max-new-tokens,-n", options->max_new_tokens, "Longest answer")
       ->capture_default_str();
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();

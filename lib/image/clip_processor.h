@@ -48,7 +48,7 @@ class ClipProcessor final : public ImageProcessor {
 
   /// The 8-bit picture after padding, resizing and cropping: what process() normalizes. Where the
   /// crop is larger than the resized picture it is black, as in transformers.
-  Picture crop(const Picture& picture) const;
+  Picture crop(const Picture& picture) const override;
 
   const ClipProcessorConfig& config() const { return config_; }
 

@@ -1,11 +1,25 @@
 #include "base/error.h"
 #include "image/decoder.h"
+#include "image/drawing.h"
 
 namespace elastikv {
 
 Picture decode_pixels(std::string_view /*bytes*/, std::string_view /*format*/, PictureSize /*size*/,
                       bool /*grey16*/, const std::string& origin) {
   fail("{}: this program was built without picture decoding (ELASTIKV_IMAGES=OFF)", origin);
+}
+
+void draw_text(Picture& /*picture*/, int64_t /*x*/, int64_t /*y*/, const std::string& /*text*/,
+               int64_t /*height*/, Colour /*colour*/) {
+  fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
+}
+
+int64_t text_width(const std::string& /*text*/, int64_t /*height*/) {
+  fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
+}
+
+void write_png(const std::filesystem::path& file, const Picture& /*picture*/) {
+  fail("{}: this program was built without drawing (ELASTIKV_IMAGES=OFF)", file.string());
 }
 
 }  // namespace elastikv

@@ -8,11 +8,14 @@
 
 #include <opencv2/core/mat.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "image/decoder.h"
+#include "image/drawing.h"
 
 namespace elastikv {
 namespace {
@@ -172,6 +175,48 @@ Picture decode_pixels(std::string_view bytes, std::string_view format, PictureSi
     to[i + 2] = from[i];
   }
   return picture;
+}
+
+namespace {
+
+constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
+constexpr double kFontCapitals = 21;  // height of its capitals at scale 1, in pixels
+
+/// Lines about a seventh of the capitals' height wide.
+int stroke_of(int64_t height) { return std::max<int>(1, static_cast<int>(height) / 7); }
+
+/// The same pixels, not copied.
+cv::Mat mat_of(Picture& picture) {
+  return {static_cast<int>(picture.size.height), static_cast<int>(picture.size.width), CV_8UC3,
+          picture.pixels.data()};
+}
+
+}  // namespace
+
+void draw_text(Picture& picture, int64_t x, int64_t y, const std::string& text, int64_t height,
+               Colour colour) {
+  cv::Mat target = mat_of(picture);
+  // Both are in our order of channels here, which OpenCV does not need to know.
+  cv::putText(target, text, {static_cast<int>(x), static_cast<int>(y)}, kFont,
+              static_cast<double>(height) / kFontCapitals,
+              cv::Scalar(colour.red, colour.green, colour.blue), stroke_of(height), cv::LINE_AA);
+}
+
+int64_t text_width(const std::string& text, int64_t height) {
+  int baseline = 0;
+  return cv::getTextSize(text, kFont, static_cast<double>(height) / kFontCapitals,
+                         stroke_of(height), &baseline)
+      .width;
+}
+
+void write_png(const std::filesystem::path& file, const Picture& picture) {
+  Picture copy = picture;
+  cv::Mat bgr;
+  cv::cvtColor(mat_of(copy), bgr, cv::COLOR_RGB2BGR);
+  std::vector<unsigned char> bytes;
+  ELASTIKV_ASSERT(cv::imencode(".png", bgr, bytes), "{}: not encoded", file.string());
+  write_file_atomically(
+      file, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace elastikv

@@ -31,6 +31,9 @@ class ImageProcessor {
   /// CLIP).
   virtual at::Tensor process(const Picture& picture) const = 0;
 
+  /// The 8-bit picture whose pixels process() normalizes: what the vision tower sees.
+  virtual Picture crop(const Picture& picture) const = 0;
+
   /// The height and width that process() gives for a picture of this size.
   virtual PictureSize output_size(PictureSize picture) const = 0;
 

@@ -16,44 +16,12 @@
 #include "runtime/generation.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
-#include "strategies/registry.h"
+#include "sweep/choices.h"
 #include "sweep/engine.h"
 #include "weights/checkpoint.h"
 
 namespace elastikv {
 namespace {
-
-std::unique_ptr<Strategy> compose(const StrategyChoice& choice) {
-  std::vector<std::string> overrides;
-  for (const auto& [key, value] : choice.overrides)
-    overrides.push_back(fmt::format("{}={}", key, value));
-  try {
-    return make_strategy(choice.preset, overrides);
-  } catch (const Error& error) {
-    const std::string_view why = error.what();
-    // An unknown preset's message names it already.
-    if (why.starts_with("strategy '")) fail("{}: {}", choice.origin, why);
-    fail("{}: strategy '{}': {}", choice.origin, choice.label, why);
-  }
-}
-
-Budget budget_of(const BudgetChoice& choice) {
-  if (choice.keep_tokens) return Budget::tokens(*choice.keep_tokens);
-  if (!choice.keep) return Budget::unlimited();
-  return Budget::fraction(*choice.keep, choice.growth == Growth::kGeneration
-                                            ? Budget::Growth::kGeneration
-                                            : Budget::Growth::kPrompt);
-}
-
-/// What is asked: the ids of a window of tokens as they are, else one user turn.
-TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
-  return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
-                          : reader.tokenize(sample.question, !sample.image.empty());
-}
-
-std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {
-  return sample.has_ids() ? sample.answer_ids : reader.tokenize_answer(sample.answer);
-}
 
 /// Tokens that may follow a prompt in any of the phases.
 int64_t room_needed(const EvaluationSettings& settings, size_t answer_tokens) {
@@ -98,12 +66,8 @@ class TorchEvaluator final : public SampleEvaluator {
 
     StatisticsRequest request;
     for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
-    // The draw of a sample does not depend on which other samples are evaluated.
-    const uint64_t seed = std::stoull(
-        content_hash(fmt::format("{}:{}", settings_.seed, sample.content)).substr(0, 16), nullptr,
-        /*base=*/16);
-    const EncodedPrompt encoded =
-        encode_prompt(*model_, reader_, prompt, sample.image, request, seed);
+    const EncodedPrompt encoded = encode_prompt(*model_, reader_, prompt, sample.image, request,
+                                                seed_of(settings_.seed, sample));
 
     SampleOutcome outcome;
     outcome.prompt_tokens = encoded.statistics.prompt_tokens;
@@ -119,7 +83,7 @@ class TorchEvaluator final : public SampleEvaluator {
       CellOutcome& cell = outcome.cells[i];
       try {
         compressed.emplace_back(model_->language(), encoded, strategy_of(cells[i]),
-                                budget_of(cells[i].budget));
+                                make_budget(cells[i].budget));
       } catch (const Error& error) {
         cell.error = error.what();
         continue;
@@ -142,7 +106,7 @@ class TorchEvaluator final : public SampleEvaluator {
   /// Composed on first use: a preset is a file, and cells of all budgets and samples share it.
   const Strategy& strategy_of(const Cell& cell) const {
     std::unique_ptr<Strategy>& strategy = strategies_[cell.strategy.label];
-    if (strategy == nullptr) strategy = compose(cell.strategy);
+    if (strategy == nullptr) strategy = make_strategy(cell.strategy);
     return *strategy;
   }
 
@@ -226,8 +190,8 @@ class TorchEngines final : public Engines {
     require_available(parse_device(model.device));
     parse_dtype(model.dtype);
     for (const Cell& cell : cells) {
-      compose(cell.strategy);
-      budget_of(cell.budget);
+      make_strategy(cell.strategy);
+      make_budget(cell.budget);
     }
     require_loadable(model.path);
     const PromptReader reader(model.path, model.prompt_format);

@@ -18,9 +18,10 @@ TEST(Program, BadUsageIsExitCodeOne) {
   const ProgramResult nothing = run_elastikv({});
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_EQ(nothing.output, "");
-  EXPECT_EQ(nothing.errors,
-            "error: a verb is needed: sweep, plan, report, generate, score, list, inspect (see "
-            "elastikv --help)\n");
+  EXPECT_EQ(
+      nothing.errors,
+      "error: a verb is needed: sweep, plan, report, generate, explain, score, list, inspect (see "
+      "elastikv --help)\n");
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
     const ProgramResult result = run_elastikv(arguments);
     EXPECT_EQ(result.exit_code, 1);
@@ -29,10 +30,12 @@ TEST(Program, BadUsageIsExitCodeOne) {
   };
   refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
   refused({"train"},
-          "unknown verb 'train'; known: sweep, plan, report, generate, score, list, inspect (see "
+          "unknown verb 'train'; known: sweep, plan, report, generate, explain, score, list, "
+          "inspect (see "
           "elastikv --help)");
   refused({"--limit", "3"},
-          "a verb is needed: sweep, plan, report, generate, score, list, inspect (see elastikv "
+          "a verb is needed: sweep, plan, report, generate, explain, score, list, inspect (see "
+          "elastikv "
           "--help)");
   refused({"sweep"}, "file is required (see elastikv sweep --help)");
   refused({"sweep", "a.yaml", "--resumee"},
@@ -51,7 +54,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
 }
 
 TEST(Program, EveryVerbHasHelp) {
-  for (const char* verb : {"sweep", "plan", "report", "generate", "score", "list", "inspect"}) {
+  for (const char* verb :
+       {"sweep", "plan", "report", "generate", "explain", "score", "list", "inspect"}) {
     const ProgramResult help = run_elastikv({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_EQ(help.errors, "") << verb;

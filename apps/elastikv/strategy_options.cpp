@@ -1,0 +1,50 @@
+#include "strategy_options.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "usage_error.h"
+
+namespace elastikv {
+
+Budget BudgetOptions::budget() const {
+  if (keep && keep_tokens) fail("--keep and --keep-tokens exclude each other");
+  if (keep_tokens) return Budget::tokens(*keep_tokens);
+  if (!keep) return Budget::unlimited();
+  return Budget::fraction(
+      *keep, growth == "prompt" ? Budget::Growth::kPrompt : Budget::Growth::kGeneration);
+}
+
+void add_budget_options(CLI::App& verb, BudgetOptions& options) {
+  verb.add_option("--keep", options.keep, "Budget: fraction of the cache kept, above 0 up to 1")
+      ->check(not_empty());
+  verb.add_option("--keep-tokens", options.keep_tokens, "Budget: slots per layer, at least 1")
+      ->check(not_empty());
+  verb.add_option("--growth", options.growth,
+                  "A fraction applies to all tokens so far, or to the prompt only")
+      ->check(CLI::IsMember({"generation", "prompt"}))
+      ->capture_default_str();
+}
+
+TokenizedPrompt prompt_of_ids(const std::string& text, const PromptReader& reader) {
+  std::vector<int64_t> ids;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int64_t id = 0;
+    if (!parse_int(std::string_view(text).substr(begin, end - begin), id) || id < 0) {
+      fail("--prompt-ids: '{}' is no token id (a list such as 1,2,3 is needed)",
+           text.substr(begin, end - begin));
+    }
+    if (id >= reader.summary().vocab_size) {
+      fail("--prompt-ids: {} is outside the vocabulary of {}", id, reader.summary().vocab_size);
+    }
+    ids.push_back(id);
+    begin = end + 1;
+  }
+  return PromptReader::from_ids(std::move(ids));
+}
+
+}  // namespace elastikv

@@ -1,0 +1,50 @@
+#include "sweep/choices.h"
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "strategies/registry.h"
+
+namespace elastikv {
+
+std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice) {
+  std::vector<std::string> overrides;
+  overrides.reserve(choice.overrides.size());
+  for (const auto& [key, value] : choice.overrides)
+    overrides.push_back(fmt::format("{}={}", key, value));
+  try {
+    return make_strategy(choice.preset, overrides);
+  } catch (const Error& error) {
+    const std::string_view why = error.what();
+    // An unknown preset's message names it already.
+    if (why.starts_with("strategy '")) fail("{}: {}", choice.origin, why);
+    fail("{}: strategy '{}': {}", choice.origin, choice.label, why);
+  }
+}
+
+Budget make_budget(const BudgetChoice& choice) {
+  if (choice.keep_tokens) return Budget::tokens(*choice.keep_tokens);
+  if (!choice.keep) return Budget::unlimited();
+  return Budget::fraction(*choice.keep, choice.growth == Growth::kGeneration
+                                            ? Budget::Growth::kGeneration
+                                            : Budget::Growth::kPrompt);
+}
+
+TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
+  return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
+                          : reader.tokenize(sample.question, !sample.image.empty());
+}
+
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {
+  return sample.has_ids() ? sample.answer_ids : reader.tokenize_answer(sample.answer);
+}
+
+uint64_t seed_of(uint64_t sweep_seed, const Sample& sample) {
+  return std::stoull(content_hash(fmt::format("{}:{}", sweep_seed, sample.content)).substr(0, 16),
+                     nullptr,
+                     /*base=*/16);
+}
+
+}  // namespace elastikv

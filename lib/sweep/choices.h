@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "datasets/sample.h"
+#include "runtime/prompt_encoder.h"
+#include "strategies/budget.h"
+#include "strategies/strategy.h"
+#include "sweep/cell.h"
+
+namespace elastikv {
+
+/// The strategy that a sweep names. Error naming the place in the sweep.
+std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
+
+Budget make_budget(const BudgetChoice& choice);
+
+/// What a sample asks: the ids of a window of tokens as they are, else one user turn.
+TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
+/// The ids of its expected answer.
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample);
+
+/// The seed of strategies that draw: a sample's draw does not depend on which others are evaluated.
+uint64_t seed_of(uint64_t sweep_seed, const Sample& sample);
+
+}  // namespace elastikv
