@@ -65,45 +65,24 @@ namespace {
 /// cache, since its forks copy what they change.
 at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFloat); }
 
-}  // namespace
-
-EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt, const std::filesystem::path& picture,
-                            const StatisticsRequest& request, uint64_t seed) {
-  const LanguageModel& language = model.language();
-  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
+/// Runs the prefill over a prompt's embeddings and takes its statistics; `image` is where the
+/// picture stands.
+void encode(const LanguageModel& language, const at::Tensor& embeddings, const TokenSpan& image,
+            const StatisticsRequest& request, uint64_t seed, EncodedPrompt& encoded) {
   Stopwatch watch;
-  at::Tensor embeddings = language.embed(at::tensor(prompt.ids, at::kLong));
   PromptStatistics& statistics = encoded.statistics;
-  if (!prompt.images.empty()) {
-    ELASTIKV_ASSERT(prompt.images.size() == 1 && reader.image_processor() != nullptr,
-                    "{} pictures in a prompt", prompt.images.size());
-    const at::Tensor features =
-        model.encode_image(reader.image_processor()->process(read_picture(picture)), nullptr);
-    const TokenSpan span = prompt.images[0];
-    ELASTIKV_ASSERT(features.size(0) == span.end - span.begin, "{} picture features for {} tokens",
-                    features.size(0), span.end - span.begin);
-    embeddings =
-        at::cat({embeddings.narrow(0, 0, span.begin), features.to(embeddings.scalar_type()),
-                 embeddings.narrow(0, span.end, embeddings.size(0) - span.end)});
-    statistics.image_begin = span.begin;
-    statistics.image_end = span.end;
-  }
-  encoded.seconds.image = watch.lap();
   statistics.prompt_tokens = embeddings.size(0);
   statistics.query_heads = language.query_heads();
   statistics.kv_heads = language.cache_shape().kv_heads;
+  statistics.image_begin = image.begin;
+  statistics.image_end = image.end;
   statistics.seed = seed;
   statistics.rotary_frequencies = language.rotary_frequencies();
-  const std::string missing = missing_for(request, statistics.prompt_tokens,
-                                          statistics.image_begin, statistics.image_end);
-  if (!missing.empty()) fail("the prompt {}", missing);
   PrefillInput input;
   input.embeddings = embeddings;
   input.request = request.prefill;
   if (request.post_image_rows) {
-    input.request.last_rows =
-        std::max(input.request.last_rows, statistics.tokens_after_image());
+    input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
   PrefillOutput output = language.prefill(input, encoded.cache);
   encoded.logits = std::move(output.logits);
@@ -117,6 +96,46 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
     if (request.values) all.values = readable(encoded.cache.values(layer));
   }
   encoded.seconds.statistics = output.statistics_seconds + watch.lap();
+}
+
+/// Error when a prompt cannot give what is asked for.
+void require_possible(const StatisticsRequest& request, size_t tokens, const TokenSpan& image) {
+  const std::string missing =
+      missing_for(request, static_cast<int64_t>(tokens), image.begin, image.end);
+  if (!missing.empty()) fail("the prompt {}", missing);
+}
+
+}  // namespace
+
+EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
+                            const TokenizedPrompt& prompt, const std::filesystem::path& picture,
+                            const StatisticsRequest& request, uint64_t seed) {
+  if (prompt.images.empty()) return encode_ids(model, prompt.ids, request, seed);
+  ELASTIKV_ASSERT(prompt.images.size() == 1 && reader.image_processor() != nullptr,
+                  "{} pictures in a prompt", prompt.images.size());
+  const TokenSpan span = prompt.images[0];
+  require_possible(request, prompt.ids.size(), span);
+  const LanguageModel& language = model.language();
+  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
+  Stopwatch watch;
+  at::Tensor embeddings = language.embed(at::tensor(prompt.ids, at::kLong));
+  const at::Tensor features =
+      model.encode_image(reader.image_processor()->process(read_picture(picture)), nullptr);
+  ELASTIKV_ASSERT(features.size(0) == span.end - span.begin, "{} picture features for {} tokens",
+                  features.size(0), span.end - span.begin);
+  embeddings = at::cat({embeddings.narrow(0, 0, span.begin), features.to(embeddings.scalar_type()),
+                        embeddings.narrow(0, span.end, embeddings.size(0) - span.end)});
+  encoded.seconds.image = watch.lap();
+  encode(language, embeddings, span, request, seed, encoded);
+  return encoded;
+}
+
+EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
+                         const StatisticsRequest& request, uint64_t seed) {
+  require_possible(request, ids.size(), {});
+  const LanguageModel& language = model.language();
+  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
+  encode(language, language.embed(at::tensor(ids, at::kLong)), {}, request, seed, encoded);
   return encoded;
 }
 

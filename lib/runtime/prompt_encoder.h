@@ -81,4 +81,8 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::filesystem::path& picture,
                             const StatisticsRequest& request, uint64_t seed);
 
+/// The same for ids alone, without a picture.
+EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
+                         const StatisticsRequest& request, uint64_t seed);
+
 }  // namespace elastikv
