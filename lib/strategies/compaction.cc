@@ -42,6 +42,15 @@ at::Tensor padded_rows(const std::vector<std::vector<int64_t>>& rows) {
   return padded;
 }
 
+std::vector<std::vector<int64_t>> unpadded_rows(const at::Tensor& padded) {
+  std::vector<std::vector<int64_t>> rows;
+  const int64_t* row = padded.const_data_ptr<int64_t>();
+  for (int64_t g = 0; g < padded.size(0); ++g, row += padded.size(1)) {
+    rows.emplace_back(row, std::find(row, row + padded.size(1), -1));
+  }
+  return rows;
+}
+
 LayerPlan merge_plan(const KeptSlots& kept, std::vector<Merges>& merges) {
   LayerPlan plan;
   plan.kept = padded_rows(kept);

@@ -9,6 +9,8 @@ namespace elastikv {
 
 /// Rows of different lengths as one int64 [G, longest], the shorter ones padded with -1.
 at::Tensor padded_rows(const std::vector<std::vector<int64_t>>& rows);
+/// The rows again, without the padding.
+std::vector<std::vector<int64_t>> unpadded_rows(const at::Tensor& padded);
 
 /// What joins what in one group: source[i] (a slot) merges into the kept slot at index anchor[i].
 struct Merges {

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "base/yaml_fields.h"
+#include "cache/kv_cache.h"
 #include "strategies/components.h"
 
 namespace elastikv {
@@ -194,10 +195,15 @@ inline Row weighted_mean(const Rows& x, int64_t anchor, const std::vector<Member
   return sum;
 }
 
-/// Compares a plan with the oracle: each head's keys and values.
+/// Compares a plan with the oracle: each head's keys and values, by LayerPlan's own words and as a
+/// cache carries the plan out.
 inline void expect_merged(const LayerPlan& plan, const MadeUpLayer& made,
                           const std::function<Members(int64_t group)>& oracle,
                           const Combine& combine = weighted_mean, bool keys_too = true) {
+  KVCache cache(
+      {.layers = 1, .kv_heads = made.layer.keys.size(0), .head_dim = made.layer.keys.size(2)});
+  cache.append(0, made.layer.keys, made.layer.values, /*first_position=*/0);
+  cache.apply(0, plan);
   for (int64_t head = 0; head < made.layer.keys.size(0); ++head) {
     const int64_t group = made.groups == 1 ? 0 : head;
     const auto& kept = made.kept[static_cast<size_t>(group)];
@@ -205,13 +211,17 @@ inline void expect_merged(const LayerPlan& plan, const MadeUpLayer& made,
     for (const bool is_key : {true, false}) {
       const Rows x = rows_of(is_key ? made.layer.keys : made.layer.values, head);
       const Rows now = carried_out(plan, head, x, is_key);
+      const at::Tensor cached = is_key ? cache.head_keys(0, head) : cache.head_values(0, head);
+      const Rows stored = rows_of(cached.contiguous().unsqueeze(0), 0);
       ASSERT_EQ(now.size(), kept.size());
+      ASSERT_EQ(stored.size(), kept.size());
       for (size_t a = 0; a < kept.size(); ++a) {
         const Row wanted =
             is_key && !keys_too ? x[static_cast<size_t>(kept[a])] : combine(x, kept[a], members[a]);
         for (size_t d = 0; d < wanted.size(); ++d) {
           ASSERT_NEAR(now[a][d], wanted[d], 1e-5)
               << (is_key ? "key" : "value") << " of head " << head << ", anchor " << a;
+          ASSERT_NEAR(stored[a][d], wanted[d], 1e-4) << "in the cache";
         }
       }
     }
