@@ -90,6 +90,10 @@ const std::map<std::string, Promise> kPromises{
     {"prefixkv", {.sinks = 1, .recent = 1, .even = false}},
     {"tgv-kv", {.sinks = 4, .recent = 1, .even = false}},
     {"r-kv", {.sinks = 0, .recent = 1, .overshoot = 15}},
+    {"cam", {0, 1}},
+    {"d2o", {.sinks = 4, .recent = 1, .even = false}},
+    {"kvmerger", {.sinks = 4, .recent = 1, .even = false, .grows = true}},
+    {"look-m", {.sinks = 0, .recent = 1, .grows = true}},
 };
 
 /// Whether a preset can compress a prompt of so few tokens: some read the text after a picture.
