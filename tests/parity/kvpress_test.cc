@@ -36,7 +36,8 @@ std::filesystem::path data() {
 std::vector<Case> cases() {
   std::ifstream file(data() / "kvpress.json");
   std::vector<Case> all;
-  for (const auto& item : nlohmann::json::parse(file).at("cases")) {
+  const nlohmann::json golden = nlohmann::json::parse(file);
+  for (const auto& item : golden.at("cases")) {
     all.push_back({item.at("name"), item.at("model"), item.at("prompt"), item.at("preset"),
                    item.at("overrides"), item.at("slots")});
   }
