@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -204,6 +205,11 @@ inline void expect_merged(const LayerPlan& plan, const MadeUpLayer& made,
       {.layers = 1, .kv_heads = made.layer.keys.size(0), .head_dim = made.layer.keys.size(2)});
   cache.append(0, made.layer.keys, made.layer.values, /*first_position=*/0);
   cache.apply(0, plan);
+  for (int64_t g = 0; plan.anchor.defined() && g < made.groups; ++g) {
+    const int64_t* anchor = plan.anchor.const_data_ptr<int64_t>() + g * plan.anchor.size(1);
+    const int64_t* end = std::find(anchor, anchor + plan.anchor.size(1), -1);
+    ASSERT_TRUE(std::is_sorted(anchor, end)) << "group " << g;
+  }
   for (int64_t head = 0; head < made.layer.keys.size(0); ++head) {
     const int64_t group = made.groups == 1 ? 0 : head;
     const auto& kept = made.kept[static_cast<size_t>(group)];
