@@ -24,7 +24,7 @@ int plan(const SweepOptions& options) {
   }
   const SweepData data(config, *engines);
   for (const CellGroup& group : groups) {
-    engines->check_samples(group.model, data.of(group).samples, config.evaluation());
+    engines->check_samples(group.model, group.cells, data.of(group).samples, config.evaluation());
   }
 
   Table cells;

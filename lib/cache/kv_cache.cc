@@ -472,10 +472,14 @@ KVCache KVCache::fork() const {
   return copy;
 }
 
+int64_t KVCache::entry_bytes() const {
+  return shape_.head_dim * 2 * static_cast<int64_t>(c10::elementSize(shape_.dtype));
+}
+
 int64_t KVCache::bytes() const {
   int64_t slots = 0;
   for (const Layer& layer : layers_) slots += sum_of(layer.head_lengths);
-  return slots * shape_.head_dim * 2 * static_cast<int64_t>(c10::elementSize(shape_.dtype));
+  return slots * entry_bytes();
 }
 
 int64_t KVCache::allocated_bytes() const {

@@ -106,6 +106,8 @@ class KVCache {
 
   /// A cache with the same content; storage is shared until one of the two changes it.
   KVCache fork() const;
+  /// Bytes of one entry of one head: a key and a value.
+  int64_t entry_bytes() const;
   /// Bytes of keys and values in use (slots, not reserved room).
   int64_t bytes() const;
   /// Bytes of storage held for keys and values, room included; what is shared with a fork counts

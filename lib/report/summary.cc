@@ -52,14 +52,16 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
   for (const Record* record : records) {
     const CellOutcome& outcome = record->outcome;
     double kept = 0;
-    for (const int64_t layer : outcome.kept_tokens) {
-      kept += static_cast<double>(layer);
-      summary.least_kept = std::min(summary.least_kept, layer);
-      summary.most_kept = std::max(summary.most_kept, layer);
+    double heads = 0;
+    for (const auto& layer : outcome.kept_tokens) {
+      for (const int64_t head : layer) {
+        kept += static_cast<double>(head);
+        heads += 1;
+        summary.least_kept = std::min(summary.least_kept, head);
+        summary.most_kept = std::max(summary.most_kept, head);
+      }
     }
-    if (!outcome.kept_tokens.empty()) {
-      summary.kept_tokens += kept / static_cast<double>(outcome.kept_tokens.size()) / count;
-    }
+    if (heads > 0) summary.kept_tokens += kept / heads / count;
     summary.prompt_tokens += static_cast<double>(record->prompt_tokens) / count;
     summary.requested_tokens += static_cast<double>(outcome.requested_tokens) / count;
     summary.bytes_prefill += static_cast<double>(outcome.cache_bytes_prefill) / count;

@@ -102,10 +102,11 @@ struct CellOutcome {
   /// itself and when agreement is off.
   std::optional<double> mean_kl;
 
-  int64_t requested_tokens = 0;      // entries per layer that the budget allows after the prefill
-  std::vector<int64_t> kept_tokens;  // [layers], entries kept after the prefill (mean over heads)
-  int64_t cache_bytes_prefill = 0;   // held by K and V after compression of the prefill
-  int64_t cache_bytes_end = 0;       // and at the end of generation (of scoring if none)
+  int64_t requested_tokens = 0;  // entries per layer that the budget allows after the prefill
+  std::vector<std::vector<int64_t>> kept_tokens;  // [layers][kv_heads], kept after the prefill
+  int64_t entry_bytes = 0;                        // of one entry of one head, K and V together
+  int64_t cache_bytes_prefill = 0;  // held by K and V after compression of the prefill
+  int64_t cache_bytes_end = 0;      // and at the end of generation (of scoring if none)
 
   CellSeconds seconds;
 };

@@ -54,9 +54,10 @@ class Engines {
   /// The tokenizer that cuts a text into windows of this model's tokens; reads no weights.
   virtual std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const = 0;
   /// Error for the first sample whose prompt the model cannot take: too long for its context
-  /// together with what is to follow, or a picture for a model without eyes. Reads the tokenizer,
-  /// no weights.
-  virtual void check_samples(const ModelChoice& model, std::span<const Sample> samples,
+  /// together with what is to follow, a picture for a model without eyes, or a strategy that reads
+  /// what the prompt has not. Reads the tokenizer, no weights.
+  virtual void check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                             std::span<const Sample> samples,
                              const EvaluationSettings& settings) const = 0;
   /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
   /// Interrupted.

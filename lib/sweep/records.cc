@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kRecordsFile = "records.jsonl";
 constexpr const char* kHeaderFile = "sweep.json";
-constexpr const char* kHeaderFormat = "elastikv-sweep-1";
+constexpr const char* kHeaderFormat = "elastikv-sweep-2";
 
 /// A float as the shortest decimal that reads back as the same float.
 double shortest(float value) {
@@ -68,7 +68,8 @@ void parse_outcome(const Json& json, const std::vector<std::string>& text_metric
   outcome.finished = json.at("finished").get<bool>();
   if (json.contains("mean_kl")) outcome.mean_kl = json["mean_kl"].get<double>();
   outcome.requested_tokens = json.at("requested_tokens").get<int64_t>();
-  outcome.kept_tokens = json.at("kept_tokens").get<std::vector<int64_t>>();
+  outcome.kept_tokens = json.at("kept_tokens").get<std::vector<std::vector<int64_t>>>();
+  outcome.entry_bytes = json.at("entry_bytes").get<int64_t>();
   outcome.cache_bytes_prefill = json.at("cache_bytes_prefill").get<int64_t>();
   outcome.cache_bytes_end = json.at("cache_bytes_end").get<int64_t>();
   const Json& seconds = json.at("seconds");
@@ -226,6 +227,7 @@ std::string record_line(const Record& record, const std::vector<std::string>& te
     if (outcome.mean_kl) json["mean_kl"] = *outcome.mean_kl;
     json["requested_tokens"] = outcome.requested_tokens;
     json["kept_tokens"] = outcome.kept_tokens;
+    json["entry_bytes"] = outcome.entry_bytes;
     json["cache_bytes_prefill"] = outcome.cache_bytes_prefill;
     json["cache_bytes_end"] = outcome.cache_bytes_end;
     json["seconds"] = {{"compression", outcome.seconds.compression}};

@@ -323,7 +323,7 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
   const SweepData data(config, engines);
   for (const CellGroup& group : groups) {
-    engines.check_samples(group.model, data.of(group).samples, settings);
+    engines.check_samples(group.model, group.cells, data.of(group).samples, settings);
   }
   RecordWriter writer(config.output, make_header(config, options, data), config.metrics.text,
                       options.resume);

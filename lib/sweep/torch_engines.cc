@@ -90,7 +90,11 @@ class TorchEvaluator final : public SampleEvaluator {
       }
       const Sequence& sequence = compressed.back();
       cell.requested_tokens = sequence.requested_slots();
-      cell.kept_tokens = sequence.cache().slots_per_layer();
+      const KVCache& cache = sequence.cache();
+      for (int64_t layer = 0; layer < cache.shape().layers; ++layer) {
+        cell.kept_tokens.push_back(cache.head_lengths(layer));
+      }
+      cell.entry_bytes = cache.entry_bytes();
       cell.cache_bytes_prefill = sequence.cache().bytes();
       cell.cache_bytes_end = cell.cache_bytes_prefill;
       cell.seconds.compression = sequence.compression_seconds();
@@ -183,6 +187,36 @@ class TorchEvaluator final : public SampleEvaluator {
       strategies_;  // by label, unique in a sweep
 };
 
+/// What a strategy of the sweep reads.
+struct Reader {
+  const StrategyChoice* strategy;
+  StatisticsRequest request;
+};
+
+/// The strategies among the cells, each once.
+std::vector<Reader> readers_of(std::span<const Cell> cells) {
+  std::vector<Reader> readers;
+  for (const Cell& cell : cells) {
+    // Cells of one strategy follow each other.
+    if (!readers.empty() && readers.back().strategy->label == cell.strategy.label) continue;
+    readers.push_back({&cell.strategy, make_strategy(cell.strategy)->needs()});
+  }
+  return readers;
+}
+
+/// Error when a strategy reads what a prompt has not.
+void require_statistics(const std::vector<Reader>& readers, const TokenizedPrompt& prompt,
+                        const std::string& what) {
+  const TokenSpan image = prompt.images.empty() ? TokenSpan{} : prompt.images[0];
+  for (const Reader& reader : readers) {
+    const std::string missing = missing_for(reader.request, static_cast<int64_t>(prompt.ids.size()),
+                                            image.begin, image.end);
+    if (missing.empty()) continue;
+    fail("{}: strategy '{}' cannot run: {} {}", reader.strategy->origin, reader.strategy->label,
+         what, missing);
+  }
+}
+
 class TorchEngines final : public Engines {
  public:
   void check(const ModelChoice& model, std::span<const Cell> cells,
@@ -197,13 +231,17 @@ class TorchEngines final : public Engines {
     const PromptReader reader(model.path, model.prompt_format);
   }
 
-  void check_samples(const ModelChoice& model, std::span<const Sample> samples,
+  void check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                     std::span<const Sample> samples,
                      const EvaluationSettings& settings) const override {
     const PromptReader reader(model.path, model.prompt_format);
+    const std::vector<Reader> readers = readers_of(cells);
     for (const Sample& sample : samples) {
-      reader.require_room(
-          prompt_of(reader, sample), room_needed(settings, answer_of(reader, sample).size()),
-          fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id));
+      const TokenizedPrompt prompt = prompt_of(reader, sample);
+      const std::string what =
+          fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
+      reader.require_room(prompt, room_needed(settings, answer_of(reader, sample).size()), what);
+      require_statistics(readers, prompt, what);
     }
   }
 

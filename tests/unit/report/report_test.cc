@@ -114,7 +114,7 @@ TEST_F(ReportTest, NumbersFollowFromTheRecords) {
       tokens += static_cast<double>(record.outcome.nll.size());
       rouge += record.text_scores[1].f / 6;
       kl += record.outcome.mean_kl.value_or(0) / 6;
-      kept += static_cast<double>(record.outcome.kept_tokens[0]) / 6;
+      kept += static_cast<double>(record.outcome.kept_tokens[0][0]) / 6;
     }
     EXPECT_EQ(cell.at("status"), "complete");
     EXPECT_EQ(cell.at("scored_tokens"), "72");

@@ -93,7 +93,8 @@ class FakeEvaluator final : public SampleEvaluator {
     result.finished = true;
     if (!cell.is_full() && settings_.agreement) result.mean_kl = badness;
     result.requested_tokens = static_cast<int64_t>(40 * keep);
-    result.kept_tokens = {result.requested_tokens, result.requested_tokens};
+    result.kept_tokens.assign(2, std::vector<int64_t>(2, result.requested_tokens));
+    result.entry_bytes = 256;
     result.cache_bytes_prefill = result.requested_tokens * 1024;
     result.cache_bytes_end = (result.requested_tokens + 10) * 1024;
     result.seconds = {0.01 * plan_.slowness};
@@ -127,7 +128,7 @@ class FakeEngines final : public Engines {
     return load_tokenizer(model.path);
   }
   void check_picture(const std::filesystem::path&) const override {}
-  void check_samples(const ModelChoice&, std::span<const Sample>,
+  void check_samples(const ModelChoice&, std::span<const Cell>, std::span<const Sample>,
                      const EvaluationSettings&) const override {}
   std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
                                         std::function<bool()>) const override {
