@@ -22,6 +22,7 @@ import numpy as np
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#999999", "#882255", "#117733"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
 MARKER_SIZES = {"P": 6.0, "X": 6.0, "*": 8.0}  # the others are full enough at 4.5
+FAR = 6.0  # times the smallest value, in pictures with a row per strategy
 # A strategy keeps its look from one picture to the next and across sweeps.
 LOOKS = {
     "elastic": (0, "-"), "elastic-released": (0, "--"),
@@ -240,11 +241,61 @@ def draw(group, measure, growth, plt, ticker):
     return figure
 
 
+def draw_rows(group, measure, growth, plt, ticker):
+    """One row per strategy and one panel per budget, for sweeps of many strategies; None when no cell has the measure."""
+    budgets = [b for b in group.budgets if b[2] == growth]
+    names = [s["name"] for s in group.strategies if s["preset"] != "full"]
+    estimates = {(n, b[0]): group.estimate(group.cell(n, b[0]), measure) for n in names for b in budgets}
+    names = [n for n in names if any(estimates[n, b[0]] for b in budgets)]
+    if not names:
+        return None
+    full = group.estimate(group.full, measure) if measure.has_full else None
+    width = 1.6 + 0.075 * max(len(n) for n in names) + 2.1 * len(budgets)
+    figure, panels = plt.subplots(1, len(budgets), figsize=(width, 1.1 + 0.21 * len(names)), sharey=True,
+                                  layout="constrained", squeeze=False)
+    for axes, (text, place, _) in zip(panels[0], budgets):
+        found = [e for e in (estimates[n, text] for n in names) if e]
+        everything = [x for e in found for x in e] + ([full[0]] if full else [])
+        # What lies far outside would press all others together: an arrow with its number stands for it.
+        edge = min(everything) * FAR if measure.log_from and min(everything) > 0 else math.inf
+        for row, name in enumerate(names):
+            if (estimate := estimates[name, text]) is None:
+                continue
+            value, low, high = estimate
+            if value > edge:
+                axes.plot(edge, row, color=COLOURS[1], marker=">", markersize=5, clip_on=False)
+                axes.annotate(f"{value:.3g}", (edge, row), xytext=(-6, 0), textcoords="offset points", ha="right",
+                              va="center", fontsize=7.5)
+                continue
+            axes.errorbar(value, row, xerr=[[max(value - low, 0)], [max(min(high, edge) - value, 0)]],
+                          color=COLOURS[0], marker="o", markersize=4, elinewidth=1.0, capsize=2)
+        if full is not None:
+            axes.axvline(full[0], color="black", linestyle=(0, (4, 2)), linewidth=1.1, zorder=1)
+        shown = [min(x, edge) for x in everything]
+        if measure.log_from and min(shown) > 0 and max(shown) / min(shown) > measure.log_from:
+            axes.set_xscale("log")
+            axes.set_xlim(min(shown) * 0.95, max(shown) * 1.05)
+            axes.xaxis.set_major_locator(ticker.FixedLocator([1, 1.5, 2, 3, 5, 7, 10]))
+            axes.xaxis.set_major_formatter(ticker.FuncFormatter(short_ticks))
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
+        unit = "entries per layer" if growth == "tokens" else "kept"
+        axes.set_title(f"{place:g} {unit}", fontsize=9)
+        axes.grid(True, axis="both", linewidth=0.5, alpha=0.35)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0][0].set_yticks(range(len(names)), names)
+    panels[0][0].set_ylim(len(names) - 0.4, -0.6)
+    figure.supxlabel(f"{measure.label}; dashed: full cache" if full else measure.label, fontsize=9)
+    figure.suptitle(f"{group.name}, {len(group.samples)} samples", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
 def main():
     parser = argparse.ArgumentParser(description="Draw a sweep's results against the KV budget.")
     parser.add_argument("folder", type=pathlib.Path, help="the sweep's output folder")
     parser.add_argument("--output", type=pathlib.Path, help="folder for the pictures (default: FOLDER/plots)")
     parser.add_argument("--formats", default="png,svg", help="comma list of png, svg, pdf (default: %(default)s)")
+    parser.add_argument("--style", choices=["auto", "lines", "rows"], default="auto",
+                        help="lines over the budget, or a row per strategy (default: rows for more than 10 strategies)")
     parser.add_argument("--strategies", help="comma list of the strategies to draw (default: all)")
     arguments = parser.parse_args()
     formats = arguments.formats.split(",")
@@ -282,7 +333,9 @@ def main():
             continue
         for measure in measures_of(config):
             for growth in dict.fromkeys(b[2] for b in group.budgets):
-                figure = draw(group, measure, growth, plt, ticker)
+                many = len(group.strategies) > len(COLOURS)
+                rows = arguments.style == "rows" or (arguments.style == "auto" and many)
+                figure = (draw_rows if rows else draw)(group, measure, growth, plt, ticker)
                 if figure is None:
                     continue
                 parts = [measure.name]

@@ -14,14 +14,17 @@ namespace elastikv {
 namespace {
 
 /// Where the fixed index lies: `distance` entries before the end of the compressed prompt, or at a
-/// `share` of it.
+/// `share` of it, which when given takes the distance's place.
 struct FixedPoint {
   int64_t distance = 25;
   std::optional<double> share;
 
+  /// A prompt compressed to less than the distance is cut in its middle, the place that the paper's
+  /// Fig. 3 finds best.
   int64_t index(int64_t kept, int64_t sinks) const {
-    const int64_t wanted =
-        share ? std::llround(*share * static_cast<double>(kept)) : kept - distance;
+    const int64_t wanted = share                 ? std::llround(*share * static_cast<double>(kept))
+                           : kept - distance < 1 ? kept / 2
+                                                 : kept - distance;
     return std::max(wanted, std::min(sinks, kept - 1));
   }
 };
@@ -73,9 +76,6 @@ std::shared_ptr<const Generation> make_fixed_point_generation(const Parameters& 
   FixedPoint point;
   point.distance = parameters.integer("distance", point.distance, /*least=*/0);
   if (parameters.has("share")) point.share = parameters.share("share", 0.0);
-  if (parameters.has("share") && parameters.has("distance")) {
-    parameters.fail_kind("takes 'distance' or 'share', not both");
-  }
   return std::make_shared<FixedPointGeneration>(point);
 }
 

@@ -213,7 +213,8 @@ void flatten(const YamlFields& fields, const std::string& prefix,
   for (const std::string& key : fields.keys()) {
     if (!fields.has(key)) fields.fail_here(fmt::format("has no value at '{}'", key));
     const YamlFields value = fields.at(key);
-    if (value.is_map()) {
+    // A component with its kind is put in the place of the preset's, whole.
+    if (value.is_map() && !value.has("kind")) {
       flatten(value, join_key(prefix, key), flat);
     } else {
       flat.emplace_back(join_key(prefix, key),

@@ -1,5 +1,6 @@
 // What policies give up while answering, against plain simulations.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <random>
@@ -50,8 +51,10 @@ TEST(FixedPoint, EqualsErasingAtAFrozenIndex) {
         Sequence sequence = start(strategy, made_up_prompt(tokens), budget);
         std::vector<int64_t> list = sorted_positions(sequence.cache, 0);
         const auto kept = static_cast<int64_t>(list.size());
-        // Never before the sink, which a cache of a single entry does not have.
-        const int64_t fixed = std::max(kept - distance, std::min<int64_t>(1, kept - 1));
+        // In the middle where the distance does not fit; never before the sink, which a cache of a
+        // single entry does not have.
+        const int64_t fixed = std::max(kept - distance < 1 ? kept / 2 : kept - distance,
+                                       std::min<int64_t>(1, kept - 1));
         std::mt19937 random(5);
         for (int64_t seen = tokens + 1; seen <= tokens + 80; ++seen) {
           decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random);
@@ -78,6 +81,136 @@ TEST(FixedPoint, EatsTheEndOfThePromptAndThenTheOldestAnswer) {
   std::vector<int64_t> expected(prompt.begin(), prompt.begin() + 25);
   for (int64_t position = 115; position < 140; ++position) expected.push_back(position);
   EXPECT_EQ(sorted_positions(sequence.cache, 0), expected);
+}
+
+TEST(FixedPoint, MayLieAtAnyShareOfTheCompressedPrompt) {
+  for (const double share : {0.0, 0.3, 1.0}) {
+    Sequence sequence = start(make_strategy("elastic", {fmt::format("generation.share={}", share)}),
+                              made_up_prompt(100), Budget::fraction(0.5, Budget::Growth::kPrompt));
+    std::vector<int64_t> list = sorted_positions(sequence.cache, 0);
+    const int64_t fixed = std::max<int64_t>(1, std::llround(share * 50));
+    std::mt19937 random(5);
+    for (int64_t seen = 101; seen <= 190; ++seen) {
+      decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random);
+      list.push_back(seen - 1);
+      list.erase(list.begin() + fixed);
+      ASSERT_EQ(sorted_positions(sequence.cache, 0), list) << share << " after " << seen;
+    }
+  }
+}
+
+TEST(LowestRow, GivesUpWhatTheNewTokenIgnores) {
+  for (const bool before_text : {false, true}) {
+    // TGV-KV needs sinks here, TOVA has none.
+    const auto strategy =
+        before_text ? make_strategy("tova", {"generation={kind: lowest_row, among: before_text}"})
+                    : make_strategy("tova");
+    const Budget budget = Budget::fraction(0.4, Budget::Growth::kPrompt);
+    Sequence sequence = start(strategy, made_up_prompt(50), budget);
+    const int64_t text = sequence.prompt.image_end;
+    std::mt19937 random(7);
+    std::uniform_real_distribution<float> draw(0.0F, 1.0F);
+    for (int64_t seen = 51; seen <= 90; ++seen) {
+      std::vector<at::Tensor> rows;
+      std::vector<std::vector<int64_t>> expected;
+      for (int64_t layer = 0; layer < 3; ++layer) {
+        std::vector<int64_t> tokens = sequence.cache.positions(layer);
+        tokens.push_back(seen - 1);
+        at::Tensor row = at::empty({4, static_cast<int64_t>(tokens.size())}, at::kFloat);
+        for (int64_t i = 0; i < row.numel(); ++i) row.data_ptr<float>()[i] = draw(random);
+        const auto attention = [&](size_t i) {
+          double sum = 0;
+          for (int64_t h = 0; h < 4; ++h) sum += row[h][static_cast<int64_t>(i)].item<double>();
+          return sum;
+        };
+        const bool any_before =
+            std::any_of(tokens.begin(), tokens.end(), [&](int64_t t) { return t < text; });
+        size_t lowest = tokens.size();
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          if (before_text && any_before && tokens[i] >= text) continue;
+          if (lowest == tokens.size() || attention(i) < attention(lowest)) lowest = i;
+        }
+        tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(lowest));
+        std::sort(tokens.begin(), tokens.end());
+        expected.push_back(tokens);
+        rows.push_back(row);
+      }
+      decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random, rows);
+      for (int64_t layer = 0; layer < 3; ++layer) {
+        ASSERT_EQ(sorted_positions(sequence.cache, layer), expected[static_cast<size_t>(layer)])
+            << "after " << seen << (before_text ? " before text" : "");
+      }
+    }
+  }
+}
+
+TEST(Recompress, RanksTheKeysOfTheCacheItself) {
+  // Every token, per KV head: the entry with the longest key goes.
+  Sequence sequence = start(make_strategy("knorm", {"allocation=uniform"}), made_up_prompt(40),
+                            Budget::fraction(0.5, Budget::Growth::kPrompt));
+  std::mt19937 random(3);
+  for (int64_t seen = 41; seen <= 70; ++seen) {
+    std::vector<std::vector<int64_t>> expected;
+    for (int64_t head = 0; head < 2; ++head) {
+      std::vector<std::pair<double, int64_t>> entries;
+      const at::Tensor keys = sequence.cache.head_keys(0, head);
+      const std::vector<int64_t>& positions = sequence.cache.positions(0, head);
+      for (size_t i = 0; i < positions.size(); ++i) {
+        entries.emplace_back(keys[static_cast<int64_t>(i)].norm().item<double>(), positions[i]);
+      }
+      // decode_step's new key is (seen, seen).
+      entries.emplace_back(std::sqrt(2.0) * static_cast<double>(seen), seen - 1);
+      entries.erase(std::max_element(entries.begin(), entries.end()));
+      std::vector<int64_t>& kept = expected.emplace_back();
+      for (const auto& [norm, position] : entries) kept.push_back(position);
+      std::sort(kept.begin(), kept.end());
+    }
+    decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random);
+    ASSERT_EQ(sorted_positions(sequence.cache, 0, 0), expected[0]) << "after " << seen;
+    ASSERT_EQ(sorted_positions(sequence.cache, 0, 1), expected[1]) << "after " << seen;
+  }
+}
+
+TEST(Recompress, GoesOnAccumulatingAttentionBetweenCompressions) {
+  constexpr int64_t kEvery = 5;
+  const Budget budget = Budget::fraction(0.3, Budget::Growth::kPrompt);
+  Sequence sequence = start(
+      make_strategy("elastic", {"compaction=evict",
+                                fmt::format("generation={{kind: recompress, every: {}}}", kEvery)}),
+      made_up_prompt(60), budget);
+  std::map<int64_t, double> scores;
+  const at::Tensor sums = sequence.prompt.layers[1].column_sums.mean(0);
+  for (const int64_t token : sequence.cache.positions(1))
+    scores[token] = sums[token].item<double>();
+  std::mt19937 random(3);
+  std::exponential_distribution<float> draw(0.2F);
+  for (int64_t seen = 61; seen <= 100; ++seen) {
+    std::vector<at::Tensor> rows;
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      at::Tensor row = at::full({4, sequence.cache.max_length(layer) + 1}, 0.0, at::kFloat);
+      for (int64_t i = 0; i < row.numel(); ++i) row.data_ptr<float>()[i] = draw(random);
+      rows.push_back(row);
+    }
+    std::vector<int64_t> tokens = sequence.cache.positions(1);
+    tokens.push_back(seen - 1);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      scores[tokens[i]] += rows[1].mean(0)[static_cast<int64_t>(i)].item<double>();
+    }
+    if ((seen - 60) % kEvery == 0) {
+      // The sink and the newest stay; of the others the lowest go until 18 are left.
+      while (scores.size() > 18) {
+        auto lowest = std::next(scores.begin());
+        for (auto it = lowest; it != std::prev(scores.end()); ++it) {
+          if (it->second < lowest->second) lowest = it;
+        }
+        scores.erase(lowest);
+      }
+    }
+    decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random, rows);
+    std::vector<int64_t> expected;
+    for (const auto& [token, score] : scores) expected.push_back(token);
+    ASSERT_EQ(sorted_positions(sequence.cache, 1), expected) << "after " << seen;
+  }
 }
 
 TEST(Oldest, SlidesBehindTheSinks) {
