@@ -209,15 +209,18 @@ const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& c
   return cell.cell.is_full() ? nullptr : &group.cells.front();
 }
 
-const CellSummary* elastic_baseline(const GroupSummary& group, const CellSummary& cell) {
-  if (cell.cell.is_full()) return nullptr;
-  for (const CellSummary& other : group.cells) {
-    if (other.cell.strategy.label == "elastic" &&
-        other.cell.budget.text() == cell.cell.budget.text()) {
-      return &other == &cell ? nullptr : &other;
+/// A strategy at the same budget.
+Baseline strategy_baseline(const std::string& label) {
+  return [label](const GroupSummary& group, const CellSummary& cell) -> const CellSummary* {
+    if (cell.cell.is_full()) return nullptr;
+    for (const CellSummary& other : group.cells) {
+      if (other.cell.strategy.label == label &&
+          other.cell.budget.text() == cell.cell.budget.text()) {
+        return &other == &cell ? nullptr : &other;
+      }
     }
-  }
-  return nullptr;
+    return nullptr;
+  };
 }
 
 std::optional<PairedDifference> log_perplexity_difference(const CellSummary& cell,
@@ -464,8 +467,11 @@ Report make_report(const StoredSweep& sweep) {
           "perplexities.";
       markdown += section("Log-perplexity minus the full cache's",
                           difference_table(group, full_baseline, bootstrap), note);
-      markdown += section("Log-perplexity minus elastic's at the same budget",
-                          difference_table(group, elastic_baseline, bootstrap), note);
+      for (const std::string& label : config.compare_with) {
+        markdown +=
+            section(fmt::format("Log-perplexity minus that of {} at the same budget", label),
+                    difference_table(group, strategy_baseline(label), bootstrap), note);
+      }
     }
     markdown += section("Achieved budget after the prefill", budget_table(group),
                         "Entries per layer (their share of the prompt), size of K and V; means "
@@ -482,7 +488,9 @@ Report make_report(const StoredSweep& sweep) {
                           "difference", "low",  "high",     "p_value", "samples"};
     for (const GroupSummary& group : groups) {
       add_differences(group, "full", full_baseline, bootstrap, differences);
-      add_differences(group, "elastic", elastic_baseline, bootstrap, differences);
+      for (const std::string& label : config.compare_with) {
+        add_differences(group, label, strategy_baseline(label), bootstrap, differences);
+      }
     }
     report.files.push_back({"differences.csv", differences.csv()});
   }

@@ -343,9 +343,32 @@ void require_unique(const std::vector<Item>& items, const YamlFields& node, Name
   }
 }
 
+std::vector<std::string> read_comparisons(const YamlFields& root,
+                                          const std::vector<StrategyChoice>& strategies) {
+  std::vector<std::string> labels;
+  labels.reserve(strategies.size());
+  for (const StrategyChoice& strategy : strategies) labels.push_back(strategy.label);
+  const auto listed = [&](const std::string& label) {
+    return std::find(labels.begin(), labels.end(), label) != labels.end();
+  };
+  std::vector<std::string> chosen;
+  if (!root.has("compare_with")) {
+    if (listed("elastic")) chosen.emplace_back("elastic");
+    return chosen;
+  }
+  for (const YamlFields& node : one_or_list(root.at("compare_with"))) {
+    chosen.push_back(node.as_string());
+    if (!listed(chosen.back())) {
+      node.fail_here(fmt::format("names no strategy of this sweep: '{}'{}", chosen.back(),
+                                 suggestion(chosen.back(), labels)));
+    }
+  }
+  return chosen;
+}
+
 SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides) {
   root.require_known_keys({"name", "models", "data", "strategies", "budgets", "metrics",
-                           "generation", "bootstrap", "seed", "output"});
+                           "generation", "bootstrap", "compare_with", "seed", "output"});
   SweepConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -400,6 +423,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     config.bootstrap.seed = static_cast<uint64_t>(
         at_least(bootstrap, "seed", 0, static_cast<int64_t>(config.bootstrap.seed)));
   }
+  config.compare_with = read_comparisons(root, config.strategies);
   config.seed = static_cast<uint64_t>(at_least(root, "seed", 0, 0));
   config.output = root.string("output", (std::filesystem::path("results") / config.name).string());
   if (overrides.output) config.output = *overrides.output;
@@ -492,6 +516,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
   if (!records_only) {
     json["bootstrap"] = {{"iterations", config.bootstrap.iterations},
                          {"seed", config.bootstrap.seed}};
+    json["compare_with"] = config.compare_with;
     json["output"] = config.output.string();
   }
   return json;

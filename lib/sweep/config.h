@@ -43,6 +43,9 @@ struct SweepConfig {
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
   BootstrapChoice bootstrap;
+  /// Strategies that the others are compared with at the same budget, sample by sample; default:
+  /// "elastic" where the sweep has it.
+  std::vector<std::string> compare_with;
   uint64_t seed = 0;
   std::filesystem::path output;  // default: results/NAME
 
@@ -51,7 +54,7 @@ struct SweepConfig {
   /// of a sweep file, so parse_sweep reads it.
   std::string json() const;
   /// Content hash of the settings that can change a record. Left out are the name, the output
-  /// folder, the bootstrap and which samples are used (limit, offset, sample_ids), so that a sweep
+  /// folder, the bootstrap, what is compared and which samples are used (limit, offset, sample_ids), so that a sweep
   /// may be resumed with more samples.
   std::string records_hash() const;
 };
