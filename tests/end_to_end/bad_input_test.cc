@@ -281,6 +281,24 @@ TEST_F(BadInput, SweepFile) {
 #endif
 }
 
+TEST_F(BadInput, StrategiesThatReadWhatAPromptHasNot) {
+  // Refused by `plan` too: no weights are needed to know.
+  Json text = item("a");
+  text.erase("image");
+  write_data({text});
+  const std::string sweep = at("sweep.yaml");
+  for (const char* verb : {"sweep", "plan"}) {
+    const ProgramResult result = run_elastikv({verb, write_sweep("[full, vl-cache]")});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.errors.find(sweep + ":3: strategy 'vl-cache' cannot run: "), std::string::npos)
+        << result.errors;
+    EXPECT_NE(result.errors.find("has no picture, but the strategy reads the attention of the text "
+                                 "after one"),
+              std::string::npos)
+        << result.errors;
+  }
+}
+
 TEST_F(BadInput, DataSets) {
   const std::string data = at("data.jsonl");
   write_data({item("a"), item("b"), item("a")});

@@ -48,7 +48,9 @@ data:
   - {path: y.txt, format: text, context_words: 10, answer_words: 5}
 strategies:
   - elastic
-  - {preset: elastic, name: mine, set: {generation.distance: 12, merge: {kind: none}}}
+  - preset: elastic
+    name: mine
+    set: {generation.distance: 12, selection: {sinks: 2}, compaction: {kind: merge_nearest, share: 1}}
 budgets: {keep: [0.5, 1], keep_tokens: [64], growth: prompt}
 metrics:
   perplexity: {enabled: true, score_last_token: false}
@@ -57,6 +59,7 @@ metrics:
   agreement: false
 generation: {max_new_tokens: 7}
 bootstrap: {iterations: 10, seed: 3}
+compare_with: [mine, elastic]
 seed: 5
 output: out/here
 )",
@@ -73,8 +76,11 @@ output: out/here
   EXPECT_EQ(config.strategies[1].label, "mine");
   EXPECT_EQ(config.strategies[1].origin, "s.yaml:11");
   EXPECT_EQ(config.strategies[1].overrides,
-            (std::vector<std::pair<std::string, std::string>>{{"generation.distance", "12"},
-                                                              {"merge.kind", "none"}}));
+            (std::vector<std::pair<std::string, std::string>>{
+                {"generation.distance", "12"},
+                {"selection.sinks", "2"},
+                {"compaction", "{kind: merge_nearest, share: 1}"}}));
+  EXPECT_EQ(config.compare_with, (Texts{"mine", "elastic"}));
   EXPECT_EQ(budget_texts(config), (Texts{"0.5p", "1p", "64t"}));
   EXPECT_FALSE(config.metrics.score_last_token);
   EXPECT_EQ(config.metrics.reference, TextReference::kDataSet);
@@ -103,6 +109,15 @@ TEST(SweepConfig, UnknownKeysNameLineAndNearest) {
   EXPECT_ERROR(
       parse_sweep("models: {path: m}\ndata: {path: d, format: lava}\nstrategies: [full]", "s.yaml"),
       "s.yaml:2: key 'data.format' is 'lava', no known format; did you mean 'llava'?");
+}
+
+TEST(SweepConfig, ComparesWithItsOwnStrategies) {
+  EXPECT_EQ(parse("strategies: [full, elastic, h2o]\n").compare_with, Texts{"elastic"});
+  EXPECT_EQ(parse("strategies: [full, h2o]\n").compare_with, Texts{});
+  EXPECT_EQ(parse("strategies: [full, h2o]\ncompare_with: h2o\n").compare_with, Texts{"h2o"});
+  EXPECT_ERROR(parse("strategies: [full, h2o]\ncompare_with: [h2p]\n"),
+               "s.yaml:4: key 'compare_with[0]' names no strategy of this sweep: 'h2p'; did you "
+               "mean 'h2o'?");
 }
 
 TEST(SweepConfig, BudgetsOutsideTheirRangeAreErrors) {
