@@ -131,6 +131,12 @@ PositionMode make_positions(const YamlFields& preset) {
 /// While generating, statistics are made from the cache and its attention rows: not all that a
 /// prefill gives is there.
 void require_recomputable(const YamlFields& preset, const Composition& parts) {
+  if (parts.importance->accumulation() == Importance::Accumulation::kMeanOverObservers) {
+    preset.at("generation")
+        .fail_here(
+            "compresses again while generating, where it is not known how many queries saw an "
+            "entry, so the 'importance' needs another 'reduce' than mean");
+  }
   const StatisticsRequest request =
       parts.importance->needs() | parts.selection->needs() | parts.compaction->needs();
   const PrefillRequest& prefill = request.prefill;
@@ -147,8 +153,25 @@ void require_recomputable(const YamlFields& preset, const Composition& parts) {
   }
 }
 
+/// Entries of the answer that were placed at the cache's length hold a rotation that their token
+/// index does not tell, so they cannot be turned to an anchor's position.
+void require_known_rotations(const YamlFields& preset, const Composition& parts) {
+  const bool unrotated =
+      parts.compaction->description().find("key_space=unrotated") != std::string::npos;
+  const bool merges_answers =
+      parts.compaction->step_plan_options().key_space == LayerPlan::KeySpace::kUnrotated ||
+      parts.generation->recompresses();
+  if (parts.positions == PositionMode::kCacheLength && unrotated && merges_answers) {
+    preset.at("compaction")
+        .fail_here(
+            "merges un-rotated keys while generating, which needs positions 'original' or "
+            "'rerotated'");
+  }
+}
+
 /// Refuses combinations in which one component reads what another does not give.
 void require_fit(const YamlFields& preset, const Composition& parts) {
+  require_known_rotations(preset, parts);
   if (parts.importance == nullptr) {
     if (parts.selection->needs_scores()) {
       preset.at("selection").fail_here("reads scores, so an 'importance' is needed");

@@ -69,6 +69,7 @@ struct Promise {
 const std::map<std::string, Promise> kPromises{
     {"full", {1, 1}},
     {"elastic", {1, 1}},
+    {"elastic-plus", {.sinks = 1, .recent = 1, .even = false}},
     {"elastic-released", {1, 1}},
     {"h2o", {0, 1}},
     {"random", {1, 1}},

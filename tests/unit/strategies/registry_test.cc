@@ -123,6 +123,28 @@ TEST(Registry, ComponentsHaveToFit) {
                "all layers");
 }
 
+TEST(Registry, ComponentsOfTheAnswerHaveToFit) {
+  EXPECT_ERROR_CONTAINS(
+      make_strategy("elastic", {"generation={kind: recompress}", "importance.reduce=mean"}),
+      "key 'generation' compresses again while generating, where it is not known how many queries "
+      "saw an entry, so the 'importance' needs another 'reduce' than mean");
+  EXPECT_ERROR_CONTAINS(make_strategy("vl-cache", {"generation=recompress"}),
+                        "key 'generation' compresses again while generating, where only keys, "
+                        "values, accumulated attention and the last attention rows are known, but "
+                        "the strategy reads more of the prompt");
+  EXPECT_ERROR_CONTAINS(
+      make_strategy("d2o", {"compaction.key_space=unrotated", "positions=cache_length"}),
+      "key 'compaction' merges un-rotated keys while generating, which needs positions 'original' "
+      "or 'rerotated'");
+  EXPECT_ERROR_CONTAINS(make_strategy("elastic", {"heads=adaptive"}),
+                        "key 'heads' shares slots between heads, so an 'importance' of granularity "
+                        "kv_head is needed");
+  EXPECT_ERROR_CONTAINS(make_strategy("streaming-llm", {"heads=adaptive"}),
+                        "key 'heads' compares scores, so an 'importance' is needed");
+  EXPECT_ERROR_CONTAINS(make_strategy("snapkv", {"importance.kernel=4"}),
+                        "has an even kernel (4), but one with a middle is needed");
+}
+
 TEST(Registry, PresetsMayLieElsewhere) {
   const TemporaryFolder folder;
   folder.write("strategies/mine.yaml",
