@@ -356,7 +356,9 @@ std::vector<std::string> read_comparisons(const YamlFields& root,
     if (listed("elastic")) chosen.emplace_back("elastic");
     return chosen;
   }
-  for (const YamlFields& node : one_or_list(root.at("compare_with"))) {
+  const YamlFields list = root.at("compare_with");
+  // An empty list is a choice: no comparison.
+  for (const YamlFields& node : list.is_list() ? list.items() : std::vector<YamlFields>{list}) {
     chosen.push_back(node.as_string());
     if (!listed(chosen.back())) {
       node.fail_here(fmt::format("names no strategy of this sweep: '{}'{}", chosen.back(),

@@ -112,11 +112,15 @@ TEST(SweepConfig, UnknownKeysNameLineAndNearest) {
 }
 
 TEST(SweepConfig, ComparesWithItsOwnStrategies) {
-  EXPECT_EQ(parse("strategies: [full, elastic, h2o]\n").compare_with, Texts{"elastic"});
-  EXPECT_EQ(parse("strategies: [full, h2o]\n").compare_with, Texts{});
-  EXPECT_EQ(parse("strategies: [full, h2o]\ncompare_with: h2o\n").compare_with, Texts{"h2o"});
-  EXPECT_ERROR(parse("strategies: [full, h2o]\ncompare_with: [h2p]\n"),
-               "s.yaml:4: key 'compare_with[0]' names no strategy of this sweep: 'h2p'; did you "
+  const auto of = [](const std::string& strategies, const std::string& more = "") {
+    return parse("strategies: " + strategies + "\nbudgets: {keep: 0.5}\n" + more).compare_with;
+  };
+  EXPECT_EQ(of("[full, elastic, h2o]"), Texts{"elastic"});
+  EXPECT_EQ(of("[full, h2o]"), Texts{});
+  EXPECT_EQ(of("[full, h2o]", "compare_with: h2o\n"), Texts{"h2o"});
+  EXPECT_EQ(of("[full, elastic]", "compare_with: []\n"), Texts{});
+  EXPECT_ERROR(of("[full, h2o]", "compare_with: [h2p]\n"),
+               "s.yaml:5: key 'compare_with[0]' names no strategy of this sweep: 'h2p'; did you "
                "mean 'h2o'?");
 }
 
