@@ -142,18 +142,27 @@ Subject read_sweep_file(const ExplainOptions& options) {
     subject.budget = make_budget(config.budgets.front());
   }
 
-  std::vector<std::string> known;
-  for (const StrategyChoice& choice : config.strategies) known.push_back(choice.label);
   require_distinct(options.strategies);
-  for (const std::string& name : options.strategies) {
-    if (std::find(known.begin(), known.end(), name) == known.end())
-      fail("{}: has no strategy '{}'{}", options.file, name, suggestion(name, known));
-  }
   for (const StrategyChoice& choice : config.strategies) {
     const bool named = std::find(options.strategies.begin(), options.strategies.end(),
                                  choice.label) != options.strategies.end();
     if (named || (options.strategies.empty() && choice.preset != "full"))
       subject.strategies.push_back({choice.label, make_strategy(choice)});
+  }
+  // Presets that the sweep does not list can be looked at on its samples too.
+  std::vector<std::string> labels;
+  for (const StrategyChoice& choice : config.strategies) labels.push_back(choice.label);
+  std::vector<std::string> known = labels;
+  for (const PresetInfo& preset : list_presets()) known.push_back(preset.name);
+  const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const std::string& name : options.strategies) {
+    if (!is_in(known, name)) {
+      fail("{}: has no strategy '{}', and no preset has that name{}", options.file, name,
+           suggestion(name, known));
+    }
+    if (!is_in(labels, name)) subject.strategies.push_back({name, make_strategy(name)});
   }
   if (subject.strategies.empty()) fail("{}: has no strategy but the full cache", options.file);
 

@@ -209,7 +209,9 @@ TEST_F(Explain, ASampleOfASweep) {
     EXPECT_EQ(outcome.errors, "error: " + message + "\n");
   };
   refused({"--sample", "test_007"}, data + ": no sample 'test_007'; did you mean 'test_0007'?");
-  refused({"-s", "evictin"}, sweep + ": has no strategy 'evictin'; did you mean 'evicting'?");
+  refused(
+      {"-s", "evictin"},
+      sweep + ": has no strategy 'evictin', and no preset has that name; did you mean 'evicting'?");
   refused({"--image", kPicture},
           "--image: takes no sweep file: the file says it (see --set) (see elastikv explain "
           "--help)");
