@@ -83,7 +83,8 @@ void Sequence::after_step(std::vector<at::Tensor> weights) {
   const std::vector<StepPlan> plans = policy_->step(step);
   ELASTIKV_ASSERT(plans.empty() || static_cast<int64_t>(plans.size()) == cache_.shape().layers,
                   "{} step plans", plans.size());
-  for (size_t i = 0; i < plans.size(); ++i) cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
+  for (size_t i = 0; i < plans.size(); ++i)
+    cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
 }
 
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,

@@ -54,8 +54,8 @@ struct SweepConfig {
   /// of a sweep file, so parse_sweep reads it.
   std::string json() const;
   /// Content hash of the settings that can change a record. Left out are the name, the output
-  /// folder, the bootstrap, what is compared and which samples are used (limit, offset, sample_ids), so that a sweep
-  /// may be resumed with more samples.
+  /// folder, the bootstrap, what is compared and which samples are used (limit, offset,
+  /// sample_ids), so that a sweep may be resumed with more samples.
   std::string records_hash() const;
 };
 
