@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "models/registry.h"
 #include "runtime/prompt_encoder.h"
+#include "strategies/strategy.h"
 #include "weights/safetensors.h"
 
 /// Where the golden files and the random small models lie; tests/parity/README.md describes them.
@@ -71,21 +73,38 @@ struct TinyModel {
                     text.narrow(0, end, text.size(0) - end)});
   }
 
-  /// What encode_prompt makes of a prompt, with column sums, for the first `count` tokens.
+  /// What encode_prompt makes of a prompt, with all statistics that a preset reads, for the first
+  /// `count` tokens.
   elastikv::EncodedPrompt encode(int64_t count) const {
     elastikv::EncodedPrompt prompt{elastikv::KVCache(language().cache_shape()), {}, {}, {}};
     elastikv::PrefillInput input;
     input.embeddings = embeddings().narrow(0, 0, count);
     input.request.column_sums = true;
+    input.request.column_max = true;
+    input.request.row_entropy = true;
+    input.request.decays = {0.9};
+    input.request.last_rows = count;
+    input.request.query_moments = {4};
     elastikv::PrefillOutput output = language().prefill(input, prompt.cache);
     prompt.logits = output.logits;
     prompt.statistics.prompt_tokens = count;
     prompt.statistics.query_heads = language().query_heads();
     prompt.statistics.kv_heads = language().cache_shape().kv_heads;
     prompt.statistics.seed = 7;
+    prompt.statistics.rotary_frequencies = language().rotary_frequencies();
+    const std::vector<int64_t> all = to_ids(ids());
+    const int64_t end = text_begin();
+    if (end > 0 && end <= count) {
+      prompt.statistics.image_begin =
+          end - std::count(all.begin(), all.end(), model->image_token());
+      prompt.statistics.image_end = end;
+    }
     for (elastikv::PrefillStatistics& statistics : output.statistics) {
       elastikv::LayerStatistics& layer = prompt.statistics.layers.emplace_back();
       static_cast<elastikv::PrefillStatistics&>(layer) = std::move(statistics);
+      const auto i = static_cast<int64_t>(prompt.statistics.layers.size()) - 1;
+      layer.keys = prompt.cache.keys(i);
+      layer.values = prompt.cache.values(i);
     }
     return prompt;
   }
@@ -97,6 +116,13 @@ struct TinyModel {
   elastikv::SafetensorsFile golden;
   std::unique_ptr<elastikv::Model> model;
 };
+
+/// Whether a prompt has what a strategy reads: some need text after a picture.
+inline bool can_run(const elastikv::Strategy& strategy, const elastikv::EncodedPrompt& prompt) {
+  const elastikv::PromptStatistics& s = prompt.statistics;
+  return elastikv::missing_for(strategy.needs(), s.prompt_tokens, s.image_begin, s.image_end)
+      .empty();
+}
 
 inline std::vector<std::string> tiny_model_names() {
   return {"tiny_llava_a", "tiny_llava_b", "tiny_llama_a", "tiny_llama_b"};
