@@ -37,6 +37,7 @@ class EntropyAllocation final : public ProportionalAllocation {
  private:
   std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
     std::vector<double> wishes;
+    wishes.reserve(prompt.layers.size());
     for (const LayerStatistics& layer : prompt.layers) {
       wishes.push_back(entropy(prompt, layer) / temperature_);
     }

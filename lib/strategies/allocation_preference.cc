@@ -29,6 +29,7 @@ class PreferenceAllocation final : public ProportionalAllocation {
  private:
   std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
     std::vector<double> wishes;
+    wishes.reserve(prompt.layers.size());
     for (const LayerStatistics& layer : prompt.layers) {
       const at::Tensor rows = last_rows(layer, rows_);
       const int64_t before = prompt.prompt_tokens - rows.size(1);

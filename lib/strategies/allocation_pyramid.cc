@@ -34,6 +34,7 @@ class PyramidAllocation final : public ProportionalAllocation {
         std::min(2 * mean - mean / beta_, static_cast<double>(prompt.prompt_tokens) - window);
     const double last = 2 * mean - first;
     std::vector<double> wishes;
+    wishes.reserve(prompt.layers.size());
     for (size_t layer = 0; layer < prompt.layers.size(); ++layer) {
       const double depth = static_cast<double>(layer) / (layers - 1);
       wishes.push_back(window + first + depth * (last - first));

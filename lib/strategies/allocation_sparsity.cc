@@ -26,6 +26,7 @@ class SparsityAllocation final : public ProportionalAllocation {
  private:
   std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
     std::vector<double> wishes;
+    wishes.reserve(prompt.layers.size());
     for (const LayerStatistics& layer : prompt.layers) {
       const at::Tensor rows = post_image_rows(prompt, layer);
       // Entries to the right of the diagonal are 0 and never dense.

@@ -17,6 +17,7 @@ class TextToImageAllocation final : public ProportionalAllocation {
  private:
   std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
     std::vector<double> wishes;
+    wishes.reserve(prompt.layers.size());
     for (const LayerStatistics& layer : prompt.layers) {
       wishes.push_back(image_block(prompt, layer).sum(-1).mean().item<double>());
     }

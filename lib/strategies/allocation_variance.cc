@@ -21,6 +21,7 @@ class VarianceAllocation final : public ProportionalAllocation {
  private:
   std::vector<double> wishes(const PromptStatistics& prompt, int64_t /*total*/) const override {
     std::vector<double> variances;
+    variances.reserve(prompt.layers.size());
     for (const LayerStatistics& layer : prompt.layers) {
       ELASTIKV_ASSERT(layer.column_sums.defined(), "column sums are missing");
       variances.push_back(layer.column_sums.mean(0).var(/*unbiased=*/false).item<double>());

@@ -32,6 +32,7 @@ class AdaptiveHeads final : public HeadAllocation {
     std::vector<int64_t> won = competition(scores, protect, heads * (slots - guarded), floor);
     if (mix_) {
       std::vector<double> wishes;
+      wishes.reserve(won.size());
       for (const int64_t entries : won) {
         wishes.push_back(safeguard_ * static_cast<double>(slots - guarded) +
                          (1.0 - safeguard_) * static_cast<double>(entries));

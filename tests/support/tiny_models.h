@@ -103,8 +103,8 @@ struct TinyModel {
       elastikv::LayerStatistics& layer = prompt.statistics.layers.emplace_back();
       static_cast<elastikv::PrefillStatistics&>(layer) = std::move(statistics);
       const auto i = static_cast<int64_t>(prompt.statistics.layers.size()) - 1;
-      layer.keys = prompt.cache.keys(i);
-      layer.values = prompt.cache.values(i);
+      layer.keys = prompt.cache.keys(i).cpu().to(at::kFloat);
+      layer.values = prompt.cache.values(i).cpu().to(at::kFloat);
     }
     return prompt;
   }
