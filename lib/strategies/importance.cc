@@ -76,7 +76,7 @@ at::Tensor post_image_rows(const PromptStatistics& prompt, const LayerStatistics
   const std::string problem = missing_for({.post_image_rows = true}, prompt.prompt_tokens,
                                           prompt.image_begin, prompt.image_end);
   if (!problem.empty()) fail("the prompt {}", problem);
-  const at::Tensor rows = last_rows(layer, prompt.tokens_after_image());
+  at::Tensor rows = last_rows(layer, prompt.tokens_after_image());
   ELASTIKV_ASSERT(rows.size(1) == prompt.tokens_after_image(), "{} rows for {} tokens",
                   rows.size(1), prompt.tokens_after_image());
   return rows;

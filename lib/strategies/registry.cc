@@ -22,7 +22,7 @@ using Kinds = std::vector<
     std::pair<const char*, std::shared_ptr<const Component> (*)(const Parameters& parameters)>>;
 
 const Kinds<Importance>& importances() {
-  static const Kinds<Importance> kKinds{
+  static const Kinds<Importance> kinds{
       {"attention", make_attention_importance},
       {"window", make_window_importance},
       {"last_row", make_last_row_importance},
@@ -35,11 +35,11 @@ const Kinds<Importance>& importances() {
       {"value_weighted", make_value_weighted_importance},
       {"redundancy", make_redundancy_importance},
   };
-  return kKinds;
+  return kinds;
 }
 
 const Kinds<Allocation>& allocations() {
-  static const Kinds<Allocation> kKinds{
+  static const Kinds<Allocation> kinds{
       {"uniform", make_uniform_allocation},
       {"pyramid", make_pyramid_allocation},
       {"cumulative_mass", make_cumulative_mass_allocation},
@@ -50,19 +50,19 @@ const Kinds<Allocation>& allocations() {
       {"variance", make_variance_allocation},
       {"whole_layers", make_whole_layers_allocation},
   };
-  return kKinds;
+  return kinds;
 }
 
 const Kinds<HeadAllocation>& head_allocations() {
-  static const Kinds<HeadAllocation> kKinds{
+  static const Kinds<HeadAllocation> kinds{
       {"uniform", make_uniform_heads},
       {"adaptive", make_adaptive_heads},
   };
-  return kKinds;
+  return kinds;
 }
 
 const Kinds<Selection>& selections() {
-  static const Kinds<Selection> kKinds{
+  static const Kinds<Selection> kinds{
       {"everything", make_everything_selection},
       {"top", make_top_selection},
       {"recent", make_recent_selection},
@@ -72,11 +72,11 @@ const Kinds<Selection>& selections() {
       {"h2o_released", make_h2o_released_selection},
       {"local_released", make_local_released_selection},
   };
-  return kKinds;
+  return kinds;
 }
 
 const Kinds<Compaction>& compactions() {
-  static const Kinds<Compaction> kKinds{
+  static const Kinds<Compaction> kinds{
       {"evict", make_evict_compaction},
       {"merge_nearest", make_merge_nearest_compaction},
       {"merge_similar", make_merge_similar_compaction},
@@ -85,11 +85,11 @@ const Kinds<Compaction>& compactions() {
       {"merge_clusters", make_merge_clusters_compaction},
       {"merge_values", make_merge_values_compaction},
   };
-  return kKinds;
+  return kinds;
 }
 
 const Kinds<Generation>& generations() {
-  static const Kinds<Generation> kKinds{
+  static const Kinds<Generation> kinds{
       {"none", make_none_generation},
       {"fixed_point", make_fixed_point_generation},
       {"oldest", make_oldest_generation},
@@ -101,7 +101,7 @@ const Kinds<Generation>& generations() {
       {"h2o_released", make_h2o_released_generation},
       {"local_released", make_local_released_generation},
   };
-  return kKinds;
+  return kinds;
 }
 
 template <typename Component>
