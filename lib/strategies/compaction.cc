@@ -51,8 +51,8 @@ std::vector<std::vector<int64_t>> unpadded_rows(const at::Tensor& padded) {
   return rows;
 }
 
-LayerPlan merge_plan(const KeptSlots& kept, std::vector<Merges>& merges) {
-  LayerPlan plan;
+LayerPlan merge_plan(const KeptSlots& kept, std::vector<Merges>& merges, LayerPlan options) {
+  LayerPlan plan = std::move(options);
   plan.kept = padded_rows(kept);
   std::vector<std::vector<int64_t>> sources;
   std::vector<std::vector<int64_t>> anchors;

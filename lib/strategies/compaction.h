@@ -22,8 +22,9 @@ struct Merges {
 
 /// A plan that keeps `kept` and carries out each group's merges, which it orders by anchor: a
 /// kernel that adds sources in this order needs no sorting to be deterministic. Groups may have
-/// different numbers of merges; with none at all the plan evicts.
-LayerPlan merge_plan(const KeptSlots& kept, std::vector<Merges>& merges);
+/// different numbers of merges; with none at all the plan evicts. Rule, key space and merge_keys
+/// are those of `options`.
+LayerPlan merge_plan(const KeptSlots& kept, std::vector<Merges>& merges, LayerPlan options = {});
 
 /// The slots of 0 ... tokens - 1 that are not in `kept` (ascending).
 std::vector<int64_t> dropped_slots(const std::vector<int64_t>& kept, int64_t tokens);

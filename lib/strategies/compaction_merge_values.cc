@@ -58,10 +58,7 @@ class MergeValuesCompaction final : public Compaction {
                                    input.scores.const_data_ptr<float>() + row * input.tokens,
                                    window_, stream));
     }
-    LayerPlan plan = merge_plan(input.kept, merges);
-    plan.rule = LayerPlan::Rule::kSum;
-    plan.merge_keys = false;
-    return plan;
+    return merge_plan(input.kept, merges, step_plan_options());
   }
 
   LayerPlan step_plan_options() const override {

@@ -97,10 +97,9 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
 
 LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
                                  const std::vector<GivenUp>& groups) {
-  std::vector<std::vector<int64_t>> kept(groups.size());
-  std::vector<std::vector<int64_t>> sources(groups.size());
-  std::vector<std::vector<int64_t>> anchors(groups.size());
-  std::vector<StepMerge> merges(groups.size());
+  KeptSlots kept(groups.size());
+  std::vector<Merges> merges(groups.size());
+  std::vector<std::vector<float>> anchor_weights(groups.size());  // by index into kept
   for (size_t g = 0; g < groups.size(); ++g) {
     const GivenUp& here = groups[g];
     std::vector<int64_t> index(here.by_position.size());  // rank -> index into kept
@@ -110,41 +109,31 @@ LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
         kept[g].push_back(here.by_position[rank]);
       }
     }
+    anchor_weights[g].assign(kept[g].size(), 1.0F);
     if (here.ranks.empty()) continue;
-    merges[g] = compaction_->merge({.cache = cache,
-                                    .layer = layer,
-                                    .group = static_cast<int64_t>(g),
-                                    .groups = static_cast<int64_t>(groups.size()),
-                                    .by_position = here.by_position,
-                                    .given_up = here.ranks,
-                                    .protect = here.protect,
-                                    .scores = here.scores});
-    for (const int64_t rank : merges[g].source) {
-      sources[g].push_back(here.by_position[static_cast<size_t>(rank)]);
+    StepMerge step = compaction_->merge({.cache = cache,
+                                         .layer = layer,
+                                         .group = static_cast<int64_t>(g),
+                                         .groups = static_cast<int64_t>(groups.size()),
+                                         .by_position = here.by_position,
+                                         .given_up = here.ranks,
+                                         .protect = here.protect,
+                                         .scores = here.scores});
+    for (size_t i = 0; i < step.source.size(); ++i) {
+      const int64_t anchor = index[static_cast<size_t>(step.anchor[i])];
+      merges[g].source.push_back(here.by_position[static_cast<size_t>(step.source[i])]);
+      merges[g].anchor.push_back(anchor);
+      anchor_weights[g][static_cast<size_t>(anchor)] = step.anchor_weight[i];
     }
-    for (const int64_t rank : merges[g].anchor) {
-      anchors[g].push_back(index[static_cast<size_t>(rank)]);
-    }
+    merges[g].weight = std::move(step.source_weight);
   }
-  LayerPlan plan = start_.compaction->step_plan_options();
-  plan.kept = padded_rows(kept);
-  plan.source = padded_rows(sources);
-  if (plan.source.size(1) == 0) {
-    plan.source = at::Tensor();
-    return plan;
-  }
-  plan.anchor = padded_rows(anchors);
-  plan.source_weight = at::ones(plan.source.sizes(), at::kFloat);
+  LayerPlan plan = merge_plan(kept, merges, start_.compaction->step_plan_options());
+  if (!plan.source.defined()) return plan;
   plan.anchor_weight = at::ones(plan.kept.sizes(), at::kFloat);
-  for (size_t g = 0; g < groups.size(); ++g) {
-    float* source_weight =
-        plan.source_weight.data_ptr<float>() + static_cast<int64_t>(g) * plan.source.size(1);
-    float* anchor_weight =
-        plan.anchor_weight.data_ptr<float>() + static_cast<int64_t>(g) * plan.kept.size(1);
-    for (size_t i = 0; i < sources[g].size(); ++i) {
-      source_weight[i] = merges[g].source_weight[i];
-      anchor_weight[anchors[g][i]] = merges[g].anchor_weight[i];
-    }
+  float* weight = plan.anchor_weight.data_ptr<float>();
+  for (const std::vector<float>& of_group : anchor_weights) {
+    std::copy(of_group.begin(), of_group.end(), weight);
+    weight += plan.kept.size(1);
   }
   return plan;
 }
