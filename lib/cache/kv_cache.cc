@@ -168,6 +168,8 @@ const std::vector<int64_t>& KVCache::head_lengths(int64_t layer) const {
 }
 const std::vector<int64_t>& KVCache::head_starts(int64_t layer) const { return at(layer).starts; }
 
+int64_t KVCache::layout(int64_t layer) const { return at(layer).layout; }
+
 bool KVCache::has_logit_bias(int64_t layer) const { return !at(layer).logit_bias.empty(); }
 const std::vector<std::vector<float>>& KVCache::logit_bias(int64_t layer) const {
   return at(layer).logit_bias;
@@ -312,6 +314,53 @@ void KVCache::adopt(int64_t layer_index, at::Tensor keys, at::Tensor values,
   update_head_lengths(layer);
 }
 
+KVCache::Entries KVCache::gather(const Layer& layer, int64_t part, const LayerPlan& plan,
+                                 const RotaryTable* rotary) const {
+  const bool turns = plan.source.defined() && plan.merge_keys && !unrotated_ &&
+                     plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  ELASTIKV_ASSERT(!turns || rotary != nullptr, "keys are merged un-rotated without a rotary table");
+  const auto& positions = layer.positions[static_cast<size_t>(part)];
+  const auto length = static_cast<int64_t>(positions.size());
+  // A shared decision over a layer whose heads already differ is carried out head by head.
+  const int64_t heads = layer.positions.size() == 1 ? shape_.kv_heads : 1;
+  const int64_t g = plan.kept.size(0) == 1 ? 0 : part;
+  MergeRows rows;
+  rows.kept = unpadded_row(plan.kept, g);
+  const auto kept = rows.kept.accessor<int64_t, 1>();
+  Entries result;
+  result.positions.reserve(static_cast<size_t>(kept.size(0)));
+  for (int64_t i = 0; i < kept.size(0); ++i) {
+    ELASTIKV_ASSERT(kept[i] < length, "slot {} of {} is kept", kept[i], length);
+    result.positions.push_back(positions[static_cast<size_t>(kept[i])]);
+  }
+  if (kept.size(0) == 0) return result;
+  const auto entries = [&](const at::Tensor& storage) {
+    return view_of(storage, layer.starts, part, heads, /*slot=*/0, length);
+  };
+  if (!plan.merge_keys) result.keys = gather_and_merge(entries(layer.keys), rows);
+  rows.source = unpadded_row(plan.source, g);
+  rows.anchor = unpadded_row(plan.anchor, g);
+  rows.source_weight =
+      weight_row(plan.source_weight, g, rows.source.defined() ? rows.source.size(0) : 0);
+  rows.anchor_weight = weight_row(plan.anchor_weight, g, kept.size(0));
+  rows.mean = plan.rule == LayerPlan::Rule::kMean;
+  result.values = gather_and_merge(entries(layer.values), rows);
+  if (!plan.merge_keys) return result;
+  if (turns) {
+    rows.rotary = rotary;
+    rows.turns = at::empty_like(rows.source);
+    auto* turn = rows.turns.data_ptr<int64_t>();
+    const auto* source = rows.source.const_data_ptr<int64_t>();
+    const auto* anchor = rows.anchor.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < rows.source.size(0); ++i) {
+      turn[i] = result.positions[static_cast<size_t>(anchor[i])] -
+                positions[static_cast<size_t>(source[i])];
+    }
+  }
+  result.keys = gather_and_merge(entries(layer.keys), rows);
+  return result;
+}
+
 void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary) {
   if (plan.keeps_everything()) return;
   Layer& layer = at(layer_index);
@@ -319,75 +368,35 @@ void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTabl
   ELASTIKV_ASSERT(groups == 1 || groups == shape_.kv_heads, "a plan for {} groups, {} KV heads",
                   groups, shape_.kv_heads);
   if (groups > 1) split_groups(layer);
-  // A shared decision over a layer whose heads already differ is carried out head by head.
   const auto parts = static_cast<int64_t>(layer.positions.size());
   const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
-  const bool turns = plan.source.defined() && plan.merge_keys && !unrotated_ &&
-                     plan.key_space == LayerPlan::KeySpace::kUnrotated;
-  ELASTIKV_ASSERT(!turns || rotary != nullptr,
-                  "layer {}: keys are merged un-rotated without a rotary table", layer_index);
   const bool biased = !layer.logit_bias.empty() || plan.logit_bias.defined();
-  std::vector<at::Tensor> new_keys;
-  std::vector<at::Tensor> new_values;
-  std::vector<std::vector<int64_t>> new_positions(static_cast<size_t>(parts));
+  std::vector<Entries> kept;
+  std::vector<std::vector<int64_t>> new_positions;
   std::vector<std::vector<float>> new_biases(static_cast<size_t>(biased ? parts : 0));
-  new_keys.reserve(static_cast<size_t>(parts));
-  new_values.reserve(static_cast<size_t>(parts));
+  kept.reserve(static_cast<size_t>(parts));
+  new_positions.reserve(static_cast<size_t>(parts));
   for (int64_t p = 0; p < parts; ++p) {
     const auto part = static_cast<size_t>(p);
+    kept.push_back(gather(layer, p, plan, rotary));
+    new_positions.push_back(std::move(kept.back().positions));
+    ELASTIKV_ASSERT(!new_positions.back().empty(), "layer {}: a plan that keeps nothing",
+                    layer_index);
+    if (!biased) continue;
     const int64_t g = groups == 1 ? 0 : p;
-    const std::vector<int64_t>& old_positions = layer.positions[part];
-    const auto length = static_cast<int64_t>(old_positions.size());
-    MergeRows rows;
-    rows.kept = unpadded_row(plan.kept, g);
-    const auto kept = rows.kept.accessor<int64_t, 1>();
-    ELASTIKV_ASSERT(kept.size(0) > 0, "layer {}: a plan that keeps nothing", layer_index);
-    std::vector<int64_t>& positions = new_positions[part];
-    positions.reserve(static_cast<size_t>(kept.size(0)));
-    for (int64_t i = 0; i < kept.size(0); ++i) {
-      ELASTIKV_ASSERT(kept[i] < length, "layer {}: slot {} of {} is kept", layer_index, kept[i],
-                      length);
-      positions.push_back(old_positions[static_cast<size_t>(kept[i])]);
+    std::vector<float>& biases = new_biases[part];
+    biases.resize(new_positions.back().size(), 0.0F);
+    const auto slots = plan.kept.accessor<int64_t, 2>()[g];
+    for (size_t i = 0; i < biases.size(); ++i) {
+      const auto index = static_cast<int64_t>(i);
+      if (!layer.logit_bias.empty())
+        biases[i] = layer.logit_bias[part][static_cast<size_t>(slots[index])];
+      if (plan.logit_bias.defined()) biases[i] += plan.logit_bias.accessor<float, 2>()[g][index];
     }
-    if (biased) {
-      std::vector<float>& biases = new_biases[part];
-      biases.resize(positions.size(), 0.0F);
-      for (size_t i = 0; i < biases.size(); ++i) {
-        if (!layer.logit_bias.empty())
-          biases[i] = layer.logit_bias[part][static_cast<size_t>(kept[static_cast<int64_t>(i)])];
-      }
-      if (plan.logit_bias.defined()) {
-        const auto added = plan.logit_bias.accessor<float, 2>()[g];
-        for (size_t i = 0; i < biases.size(); ++i) biases[i] += added[static_cast<int64_t>(i)];
-      }
-    }
-    const auto entries = [&](const at::Tensor& storage) {
-      return view_of(storage, layer.starts, p, heads, /*slot=*/0, length);
-    };
-    if (!plan.merge_keys) new_keys.push_back(gather_and_merge(entries(layer.keys), rows));
-    rows.source = unpadded_row(plan.source, g);
-    rows.anchor = unpadded_row(plan.anchor, g);
-    rows.source_weight =
-        weight_row(plan.source_weight, g, rows.source.defined() ? rows.source.size(0) : 0);
-    rows.anchor_weight = weight_row(plan.anchor_weight, g, kept.size(0));
-    rows.mean = plan.rule == LayerPlan::Rule::kMean;
-    new_values.push_back(gather_and_merge(entries(layer.values), rows));
-    if (!plan.merge_keys) continue;
-    if (turns) {
-      rows.rotary = rotary;
-      rows.turns = at::empty_like(rows.source);
-      auto* turn = rows.turns.data_ptr<int64_t>();
-      const auto* source = rows.source.const_data_ptr<int64_t>();
-      const auto* anchor = rows.anchor.const_data_ptr<int64_t>();
-      for (int64_t i = 0; i < rows.source.size(0); ++i) {
-        turn[i] = positions[static_cast<size_t>(anchor[i])] -
-                  old_positions[static_cast<size_t>(source[i])];
-      }
-    }
-    new_keys.push_back(gather_and_merge(entries(layer.keys), rows));
   }
 
   layer.positions = std::move(new_positions);
+  ++layer.layout;
   layer.logit_bias = std::move(new_biases);
   update_head_lengths(layer);
   std::vector<int64_t> capacities = layer.head_lengths;
@@ -397,8 +406,8 @@ void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTabl
     allocate(layer, std::move(capacities));
   for (int64_t p = 0; p < parts; ++p) {
     const auto part = static_cast<size_t>(p);
-    write_entries(layer.keys, layer.starts, p, heads, /*slot=*/0, new_keys[part], 0);
-    write_entries(layer.values, layer.starts, p, heads, /*slot=*/0, new_values[part], 0);
+    write_entries(layer.keys, layer.starts, p, heads, /*slot=*/0, kept[part].keys, 0);
+    write_entries(layer.values, layer.starts, p, heads, /*slot=*/0, kept[part].values, 0);
   }
 }
 
@@ -407,14 +416,38 @@ void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable
     apply(layer_index, plan.rebuild, rotary);
     return;
   }
-  if (plan.give_up.empty()) return;
   Layer& layer = at(layer_index);
   if (plan.give_up.size() > 1) split_groups(layer);
+  if (!plan.join.keeps_everything()) join(layer_index, plan.join, rotary);
+  if (plan.give_up.empty()) return;
   for (size_t p = 0; p < layer.positions.size(); ++p) {
     std::vector<int64_t> slots = plan.give_up[plan.give_up.size() == 1 ? 0 : p];
     // From the back, so that the slot that fills a hole is never one that is still to be given up.
     std::sort(slots.begin(), slots.end(), std::greater<>());
     for (const int64_t slot : slots) give_up(layer_index, static_cast<int64_t>(p), slot);
+  }
+}
+
+void KVCache::join(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary) {
+  Layer& layer = at(layer_index);
+  own(layer, /*added=*/0);
+  const int64_t groups = plan.kept.size(0);
+  const auto parts = static_cast<int64_t>(layer.positions.size());
+  ELASTIKV_ASSERT(groups == 1 || groups == parts, "layer {}: {} groups join, {} are there",
+                  layer_index, groups, parts);
+  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
+  const auto slots = plan.kept.accessor<int64_t, 2>();
+  for (int64_t p = 0; p < parts; ++p) {
+    const Entries anchors = gather(layer, p, plan, rotary);
+    for (size_t i = 0; i < anchors.positions.size(); ++i) {
+      const auto index = static_cast<int64_t>(i);
+      const int64_t slot = slots[groups == 1 ? 0 : p][index];
+      const auto write = [&](const at::Tensor& storage, const at::Tensor& merged) {
+        write_entries(storage, layer.starts, p, heads, slot, merged.narrow(1, index, 1), 0);
+      };
+      if (plan.merge_keys) write(layer.keys, anchors.keys);
+      write(layer.values, anchors.values);
+    }
   }
 }
 

@@ -57,6 +57,8 @@ class KVCache {
   const std::vector<int64_t>& head_lengths(int64_t layer) const;
   /// Where each KV head's slots begin in the storage, [kv_heads].
   const std::vector<int64_t>& head_starts(int64_t layer) const;
+  /// A number that changes whenever slots are renumbered by anything but append and give_up.
+  int64_t layout(int64_t layer) const;
   /// Whether slots of this layer have a bias.
   bool has_logit_bias(int64_t layer) const;
   /// [groups][length]: what is added to the scaled logits of a slot; empty without biases.
@@ -125,7 +127,16 @@ class KVCache {
     std::vector<int64_t> head_lengths;            // [kv_heads]
     std::vector<std::vector<int64_t>> positions;  // [groups][length]
     std::vector<std::vector<float>> logit_bias;   // [groups][length], or empty
-    mutable bool shared = false;                  // storage is also another fork's
+    int64_t layout = 0;
+    mutable bool shared = false;  // storage is also another fork's
+  };
+
+  /// Entries [heads, n, head_dim] of a part of a layer and the tokens they stand for; a part is all
+  /// heads, or one where they differ.
+  struct Entries {
+    at::Tensor keys;
+    at::Tensor values;
+    std::vector<int64_t> positions;  // [n]
   };
 
   Layer& at(int64_t layer);
@@ -138,6 +149,11 @@ class KVCache {
   void reallocate(Layer& layer, std::vector<int64_t> capacities) const;
   /// Makes the layer's storage its own, with room for `added` entries more in every head.
   void own(Layer& layer, int64_t added) const;
+  /// The entries that a plan keeps of a part, with its merges carried out.
+  Entries gather(const Layer& layer, int64_t part, const LayerPlan& plan,
+                 const RotaryTable* rotary) const;
+  /// Writes merged anchors back into their slots.
+  void join(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary);
   void split_groups(Layer& layer) const;
   static void update_head_lengths(Layer& layer);
 

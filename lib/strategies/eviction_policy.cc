@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -21,15 +22,48 @@ std::vector<int64_t> slots_by_position(const std::vector<int64_t>& positions) {
   return slots;
 }
 
+void SlotOrder::follow(const std::vector<int64_t>& positions, int64_t layout) {
+  const size_t size = positions.size();
+  if (layout == layout_ && size == slots_.size() + 1 &&
+      (slots_.empty() || positions.back() > positions_.back())) {
+    slots_.push_back(static_cast<int64_t>(size) - 1);
+    positions_.push_back(positions.back());
+    return;
+  }
+  layout_ = layout;
+  slots_ = slots_by_position(positions);
+  positions_.clear();
+  positions_.reserve(size);
+  for (const int64_t slot : slots_) positions_.push_back(positions[static_cast<size_t>(slot)]);
+}
+
+void SlotOrder::give_up(const std::vector<int64_t>& ranks) {
+  std::vector<int64_t> holes;
+  holes.reserve(ranks.size());
+  for (auto rank = ranks.rbegin(); rank != ranks.rend(); ++rank) {
+    holes.push_back(slots_[static_cast<size_t>(*rank)]);
+    slots_.erase(slots_.begin() + *rank);
+    positions_.erase(positions_.begin() + *rank);
+  }
+  std::sort(holes.begin(), holes.end(), std::greater<>());
+  auto last = static_cast<int64_t>(slots_.size() + holes.size()) - 1;
+  for (const int64_t hole : holes) {
+    // The last slot is mostly that of the newest token.
+    if (hole != last) *std::find(slots_.rbegin(), slots_.rend(), last) = hole;
+    --last;
+  }
+}
+
 /// What one set of slots gives up.
 struct EvictionPolicy::GivenUp {
-  std::vector<int64_t> by_position;  // slots
-  std::vector<int64_t> ranks;        // ascending
+  const std::vector<int64_t>& by_position;  // slots
+  std::vector<int64_t> ranks;               // ascending
   Protected protect;
   std::vector<float> scores;
 };
 
-EvictionPolicy::EvictionPolicy(GenerationStart start) : start_(std::move(start)) {
+EvictionPolicy::EvictionPolicy(GenerationStart start)
+    : start_(std::move(start)), orders_(start_.prompt.layers.size()) {
   if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_);
 }
 
@@ -39,77 +73,98 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
   ELASTIKV_ASSERT(step.cache != nullptr, "a decode step without a cache");
   observe(step);
   const KVCache& cache = *step.cache;
-  const auto layers = static_cast<int64_t>(start_.prompt.layers.size());
-  std::vector<StepPlan> plans(static_cast<size_t>(layers));
+  const auto layers = static_cast<int64_t>(orders_.size());
+  std::vector<StepPlan> plans(orders_.size());
   bool anything = false;
   for (int64_t layer = 0; layer < layers; ++layer) {
+    auto& orders = orders_[static_cast<size_t>(layer)];
     const int64_t separate = groups(cache, layer);
-    std::vector<GivenUp> given_up(static_cast<size_t>(separate));
+    orders.resize(static_cast<size_t>(separate));
+    std::vector<GivenUp> given_up;
+    given_up.reserve(orders.size());
     bool over = false;
     for (int64_t group = 0; group < separate; ++group) {
-      const auto& positions = cache.positions(layer, cache.groups(layer) == 1 ? 0 : group);
-      const int64_t budget = start_.slots(layer, group, step.tokens_seen);
-      const int64_t count = static_cast<int64_t>(positions.size()) - budget;
-      GivenUp& here = given_up[static_cast<size_t>(group)];
-      if (count <= 0 && compaction_ == nullptr) continue;
-      here.by_position = slots_by_position(positions);
-      if (count <= 0) continue;
-      std::vector<int64_t> ascending;
-      ascending.reserve(here.by_position.size());
-      for (const int64_t slot : here.by_position) {
-        ascending.push_back(positions[static_cast<size_t>(slot)]);
-      }
-      const Choice choice{.layer = layer,
-                          .group = group,
-                          .count = count,
-                          .budget = budget,
-                          .tokens_seen = step.tokens_seen,
-                          .positions = ascending};
+      SlotOrder& order = orders[static_cast<size_t>(group)];
+      order.follow(cache.positions(layer, cache.groups(layer) == 1 ? 0 : group),
+                   cache.layout(layer));
+      GivenUp& here = given_up.emplace_back(GivenUp{order.slots(), {}, {}, {}});
+      const Choice choice = choice_of(layer, group, step.tokens_seen, order.positions());
+      if (choice.count <= 0) continue;
       here.ranks = choose(choice);
       std::sort(here.ranks.begin(), here.ranks.end());
       over = true;
       if (compaction_ == nullptr) continue;
       here.scores = scores(choice);
       here.protect = {start_.selection->protect(start_.kept(layer, group)).sinks,
-                      start_.selection->protect(budget).recent};
+                      start_.selection->protect(choice.budget).recent};
     }
     if (!over) continue;
     anything = true;
     StepPlan& plan = plans[static_cast<size_t>(layer)];
-    if (compaction_ != nullptr) {
-      plan.rebuild = merged(cache, layer, given_up);
-      continue;
-    }
-    for (const GivenUp& here : given_up) {
+    if (compaction_ != nullptr) plan.join = merged(cache, layer, given_up);
+    for (size_t group = 0; group < given_up.size(); ++group) {
+      const GivenUp& here = given_up[group];
       auto& slots = plan.give_up.emplace_back();
       slots.reserve(here.ranks.size());
       for (const int64_t rank : here.ranks) {
         slots.push_back(here.by_position[static_cast<size_t>(rank)]);
       }
-      // From the back, so that the last entry, which moves into a freed slot, is never one that
-      // goes too.
-      std::sort(slots.begin(), slots.end(), std::greater<>());
+      orders[group].give_up(here.ranks);
     }
   }
   if (!anything) plans.clear();
   return plans;
 }
 
-LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
-                                 const std::vector<GivenUp>& groups) {
-  KeptSlots kept(groups.size());
-  std::vector<Merges> merges(groups.size());
-  std::vector<std::vector<float>> anchor_weights(groups.size());  // by index into kept
-  for (size_t g = 0; g < groups.size(); ++g) {
-    const GivenUp& here = groups[g];
-    std::vector<int64_t> index(here.by_position.size());  // rank -> index into kept
-    for (size_t rank = 0; rank < here.by_position.size(); ++rank) {
-      index[rank] = static_cast<int64_t>(kept[g].size());
-      if (!std::binary_search(here.ranks.begin(), here.ranks.end(), static_cast<int64_t>(rank))) {
-        kept[g].push_back(here.by_position[rank]);
+EvictionPolicy::Choice EvictionPolicy::choice_of(int64_t layer, int64_t group, int64_t tokens_seen,
+                                                 const std::vector<int64_t>& positions) const {
+  const int64_t budget = start_.slots(layer, group, tokens_seen);
+  return {.layer = layer,
+          .group = group,
+          .count = static_cast<int64_t>(positions.size()) - budget,
+          .budget = budget,
+          .tokens_seen = tokens_seen,
+          .positions = positions};
+}
+
+std::vector<Lifetimes> EvictionPolicy::foresee(const KVCache& cache, int64_t tokens_seen,
+                                               int64_t new_tokens) {
+  if (compaction_ != nullptr || !reads_only_choices()) return {};
+  std::vector<Lifetimes> layers(orders_.size());
+  for (int64_t layer = 0; layer < static_cast<int64_t>(orders_.size()); ++layer) {
+    for (int64_t group = 0; group < cache.groups(layer); ++group) {
+      SlotOrder start;
+      start.follow(cache.positions(layer, group), cache.layout(layer));
+      std::vector<int64_t> positions = start.positions();
+      std::vector<size_t> entries(positions.size());  // what stands at each rank
+      std::iota(entries.begin(), entries.end(), size_t{0});
+      auto& until = layers[static_cast<size_t>(layer)].until.emplace_back(
+          entries.size() + static_cast<size_t>(new_tokens), Lifetimes::kForever);
+      for (int64_t token = 0; token < new_tokens; ++token) {
+        entries.push_back(until.size() - static_cast<size_t>(new_tokens - token));
+        positions.push_back(tokens_seen + token);
+        const Choice choice = choice_of(layer, group, tokens_seen + token + 1, positions);
+        if (choice.count <= 0) continue;
+        std::vector<int64_t> ranks = choose(choice);
+        std::sort(ranks.begin(), ranks.end());
+        for (auto rank = ranks.rbegin(); rank != ranks.rend(); ++rank) {
+          until[entries[static_cast<size_t>(*rank)]] = token + 1;
+          entries.erase(entries.begin() + *rank);
+          positions.erase(positions.begin() + *rank);
+        }
       }
     }
-    anchor_weights[g].assign(kept[g].size(), 1.0F);
+  }
+  return layers;
+}
+
+LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
+                                 const std::vector<GivenUp>& groups) {
+  KeptSlots anchors(groups.size());
+  std::vector<Merges> merges(groups.size());
+  std::vector<std::vector<float>> anchor_weights(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const GivenUp& here = groups[g];
     if (here.ranks.empty()) continue;
     StepMerge step = compaction_->merge({.cache = cache,
                                          .layer = layer,
@@ -119,16 +174,23 @@ LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
                                          .given_up = here.ranks,
                                          .protect = here.protect,
                                          .scores = here.scores});
+    std::map<int64_t, int64_t> index;  // rank of an anchor -> index into anchors
+    for (const int64_t rank : step.anchor) index.emplace(rank, 0);
+    for (auto& [rank, place] : index) {
+      place = static_cast<int64_t>(anchors[g].size());
+      anchors[g].push_back(here.by_position[static_cast<size_t>(rank)]);
+    }
+    anchor_weights[g].resize(anchors[g].size());
     for (size_t i = 0; i < step.source.size(); ++i) {
-      const int64_t anchor = index[static_cast<size_t>(step.anchor[i])];
+      const int64_t anchor = index.at(step.anchor[i]);
       merges[g].source.push_back(here.by_position[static_cast<size_t>(step.source[i])]);
       merges[g].anchor.push_back(anchor);
       anchor_weights[g][static_cast<size_t>(anchor)] = step.anchor_weight[i];
     }
     merges[g].weight = std::move(step.source_weight);
   }
-  LayerPlan plan = merge_plan(kept, merges, start_.compaction->step_plan_options());
-  if (!plan.source.defined()) return plan;
+  LayerPlan plan = merge_plan(anchors, merges, start_.compaction->step_plan_options());
+  if (!plan.source.defined()) return {};
   plan.anchor_weight = at::ones(plan.kept.sizes(), at::kFloat);
   float* weight = plan.anchor_weight.data_ptr<float>();
   for (const std::vector<float>& of_group : anchor_weights) {

@@ -12,12 +12,33 @@ namespace elastikv {
 /// which released code stores them.
 std::vector<int64_t> slots_by_position(const std::vector<int64_t>& positions);
 
+/// The slots of one set in the order of their tokens, kept up to date while tokens come and go, so
+/// that a step costs no sorting.
+class SlotOrder {
+ public:
+  /// Brings the order up to date with a cache's positions by slot: an appended entry is added, and
+  /// all is sorted anew when the cache's layout is another one than before.
+  void follow(const std::vector<int64_t>& positions, int64_t layout);
+  /// Takes entries out as KVCache::apply does for a StepPlan: the last slot fills each hole.
+  /// `ranks`: ascending indices into the order.
+  void give_up(const std::vector<int64_t>& ranks);
+
+  const std::vector<int64_t>& slots() const { return slots_; }          ///< by rank
+  const std::vector<int64_t>& positions() const { return positions_; }  ///< by rank, ascending
+
+ private:
+  std::vector<int64_t> slots_;
+  std::vector<int64_t> positions_;
+  int64_t layout_ = -1;
+};
+
 /// A generation policy that holds every layer at its budget: after each new token it gives up as
 /// many slots as are over it. What goes is the subclass's choice, made per separate set of slots.
-/// Slots are found by position each time, so the policy needs no bookkeeping when others move.
 class EvictionPolicy : public GenerationPolicy {
  public:
   std::vector<StepPlan> step(const DecodeStep& step) final;
+  std::vector<Lifetimes> foresee(const KVCache& cache, int64_t tokens_seen,
+                                 int64_t new_tokens) final;
 
  protected:
   explicit EvictionPolicy(GenerationStart start);
@@ -33,6 +54,9 @@ class EvictionPolicy : public GenerationPolicy {
     const std::vector<int64_t>& positions;  // ascending, the new token's last
   };
 
+  /// Whether `choose` reads nothing but what a Choice says, so that all of its decisions are known
+  /// before a token is run.
+  virtual bool reads_only_choices() const { return false; }
   /// Separate decisions in a layer; the cache's own number unless a policy decides per head.
   virtual int64_t groups(const KVCache& cache, int64_t layer) const { return cache.groups(layer); }
   /// The policy's own scores of a set of slots by rank, larger is kept, for compactions that merge
@@ -46,10 +70,14 @@ class EvictionPolicy : public GenerationPolicy {
 
  private:
   struct GivenUp;
-  /// The plan of a layer in which what is given up joins what stays.
+  /// What a set of slots with entries at `positions` is to decide; nothing if count <= 0.
+  Choice choice_of(int64_t layer, int64_t group, int64_t tokens_seen,
+                   const std::vector<int64_t>& positions) const;
+  /// How what is given up in a layer joins what stays.
   LayerPlan merged(const KVCache& cache, int64_t layer, const std::vector<GivenUp>& groups);
 
   GenerationStart start_;
+  std::vector<std::vector<SlotOrder>> orders_;  // [layer][group]
   std::unique_ptr<StepCompaction> compaction_;  // null: what is given up is forgotten
 };
 

@@ -35,6 +35,7 @@ class FixedPointPolicy final : public EvictionPolicy {
       : EvictionPolicy(std::move(start)), point_(point) {}
 
  protected:
+  bool reads_only_choices() const override { return true; }
   std::vector<int64_t> choose(const Choice& choice) override {
     const auto length = static_cast<int64_t>(choice.positions.size());
     const int64_t kept = start().kept(choice.layer, choice.group);

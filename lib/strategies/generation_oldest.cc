@@ -14,6 +14,7 @@ class OldestPolicy final : public EvictionPolicy {
   explicit OldestPolicy(GenerationStart start) : EvictionPolicy(std::move(start)) {}
 
  protected:
+  bool reads_only_choices() const override { return true; }
   std::vector<int64_t> choose(const Choice& choice) override {
     const int64_t sinks =
         start().selection->protect(start().kept(choice.layer, choice.group)).sinks;

@@ -14,6 +14,7 @@ class RandomPolicy final : public EvictionPolicy {
   explicit RandomPolicy(GenerationStart start) : EvictionPolicy(std::move(start)) {}
 
  protected:
+  bool reads_only_choices() const override { return true; }
   std::vector<int64_t> choose(const Choice& choice) override {
     const Selection& selection = *start().selection;
     const auto length = static_cast<int64_t>(choice.positions.size());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,15 @@ struct DecodeStep {
   std::vector<at::Tensor> rows;
 };
 
+/// When the entries of one layer are given up, as far as that is known in advance. Per separate set
+/// of slots, by rank (the entries there at the start in the order of their tokens, then the new
+/// tokens): how many of the new tokens are run before the entry is gone. New token t attends to an
+/// entry as long as t < until, and to new token i if i <= t.
+struct Lifetimes {
+  static constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
+  std::vector<std::vector<int64_t>> until;  ///< [groups][entries + new tokens]
+};
+
 /// Decides, token by token, what a sequence's cache gives up. One object per sequence: it may keep
 /// state, which it must keep in step with the slots itself (a given-up slot is taken by the last
 /// one, see KVCache::give_up).
@@ -33,6 +43,13 @@ class GenerationPolicy {
   virtual ~GenerationPolicy() = default;
   /// One plan per layer, or an empty vector when nothing is to be given up anywhere.
   virtual std::vector<StepPlan> step(const DecodeStep& step) = 0;
+  /// What all steps over the next `new_tokens` would give up, one per layer; empty when that
+  /// depends on what the model computes. `cache` and `tokens_seen`: the sequence as it is now. The
+  /// policy must not be stepped any more.
+  virtual std::vector<Lifetimes> foresee(const KVCache& /*cache*/, int64_t /*tokens_seen*/,
+                                         int64_t /*new_tokens*/) {
+    return {};
+  }
   /// Slots that a layer may at most hold beyond its budget, the new token's included.
   virtual int64_t overshoot() const { return 1; }
 };

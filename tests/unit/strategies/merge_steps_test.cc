@@ -336,8 +336,9 @@ TEST(MergeValuesSteps, APolicyWithoutScoresForgets) {
   const auto steps = policy->step({.tokens_seen = 31, .cache = &cache, .rows = {}});
   ASSERT_EQ(steps.size(), 3U);
   for (const StepPlan& step : steps) {
-    EXPECT_EQ(step.rebuild.kept.size(1), 10);
-    EXPECT_FALSE(step.rebuild.source.defined());
+    ASSERT_EQ(step.give_up.size(), 1U);
+    EXPECT_EQ(step.give_up[0].size(), 1U);
+    EXPECT_TRUE(step.join.keeps_everything());
   }
 }
 
