@@ -24,7 +24,8 @@ constexpr int kInternalErrorExitCode = 70;
 int main(int argc, char** argv) {
   // Every decode step makes and drops buffers of megabytes (logits of all rows). Handed back to the
   // system each time, they would cost more in page faults than in arithmetic.
-  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  // 32 MiB is the most that glibc takes; it refuses more and would then stay at its 128 KiB.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   // Nothing here is differentiated: operators need not pass autograd's layer.
   const at::AutoDispatchBelowADInplaceOrView below_autograd;

@@ -282,14 +282,37 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
   update_head_lengths(layer);
 }
 
-void KVCache::append_row(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
+void KVCache::append_row(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
                          int64_t row, int64_t position) {
-  // A row seen as [kv_heads, 1, head_dim], without a chain of views.
-  const auto entry = [&](const at::Tensor& x) {
-    return x.as_strided({x.size(1), 1, x.size(2)}, {x.stride(1), x.size(2), x.stride(2)},
-                        x.storage_offset() + row * x.stride(0));
+  Layer& layer = at(layer_index);
+  if (!keys.is_cpu() || keys.stride(2) != 1 || values.stride(2) != 1 ||
+      keys.scalar_type() != shape_.dtype || values.scalar_type() != shape_.dtype) {
+    // A row seen as [kv_heads, 1, head_dim], without a chain of views.
+    const auto entry = [&](const at::Tensor& x) {
+      return x.as_strided({x.size(1), 1, x.size(2)}, {x.stride(1), x.size(2), x.stride(2)},
+                          x.storage_offset() + row * x.stride(0));
+    };
+    append(layer_index, entry(keys), entry(values), position);
+    return;
+  }
+  // At one token a step the overhead of ATen's views would cost more than the bytes.
+  own(layer, /*added=*/1);
+  const size_t element = keys.element_size();
+  const size_t bytes = static_cast<size_t>(shape_.head_dim) * element;
+  const auto write = [&](const at::Tensor& storage, const at::Tensor& x) {
+    auto* to = static_cast<char*>(storage.data_ptr());
+    const auto* from = static_cast<const char*>(x.const_data_ptr());
+    for (size_t h = 0; h < layer.starts.size(); ++h) {
+      const auto slot = static_cast<size_t>(layer.starts[h] + layer.head_lengths[h]);
+      const int64_t source = row * x.stride(0) + static_cast<int64_t>(h) * x.stride(1);
+      std::memcpy(to + slot * bytes, from + static_cast<size_t>(source) * element, bytes);
+    }
   };
-  append(layer, entry(keys), entry(values), position);
+  write(layer.keys, keys);
+  write(layer.values, values);
+  for (auto& positions : layer.positions) positions.push_back(position);
+  for (auto& biases : layer.logit_bias) biases.push_back(0.0F);
+  for (int64_t& length : layer.head_lengths) ++length;
 }
 
 void KVCache::adopt(int64_t layer_index, at::Tensor keys, at::Tensor values,

@@ -6,8 +6,9 @@
 
 namespace elastikv {
 
-/// y = x W^T + b with the weight in the layout that is fastest on its device. On the CPU the weight
-/// is packed once for oneDNN (fp32 and bf16); the plain weight is then not kept.
+/// y = x W^T + b with the weight in the layout that is fastest on its device. On the CPU (fp32 and
+/// bf16) a packed copy for oneDNN is made and the plain weight kept beside it: a product with few
+/// rows only waits for the weights, which our own kernel reads as fast as memory gives them.
 class Linear {
  public:
   Linear() = default;
@@ -16,13 +17,25 @@ class Linear {
 
   /// x: [..., in_features] -> [..., out_features], same dtype.
   at::Tensor operator()(const at::Tensor& x) const;
+  /// residual += the layer's output; residual: contiguous [rows, out_features].
+  void add_to(const at::Tensor& residual, const at::Tensor& x) const;
   int64_t out_features() const { return out_features_; }
 
  private:
+  bool has_few_rows(const at::Tensor& x) const;
+
   at::Tensor weight_;
   at::Tensor bias_;
+  at::Tensor packed_;
   int64_t out_features_ = 0;
-  bool packed_ = false;
 };
+
+namespace cpu {
+/// x: [rows, in]; weight: [out, in], contiguous, of the same dtype, fp32 or bf16; bias: [out] or
+/// undefined. fp32 inside. A row's result does not depend on the other rows. With a residual [rows,
+/// out] the rounded product is added to it in place, and it is returned.
+at::Tensor few_rows_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const at::Tensor& residual = {});
+}  // namespace cpu
 
 }  // namespace elastikv

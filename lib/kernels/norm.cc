@@ -3,7 +3,9 @@
 namespace elastikv {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (x.is_cpu() && x.scalar_type() == at::kFloat && weight.is_contiguous())
+  const at::ScalarType dtype = x.scalar_type();
+  if (x.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16) &&
+      weight.scalar_type() == dtype && weight.is_contiguous())
     return cpu::rms_norm(x, weight, eps);
   return reference::rms_norm(x, weight, eps);
 }

@@ -15,7 +15,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 }  // namespace reference
 
 namespace cpu {
-/// fp32: one pass per row instead of seven operators.
+/// fp32 and bf16: one pass per row instead of seven operators.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 }  // namespace cpu
 

@@ -55,13 +55,13 @@ DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable
 
 at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                                const at::Tensor& values) {
-  const at::Tensor q = RotaryTable::rotate_rows(queries, angles_);
-  const at::Tensor k = RotaryTable::rotate_rows(keys, angles_);
+  RotaryTable::rotate_rows_(queries, angles_);
+  RotaryTable::rotate_rows_(keys, angles_);
   std::vector<DecodeRow> attention_rows(rows_.size());
   for (size_t r = 0; r < rows_.size(); ++r) {
     const DecodeInput& input = rows_[r];
     KVCache& cache = *input.cache;
-    cache.append_row(layer, k, values, static_cast<int64_t>(r), input.token_index);
+    cache.append_row(layer, keys, values, static_cast<int64_t>(r), input.token_index);
     DecodeRow& row = attention_rows[r];
     row.keys = cache.key_storage(layer);
     row.values = cache.value_storage(layer);
@@ -76,7 +76,7 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
       }
     }
   }
-  DecodeAttention result = decode_attention(q, attention_rows, scale_);
+  DecodeAttention result = decode_attention(queries, attention_rows, scale_);
   for (size_t r = 0; r < rows_.size(); ++r) {
     if (rows_[r].weights) weights_[r].push_back(std::move(result.weights[r]));
   }

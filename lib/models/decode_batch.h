@@ -22,8 +22,8 @@ class DecodeBatch {
               c10::Device device, c10::ScalarType dtype);
 
   /// queries: [rows, query_heads, head_dim]; keys, values: [rows, kv_heads, head_dim], all before
-  /// rotation. Returns [rows, query_heads, head_dim] after the new entries were appended to layer
-  /// `layer` of each row's cache.
+  /// rotation, which queries and keys are given in place. Returns [rows, query_heads, head_dim]
+  /// after the new entries were appended to layer `layer` of each row's cache.
   at::Tensor attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                     const at::Tensor& values);
 

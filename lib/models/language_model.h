@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "cache/kv_cache.h"
+#include "kernels/chunk_attention.h"
 #include "kernels/prefill_statistics.h"
 #include "kernels/rotary.h"
 #include "models/layers.h"
@@ -42,6 +43,16 @@ struct DecodeOutput {
   std::vector<std::vector<at::Tensor>> weights;
 };
 
+/// One sequence whose next tokens are known and run at once.
+struct ChunkInput {
+  KVCache* cache = nullptr;
+  int64_t token_index = 0;  ///< true position of the chunk's first token
+  /// [tokens]: what queries and keys are rotated by; empty when the cache's keys are un-rotated.
+  std::vector<int64_t> rotary_positions;
+  /// [layers][groups]: who sees which slot, the chunk's own entries appended.
+  std::vector<std::vector<ChunkSlots>> slots;
+};
+
 /// A causal decoder. Immutable after loading; sequences live in their KVCaches.
 class LanguageModel {
  public:
@@ -70,6 +81,13 @@ class LanguageModel {
   /// Runs one new token of every sequence as a batch: its entry is appended to each layer of its
   /// cache, then it attends to all slots there. Rows do not see each other.
   virtual DecodeOutput decode(const std::vector<DecodeInput>& rows) const = 0;
+  /// Runs the same known tokens of every sequence as one batch, each token seeing what `rows` says:
+  /// their entries are appended to each layer and stay there. Returns the decoder's last hidden
+  /// states, normalized, [rows, tokens, hidden].
+  virtual at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
+                                  const std::vector<int64_t>& tokens) const = 0;
+  /// hidden: [n, hidden] of decode_chunk -> f32 [n, vocab].
+  virtual at::Tensor logits(const at::Tensor& hidden) const = 0;
   /// Turns a cache that prefill filled into one for PositionMode::kRerotated: takes the rotation
   /// off its keys.
   virtual void unrotate_keys(KVCache& cache) const = 0;

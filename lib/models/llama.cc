@@ -5,12 +5,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "models/chunk_batch.h"
 #include "models/decode_batch.h"
 
 namespace elastikv {
@@ -70,10 +71,8 @@ Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x) const
           qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
 }
 
-at::Tensor Llama::mlp(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor gate_up = layer.gate_up(layer.mlp_norm(x));
-  const int64_t size = config_.intermediate_size;
-  return layer.down(at::silu(gate_up.narrow(-1, 0, size)).mul_(gate_up.narrow(-1, size, size)));
+at::Tensor Llama::gated(const Layer& layer, const at::Tensor& x) {
+  return gated_silu(layer.gate_up(layer.mlp_norm(x)));
 }
 
 PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
@@ -105,7 +104,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
     const at::Tensor out = layer.out(attention.output.transpose(0, 1).reshape({tokens, -1}));
     observe(i, ".attn_out", out);
     x = x + out;
-    x = x + mlp(layer, x);
+    layer.down.add_to(x, gated(layer, x));
     observe(i, "", x);
   }
   const at::Tensor last = input.all_logits ? x : x.narrow(0, tokens - 1, 1);
@@ -123,14 +122,32 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const Projections p = project(layer, x);
     const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);
-    x = x + layer.out(attention.reshape({x.size(0), -1}));
-    x = x + mlp(layer, x);
+    layer.out.add_to(x, attention.view({x.size(0), -1}));
+    layer.down.add_to(x, gated(layer, x));
   }
   DecodeOutput result;
   result.logits = head_(norm_(x)).to(at::kFloat);
   result.weights = batch.take_weights();
   return result;
 }
+
+at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
+                               const std::vector<int64_t>& tokens) const {
+  const auto row_count = static_cast<int64_t>(rows.size());
+  const auto token_count = static_cast<int64_t>(tokens.size());
+  ChunkBatch batch(rows, token_count, rotary_, scale(), device_, dtype_);
+  at::Tensor x = embed(at::tensor(tokens, at::kLong)).repeat({row_count, 1});
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<size_t>(i)];
+    const Projections p = project(layer, x);
+    const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);
+    layer.out.add_to(x, attention.view({x.size(0), -1}));
+    layer.down.add_to(x, gated(layer, x));
+  }
+  return norm_(x).view({row_count, token_count, -1});
+}
+
+at::Tensor Llama::logits(const at::Tensor& hidden) const { return head_(hidden).to(at::kFloat); }
 
 void Llama::unrotate_keys(KVCache& cache) const { cache.unrotate_keys(rotary_); }
 

@@ -26,6 +26,9 @@ class Llama final : public LanguageModel {
   at::Tensor embed(const at::Tensor& ids) const override;
   PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const override;
   DecodeOutput decode(const std::vector<DecodeInput>& rows) const override;
+  at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
+                          const std::vector<int64_t>& tokens) const override;
+  at::Tensor logits(const at::Tensor& hidden) const override;
   void unrotate_keys(KVCache& cache) const override;
 
  private:
@@ -45,7 +48,8 @@ class Llama final : public LanguageModel {
     at::Tensor values;
   };
   Projections project(const Layer& layer, const at::Tensor& x) const;
-  at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
+  /// What a layer's last product takes: silu(gate(x)) * up(x).
+  static at::Tensor gated(const Layer& layer, const at::Tensor& x);
   double scale() const;
 
   LlamaConfig config_;

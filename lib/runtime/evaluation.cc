@@ -1,36 +1,139 @@
 #include "runtime/evaluation.h"
 
+#include <algorithm>
+
+#include <ATen/ops/cat.h>
+
 #include "base/error.h"
 #include "kernels/token_scores.h"
 
 namespace elastikv {
+namespace {
+
+/// Rows of activations that go through the linear layers together: enough for the matrix products
+/// to run at their best, few enough that activations stay small beside the weights.
+constexpr int64_t kRows = 2048;
+/// Rows of logits that are held at a time.
+constexpr int64_t kLogitRows = 64;
+
+/// Scores as they come in, per sequence.
+class Scores {
+ public:
+  Scores(size_t sequences, double first_nll) : scores_(sequences), kl_(sequences, 0.0) {
+    for (ForcedScores& score : scores_) score.nll.push_back(first_nll);
+  }
+
+  /// One token's scores of the given sequences; row 0 of the logits is the reference's, which
+  /// counts only if it is among the `sequences`.
+  void add(const std::vector<size_t>& sequences, bool with_reference, const TokenScores& token) {
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const size_t row = with_reference ? i : i + 1;
+      scores_[sequences[i]].nll.push_back(token.nll[row]);
+      kl_[sequences[i]] += token.kl[row];
+    }
+  }
+
+  std::vector<ForcedScores> take() {
+    for (size_t r = 0; r < scores_.size(); ++r) {
+      const size_t later = scores_[r].nll.size() - 1;
+      if (later > 0) scores_[r].mean_kl = kl_[r] / static_cast<double>(later);
+    }
+    return std::move(scores_);
+  }
+
+ private:
+  std::vector<ForcedScores> scores_;
+  std::vector<double> kl_;
+};
+
+std::vector<Sequence*> pick(const std::vector<Sequence*>& sequences,
+                            const std::vector<size_t>& which) {
+  std::vector<Sequence*> picked;
+  picked.reserve(which.size());
+  for (const size_t i : which) picked.push_back(sequences[i]);
+  return picked;
+}
+
+/// Runs fed[begin ... begin + tokens - 1] through foreseen sequences: [sequences, tokens, hidden].
+at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                     const std::vector<int64_t>& fed, int64_t begin, int64_t tokens) {
+  std::vector<ChunkInput> rows;
+  rows.reserve(sequences.size());
+  for (Sequence* sequence : sequences) rows.push_back(sequence->next_chunk(tokens));
+  at::Tensor hidden = model.decode_chunk(rows, {fed.begin() + begin, fed.begin() + begin + tokens});
+  for (Sequence* sequence : sequences) sequence->after_chunk(tokens);
+  return hidden;
+}
+
+}  // namespace
 
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<int64_t>& answer,
                                         const ForcedOptions& options) {
   ELASTIKV_ASSERT(!sequences.empty() && !answer.empty(), "nothing to score");
-  std::vector<ForcedScores> scores(sequences.size());
   const auto scored = static_cast<int64_t>(answer.size()) - (options.score_last_token ? 0 : 1);
-  if (scored <= 0) return scores;
+  if (scored <= 0) return std::vector<ForcedScores>(sequences.size());
+  const auto stop = [&] { return options.should_stop && options.should_stop(); };
   const TokenScores first = score_token(prompt.logits.unsqueeze(0).contiguous(), answer[0]);
-  for (ForcedScores& score : scores) score.nll.push_back(first.nll[0]);
+  Scores scores(sequences.size(), first.nll[0]);
+  const std::vector<int64_t> fed(answer.begin(), answer.begin() + scored - 1);
+  const auto steps = static_cast<int64_t>(fed.size());
 
-  std::vector<double> kl(sequences.size(), 0.0);
-  for (int64_t k = 1; k < scored; ++k) {
-    if (options.should_stop && options.should_stop()) return {};
-    const std::vector<int64_t> fed(sequences.size(), answer[static_cast<size_t>(k - 1)]);
-    const TokenScores step = score_token(decode_step(model, sequences, fed).contiguous(),
-                                         answer[static_cast<size_t>(k)]);
-    for (size_t r = 0; r < sequences.size(); ++r) {
-      scores[r].nll.push_back(step.nll[r]);
-      kl[r] += step.kl[r];
+  // Only with the reference's logits at hand can others be scored at all, so without its chunks
+  // there are none.
+  std::vector<size_t> foreseen;
+  std::vector<size_t> stepped;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const bool chunks = options.one_pass && steps > 0 && (i == 0 || !foreseen.empty()) &&
+                        sequences[i]->foresee(steps);
+    (chunks ? foreseen : stepped).push_back(i);
+  }
+
+  at::Tensor reference;  // [steps, hidden] of sequence 0
+  if (!foreseen.empty()) {
+    const std::vector<Sequence*> batch = pick(sequences, foreseen);
+    const auto rows = static_cast<int64_t>(batch.size());
+    const int64_t chunk = std::max<int64_t>(1, kRows / rows);
+    const int64_t scored_together = std::max<int64_t>(1, kLogitRows / rows);
+    std::vector<at::Tensor> references;
+    for (int64_t begin = 0; begin < steps; begin += chunk) {
+      if (stop()) return {};
+      const int64_t tokens = std::min(chunk, steps - begin);
+      // Tokens outermost, so that a token's rows lie together.
+      const at::Tensor hidden =
+          run_chunk(model, batch, fed, begin, tokens).transpose(0, 1).contiguous();
+      if (!stepped.empty()) references.push_back(hidden.select(1, 0).contiguous());
+      for (int64_t t = 0; t < tokens; t += scored_together) {
+        const int64_t count = std::min(scored_together, tokens - t);
+        const at::Tensor logits = model.logits(hidden.narrow(0, t, count).flatten(0, 1));
+        for (int64_t i = 0; i < count; ++i) {
+          scores.add(foreseen, /*with_reference=*/true,
+                     score_token(logits.narrow(0, i * rows, rows),
+                                 answer[static_cast<size_t>(begin + t + i + 1)]));
+        }
+      }
     }
+    if (!stepped.empty()) reference = at::cat(references);
   }
-  for (size_t r = 0; r < sequences.size(); ++r) {
-    if (scored > 1) scores[r].mean_kl = kl[r] / static_cast<double>(scored - 1);
+  if (stepped.empty()) return scores.take();
+
+  const std::vector<Sequence*> batch = pick(sequences, stepped);
+  at::Tensor reference_logits;  // of the block of steps at hand
+  for (int64_t k = 0; k < steps; ++k) {
+    if (stop()) return {};
+    const std::vector<int64_t> tokens(batch.size(), fed[static_cast<size_t>(k)]);
+    at::Tensor logits = decode_step(model, batch, tokens);
+    if (reference.defined()) {
+      const int64_t block = k % kLogitRows;
+      if (block == 0)
+        reference_logits = model.logits(reference.narrow(0, k, std::min(kLogitRows, steps - k)));
+      logits = at::cat({reference_logits.narrow(0, block, 1), logits});
+    }
+    scores.add(stepped, /*with_reference=*/!reference.defined(),
+               score_token(logits.contiguous(), answer[static_cast<size_t>(k + 1)]));
   }
-  return scores;
+  return scores.take();
 }
 
 }  // namespace elastikv

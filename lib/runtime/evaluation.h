@@ -23,12 +23,15 @@ struct ForcedOptions {
   /// The released evaluation of the Elastic Cache paper never scores the last answer token; true
   /// scores it.
   bool score_last_token = true;
-  /// Asked before every step; true makes the call return an empty vector.
+  /// Runs sequences that know beforehand what they give up as one masked pass over the answer
+  /// instead of token by token; the scores are the same up to rounding.
+  bool one_pass = true;
+  /// Asked before every step or chunk; true makes the call return an empty vector.
   std::function<bool()> should_stop;
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by
-/// the prompt's own logits, token k by the step that fed token k - 1 through the compressed cache.
+/// the prompt's own logits, token k by what token k - 1 made of the compressed cache.
 /// sequences[0] is the reference of the KL. See score_token for the numerics.
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,

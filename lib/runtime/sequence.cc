@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "strategies/eviction_policy.h"
 
 namespace elastikv {
 
@@ -85,6 +86,142 @@ void Sequence::after_step(std::vector<at::Tensor> weights) {
                   "{} step plans", plans.size());
   for (size_t i = 0; i < plans.size(); ++i)
     cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
+}
+
+namespace {
+
+/// Whether a slot's rank or its distance to the new token stays the same while it is there, for
+/// every slot: then un-rotated keys can be rotated once for many tokens.
+bool keeps_ranks_or_distances(const std::vector<int64_t>& until) {
+  const size_t size = until.size();
+  std::vector<int64_t> newer(size + 1, Lifetimes::kForever);  // first loss after an entry
+  for (size_t i = size; i-- > 0;) newer[i] = std::min(newer[i + 1], until[i]);
+  int64_t older = Lifetimes::kForever;  // first loss before an entry
+  for (size_t i = 0; i < size; ++i) {
+    if (newer[i + 1] < until[i] && older < until[i]) return false;
+    older = std::min(older, until[i]);
+  }
+  return true;
+}
+
+/// Who sees which slot of one set. `until`: by rank as in Lifetimes, `tokens` new ones included;
+/// `slots`: by rank, of the entries that are there.
+ChunkSlots chunk_slots(const std::vector<int64_t>& until, const std::vector<int64_t>& slots,
+                       int64_t tokens, bool unrotated) {
+  const size_t there = slots.size();
+  const size_t size = there + static_cast<size_t>(tokens);
+  ChunkSlots result;
+  result.first.resize(size);
+  result.until.resize(size);
+  const auto slot_of = [&](size_t rank) {
+    return rank < there ? static_cast<size_t>(slots[rank]) : rank;
+  };
+  for (size_t rank = 0; rank < size; ++rank) {
+    const size_t slot = slot_of(rank);
+    result.first[slot] = rank < there ? 0 : static_cast<int32_t>(rank - there);
+    result.until[slot] = static_cast<int32_t>(std::min(until[rank], tokens));
+  }
+  if (!unrotated) return result;
+  result.key_positions.resize(size);
+  result.keeps_rank.resize(size);
+  int64_t lost = Lifetimes::kForever;
+  for (size_t rank = size; rank-- > 0;) {
+    const size_t slot = slot_of(rank);
+    result.key_positions[slot] = static_cast<int64_t>(rank);
+    result.keeps_rank[slot] = lost < std::min(until[rank], tokens) ? 1 : 0;
+    lost = std::min(lost, until[rank]);
+  }
+  for (int64_t t = 0; t < tokens; ++t) {
+    int64_t seen = 0;
+    for (size_t i = 0; i < size; ++i) seen += result.first[i] <= t && t < result.until[i] ? 1 : 0;
+    result.rank_positions.push_back(seen - 1);
+    result.query_positions.push_back(static_cast<int64_t>(there) + t);
+  }
+  return result;
+}
+
+}  // namespace
+
+bool Sequence::foresee(int64_t new_tokens) {
+  const int64_t layers = cache_.shape().layers;
+  std::vector<Lifetimes> lifetimes;
+  if (policy_ == nullptr) {
+    lifetimes.resize(static_cast<size_t>(layers));
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      for (int64_t group = 0; group < cache_.groups(layer); ++group) {
+        lifetimes[static_cast<size_t>(layer)].until.emplace_back(
+            static_cast<size_t>(cache_.length(layer, group) + new_tokens), Lifetimes::kForever);
+      }
+    }
+  } else {
+    lifetimes = policy_->foresee(cache_, tokens_seen_, new_tokens);
+  }
+  if (lifetimes.empty()) return false;
+  for (const Lifetimes& layer : lifetimes) {
+    for (const auto& until : layer.until) {
+      if (positions_ == PositionMode::kRerotated && !keeps_ranks_or_distances(until)) return false;
+    }
+  }
+  lifetimes_ = std::move(lifetimes);
+  return true;
+}
+
+ChunkInput Sequence::next_chunk(int64_t tokens) {
+  ChunkInput input;
+  input.cache = &cache_;
+  input.token_index = tokens_seen_;
+  const bool unrotated = cache_.keys_are_unrotated();
+  for (int64_t layer = 0; layer < cache_.shape().layers; ++layer) {
+    auto& groups = input.slots.emplace_back();
+    const auto& until = lifetimes_[static_cast<size_t>(layer)].until;
+    for (size_t group = 0; group < until.size(); ++group) {
+      groups.push_back(chunk_slots(
+          until[group], slots_by_position(cache_.positions(layer, static_cast<int64_t>(group))),
+          tokens, unrotated));
+    }
+  }
+  if (unrotated) return input;
+  for (int64_t t = 0; t < tokens; ++t) {
+    int64_t position = tokens_seen_ + t;
+    if (positions_ == PositionMode::kCacheLength) {
+      // What layer 0 holds when the token comes.
+      position = 0;
+      for (const ChunkSlots& slots : input.slots[0]) {
+        int64_t seen = 0;
+        for (size_t i = 0; i < slots.first.size(); ++i)
+          seen += slots.first[i] <= t && t < slots.until[i] ? 1 : 0;
+        position = std::max(position, seen - 1);  // without the token itself
+      }
+    }
+    input.rotary_positions.push_back(position);
+  }
+  return input;
+}
+
+void Sequence::after_chunk(int64_t tokens) {
+  tokens_seen_ += tokens;
+  for (size_t layer = 0; layer < lifetimes_.size(); ++layer) {
+    StepPlan plan;
+    bool anything = false;
+    auto& groups = lifetimes_[layer].until;
+    for (size_t group = 0; group < groups.size(); ++group) {
+      const std::vector<int64_t> slots = slots_by_position(
+          cache_.positions(static_cast<int64_t>(layer), static_cast<int64_t>(group)));
+      std::vector<int64_t> still;
+      std::vector<int64_t>& gone = plan.give_up.emplace_back();
+      for (size_t rank = 0; rank < groups[group].size(); ++rank) {
+        const int64_t until = groups[group][rank];
+        if (rank < slots.size() && until <= tokens) {
+          gone.push_back(slots[rank]);
+        } else {
+          still.push_back(until == Lifetimes::kForever ? until : until - tokens);
+        }
+      }
+      groups[group] = std::move(still);
+      anything = anything || !gone.empty();
+    }
+    if (anything) cache_.apply(static_cast<int64_t>(layer), plan, rotary_);
+  }
 }
 
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,

@@ -30,6 +30,15 @@ class Sequence {
   /// asked for): gives up what the policy says.
   void after_step(std::vector<at::Tensor> weights);
 
+  /// Finds out what will be given up over the next `new_tokens`. False when that depends on what
+  /// the model computes; if true, the sequence is run by chunks from now on and no more step by
+  /// step.
+  bool foresee(int64_t new_tokens);
+  /// After foresee: what the model needs to run the next `tokens` of the tokens foreseen at once.
+  ChunkInput next_chunk(int64_t tokens);
+  /// To be called after each chunk: gives up what is gone by then.
+  void after_chunk(int64_t tokens);
+
   const KVCache& cache() const { return cache_; }
   /// Prompt tokens and tokens run since.
   int64_t tokens_seen() const { return tokens_seen_; }
@@ -47,6 +56,7 @@ class Sequence {
   KVCache cache_;
   std::vector<LayerPlan> plans_;
   std::unique_ptr<GenerationPolicy> policy_;
+  std::vector<Lifetimes> lifetimes_;  // [layers] of what is there, and of the tokens to come
   PositionMode positions_;
   int64_t tokens_seen_;
   int64_t requested_slots_;

@@ -19,6 +19,26 @@ TEST(Linear, EqualsTheProduct) {
   }
 }
 
+TEST(Linear, FewRowsAndManyAgree) {
+  // Odd sizes: outputs and inputs that fill no vector.
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t rows : {1, 2, 3, 4, 5, 8, 11}) {
+      const at::Tensor weight = random_tensor({99, 83}, 1).to(dtype);
+      const at::Tensor bias = random_tensor({99}, 2).to(dtype);
+      const at::Tensor x = random_tensor({rows, 83}, 3).to(dtype);
+      const at::Tensor residual = random_tensor({rows, 99}, 4).to(dtype);
+      const at::Tensor product =
+          at::matmul(x.to(at::kFloat), weight.to(at::kFloat).t()) + bias.to(at::kFloat);
+      // bf16: values up to about 30, and the sum is rounded a second time.
+      const double limit = dtype == at::kFloat ? 1e-4 : 0.26;
+      EXPECT_LT(max_difference(cpu::few_rows_linear(x, weight, bias), product), limit);
+      const at::Tensor sum = residual.clone();
+      Linear(weight, bias).add_to(sum, x);
+      EXPECT_LT(max_difference(sum, residual.to(at::kFloat) + product), limit) << rows << " rows";
+    }
+  }
+}
+
 TEST(Linear, Bf16RoundsTheProductOnce) {
   const at::Tensor weight = random_tensor({32, 64}, 1).to(at::kBFloat16);
   const at::Tensor x = random_tensor({7, 64}, 2).to(at::kBFloat16);
@@ -31,7 +51,7 @@ TEST(Linear, EqualRowsGiveEqualBits) {
   // Every strategy at budget 1.0 must equal the full cache to the last bit while both decode in one
   // batch.
   const at::Tensor weight = random_tensor({1536, 576}, 1);
-  for (const int64_t rows : {2, 3, 16, 31, 42}) {
+  for (const int64_t rows : {2, 3, 7, 16, 31, 42}) {
     const at::Tensor x = random_tensor({1, 576}, 2).expand({rows, 576}).contiguous();
     const at::Tensor y = Linear(weight, {})(x);
     for (int64_t r = 1; r < rows; ++r) ASSERT_TRUE(y[r].equal(y[0])) << rows << " rows, row " << r;

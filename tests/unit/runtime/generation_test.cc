@@ -120,10 +120,19 @@ TEST_P(Evaluation, DivergenceAndScoresOfAStrategyEqualALoop) {
 TEST_P(Evaluation, StoppingGivesNoScores) {
   int64_t asked = 0;
   ForcedOptions options;
+  options.one_pass = false;  // which asks once a chunk, and this answer is one
   options.should_stop = [&] { return ++asked == 3; };
   Sequence sequence = full();
   EXPECT_TRUE(teacher_force(language(), prompt_, {&sequence}, answer_, options).empty());
   EXPECT_EQ(sequence.tokens_seen(), tiny_.tokens() + 2);
+}
+
+TEST_P(Evaluation, StoppingBeforeAChunkGivesNoScores) {
+  Sequence sequence(language(), prompt_, *full_, Budget::unlimited());
+  ForcedOptions options;
+  options.should_stop = [] { return true; };
+  EXPECT_TRUE(teacher_force(language(), prompt_, {&sequence}, answer_, options).empty());
+  EXPECT_EQ(sequence.tokens_seen(), prompt_.statistics.prompt_tokens);
 }
 
 TEST_P(Evaluation, GenerationEndsAtItsLimit) {

@@ -1,0 +1,53 @@
+#include "models/chunk_batch.h"
+
+#include <ATen/ops/tensor.h>
+
+#include "base/error.h"
+#include "kernels/chunk_attention.h"
+
+namespace elastikv {
+
+ChunkBatch::ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens,
+                       const RotaryTable& rotary, double scale, c10::Device device,
+                       c10::ScalarType dtype)
+    : rows_(rows), tokens_(tokens), rotary_(rotary), scale_(scale) {
+  std::vector<int64_t> positions;
+  positions.reserve(rows.size() * static_cast<size_t>(tokens));
+  for (const ChunkInput& row : rows) {
+    // Position 0 leaves keys and queries as they are, bit for bit.
+    const std::vector<int64_t> none(static_cast<size_t>(tokens), 0);
+    for (const int64_t position : row.rotary_positions.empty() ? none : row.rotary_positions) {
+      ELASTIKV_ASSERT(position < rotary.max_positions(), "position {} of {}", position,
+                      rotary.max_positions());
+      positions.push_back(position);
+    }
+  }
+  angles_ = rotary.angles(at::tensor(positions, at::kLong).to(device), dtype);
+}
+
+at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
+                              const at::Tensor& values) {
+  RotaryTable::rotate_rows_(queries, angles_);
+  RotaryTable::rotate_rows_(keys, angles_);
+  std::vector<ChunkRow> attention_rows(rows_.size());
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    const ChunkInput& input = rows_[r];
+    KVCache& cache = *input.cache;
+    const auto first = static_cast<int64_t>(r) * tokens_;
+    cache.append(layer, keys.narrow(0, first, tokens_).transpose(0, 1),
+                 values.narrow(0, first, tokens_).transpose(0, 1), input.token_index);
+    ChunkRow& row = attention_rows[r];
+    row.keys = cache.key_storage(layer);
+    row.values = cache.value_storage(layer);
+    row.starts = &cache.head_starts(layer);
+    row.lengths = &cache.head_lengths(layer);
+    if (cache.has_logit_bias(layer)) row.logit_bias = &cache.logit_bias(layer);
+    row.slots = &input.slots[static_cast<size_t>(layer)];
+    if (cache.keys_are_unrotated()) row.rotary = &rotary_;
+  }
+  const auto rows = static_cast<int64_t>(rows_.size());
+  return chunk_attention(queries.unflatten(0, {rows, tokens_}), attention_rows, scale_)
+      .flatten(0, 1);
+}
+
+}  // namespace elastikv
