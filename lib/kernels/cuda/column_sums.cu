@@ -366,7 +366,7 @@ void launch_tensor_cores(const ColumnSumsTask& task, Stream stream) {
 }  // namespace
 
 void launch_column_sums(const ColumnSumsTask& task, Stream stream) {
-  // 192 dimensions of a 64 + 128 row tile are the most that an A100's 99 KiB for two blocks hold.
+  // Two blocks with tiles of this size share the 164 KiB of an A100's multiprocessor.
   constexpr int kLargestTensorHead = 192;
   const bool tensor_cores = task.head_dim % kMatrix == 0 && task.head_dim <= kLargestTensorHead;
   switch (task.element) {
