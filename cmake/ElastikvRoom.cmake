@@ -7,7 +7,8 @@
 add_library(elastikv_flags INTERFACE)
 target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>)
 if(ELASTIKV_WERROR)
-  target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+  target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall>")
 endif()
 if(ELASTIKV_SANITIZE)
   target_compile_options(elastikv_flags INTERFACE -fsanitize=${ELASTIKV_SANITIZE} -fno-omit-frame-pointer)

@@ -31,9 +31,16 @@ if(ELASTIKV_CUDA)
     set(TORCH_CUDA_ARCH_LIST "8.0;9.0")
   endif()
   set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  # LibTorch brings the runtime as a shared library; a second, static one would know nothing of it.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
   list(APPEND CMAKE_PREFIX_PATH ${ELASTIKV_TORCH_DIR})
   enable_language(CUDA)
+  set(_cuda_flags "${CMAKE_CUDA_FLAGS}")
   find_package(Torch REQUIRED)
+  # Torch adds the flags of its own kernels, architectures included; ours see nothing of Torch and name theirs.
+  set(CMAKE_CUDA_FLAGS "${_cuda_flags}")
+  set(CMAKE_CUDA_ARCHITECTURES "80;90")
   # torch_cuda registers its kernels from static initialisers; nothing refers to it by symbol.
   target_link_libraries(elastikv_torch INTERFACE
     "-Wl,--no-as-needed" torch_cuda c10_cuda "-Wl,--as-needed" torch_cpu c10)

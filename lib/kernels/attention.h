@@ -51,9 +51,10 @@ struct DecodeRow {
 };
 
 struct DecodeAttention {
-  at::Tensor output;                ///< [rows, query_heads, head_dim], dtype of the queries
-  std::vector<at::Tensor> weights;  ///< per row f32 [query_heads, longest length] (0 past a head's
-                                    ///< length) on the CPU, or undefined
+  at::Tensor output;  ///< [rows, query_heads, head_dim], dtype of the queries
+  /// Per row f32 [query_heads, longest length] (0 past a head's length), or undefined. On the CPU,
+  /// or on the GPU whose kernel made them: reading them waits for it.
+  std::vector<at::Tensor> weights;
 };
 
 /// Attention of one new token per sequence over that sequence's own slots, each of its own length:

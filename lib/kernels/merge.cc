@@ -6,10 +6,16 @@
 #include <ATen/ops/where.h>
 
 #include "base/error.h"
+#ifdef ELASTIKV_WITH_CUDA
+#include "kernels/cuda/merge.h"
+#endif
 
 namespace elastikv {
 
 at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows) {
+#ifdef ELASTIKV_WITH_CUDA
+  if (x.is_cuda()) return cuda::gather_and_merge(x, rows);
+#endif
   const at::Tensor gathered = at::index_select(x, 1, rows.kept.to(x.device()));
   const bool merges = rows.source.defined() && rows.source.numel() > 0;
   const bool scales = !rows.mean && rows.anchor_weight.defined();
@@ -24,8 +30,7 @@ at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows) {
 
   ELASTIKV_ASSERT(rows.anchor.defined() && rows.anchor.sizes() == rows.source.sizes(),
                   "every source needs an anchor");
-  // index_add walks the sources in order on the CPU; on CUDA it is made deterministic by sorting,
-  // which the order of anchors (ascending, from strategies) keeps equal. Both add in fp32.
+  // index_add walks the sources in order. In fp32.
   const at::Tensor anchor = rows.anchor.to(x.device());
   at::Tensor sources = at::index_select(x, 1, rows.source.to(x.device())).to(at::kFloat);
   if (rows.turns.defined()) {

@@ -8,9 +8,10 @@ namespace elastikv {
 
 /// What to gather from one head's slots, or from those of several heads alike.
 struct MergeRows {
-  at::Tensor kept;           ///< int64 [n]
-  at::Tensor source;         ///< int64 [m], or undefined: a plain gather
-  at::Tensor anchor;         ///< int64 [m]: index into `kept` that a source joins
+  at::Tensor kept;    ///< int64 [n]
+  at::Tensor source;  ///< int64 [m], or undefined: a plain gather
+  /// int64 [m]: index into `kept` that a source joins. On a GPU already, it has to ascend.
+  at::Tensor anchor;
   at::Tensor source_weight;  ///< f32 [m], or undefined: 1
   at::Tensor anchor_weight;  ///< f32 [n], or undefined: 1
   bool mean = true;          ///< false: the weighted sum, not divided by the weights

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
@@ -37,6 +39,22 @@ int64_t rotary_position(const DecodeInput& row) {
       return 0;
   }
   throw InternalError("a position mode without a rule");
+}
+
+/// The same tensors on the CPU, by one copy.
+std::vector<at::Tensor> fetched(const std::vector<at::Tensor>& tensors) {
+  std::vector<at::Tensor> flat;
+  flat.reserve(tensors.size());
+  for (const at::Tensor& x : tensors) flat.push_back(x.flatten());
+  const at::Tensor together = at::cat(flat).cpu();
+  std::vector<at::Tensor> result;
+  result.reserve(tensors.size());
+  int64_t offset = 0;
+  for (const at::Tensor& x : tensors) {
+    result.push_back(together.narrow(0, offset, x.numel()).view(x.sizes()));
+    offset += x.numel();
+  }
+  return result;
 }
 
 }  // namespace
@@ -81,6 +99,13 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
     if (rows_[r].weights) weights_[r].push_back(std::move(result.weights[r]));
   }
   return result.output;
+}
+
+std::vector<std::vector<at::Tensor>> DecodeBatch::take_weights() {
+  for (std::vector<at::Tensor>& layers : weights_) {
+    if (!layers.empty() && !layers[0].is_cpu()) layers = fetched(layers);
+  }
+  return std::move(weights_);
 }
 
 }  // namespace elastikv

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -27,8 +26,9 @@ class DecodeBatch {
   at::Tensor attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                     const at::Tensor& values);
 
-  /// [rows][layers] attention rows collected so far.
-  std::vector<std::vector<at::Tensor>> take_weights() { return std::move(weights_); }
+  /// [rows][layers] attention rows collected so far, on the CPU. What a GPU made comes over in one
+  /// copy per row of the batch, so that no layer waits for it.
+  std::vector<std::vector<at::Tensor>> take_weights();
 
  private:
   const std::vector<DecodeInput>& rows_;

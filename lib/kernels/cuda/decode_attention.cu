@@ -1,0 +1,282 @@
+#include <cmath>
+
+#include "kernels/cuda/device.cuh"
+
+namespace elastikv::cuda {
+namespace {
+
+// Two kernels. The first reads kDecodeSplit slots of one KV head per block, for the query heads
+// that share it, and leaves an output that is not yet divided, with its largest logit and its sum
+// of exponentials. The second puts the splits of a query head together. How slots are split does
+// not depend on the batch, so a row's result does not either.
+
+constexpr int kWarps = kDecodeThreads / kWarp;
+/// Lanes that share a key; with 16 bytes each they read 128 bytes in a row.
+constexpr int kLanes = 8;
+/// Keys that a lane has in flight.
+constexpr int kUnroll = 4;
+constexpr int kKeysPerWarp = kWarp / kLanes * kUnroll;
+
+struct SplitPieces {
+  float* queries;  // [heads, head_dim], scaled
+  float* weights;  // [heads, kDecodeSplit]: logits, then exp(logit - largest)
+  float* sums;     // [value rows at a time, heads, head_dim]
+};
+
+template <typename T>
+__host__ __device__ SplitPieces split_pieces(int heads, int head_dim, unsigned char* memory,
+                                             size_t& used) {
+  SharedPieces shared(memory);
+  SplitPieces pieces;
+  pieces.queries = shared.take<float>(static_cast<size_t>(heads) * head_dim);
+  pieces.weights = shared.take<float>(static_cast<size_t>(heads) * kDecodeSplit);
+  const int rows = kDecodeThreads / (head_dim / kVector<T>);
+  pieces.sums = shared.take<float>(static_cast<size_t>(rows) * heads * head_dim);
+  used = shared.used();
+  return pieces;
+}
+
+/// Part of a key as floats, turned back by the angles of its distance where `cos` is not null.
+/// `column` is the part's first dimension.
+template <typename T>
+__device__ void read_key(const T* key, int column, int head_dim, const float* cos, const float* sin,
+                         float (&to)[kVector<T>]) {
+  const Vector<T> own = load_vector(key + column);
+#pragma unroll
+  for (int e = 0; e < kVector<T>; ++e) to[e] = to_float(own.x[e]);
+  if (cos == nullptr) return;
+  // The table has the sine's sign for turning on; turning back changes it.
+  const int half = head_dim / 2;
+  const Vector<T> paired = load_vector(key + (column < half ? column + half : column - half));
+#pragma unroll
+  for (int e = 0; e < kVector<T>; ++e)
+    to[e] = to[e] * cos[column + e] - to_float(paired.x[e]) * sin[column + e];
+}
+
+/// Blocks: x over rows x KV heads x chunks of kHeads query heads, y over splits.
+template <typename T, int kHeads>
+__global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, int chunks) {
+  const int head_index = static_cast<int>(blockIdx.x) / chunks;  // row * kv_heads + KV head
+  const int first = static_cast<int>(blockIdx.x) % chunks * kHeads;
+  const int heads = min(kHeads, task.group - first);
+  const DecodeHeadTask head = task.head_tasks[head_index];
+  const int64_t begin = static_cast<int64_t>(blockIdx.y) * kDecodeSplit;
+  if (begin >= head.length) return;
+  const int slots = static_cast<int>(min(static_cast<int64_t>(kDecodeSplit), head.length - begin));
+  const int row_index = head_index / task.kv_heads;
+  const DecodeRowTask row = task.row_tasks[row_index];
+  const int head_dim = task.head_dim;
+  const int query_heads = task.kv_heads * task.group;
+  const int query_head = head_index % task.kv_heads * task.group + first;
+
+  size_t used = 0;
+  const SplitPieces shared = split_pieces<T>(kHeads, head_dim, shared_memory(), used);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int warp = thread / kWarp;
+  const int lane = thread % kWarp;
+
+  const T* queries = static_cast<const T*>(task.queries) +
+                     (static_cast<size_t>(row_index) * query_heads + query_head) * head_dim;
+  for (int i = thread; i < heads * head_dim; i += kDecodeThreads)
+    shared.queries[i] = to_float(queries[i]) * task.scale;
+  __syncthreads();
+
+  const T* keys = static_cast<const T*>(row.keys) + (head.start + begin) * head_dim;
+  const float* bias =
+      head.bias < 0 ? nullptr : reinterpret_cast<const float*>(task.upload + head.bias) + begin;
+  const int32_t* distances =
+      head.distances < 0 ? nullptr
+                         : reinterpret_cast<const int32_t*>(task.upload + head.distances) + begin;
+  for (int base = warp * kKeysPerWarp; base < slots; base += kWarps * kKeysPerWarp) {
+    const T* key[kUnroll];
+    const float* cos[kUnroll];
+    const float* sin[kUnroll];
+    float logits[kUnroll][kHeads];
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      // Past the end the last key is read again; nobody looks at the result.
+      const int slot = min(base + u * (kWarp / kLanes) + lane / kLanes, slots - 1);
+      key[u] = keys + static_cast<size_t>(slot) * head_dim;
+      const size_t angle =
+          distances == nullptr ? 0 : static_cast<size_t>(distances[slot]) * head_dim;
+      cos[u] = distances == nullptr ? nullptr : row.cos + angle;
+      sin[u] = distances == nullptr ? nullptr : row.sin + angle;
+#pragma unroll
+      for (int g = 0; g < kHeads; ++g) logits[u][g] = 0;
+    }
+    for (int column = lane % kLanes * kVector<T>; column < head_dim;
+         column += kLanes * kVector<T>) {
+      float part[kUnroll][kVector<T>];
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) read_key(key[u], column, head_dim, cos[u], sin[u], part[u]);
+#pragma unroll
+      for (int g = 0; g < kHeads; ++g) {
+        if (g >= heads) break;
+        const float* query = shared.queries + g * head_dim + column;
+#pragma unroll
+        for (int e = 0; e < kVector<T>; ++e) {
+          const float q = query[e];
+#pragma unroll
+          for (int u = 0; u < kUnroll; ++u) logits[u][g] = fmaf(q, part[u][e], logits[u][g]);
+        }
+      }
+    }
+#pragma unroll
+    for (int g = 0; g < kHeads; ++g) {
+      if (g >= heads) break;
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) {
+        float logit = logits[u][g];
+#pragma unroll
+        for (int other = kLanes / 2; other > 0; other /= 2)
+          logit += __shfl_xor_sync(kAllLanes, logit, other);
+        const int slot = base + u * (kWarp / kLanes) + lane / kLanes;
+        if (lane % kLanes == 0 && slot < slots) {
+          shared.weights[g * kDecodeSplit + slot] = bias == nullptr ? logit : logit + bias[slot];
+        }
+      }
+    }
+  }
+  __syncthreads();
+
+  for (int g = warp; g < heads; g += kWarps) {
+    float* weights = shared.weights + g * kDecodeSplit;
+    float largest = -INFINITY;
+    for (int i = lane; i < slots; i += kWarp) largest = fmaxf(largest, weights[i]);
+    largest = warp_max(largest);
+    float total = 0;
+    float* returned =
+        row.weights == nullptr ? nullptr : row.weights + (query_head + g) * row.longest + begin;
+    for (int i = lane; i < slots; i += kWarp) {
+      // Slots that a bias of -inf hides count nothing, also where a split has no others.
+      const float weight = largest == -INFINITY ? 0.0F : expf(weights[i] - largest);
+      weights[i] = weight;
+      total += weight;
+      if (returned != nullptr) returned[i] = weight;
+    }
+    total = warp_sum(total);
+    if (lane == 0) {
+      const size_t at =
+          (static_cast<size_t>(row_index) * query_heads + query_head + g) * task.splits +
+          blockIdx.y;
+      task.partial_max[at] = largest;
+      task.partial_total[at] = total;
+    }
+  }
+  __syncthreads();
+
+  // Values: each thread has one 16-byte column of every rows-th slot.
+  const int vectors = head_dim / kVector<T>;
+  const int rows = kDecodeThreads / vectors;
+  const int column = thread % vectors * kVector<T>;
+  const int first_slot = thread / vectors;
+  if (first_slot < rows) {
+    const T* values = static_cast<const T*>(row.values) + (head.start + begin) * head_dim + column;
+    float sums[kHeads][kVector<T>] = {};
+#pragma unroll 4
+    for (int slot = first_slot; slot < slots; slot += rows) {
+      const Vector<T> value = load_vector(values + static_cast<size_t>(slot) * head_dim);
+#pragma unroll
+      for (int g = 0; g < kHeads; ++g) {
+        if (g >= heads) break;
+        const float weight = shared.weights[g * kDecodeSplit + slot];
+#pragma unroll
+        for (int e = 0; e < kVector<T>; ++e)
+          sums[g][e] = fmaf(weight, to_float(value.x[e]), sums[g][e]);
+      }
+    }
+#pragma unroll
+    for (int g = 0; g < kHeads; ++g) {
+      if (g >= heads) break;
+#pragma unroll
+      for (int e = 0; e < kVector<T>; ++e)
+        shared.sums[(first_slot * kHeads + g) * head_dim + column + e] = sums[g][e];
+    }
+  }
+  __syncthreads();
+  for (int i = thread; i < heads * head_dim; i += kDecodeThreads) {
+    float sum = 0;
+    for (int r = 0; r < rows; ++r) sum += shared.sums[r * kHeads * head_dim + i];
+    const int g = i / head_dim;
+    const size_t at =
+        (static_cast<size_t>(row_index) * query_heads + query_head + g) * task.splits + blockIdx.y;
+    task.partial_output[at * head_dim + i % head_dim] = sum;
+  }
+}
+
+/// One block per query head of a row.
+template <typename T>
+__global__ void __launch_bounds__(kDecodeThreads) combine_splits(DecodeTask task) {
+  const int query_heads = task.kv_heads * task.group;
+  const int row_index = static_cast<int>(blockIdx.x) / query_heads;
+  const int query_head = static_cast<int>(blockIdx.x) % query_heads;
+  const DecodeHeadTask head = task.head_tasks[row_index * task.kv_heads + query_head / task.group];
+  const DecodeRowTask row = task.row_tasks[row_index];
+  const int splits = static_cast<int>((head.length + kDecodeSplit - 1) / kDecodeSplit);
+  const size_t first = static_cast<size_t>(blockIdx.x) * task.splits;
+
+  auto* factors = reinterpret_cast<float*>(shared_memory());  // [splits]
+  float largest = -INFINITY;
+  for (int s = 0; s < splits; ++s) largest = fmaxf(largest, task.partial_max[first + s]);
+  float total = 0;
+  for (int s = 0; s < splits; ++s)
+    total += task.partial_total[first + s] * expf(task.partial_max[first + s] - largest);
+  for (int s = threadIdx.x; s < splits; s += kDecodeThreads)
+    factors[s] = expf(task.partial_max[first + s] - largest) / total;
+  __syncthreads();
+
+  T* output = static_cast<T*>(task.output) + static_cast<size_t>(blockIdx.x) * task.head_dim;
+  for (int d = threadIdx.x; d < task.head_dim; d += kDecodeThreads) {
+    float sum = 0;
+    for (int s = 0; s < splits; ++s)
+      sum = fmaf(task.partial_output[(first + s) * task.head_dim + d], factors[s], sum);
+    store(output + d, sum);
+  }
+  if (row.weights == nullptr) return;
+  float* weights = row.weights + query_head * row.longest;
+  for (int64_t i = threadIdx.x; i < row.longest; i += kDecodeThreads)
+    weights[i] = i < head.length ? weights[i] * factors[i / kDecodeSplit] : 0.0F;
+}
+
+template <typename T, int kHeads>
+void launch_split(const DecodeTask& task, Stream stream) {
+  const int chunks = (task.group + kHeads - 1) / kHeads;
+  size_t shared = 0;
+  split_pieces<T>(kHeads, task.head_dim, nullptr, shared);
+  launch("decode attention", attend_split<T, kHeads>,
+         dim3(static_cast<unsigned>(task.rows * task.kv_heads * chunks),
+              static_cast<unsigned>(task.splits)),
+         dim3(kDecodeThreads), shared, stream, task, chunks);
+}
+
+template <typename T>
+void launch_both(const DecodeTask& task, Stream stream) {
+  if (task.group == 1) {
+    launch_split<T, 1>(task, stream);
+  } else if (task.group <= 4) {
+    launch_split<T, 4>(task, stream);
+  } else {
+    launch_split<T, 8>(task, stream);
+  }
+  launch("decode attention's splits", combine_splits<T>,
+         dim3(static_cast<unsigned>(task.rows * task.kv_heads * task.group)), dim3(kDecodeThreads),
+         static_cast<size_t>(task.splits) * sizeof(float), stream, task);
+}
+
+}  // namespace
+
+void launch_decode_attention(const DecodeTask& task, Stream stream) {
+  switch (task.element) {
+    case Element::kFloat:
+      launch_both<float>(task, stream);
+      break;
+    case Element::kHalf:
+      launch_both<__half>(task, stream);
+      break;
+    case Element::kBFloat16:
+      launch_both<__nv_bfloat16>(task, stream);
+      break;
+  }
+}
+
+}  // namespace elastikv::cuda

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What the .cc files of this folder and its .cu files share: plain structs and pointers, so that
+// nvcc never sees ATen and the other compiler never sees CUDA. C++17 only.
+
+struct CUstream_st;
+
+namespace elastikv::cuda {
+
+using Stream = CUstream_st*;
+
+enum class Element : int32_t { kFloat, kHalf, kBFloat16 };
+
+/// Keys of one block of column sums, and queries that it takes at a time.
+constexpr int kKeyTile = 64;
+constexpr int kQueryTile = 128;
+
+struct ColumnSumsTask {
+  const void* queries = nullptr;    // [query_heads, tokens, head_dim]
+  const void* keys = nullptr;       // [kv_heads, tokens, head_dim]
+  const float* lse = nullptr;       // [query_heads, tokens]
+  float* sums = nullptr;            // [query_heads, tokens]
+  float* maxima = nullptr;          // [query_heads, tokens], or null
+  float* partial_sums = nullptr;    // [splits, query_heads, tokens], null with one split
+  float* partial_maxima = nullptr;  // likewise, null without maxima
+  int query_heads = 0;
+  int group = 0;  // query heads of a KV head
+  int tokens = 0;
+  int head_dim = 0;
+  int span = 0;  // queries of a split, a multiple of kQueryTile
+  int splits = 0;
+  float scale = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_column_sums(const ColumnSumsTask& task, Stream stream);
+
+/// Slots that one block of decode attention reads.
+constexpr int kDecodeSplit = 128;
+constexpr int kDecodeThreads = 128;
+
+/// One row of a decode batch. Pointers are the device's.
+struct DecodeRowTask {
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
+  const float* sin = nullptr;
+  float* weights = nullptr;  // [query_heads, longest], or null
+  int64_t longest = 0;
+};
+
+/// One KV head of a row. Offsets are in bytes from the beginning of the upload, -1: none.
+struct DecodeHeadTask {
+  int64_t start = 0;
+  int64_t bias = -1;       // f32 [length]
+  int64_t distances = -1;  // i32 [length]
+  int64_t length = 0;
+};
+
+struct DecodeTask {
+  const void* queries = nullptr;    // [rows, query_heads, head_dim]
+  void* output = nullptr;           // [rows, query_heads, head_dim]
+  float* partial_output = nullptr;  // [rows, query_heads, splits, head_dim]
+  float* partial_max = nullptr;     // [rows, query_heads, splits]
+  float* partial_total = nullptr;   // [rows, query_heads, splits]
+  const unsigned char* upload = nullptr;
+  const DecodeRowTask* row_tasks = nullptr;    // [rows], in the upload
+  const DecodeHeadTask* head_tasks = nullptr;  // [rows, kv_heads], in the upload
+  int rows = 0;
+  int kv_heads = 0;
+  int group = 0;
+  int head_dim = 0;
+  int splits = 0;  // of the longest head
+  float scale = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_decode_attention(const DecodeTask& task, Stream stream);
+
+struct MergeTask {
+  const void* x = nullptr;  // [heads, slots, head_dim] with strides
+  void* output = nullptr;   // [heads, kept, head_dim]
+  int64_t head_stride = 0;  // in elements
+  int64_t slot_stride = 0;
+  const int64_t* kept_slots = nullptr;   // [kept]
+  const int64_t* source = nullptr;       // [merges]
+  const int64_t* anchor = nullptr;       // [merges], ascending
+  const float* source_weight = nullptr;  // [merges], or null
+  const float* anchor_weight = nullptr;  // [kept], or null
+  const int64_t* turns = nullptr;        // [merges], or null
+  const float* cos = nullptr;            // with turns: [positions, head_dim]
+  const float* sin = nullptr;
+  int64_t kept = 0;
+  int64_t merges = 0;
+  int heads = 0;
+  int head_dim = 0;
+  bool mean = true;
+  Element element = Element::kFloat;
+};
+
+void launch_gather_and_merge(const MergeTask& task, Stream stream);
+
+struct SlotRowTask {
+  int64_t slots = 0;
+  int64_t sinks = 0;
+  int64_t recent = 0;
+};
+
+struct TopSlotsTask {
+  const float* scores = nullptr;           // [rows, tokens]
+  const SlotRowTask* row_tasks = nullptr;  // [rows]
+  int64_t* kept = nullptr;                 // [rows, most]
+  int64_t tokens = 0;
+  int64_t most = 0;
+  int rows = 0;
+};
+
+void launch_top_slots(const TopSlotsTask& task, Stream stream);
+
+struct NearestAnchorsTask {
+  const int64_t* kept = nullptr;           // [rows, most]
+  const SlotRowTask* row_tasks = nullptr;  // [rows]
+  int64_t* source = nullptr;               // [rows, most_sources]
+  int64_t* anchor = nullptr;               // [rows, most_sources]
+  int64_t tokens = 0;
+  int64_t most = 0;
+  int64_t most_sources = 0;
+  int rows = 0;
+};
+
+void launch_nearest_anchors(const NearestAnchorsTask& task, Stream stream);
+
+/// Called with the driver's message when a kernel could not be started; throws.
+[[noreturn]] void launch_failed(const char* kernel, const char* message);
+
+}  // namespace elastikv::cuda

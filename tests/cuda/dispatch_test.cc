@@ -1,0 +1,147 @@
+// What the kernels room does with tensors on a GPU, through its own interface, against the CPU.
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "kernels/attention.h"
+#include "kernels/merge.h"
+#include "kernels/slots.h"
+#include "support/tensors.h"
+
+namespace elastikv {
+namespace {
+
+const c10::Device kGpu(c10::DeviceType::CUDA, 0);
+
+class CudaDispatch : public testing::TestWithParam<c10::ScalarType> {
+ protected:
+  void SetUp() override {
+    try {
+      require_available(kGpu);
+    } catch (const Error&) {
+      GTEST_SKIP() << "skipped: no GPU";
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaDispatch,
+                         testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
+                         [](const auto& info) { return std::string(c10::toString(info.param)); });
+
+PrefillRequest request_of(bool sums, bool maxima, bool others) {
+  PrefillRequest request;
+  request.column_sums = sums;
+  request.column_max = maxima;
+  if (others) {
+    request.row_entropy = true;
+    request.decays = {0.9};
+    request.last_rows = 8;
+  }
+  return request;
+}
+
+TEST_P(CudaDispatch, PrefillAttentionEqualsTheEagerMatrix) {
+  const c10::ScalarType dtype = GetParam();
+  // Attention's own rounding: outputs of size 1 to one unit in the last place, and for halves a
+  // log-sum-exp of products whose probabilities were rounded on the way.
+  const double output_limit = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 0.004 : 0.032;
+  const double sum_limit = dtype == at::kFloat ? 1e-3 : 5e-2;
+  // 20 dimensions have neither flash attention in halves nor tensor cores; 5,000 tokens are eight
+  // splits of 640 queries.
+  for (const int64_t head_dim : {20, 64, 80, 128}) {
+    for (const int64_t tokens : {1, 63, 200, 1100, 5000}) {
+      if (tokens > 1100 && head_dim != 64) continue;
+      const int64_t heads = tokens > 1100 ? 2 : 6;
+      const at::Tensor q = (random_tensor({heads, tokens, head_dim}, 1) * 2).to(dtype);
+      const at::Tensor k = random_tensor({2, tokens, head_dim}, 2).to(dtype);
+      const at::Tensor v = random_tensor({2, tokens, head_dim}, 3).to(dtype);
+      const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
+      const bool others = tokens <= 200;
+      const PrefillRequest all = request_of(true, true, others);
+      const PrefillAttention cpu = reference::prefill_attention(q.to(at::kFloat), k.to(at::kFloat),
+                                                                v.to(at::kFloat), scale, all);
+      for (const PrefillRequest& request :
+           {request_of(true, false, false), request_of(false, true, false),
+            request_of(true, true, false), request_of(true, true, others)}) {
+        SCOPED_TRACE(fmt::format("head_dim {}, {} tokens, sums {}, maxima {}", head_dim, tokens,
+                                 request.column_sums, request.column_max));
+        const PrefillAttention gpu =
+            prefill_attention(q.to(kGpu), k.to(kGpu), v.to(kGpu), scale, request);
+        EXPECT_EQ(gpu.output.scalar_type(), dtype);
+        EXPECT_LE(max_difference(gpu.output.cpu(), cpu.output), output_limit);
+        const PrefillStatistics& a = gpu.statistics;
+        const PrefillStatistics& b = cpu.statistics;
+        ASSERT_EQ(a.column_sums.defined(), request.column_sums);
+        ASSERT_EQ(a.column_max.defined(), request.column_max);
+        if (request.column_sums) {
+          EXPECT_LT(max_difference(a.column_sums.cpu(), b.column_sums), sum_limit);
+        }
+        if (request.column_max) {
+          EXPECT_LT(max_difference(a.column_max.cpu(), b.column_max), sum_limit);
+        }
+        if (request.row_entropy) {
+          EXPECT_LT(max_difference(a.row_entropy.cpu(), b.row_entropy), sum_limit);
+          EXPECT_LT(max_difference(a.last_rows.cpu(), b.last_rows), sum_limit);
+          EXPECT_LT(max_difference(a.moving_averages.at(0.9).cpu(), b.moving_averages.at(0.9)),
+                    sum_limit);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(CudaDispatch, DecodeAttentionEqualsTheReferenceWithAndWithoutAKernel) {
+  const c10::ScalarType dtype = GetParam();
+  const double limit = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 0.004 : 0.032;
+  const std::vector<int64_t> starts{0, 300};
+  const std::vector<int64_t> lengths{300, 41};
+  // 18 dimensions are no whole 16-byte pieces: plain ATen.
+  for (const int64_t head_dim : {18, 64}) {
+    const at::Tensor q = random_tensor({1, 6, head_dim}, 1).to(dtype);
+    DecodeRow row;
+    row.keys = random_tensor({350, head_dim}, 2).to(dtype);
+    row.values = random_tensor({350, head_dim}, 3).to(dtype);
+    row.starts = &starts;
+    row.lengths = &lengths;
+    row.weights = true;
+    const DecodeAttention cpu = reference::decode_attention(q, {row}, 0.2);
+    row.keys = row.keys.to(kGpu);
+    row.values = row.values.to(kGpu);
+    const DecodeAttention gpu = decode_attention(q.to(kGpu), {row}, 0.2);
+    EXPECT_LE(max_difference(gpu.output.cpu(), cpu.output), limit) << head_dim;
+    EXPECT_LT(max_difference(gpu.weights[0].cpu(), cpu.weights[0]), 1e-5) << head_dim;
+  }
+}
+
+TEST_P(CudaDispatch, SlotsAreSelectedAndMergedAsOnTheCpu) {
+  const at::Tensor scores = random_tensor({2, 300}, 1);
+  const std::vector<KeptCounts> counts(2, {.slots = 60, .sinks = 1, .recent = 9});
+  const at::Tensor kept = top_slots(scores, counts);
+  const at::Tensor gpu_kept = top_slots(scores.to(kGpu), counts);
+  EXPECT_TRUE(gpu_kept.is_cuda());
+  EXPECT_TRUE(gpu_kept.cpu().equal(kept));
+  const NearestAnchors nearest = nearest_anchors(kept, 300, counts);
+  const NearestAnchors gpu_nearest = nearest_anchors(gpu_kept, 300, counts);
+  EXPECT_TRUE(gpu_nearest.source.cpu().equal(nearest.source));
+  EXPECT_TRUE(gpu_nearest.anchor.cpu().equal(nearest.anchor));
+  const at::Tensor x = random_tensor({2, 300, 64}, 2).to(GetParam());
+  MergeRows rows;
+  rows.kept = kept[1];
+  rows.source = nearest.source[1];
+  rows.anchor = nearest.anchor[1];
+  const at::Tensor expected = gather_and_merge(x, rows);
+  // From the host, as plans come, and from the device.
+  EXPECT_TRUE(gather_and_merge(x.to(kGpu), rows).cpu().equal(expected));
+  rows.kept = gpu_kept[1];
+  rows.source = gpu_nearest.source[1];
+  rows.anchor = gpu_nearest.anchor[1];
+  EXPECT_TRUE(gather_and_merge(x.to(kGpu), rows).cpu().equal(expected));
+}
+
+}  // namespace
+}  // namespace elastikv

@@ -1,0 +1,537 @@
+// The CUDA kernels against the plain references. Compiled twice: with ELASTIKV_CUDA_EMULATION the
+// kernels' own sources run on the CPU, a fiber for every CUDA thread (see
+// support/cuda_emulation.h); without it they run on a GPU, or are skipped where there is none.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/decode_attention.h"
+#include "kernels/cuda/merge.h"
+#include "kernels/slots.h"
+#include "strategies/compaction.h"
+#include "strategies/components.h"
+#include "strategies/parameters.h"
+#include "strategies/selection.h"
+#include "support/tensors.h"
+#ifdef ELASTIKV_CUDA_EMULATION
+#include "support/cuda_emulation.h"
+#endif
+
+namespace elastikv {
+namespace {
+
+#ifdef ELASTIKV_CUDA_EMULATION
+const c10::Device kDevice(c10::DeviceType::CPU);
+constexpr bool kEmulated = true;
+#else
+const c10::Device kDevice(c10::DeviceType::CUDA, 0);
+constexpr bool kEmulated = false;
+#endif
+
+/// What `compute` returns, which has to be the same to the last bit when it is computed again: on a
+/// GPU in whatever order its threads run, emulated with threads and blocks from last to first.
+at::Tensor computed_twice(const std::function<at::Tensor()>& compute) {
+  at::Tensor result = compute();
+#ifdef ELASTIKV_CUDA_EMULATION
+  cuda_emulation::set_order(cuda_emulation::Order::kBackward);
+  const at::Tensor again = compute();
+  cuda_emulation::set_order(cuda_emulation::Order::kForward);
+#else
+  const at::Tensor again = compute();
+#endif
+  EXPECT_TRUE(result.equal(again)) << "the result depends on the order in which threads run";
+  return result;
+}
+
+at::Tensor on_device(const at::Tensor& x) { return x.to(kDevice); }
+
+class CudaKernels : public testing::Test {
+ protected:
+  void SetUp() override { skip_without_gpu(); }
+
+ public:
+  static void skip_without_gpu() {
+    if (kEmulated) return;
+    try {
+      require_available(kDevice);
+    } catch (const Error&) {
+      GTEST_SKIP() << "skipped: no GPU";
+    }
+  }
+};
+
+// Column sums -------------------------------------------------------------------------------------
+
+// The log-sum-exp handed over is exact, so what is left is the order of fp32 sums of up to 700
+// attentions; the limits are those of the CPU's second pass.
+constexpr double kSumLimit = 3e-4;
+constexpr double kWeightLimit = 1e-5;
+
+struct Prompt {
+  at::Tensor queries;
+  at::Tensor keys;
+  double scale;
+  at::Tensor lse;   // f32 [query_heads, tokens]
+  at::Tensor sums;  // from the whole matrix, in double
+  at::Tensor maxima;
+};
+
+/// Queries and keys in `dtype`, and what the definition makes of these rounded values.
+Prompt prompt_of(int64_t tokens, int64_t kv_heads, int64_t group, int64_t head_dim,
+                 c10::ScalarType dtype) {
+  Prompt prompt;
+  prompt.queries = (random_tensor({kv_heads * group, tokens, head_dim}, 1) * 2).to(dtype);
+  prompt.keys = random_tensor({kv_heads, tokens, head_dim}, 2).to(dtype);
+  prompt.scale = 1 / std::sqrt(static_cast<double>(head_dim));
+  const at::Tensor future = at::ones({tokens, tokens}, at::kBool).triu(1);
+  const at::Tensor logits =
+      (at::matmul(prompt.queries.to(at::kDouble),
+                  prompt.keys.to(at::kDouble).repeat_interleave(group, 0).transpose(1, 2)) *
+       prompt.scale)
+          .masked_fill(future, -std::numeric_limits<double>::infinity());
+  const at::Tensor lse = at::logsumexp(logits, {-1});
+  const at::Tensor attention = (logits - lse.unsqueeze(-1)).exp();
+  prompt.lse = lse.to(at::kFloat);
+  prompt.sums = attention.sum(1);
+  prompt.maxima = attention.amax(1);
+  return prompt;
+}
+
+/// Tokens, and query heads of each KV head.
+class ColumnSums : public testing::TestWithParam<std::tuple<int64_t, int64_t>> {
+ protected:
+  void SetUp() override { CudaKernels::skip_without_gpu(); }
+
+  static void expect_equal(int64_t head_dim, c10::ScalarType dtype) {
+    const auto [tokens, group] = GetParam();
+    const int64_t kv_heads = group == 1 ? 2 : 1;
+    SCOPED_TRACE(fmt::format("head_dim {}, {}", head_dim, c10::toString(dtype)));
+    const Prompt prompt = prompt_of(tokens, kv_heads, group, head_dim, dtype);
+    const auto columns = [&](bool maxima) {
+      return cuda::column_sums(on_device(prompt.queries), on_device(prompt.keys),
+                               on_device(prompt.lse), prompt.scale, maxima);
+    };
+    at::Tensor maxima;
+    const at::Tensor sums = computed_twice([&] {
+      const cuda::ColumnStatistics both = columns(/*maxima=*/true);
+      maxima = both.maxima;
+      return both.sums;
+    });
+    EXPECT_EQ(sums.device().type(), kDevice.type());
+    EXPECT_LT(max_difference(sums.cpu(), prompt.sums), kSumLimit);
+    EXPECT_LT(max_difference(maxima.cpu(), prompt.maxima), kWeightLimit);
+    const cuda::ColumnStatistics alone = columns(/*maxima=*/false);
+    EXPECT_TRUE(alone.sums.equal(sums));
+    EXPECT_FALSE(alone.maxima.defined());
+  }
+};
+
+TEST_P(ColumnSums, EqualTheWholeMatrix) {
+  // 40 dimensions are none that tensor cores divide.
+  for (const int64_t head_dim : {40, 64, 128}) expect_equal(head_dim, at::kFloat);
+  for (const int64_t head_dim : {64, 80, 128}) expect_equal(head_dim, at::kHalf);
+  for (const int64_t head_dim : {40, 64, 96, 128}) expect_equal(head_dim, at::kBFloat16);
+}
+
+// Around the tiles of 64 keys and 128 queries; query heads that share keys in threes and sevens.
+INSTANTIATE_TEST_SUITE_P(Sizes, ColumnSums,
+                         testing::Combine(testing::Values(1, 7, 64, 65, 200),
+                                          testing::Values(1, 3, 7)));
+
+class LongColumnSums : public ColumnSums {};
+
+TEST_P(LongColumnSums, EqualTheWholeMatrix) {
+  for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16}) expect_equal(64, dtype);
+}
+
+// Queries go in two splits from 513 tokens on, in three from 1,025.
+INSTANTIATE_TEST_SUITE_P(Splits, LongColumnSums,
+                         testing::Combine(testing::Values(512, 513, 1100), testing::Values(1)));
+
+TEST_F(CudaKernels, ColumnSumsOfLargeMaskedLogitsAreFinite) {
+  // Later keys that would overflow if their exponential were taken: the mask has to come after it.
+  const int64_t tokens = 70;
+  const at::Tensor queries = at::ones({1, tokens, 64});
+  const at::Tensor keys =
+      (at::arange(tokens, at::kFloat) / 16).view({1, tokens, 1}).expand({1, tokens, 64});
+  // The logit of key n is 4 n; with this in the place of the log-sum-exp, query m pays exp(4 n - 4
+  // m).
+  const at::Tensor lse = (queries * keys).sum(-1);
+  for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const cuda::ColumnStatistics columns =
+        cuda::column_sums(on_device(queries.to(dtype)), on_device(keys.to(dtype)), on_device(lse),
+                          /*scale=*/1.0, /*maxima=*/true);
+    EXPECT_LT(columns.sums.max().item<double>(), 1 / (1 - std::exp(-4.0)) + kSumLimit);
+    EXPECT_LT(max_difference(columns.maxima.cpu(), at::ones({1, tokens})), kSumLimit);
+  }
+}
+
+// Decode attention --------------------------------------------------------------------------------
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Batch {
+  std::vector<std::vector<int64_t>> lengths;
+  std::vector<std::vector<int64_t>> starts;
+  std::vector<std::vector<std::vector<float>>> biases;
+  std::vector<DecodeRow> rows;  // on the CPU
+  at::Tensor queries;
+
+  /// The same rows on the device.
+  std::vector<DecodeRow> device_rows(const RotaryTable* rotary) const {
+    std::vector<DecodeRow> result = rows;
+    for (DecodeRow& row : result) {
+      row.keys = on_device(row.keys);
+      row.values = on_device(row.values);
+      if (row.rotary != nullptr) row.rotary = rotary;
+    }
+    return result;
+  }
+};
+
+/// Rows of every length around the splits of 128 slots, heads ragged in the last three of them and
+/// in any order in the storage. Room without entries is NaN. Odd rows have biases (one of them
+/// hides a whole split), even rows return their weights, every third is turned while it is read.
+Batch batch_of(int64_t kv_heads, int64_t group, int64_t head_dim, c10::ScalarType dtype,
+               const RotaryTable& rotary) {
+  Batch batch;
+  for (const int64_t length : {1, 7, 64, 65, 128, 129, 300})
+    batch.lengths.emplace_back(static_cast<size_t>(kv_heads), length);
+  for (const int64_t growth : {5, 40, 130}) {
+    batch.lengths.emplace_back();
+    for (int64_t h = 0; h < kv_heads; ++h) batch.lengths.back().push_back(3 + growth * h);
+  }
+  const size_t count = batch.lengths.size();
+  batch.starts.resize(count);
+  batch.biases.resize(count);
+  batch.rows.resize(count);
+  const size_t first_ragged = count - 3;
+  for (size_t r = 0; r < count; ++r) {
+    const std::vector<int64_t>& lengths = batch.lengths[r];
+    const bool ragged = r >= first_ragged;
+    std::vector<int64_t>& starts = batch.starts[r];
+    starts.resize(lengths.size());
+    int64_t slots = 2;
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      const size_t h = ragged ? lengths.size() - 1 - i : i;
+      starts[h] = slots;
+      slots += lengths[h] + 3;
+    }
+    DecodeRow& row = batch.rows[r];
+    row.keys = at::full({slots, head_dim}, kNan);
+    row.values = at::full({slots, head_dim}, kNan);
+    for (size_t h = 0; h < lengths.size(); ++h) {
+      row.keys.narrow(0, starts[h], lengths[h])
+          .copy_(random_tensor({lengths[h], head_dim}, 10 + 100 * r + h));
+      row.values.narrow(0, starts[h], lengths[h])
+          .copy_(random_tensor({lengths[h], head_dim}, 50 + 100 * r + h));
+    }
+    row.keys = row.keys.to(dtype);
+    row.values = row.values.to(dtype);
+    row.starts = &starts;
+    row.lengths = &lengths;
+    row.weights = r % 2 == 0;
+    const size_t groups = ragged ? lengths.size() : 1;
+    for (size_t g = 0; g < groups; ++g) {
+      const auto length = static_cast<size_t>(lengths[g]);
+      if (r % 2 == 1) {
+        const at::Tensor bias = random_tensor({lengths[g]}, 90 + r + g);
+        const auto* values = bias.const_data_ptr<float>();
+        batch.biases[r].emplace_back(values, values + length);
+        if (lengths[g] > 256) {
+          std::fill_n(batch.biases[r].back().begin() + 128, 128,
+                      -std::numeric_limits<float>::infinity());
+        }
+      }
+      if (r % 3 == 0) {
+        std::vector<int64_t>& distances = row.distances.emplace_back(length);
+        for (size_t i = 0; i < length; ++i)
+          distances[i] = static_cast<int64_t>((i * 17 + g) % length);
+        row.rotary = &rotary;
+      }
+    }
+    if (!batch.biases[r].empty()) row.logit_bias = &batch.biases[r];
+  }
+  batch.queries =
+      random_tensor({static_cast<int64_t>(count), kv_heads * group, head_dim}, 5).to(dtype);
+  return batch;
+}
+
+class DecodeKernel
+    : public testing::TestWithParam<std::tuple<int64_t, int64_t, int64_t, c10::ScalarType>> {
+ protected:
+  void SetUp() override { CudaKernels::skip_without_gpu(); }
+};
+
+TEST_P(DecodeKernel, EqualsTheReference) {
+  const auto [kv_heads, group, head_dim, dtype] = GetParam();
+  const RotaryTable rotary(head_dim, 10000.0, 512, at::kCPU);
+  const RotaryTable device_rotary(head_dim, 10000.0, 512, kDevice);
+  const Batch batch = batch_of(kv_heads, group, head_dim, dtype, rotary);
+  const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
+  ASSERT_TRUE(cuda::has_decode_attention(on_device(batch.queries), rows));
+  // The reference un-rotates keys in fp32 from the rounded entries, as the kernel does.
+  const DecodeAttention expected = reference::decode_attention(batch.queries, batch.rows, 0.2);
+  DecodeAttention found;
+  const at::Tensor output = computed_twice([&] {
+    found = cuda::decode_attention(on_device(batch.queries), rows, 0.2);
+    return found.output;
+  });
+  // Both sides round an fp32 result once; values reach about 4.
+  const double limit = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 0.004 : 0.032;
+  EXPECT_EQ(output.scalar_type(), dtype);
+  EXPECT_LE(max_difference(output.cpu(), expected.output), limit);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    ASSERT_EQ(found.weights[r].defined(), rows[r].weights) << "row " << r;
+    if (!rows[r].weights) continue;
+    EXPECT_EQ(found.weights[r].device().type(), kDevice.type());
+    EXPECT_LT(max_difference(found.weights[r].cpu(), expected.weights[r]), kWeightLimit)
+        << "row " << r;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, DecodeKernel,
+                         testing::Combine(testing::Values(2), testing::Values(1, 3, 7),
+                                          testing::Values(64, 128),
+                                          testing::Values(at::kFloat, at::kHalf, at::kBFloat16)));
+// More query heads than one block takes, and head sizes whose pieces do not divide the threads.
+INSTANTIATE_TEST_SUITE_P(OtherShapes, DecodeKernel,
+                         testing::Combine(testing::Values(3), testing::Values(11),
+                                          testing::Values(16, 80, 256),
+                                          testing::Values(at::kFloat, at::kBFloat16)));
+
+TEST_F(CudaKernels, ADecodeRowDoesNotDependOnTheOthers) {
+  const RotaryTable rotary(64, 10000.0, 512, at::kCPU);
+  const RotaryTable device_rotary(64, 10000.0, 512, kDevice);
+  const Batch batch = batch_of(2, 3, 64, at::kFloat, rotary);
+  const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
+  const at::Tensor queries = on_device(batch.queries);
+  const at::Tensor together = cuda::decode_attention(queries, rows, 0.125).output;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto index = static_cast<int64_t>(r);
+    const at::Tensor alone =
+        cuda::decode_attention(queries.narrow(0, index, 1), {rows[r]}, 0.125).output;
+    EXPECT_TRUE(alone[0].equal(together[index])) << "row " << r;
+  }
+}
+
+TEST_F(CudaKernels, DecodeShapesWithoutAKernelAreRefused) {
+  const std::vector<int64_t> starts{0};
+  const std::vector<int64_t> lengths{4};
+  const auto has_kernel = [&](int64_t head_dim, c10::ScalarType dtype, int64_t offset = 0,
+                              bool turned = false) {
+    const RotaryTable rotary(64, 10000.0, 8, kDevice);
+    const at::Tensor storage = on_device(random_tensor({head_dim * 5}, 1).to(dtype));
+    DecodeRow row;
+    row.keys = storage.narrow(0, offset, head_dim * 4).view({4, head_dim});
+    row.values = row.keys;
+    row.starts = &starts;
+    row.lengths = &lengths;
+    if (turned) {
+      row.distances = {{3, 2, 1, 0}};
+      row.rotary = &rotary;
+    }
+    return cuda::has_decode_attention(on_device(random_tensor({1, 1, head_dim}, 2).to(dtype)),
+                                      {row});
+  };
+  EXPECT_TRUE(has_kernel(24, at::kHalf));
+  EXPECT_TRUE(has_kernel(20, at::kFloat));
+  EXPECT_FALSE(has_kernel(20, at::kHalf));
+  EXPECT_FALSE(has_kernel(20, at::kFloat, /*offset=*/0, /*turned=*/true));
+  EXPECT_FALSE(has_kernel(264, at::kFloat));
+  EXPECT_FALSE(has_kernel(64, at::kFloat, /*offset=*/2));
+  EXPECT_FALSE(has_kernel(64, at::kDouble));
+}
+
+// Merging -----------------------------------------------------------------------------------------
+
+/// Sources that join random anchors, in the order of their slots: not sorted by anchor.
+MergeRows random_merges(int64_t slots, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<int64_t> kept;
+  std::vector<int64_t> source;
+  std::vector<int64_t> anchor;
+  for (int64_t i = 0; i < slots; ++i) (i == 0 || random() % 3 == 0 ? kept : source).push_back(i);
+  anchor.reserve(source.size());
+  for (size_t i = 0; i < source.size(); ++i)
+    anchor.push_back(static_cast<int64_t>(random() % kept.size()));
+  MergeRows rows;
+  rows.kept = at::tensor(kept, at::kLong);
+  rows.source = at::tensor(source, at::kLong);
+  rows.anchor = at::tensor(anchor, at::kLong);
+  return rows;
+}
+
+TEST_F(CudaKernels, MergedEntriesAreTheCpusToTheLastBit) {
+  const RotaryTable rotary(80, 10000.0, 512, at::kCPU);
+  const RotaryTable device_rotary(80, 10000.0, 512, kDevice);
+  for (const c10::ScalarType dtype : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    for (const int64_t slots : {1, 3, 20, 181}) {
+      // A view with room between heads, as the cache hands out.
+      const at::Tensor x = random_tensor({3, slots + 5, 80}, static_cast<uint64_t>(slots))
+                               .to(dtype)
+                               .narrow(1, 2, slots);
+      for (const bool mean : {true, false}) {
+        for (const bool weighted : {false, true}) {
+          for (const bool turned : {false, true}) {
+            MergeRows rows = random_merges(slots, 7);
+            rows.mean = mean;
+            if (weighted) {
+              rows.source_weight = random_tensor(rows.source.sizes(), 3).abs() + 0.1;
+              rows.anchor_weight = random_tensor(rows.kept.sizes(), 4).abs() + 0.1;
+            }
+            MergeRows device_rows = rows;
+            if (turned) {
+              rows.turns = at::randint(-400, 400, rows.source.sizes(), at::kLong);
+              rows.rotary = &rotary;
+              device_rows.turns = rows.turns;
+              device_rows.rotary = &device_rotary;
+            }
+            const at::Tensor merged =
+                computed_twice([&] { return cuda::gather_and_merge(on_device(x), device_rows); });
+            EXPECT_TRUE(merged.cpu().equal(gather_and_merge(x, rows)))
+                << c10::toString(dtype) << ", " << slots << " slots, mean " << mean << ", weighted "
+                << weighted << ", turned " << turned;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaKernels, AnchorsAloneKeepTheirBitsAndPlainGathersToo) {
+  const at::Tensor x = random_tensor({2, 6, 8}, 1).to(at::kBFloat16);
+  MergeRows rows;
+  rows.kept = at::tensor(std::vector<int64_t>{5, 0, 2, 2}, at::kLong);
+  rows.anchor_weight = at::tensor(std::vector<float>{0.3F, 0.5F, 0.7F, 0.9F}, at::kFloat);
+  EXPECT_TRUE(cuda::gather_and_merge(on_device(x), rows).cpu().equal(x.index_select(1, rows.kept)));
+  rows.mean = false;
+  EXPECT_TRUE(cuda::gather_and_merge(on_device(x), rows).cpu().equal(gather_and_merge(x, rows)));
+}
+
+// Slots -------------------------------------------------------------------------------------------
+
+/// Scores of few values, so that many are equal, both zeros and negative ones among them.
+at::Tensor tied_scores(int64_t rows, int64_t tokens, uint64_t seed) {
+  const float values[] = {0.0F, -0.0F, 0.5F, -1.5F, 1e-30F, 3.0F};
+  std::mt19937_64 random(seed);
+  at::Tensor scores = at::full({rows, tokens}, 0.0);
+  auto* score = scores.data_ptr<float>();
+  for (int64_t i = 0; i < scores.numel(); ++i) score[i] = values[random() % std::size(values)];
+  return scores;
+}
+
+std::vector<KeptCounts> counts_for(int64_t tokens) {
+  std::vector<KeptCounts> counts;
+  for (const int64_t slots : {tokens, tokens / 2, tokens / 5, int64_t{1}}) {
+    for (const int64_t wish : {0, 1, 4}) {
+      const int64_t kept = std::max<int64_t>(slots, 1);
+      const Protected fitted = fit_protection(/*sinks=*/wish, /*recent=*/wish * 2, kept);
+      counts.push_back({kept, fitted.sinks, fitted.recent});
+    }
+  }
+  return counts;
+}
+
+TEST_F(CudaKernels, TopSlotsAreThoseOfTheStrategies) {
+  for (const int64_t tokens : {1, 7, 64, 65, 200, 1000}) {
+    const std::vector<KeptCounts> counts = counts_for(tokens);
+    const auto rows = static_cast<int64_t>(counts.size());
+    for (const bool tied : {false, true}) {
+      const at::Tensor scores =
+          tied ? tied_scores(rows, tokens, 3) : random_tensor({rows, tokens}, 4);
+      const at::Tensor kept =
+          computed_twice([&] { return cuda::top_slots(on_device(scores), counts); }).cpu();
+      EXPECT_TRUE(kept.equal(reference::top_slots(scores, counts))) << tokens << " tokens";
+      const std::vector<std::vector<int64_t>> found = unpadded_rows(kept);
+      for (size_t r = 0; r < counts.size(); ++r) {
+        EXPECT_EQ(found[r], best_slots(scores.const_data_ptr<float>() + r * tokens, tokens,
+                                       counts[r].slots, {counts[r].sinks, counts[r].recent}))
+            << tokens << " tokens, row " << r;
+      }
+    }
+  }
+}
+
+TEST_F(CudaKernels, NearestAnchorsAreThoseOfTheStrategies) {
+  const auto compaction = make_merge_nearest_compaction(
+      Parameters(YamlFields::parse("kind: merge_nearest", "test.yaml")));
+  for (const int64_t tokens : {1, 7, 64, 65, 200, 1000}) {
+    const std::vector<KeptCounts> counts = counts_for(tokens);
+    const auto rows = static_cast<int64_t>(counts.size());
+    const at::Tensor kept = reference::top_slots(random_tensor({rows, tokens}, 4), counts);
+    const NearestAnchors expected = reference::nearest_anchors(kept, tokens, counts);
+    NearestAnchors found;
+    const at::Tensor source = computed_twice([&] {
+      found = cuda::nearest_anchors(on_device(kept), tokens, counts);
+      return found.source;
+    });
+    EXPECT_TRUE(source.cpu().equal(expected.source)) << tokens << " tokens";
+    EXPECT_TRUE(found.anchor.cpu().equal(expected.anchor)) << tokens << " tokens";
+    const KeptSlots slots = unpadded_rows(kept);
+    std::vector<Protected> protect;
+    protect.reserve(counts.size());
+    for (const KeptCounts& count : counts) protect.push_back({count.sinks, count.recent});
+    const LayerStatistics layer;
+    const LayerPlan plan = compaction->plan({.kept = slots,
+                                             .protect = protect,
+                                             .tokens = tokens,
+                                             .scores = at::Tensor(),
+                                             .layer = layer,
+                                             .layer_index = 0,
+                                             .seed = 0});
+    if (!plan.source.defined()) {
+      EXPECT_TRUE((source.cpu() == -1).all().item<bool>()) << tokens << " tokens";
+      continue;
+    }
+    EXPECT_EQ(unpadded_rows(source.cpu()), unpadded_rows(plan.source)) << tokens << " tokens";
+    EXPECT_EQ(unpadded_rows(found.anchor.cpu()), unpadded_rows(plan.anchor)) << tokens << " tokens";
+  }
+}
+
+TEST_F(CudaKernels, ALayerIsCompressedOnTheDevice) {
+  // Scores to kept slots to merged entries without a look at any of them on the host.
+  const int64_t tokens = 200;
+  const std::vector<KeptCounts> counts(2, {.slots = 50, .sinks = 2, .recent = 5});
+  const at::Tensor scores = tied_scores(2, tokens, 9);
+  const at::Tensor keys = random_tensor({2, tokens, 64}, 1).to(at::kHalf);
+  const at::Tensor kept = cuda::top_slots(on_device(scores), counts);
+  const NearestAnchors nearest = cuda::nearest_anchors(kept, tokens, counts);
+  const at::Tensor expected_kept = reference::top_slots(scores, counts);
+  const NearestAnchors expected_nearest = reference::nearest_anchors(expected_kept, tokens, counts);
+  for (int64_t g = 0; g < 2; ++g) {
+    MergeRows rows;
+    rows.kept = kept[g];
+    rows.source = nearest.source[g];
+    rows.anchor = nearest.anchor[g];
+    MergeRows expected;
+    expected.kept = expected_kept[g];
+    expected.source = expected_nearest.source[g];
+    expected.anchor = expected_nearest.anchor[g];
+    EXPECT_TRUE(cuda::gather_and_merge(on_device(keys.narrow(0, g, 1)), rows)
+                    .cpu()
+                    .equal(gather_and_merge(keys.narrow(0, g, 1), expected)))
+        << "head " << g;
+  }
+}
+
+}  // namespace
+}  // namespace elastikv
