@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/cpu/column_sums.h"
 #ifdef ELASTIKV_WITH_CUDA
 #include "kernels/cuda/decode_attention.h"
 #include "kernels/cuda/prefill_attention.h"
@@ -121,6 +122,29 @@ PrefillStatistics blocked_statistics(const at::Tensor& queries, const at::Tensor
   return result;
 }
 
+/// The same on the CPU: what is summed over queries by a kernel of its own, the rest in blocks.
+PrefillStatistics cpu_statistics(const at::Tensor& queries, const at::Tensor& keys, double scale,
+                                 const at::Tensor& lse, const PrefillRequest& request) {
+  const at::ScalarType dtype = queries.scalar_type();
+  const bool columns = request.column_sums || request.column_max || !request.decays.empty();
+  if (!columns || (dtype != at::kFloat && dtype != at::kBFloat16))
+    return blocked_statistics(queries, keys, scale, lse, request);
+  PrefillRequest rest;
+  rest.row_entropy = request.row_entropy;
+  rest.last_rows = request.last_rows;
+  PrefillStatistics result;
+  if (rest.reads_attention()) result = blocked_statistics(queries, keys, scale, lse, rest);
+  const cpu::ColumnStatistics sums = cpu::column_statistics(
+      queries.contiguous(), keys.contiguous(), scale, lse, request.column_max,
+      request.decays.empty() ? at::Tensor()
+                             : moving_average_weights(request.decays, queries.size(1)));
+  if (request.column_sums) result.column_sums = sums.sums;
+  result.column_max = sums.maxima;
+  int64_t index = 0;
+  for (const double decay : request.decays) result.moving_averages[decay] = sums.weighted[index++];
+  return result;
+}
+
 at::Tensor expand_heads(const at::Tensor& x, int64_t group) {
   return group == 1 ? x : x.repeat_interleave(group, 0);
 }
@@ -165,7 +189,8 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
   }
   if (request.reads_attention()) {
     Stopwatch watch;
-    result.statistics = blocked_statistics(queries, keys, scale, lse, request);
+    result.statistics = queries.is_cpu() ? cpu_statistics(queries, keys, scale, lse, request)
+                                         : blocked_statistics(queries, keys, scale, lse, request);
     result.statistics_seconds = watch.lap();
   }
   return result;
