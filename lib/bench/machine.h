@@ -39,6 +39,8 @@ struct Bandwidth {
 
   /// What bounds a decode step, which reads weights and caches and writes next to nothing.
   double bound() const { return read_bytes_per_second; }
+  /// Of two measurements the better one of each kind.
+  void take_better(const Bandwidth& other);
 };
 
 /// `working_set`: the bytes that a step reads. A buffer as large is used (but between 64 MiB and 2
