@@ -104,7 +104,9 @@ def finish(axes, title, xlabel, ylabel):
     axes.set_ylabel(ylabel)
     axes.grid(True, linewidth=0.5, alpha=0.35)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
+    # Sorted, so that a line's bound stands below it.
+    handles = sorted(zip(*axes.get_legend_handles_labels()), key=lambda pair: pair[1])
+    axes.legend(*zip(*handles), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
 
 
 def plain_ticks(axes, ticker, values, base=2):
@@ -134,8 +136,10 @@ def draw_decode(cells, plt, ticker):
             number += 1
         bounds = sorted((slots(c), c["bound"]["step_seconds"] * 1e3) for c in of_model)
         axes.plot(*zip(*bounds), color="black", linestyle=(0, (4, 2)) if model.endswith("fp32") else (0, (1, 2)),
-                  linewidth=1.1, label=f"{model}: bandwidth bound", zorder=1)
-    axes.set_ylim(bottom=0)
+                  linewidth=1.1, label=f"{model}: the bandwidth's bound", zorder=1)
+    # A quartile far out, of a moment when the machine was busy, must not press the medians together.
+    highest = max(c["decode_step_seconds"]["median"] for c in cells) * 1e3
+    axes.set_ylim(0, min(axes.get_ylim()[1], 1.6 * highest))
     axes.set_xlim(left=0)
     finish(axes, f"batch {cells[0]['batch']}, {cells[0]['new_tokens'] - 1} steps per run", "slots kept per layer, mean over the steps",
            "ms per decode step")
@@ -166,7 +170,7 @@ def draw_batch(cells, plt, ticker, memory):
         else:
             draw_line(axes, number, [(c["batch"], c["decode_tokens_per_second"], 1) for c in points], name)
             axes.plot(x, [c["batch"] / c["bound"]["step_seconds"] for c in points], color=colour,
-                      linestyle=(0, (4, 2)), linewidth=1.1, label="its bandwidth bound")
+                      linestyle=(0, (4, 2)), linewidth=1.1, label=f"{name}, bound")
     plain_ticks(axes, ticker, batches)
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
@@ -200,8 +204,7 @@ def draw_cost(cells, varying, fields, figures, plt, ticker):
             else:
                 drawn = [(c[varying], c[field], 1) for c in points]
             # Of a strategy that asks for nothing the time is that of reading a clock.
-            drawn = [point for point in drawn if point[1]["median"] > 1e-4]
-            if not drawn:
+            if not drawn or max(spread["median"] * factor for _, spread, factor in drawn) < 5e-4:
                 continue
             exponent = fitted_exponent([(x, spread["median"] * factor) for x, spread, factor in drawn])
             power = "" if exponent is None else f"  ~ n^{exponent:.2f}"
