@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -19,7 +20,7 @@
 #include <torch/headeronly/version.h>
 
 #ifdef ELASTIKV_WITH_CUDA
-#include <cuda_runtime_api.h>
+#include <ATen/cuda/CUDAContextLight.h>
 #endif
 
 #include "base/fields.h"
@@ -80,9 +81,15 @@ double best_rate(c10::Device device, double bytes, Pass pass) {
   return bytes / best;
 }
 
+/// The allocator of a GPU, which knows its devices once CUDA has been started.
+c10::DeviceAllocator* allocator_of(c10::Device device) {
+  at::globalContext().lazyInitDevice(device.type());
+  return c10::getDeviceAllocator(device.type());
+}
+
 int64_t allocated_bytes(c10::Device device, bool peak) {
   using c10::CachingAllocator::StatType;
-  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  const auto stats = allocator_of(device)->getDeviceStats(device.index());
   const auto& bytes = stats.allocated_bytes[static_cast<size_t>(StatType::AGGREGATE)];
   return peak ? bytes.peak : bytes.current;
 }
@@ -96,7 +103,7 @@ void synchronize(c10::Device device) {
 
 int64_t available_bytes(c10::Device device) {
   if (!device.is_cpu()) {
-    c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
+    c10::DeviceAllocator* allocator = allocator_of(device);
     const auto [free, total] = allocator->getMemoryInfo(device.index());
     const auto stats = allocator->getDeviceStats(device.index());
     constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
@@ -129,7 +136,7 @@ PeakMemory::PeakMemory(c10::Device device) : device_(device) {
     before_ = kilobytes_at("/proc/self/status", "VmRSS:");
   } else {
     synchronize(device);
-    c10::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+    allocator_of(device)->resetPeakStats(device.index());
     before_ = allocated_bytes(device, /*peak=*/false);
   }
 }
@@ -187,10 +194,7 @@ Bandwidth measure_bandwidth(c10::Device device, int64_t working_set) {
 
 std::string processor_name(c10::Device device) {
 #ifdef ELASTIKV_WITH_CUDA
-  if (device.is_cuda()) {
-    cudaDeviceProp properties{};
-    if (cudaGetDeviceProperties(&properties, device.index()) == cudaSuccess) return properties.name;
-  }
+  if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
 #endif
   if (!device.is_cpu()) return "unknown";
   std::ifstream lines("/proc/cpuinfo");
