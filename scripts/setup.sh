@@ -5,6 +5,7 @@
 #   scripts/setup.sh            build and run on the CPU
 #   scripts/setup.sh cuda       also LibTorch with all CUDA libraries (needs the CUDA 13 toolkit to build against)
 #   scripts/setup.sh oracle     also transformers and the ROUGE packages, which re-make the golden data (shares `cuda`)
+#   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
 #   scripts/setup.sh dev        also clang-format and clang-tidy
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -87,9 +88,20 @@ for extra in "$@"; do
       ln -sfn "$("$oracle/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/torch" \
         "$cache/libtorch-$torch_version-cuda/torch"
       ;;
+    peers)
+      peers=$cache/peers
+      requirements=$(sha256sum scripts/peers/requirements.txt | cut -c1-16)
+      if ! stamped "$peers" "$requirements"; then
+        say "llama.cpp in $peers (downloads 80 MB, compiles for about 10 minutes on 2 cores)"
+        /usr/bin/python3 -m venv --clear "$peers"
+        CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF" \
+          "$peers/bin/pip" install -q --no-binary llama_cpp_python -r scripts/peers/requirements.txt
+        printf '%s' "$requirements" >"$peers/.elastikv-stamp"
+      fi
+      ;;
     dev) install_packages clang-format clang-tidy ;;
     *)
-      echo "error: unknown extra '$extra' (cuda, oracle, dev)" >&2
+      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev)" >&2
       exit 1
       ;;
   esac

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   elastikv::Verb chosen;
   elastikv::add_sweep_verb(app, chosen);
   elastikv::add_plan_verb(app, chosen);
+  elastikv::add_bench_verb(app, chosen);
   elastikv::add_report_verb(app, chosen);
   elastikv::add_generate_verb(app, chosen);
   elastikv::add_explain_verb(app, chosen);

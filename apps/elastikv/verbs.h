@@ -16,6 +16,7 @@ using Verb = std::function<int()>;
 // right, so a callback must not do the work itself. Options live in a shared_ptr that the verb
 // holds.
 
+void add_bench_verb(CLI::App& app, Verb& chosen);
 void add_explain_verb(CLI::App& app, Verb& chosen);
 void add_generate_verb(CLI::App& app, Verb& chosen);
 void add_inspect_verb(CLI::App& app, Verb& chosen);

@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "datasets/dataset.h"
 #include "sweep/cell.h"
+#include "sweep/config_fields.h"
 
 namespace elastikv {
 
@@ -61,17 +61,12 @@ struct SweepConfig {
 
 /// Settings from the command line, which win over the file's.
 struct SweepOverrides {
-  /// "--set a.b=c": a dotted key (numbers index lists: models.0.dtype) and a value: YAML, or a
-  /// comma list, which becomes a YAML list.
-  std::vector<std::pair<std::string, std::string>> set;
+  SetOptions set;
   std::optional<int64_t> limit;       // of every data set
   std::optional<std::string> device;  // of every model
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
 };
-
-/// "a.b=c" as the pair of SweepOverrides::set. Error when there is no key before a "=".
-std::pair<std::string, std::string> parse_set_option(std::string_view text);
 
 /// Reads a sweep. Error naming file, line and key for anything that is unknown, of the wrong kind
 /// or out of range. Looks at no other file.
@@ -79,11 +74,5 @@ SweepConfig read_sweep(const std::filesystem::path& file, const SweepOverrides& 
 /// The same from text; `origin` stands for the file's name.
 SweepConfig parse_sweep(std::string_view text, const std::string& origin,
                         const SweepOverrides& overrides = {});
-
-/// The numbers that a range means: "0.1-0.5+0.2" is 0.1, 0.3, 0.5 (the end is included when a step
-/// meets it), "64-512*2" doubles, "1-3" counts in ones. The values are rounded to the decimals that
-/// the range was written with, so that 0.3 is the same 0.3 as in a list. Empty when `text` is no
-/// range.
-std::vector<double> expand_range(std::string_view text);
 
 }  // namespace elastikv

@@ -5,6 +5,11 @@
 #include <set>
 #include <utility>
 
+#include <ATen/Context.h>
+#include <ATen/core/Generator.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <fnmatch.h>
 
 #include "base/error.h"
@@ -30,7 +35,7 @@ std::string counted(size_t count, std::string_view one, std::string_view many) {
 }  // namespace
 
 struct WeightReader::Account {
-  Checkpoint checkpoint;
+  std::optional<Checkpoint> source;  // none: random weights
   c10::Device device;
   c10::ScalarType dtype;
   Mode mode;
@@ -38,6 +43,12 @@ struct WeightReader::Account {
   std::map<std::string, std::vector<int64_t>> missing;      // shape that was needed
   std::map<std::string, std::vector<int64_t>> wrong_shape;  // the same
   std::vector<std::string> ignored{"*.rotary_emb.inv_freq", "*.position_ids"};
+  at::Generator generator{};  // of random weights
+
+  const Checkpoint& checkpoint() const {
+    ELASTIKV_ASSERT(source.has_value(), "random weights have no checkpoint");
+    return *source;
+  }
 };
 
 WeightReader::WeightReader(Checkpoint checkpoint, c10::Device device, c10::ScalarType dtype,
@@ -45,13 +56,31 @@ WeightReader::WeightReader(Checkpoint checkpoint, c10::Device device, c10::Scala
     : account_(std::make_shared<Account>(
           Account{std::move(checkpoint), device, dtype, mode, {}, {}, {}})) {}
 
+WeightReader WeightReader::random(c10::Device device, c10::ScalarType dtype, uint64_t seed) {
+  auto account =
+      std::make_shared<Account>(Account{std::nullopt, device, dtype, Mode::kLoad, {}, {}, {}});
+  account->generator = at::globalContext().defaultGenerator(device).clone();
+  account->generator.set_current_seed(seed);
+  return {std::move(account), ""};
+}
+
+at::Tensor WeightReader::draw(const std::string& full_name, c10::IntArrayRef shape) const {
+  const auto options = at::TensorOptions().device(account_->device).dtype(account_->dtype);
+  if (shape.size() == 1) {
+    return full_name.ends_with("norm.weight") ? at::ones(shape, options)
+                                              : at::zeros(shape, options);
+  }
+  return at::empty(shape, options).normal_(/*mean=*/0, /*std=*/0.02, account_->generator);
+}
+
 WeightReader WeightReader::scope(std::string_view prefix) const {
   return {account_, prefix_ + std::string(prefix)};
 }
 
 at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) const {
   const std::string full_name = prefix_ + std::string(name);
-  if (account_->checkpoint.has(full_name)) return take_present(full_name, shape);
+  if (!account_->source) return draw(full_name, shape);
+  if (account_->checkpoint().has(full_name)) return take_present(full_name, shape);
   account_->missing[full_name] = shape.vec();
   return {};
 }
@@ -59,12 +88,13 @@ at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) con
 std::optional<at::Tensor> WeightReader::take_optional(std::string_view name,
                                                       c10::IntArrayRef shape) const {
   const std::string full_name = prefix_ + std::string(name);
-  if (!account_->checkpoint.has(full_name)) return std::nullopt;
+  if (!account_->source) return draw(full_name, shape);
+  if (!account_->checkpoint().has(full_name)) return std::nullopt;
   return take_present(full_name, shape);
 }
 
 at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArrayRef shape) const {
-  const Checkpoint& checkpoint = account_->checkpoint;
+  const Checkpoint& checkpoint = account_->checkpoint();
   const TensorInfo& info = checkpoint.info(full_name);
   account_->taken.insert(full_name);
   if (shape != info.shape) {
@@ -89,12 +119,13 @@ at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArra
 }
 
 bool WeightReader::has(std::string_view name) const {
-  return account_->checkpoint.has(prefix_ + std::string(name));
+  return !account_->source || account_->checkpoint().has(prefix_ + std::string(name));
 }
 
 std::optional<std::vector<int64_t>> WeightReader::shape(std::string_view name) const {
   if (!has(name)) return std::nullopt;
-  return account_->checkpoint.info(prefix_ + std::string(name)).shape;
+  ELASTIKV_ASSERT(account_->source, "random weights have the shape that is asked for");
+  return account_->checkpoint().info(prefix_ + std::string(name)).shape;
 }
 
 void WeightReader::ignore(std::string_view pattern) const {
@@ -103,10 +134,11 @@ void WeightReader::ignore(std::string_view pattern) const {
 
 WeightReport WeightReader::report() const {
   WeightReport report;
+  if (!account_->source) return report;
   for (const auto& [name, needed] : account_->missing) report.missing.push_back({name, needed});
   for (const auto& [name, needed] : account_->wrong_shape)
-    report.wrong_shape.push_back({name, account_->checkpoint.info(name).shape, needed});
-  for (const std::string& name : account_->checkpoint.names()) {
+    report.wrong_shape.push_back({name, account_->checkpoint().info(name).shape, needed});
+  for (const std::string& name : account_->checkpoint().names()) {
     const bool ignored = std::any_of(
         account_->ignored.begin(), account_->ignored.end(), [&](const std::string& pattern) {
           return fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
@@ -141,7 +173,7 @@ void WeightReader::finish() const {
   }
   std::string message = parts.front();
   for (size_t i = 1; i < parts.size(); ++i) message += "; " + parts[i];
-  fail("{}: {}", account_->checkpoint.folder().string(), message);
+  fail("{}: {}", account_->checkpoint().folder().string(), message);
 }
 
 c10::Device WeightReader::device() const { return account_->device; }

@@ -57,6 +57,11 @@ class WeightReader final {
   WeightReader(Checkpoint checkpoint, c10::Device device, c10::ScalarType dtype,
                Mode mode = Mode::kLoad);
 
+  /// A reader without a checkpoint, for timing models that are not at hand: every tensor that is
+  /// asked for is there, made on the device in the target dtype. Matrices are drawn from a normal
+  /// distribution of standard deviation 0.02, vectors are 1 for norms and 0 for biases.
+  static WeightReader random(c10::Device device, c10::ScalarType dtype, uint64_t seed);
+
   /// A reader whose names all begin with `prefix` (give it its dot: "layers.0."), within this one's
   /// own prefix; both keep one account.
   WeightReader scope(std::string_view prefix) const;
@@ -93,6 +98,7 @@ class WeightReader final {
   struct Account;
   WeightReader(std::shared_ptr<Account> account, std::string prefix)
       : account_(std::move(account)), prefix_(std::move(prefix)) {}
+  at::Tensor draw(const std::string& full_name, c10::IntArrayRef shape) const;
   at::Tensor take_present(const std::string& full_name, c10::IntArrayRef shape) const;
 
   std::shared_ptr<Account> account_;

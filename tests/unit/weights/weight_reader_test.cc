@@ -160,5 +160,24 @@ TEST_F(WeightReaderTest, DryModeCollectsEverythingAndReadsNothing) {
                                  "is [3], not [5]");
 }
 
+TEST(RandomWeights, EveryTensorIsThereAndDependsOnTheSeed) {
+  const auto random = [](uint64_t seed) {
+    return WeightReader::random(at::kCPU, at::kBFloat16, seed).scope("model.");
+  };
+  const WeightReader reader = random(3);
+  const at::Tensor matrix = reader.take("layers.0.w.weight", {200, 300});
+  EXPECT_EQ(matrix.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(matrix.sizes(), (at::IntArrayRef{200, 300}));
+  EXPECT_NEAR(matrix.to(at::kFloat).std().item<double>(), 0.02, 0.001);
+  EXPECT_TRUE(at::equal(random(3).take("other", {200, 300}), matrix));
+  EXPECT_FALSE(at::equal(random(4).take("other", {200, 300}), matrix));
+  EXPECT_EQ(reader.take("norm.weight", {4}).to(at::kFloat).sum().item<double>(), 4);
+  EXPECT_EQ(reader.take("q.bias", {4}).to(at::kFloat).abs().sum().item<double>(), 0);
+  EXPECT_TRUE(reader.take_optional("b", {2}).has_value());
+  EXPECT_TRUE(reader.has("anything"));
+  EXPECT_TRUE(reader.report().clean());
+  reader.finish();
+}
+
 }  // namespace
 }  // namespace elastikv

@@ -1,0 +1,120 @@
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "bench/config.h"
+#include "bench/output.h"
+#include "bench/runner.h"
+#include "stop_signal.h"
+#include "usage_error.h"
+#include "verbs.h"
+
+namespace elastikv {
+namespace {
+
+struct BenchVerbOptions {
+  std::string file;
+  std::vector<std::string> set;
+  std::optional<int64_t> runs;
+  std::optional<std::string> device;
+  std::optional<std::string> dtype;
+  std::optional<std::string> output;
+  std::string json;
+  bool plan = false;
+};
+
+std::map<std::string, std::string> provenance() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  return {{"host", host},
+          {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
+}
+
+int bench(const BenchVerbOptions& options) {
+  BenchOverrides overrides;
+  for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
+  overrides.runs = options.runs;
+  overrides.device = options.device;
+  overrides.dtype = options.dtype;
+  if (options.output) overrides.output = *options.output;
+  const BenchConfig config = read_bench(options.file, overrides);
+  // A measurement of hours must not end with a folder that cannot be written.
+  if (!options.json.empty() && options.json != "-") {
+    const auto folder = std::filesystem::absolute(options.json).parent_path();
+    if (!std::filesystem::is_directory(folder))
+      fail("--json {}: there is no folder {}", options.json, folder.string());
+  }
+
+  BenchOptions run;
+  run.plan_only = options.plan;
+  run.provenance = provenance();
+  run.on_progress = [](const std::string& line) { inform("{}", line); };
+  const StopSignal stop;
+  run.should_stop = [&] { return stop.requested(); };
+  const BenchOutcome outcome = run_bench(config, run);
+
+  if (options.json == "-") {
+    fmt::print("{}", bench_json(outcome));
+  } else {
+    const Table table = options.plan ? plan_table(outcome) : bench_table(outcome);
+    fmt::print("{}\n{}", table.markdown(/*left_columns=*/2), bench_notes(outcome));
+  }
+  std::fflush(stdout);
+  if (!options.json.empty() && options.json != "-")
+    write_file_atomically(options.json, bench_json(outcome));
+  if (!config.output.empty() && !options.plan) {
+    write_bench(outcome, config.output);
+    inform("\ntables: {0}/bench.md, bench.csv, bench.json; pictures: scripts/plot_bench.py {0}",
+           config.output.string());
+  }
+  if (!outcome.interrupted) return 0;
+  warn("interrupted; the figures are of the runs that were complete");
+  return 130;
+}
+
+}  // namespace
+
+void add_bench_verb(CLI::App& app, Verb& chosen) {
+  const auto options = std::make_shared<BenchVerbOptions>();
+  CLI::App* verb = app.add_subcommand(
+      "bench",
+      "Time prefill, scores, compression and decoding by batch, lengths, strategy and budget, on a "
+      "checkpoint or on random weights of a named shape, beside the bound of the memory's "
+      "bandwidth.");
+  verb->add_option("file", options->file,
+                   "The benchmark's YAML file, such as configs/bench/smollm2.yaml")
+      ->required();
+  verb->add_option("--set", options->set,
+                   "KEY=VALUE replaces a value of the file, such as batch=1,8 or "
+                   "models.shape=llava-1.5-7b; may be repeated")
+      ->allow_extra_args(false);
+  verb->add_option("--runs", options->runs,
+                   "Timed runs of every cell (default: the file's, else 5)")
+      ->check(not_empty());
+  verb->add_option("--output", options->output, "Folder for bench.md, bench.csv and bench.json");
+  verb->add_option("--json", options->json,
+                   "File for the figures as JSON; - prints them instead of the table")
+      ->check(not_empty());
+  verb->add_option("--device", options->device, "cpu, cuda or cuda:N, for every model");
+  verb->add_option("--dtype", options->dtype,
+                   "fp32, bf16 or fp16, or a comma list of them, for every model");
+  verb->add_flag("--plan", options->plan,
+                 "Only say what every cell needs and what a decode step reads; allocates nothing");
+  verb->callback([options, &chosen] { chosen = [options] { return bench(*options); }; });
+}
+
+}  // namespace elastikv

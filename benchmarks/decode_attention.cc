@@ -1,0 +1,73 @@
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "inputs.h"
+#include "kernels/attention.h"
+
+namespace elastikv {
+namespace {
+
+constexpr int64_t kHeadDim = 64;
+
+struct Heads {
+  const char* name;
+  int64_t query_heads;
+  int64_t kv_heads;
+};
+
+using Kernel = DecodeAttention (*)(const at::Tensor&, const std::vector<DecodeRow>&, double);
+
+// Arguments: rows of the batch, slots of each.
+void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType dtype,
+            bool weights) {
+  const int64_t rows = state.range(0);
+  const int64_t slots = state.range(1);
+  const at::Tensor queries = random_input({rows, heads.query_heads, kHeadDim}, dtype);
+  std::vector<int64_t> starts;
+  for (int64_t head = 0; head < heads.kv_heads; ++head) starts.push_back(head * slots);
+  const std::vector<int64_t> lengths(static_cast<size_t>(heads.kv_heads), slots);
+  std::vector<DecodeRow> caches(static_cast<size_t>(rows));
+  for (DecodeRow& row : caches) {
+    row.keys = random_input({heads.kv_heads * slots, kHeadDim}, dtype);
+    row.values = random_input({heads.kv_heads * slots, kHeadDim}, dtype);
+    row.starts = &starts;
+    row.lengths = &lengths;
+    row.weights = weights;
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(kHeadDim));
+  for (auto _ : state) benchmark::DoNotOptimize(kernel(queries, caches, scale).output.data_ptr());
+  set_bytes(state, 2 * rows * heads.kv_heads * slots * kHeadDim *
+                       static_cast<int64_t>(c10::elementSize(dtype)));
+}
+
+void add(Heads heads, c10::ScalarType dtype, bool weights) {
+  for (const bool optimized : {true, false}) {
+    const std::string name = std::string(optimized ? "optimized/" : "reference/") + heads.name +
+                             (dtype == at::kFloat ? "/fp32" : "/bf16") +
+                             (weights ? "/with-weights" : "");
+    benchmark::RegisterBenchmark(name.c_str(), decode,
+                                 optimized ? cpu::decode_attention : reference::decode_attention,
+                                 heads, dtype, weights)
+        ->ArgNames({"rows", "slots"})
+        ->Args({1, 512})
+        ->Args({1, 4096})
+        ->Args({16, 512})
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
+  }
+}
+
+[[maybe_unused]] const bool kAdded = [] {
+  const Heads grouped{"9-over-3-heads", 9, 3};
+  const Heads plain{"8-heads", 8, 8};
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    add(plain, dtype, /*weights=*/false);
+    add(grouped, dtype, /*weights=*/false);
+    add(grouped, dtype, /*weights=*/true);
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace elastikv

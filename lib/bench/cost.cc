@@ -1,0 +1,87 @@
+#include "bench/cost.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace elastikv {
+namespace {
+
+/// Weights of all layers and the last norm.
+int64_t body_parameters(const LlamaConfig& shape) {
+  const int64_t queries = shape.query_heads * shape.head_dim;
+  const int64_t keys = shape.kv_heads * shape.head_dim;
+  int64_t layer = shape.hidden_size * (queries + 2 * keys) + queries * shape.hidden_size +
+                  3 * shape.hidden_size * shape.intermediate_size + 2 * shape.hidden_size;
+  if (shape.attention_bias) layer += queries + 2 * keys + shape.hidden_size;
+  if (shape.mlp_bias) layer += 2 * shape.intermediate_size + shape.hidden_size;
+  return shape.layers * layer + shape.hidden_size;
+}
+
+}  // namespace
+
+int64_t parameters_of(const LlamaConfig& shape) {
+  const int64_t table = shape.vocab_size * shape.hidden_size;
+  return body_parameters(shape) + (shape.tie_word_embeddings ? 1 : 2) * table;
+}
+
+int64_t step_weight_bytes(const LlamaConfig& shape, int64_t element_bytes) {
+  return (body_parameters(shape) + shape.vocab_size * shape.hidden_size) * element_bytes;
+}
+
+double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_per_second) {
+  return (weight_bytes + cache_bytes) / bytes_per_second;
+}
+
+int64_t MemoryNeed::total() const { return weights + std::max(loading, caches + activations); }
+
+MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c10::Device device,
+                              int64_t stored_parameters) {
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t table = shape.vocab_size * shape.hidden_size;
+  MemoryNeed need;
+  need.weights = std::max(parameters_of(shape), stored_parameters) * element_bytes;
+  // On the CPU a head that shares the embedding table is a packed copy of it.
+  if (device.is_cpu() && shape.tie_word_embeddings) need.weights += table * element_bytes;
+  // The parts of the largest product and their concatenation, which is then packed.
+  need.loading =
+      2 * std::max(2 * shape.hidden_size * shape.intermediate_size, table) * element_bytes;
+  return need;
+}
+
+MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,
+                           int64_t batch, int64_t prompt_tokens, int64_t new_tokens,
+                           const Budget& budget) {
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t token_bytes = shape.cache_bytes_per_token(element_bytes);
+  const int64_t slots = budget.slots(prompt_tokens + new_tokens, prompt_tokens);
+  weights.caches = batch * slots * token_bytes;
+  if (!budget.is_unlimited()) weights.caches += prompt_tokens * token_bytes;
+  const int64_t widest = 4 * shape.hidden_size + 3 * shape.intermediate_size +
+                         2 * (shape.query_heads + shape.kv_heads) * shape.head_dim;
+  weights.activations = prompt_tokens * widest * element_bytes +
+                        batch * shape.vocab_size * static_cast<int64_t>(sizeof(float));
+  return weights;
+}
+
+std::string bytes_text(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes >= int64_t{1} << 30) return fmt::format("{:.1f} GiB", value / (1 << 30));
+  if (bytes >= int64_t{1} << 20) return fmt::format("{:.1f} MiB", value / (1 << 20));
+  return fmt::format("{} bytes", bytes);
+}
+
+std::string refusal(const MemoryNeed& need, int64_t available) {
+  if (need.total() <= available) return "";
+  std::string parts = fmt::format("weights {}", bytes_text(need.weights));
+  if (need.loading > need.caches + need.activations) {
+    parts += fmt::format(", loading them {}", bytes_text(need.loading));
+  } else {
+    parts += fmt::format(", caches {}, activations {}", bytes_text(need.caches),
+                         bytes_text(need.activations));
+  }
+  return fmt::format("needs about {} ({}), but {} are available", bytes_text(need.total()), parts,
+                     bytes_text(available));
+}
+
+}  // namespace elastikv

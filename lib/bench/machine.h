@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <c10/core/Device.h>
+
+namespace elastikv {
+
+/// Returns once the device has done all work that was given to it; at once on the CPU.
+void synchronize(c10::Device device);
+
+/// Bytes that can still be allocated: on the CPU the system's MemAvailable, or what the control
+/// group leaves if that is less; on a GPU what is free there or held free by the allocator.
+int64_t available_bytes(c10::Device device);
+
+/// Peak memory of one stretch of work. On the CPU the resident set of the process: free heap is
+/// handed back and the peak reset first, so that the difference to the beginning is what the
+/// stretch took. On a GPU the bytes in live allocations.
+class PeakMemory {
+ public:
+  /// Begins a stretch.
+  explicit PeakMemory(c10::Device device);
+  /// Bytes at the beginning.
+  int64_t before() const { return before_; }
+  /// Highest so far, the beginning included; 0 on a system that does not tell.
+  int64_t peak() const;
+
+ private:
+  c10::Device device_;
+  int64_t before_ = 0;
+};
+
+/// Memory bandwidth as this program can have it, the best of several passes with all threads.
+struct Bandwidth {
+  int64_t buffer_bytes = 0;
+  double read_bytes_per_second = 0;  ///< a sum over the buffer; on a GPU equal to the copy's
+  double copy_bytes_per_second = 0;  ///< bytes read and bytes written of a copy
+
+  /// What bounds a decode step, which reads weights and caches and writes next to nothing.
+  double bound() const { return read_bytes_per_second; }
+  /// Of two measurements the better one of each kind.
+  void take_better(const Bandwidth& other);
+};
+
+/// `working_set`: the bytes that a step reads. A buffer as large is used (but between 64 MiB and 2
+/// GiB, and at most a quarter of what is available), since weights that fit a cache of the CPU are
+/// read faster than memory.
+Bandwidth measure_bandwidth(c10::Device device, int64_t working_set);
+
+/// "Intel(R) Xeon(R) Processor", "NVIDIA H200"; "unknown" when the system does not tell.
+std::string processor_name(c10::Device device);
+
+/// LibTorch's version.
+std::string libtorch_version();
+
+}  // namespace elastikv

@@ -1,0 +1,394 @@
+#include "bench/runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <utility>
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/argmax.h>
+#include <fmt/format.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/stopwatch.h"
+#include "bench/shapes.h"
+#include "models/llama.h"
+#include "models/registry.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "sweep/choices.h"
+#include "weights/checkpoint.h"
+
+namespace elastikv {
+namespace {
+
+/// Decode steps of a warm-up: enough for caches, allocators and clocks to settle.
+constexpr int64_t kWarmupTokens = 9;
+
+/// A decoder with random weights.
+class RandomModel final : public Model {
+ public:
+  RandomModel(const LlamaConfig& shape, const WeightReader& weights)
+      : language_(shape, weights.scope("model."), weights) {}
+  const LanguageModel& language() const override { return language_; }
+  int64_t image_token() const override { return -1; }
+  int64_t image_tokens() const override { return 0; }
+  int64_t image_size() const override { return 0; }
+  at::Tensor encode_image(const at::Tensor&, const Observer*) const override {
+    throw InternalError("random weights were given a picture");
+  }
+
+ private:
+  Llama language_;
+};
+
+std::unique_ptr<Model> make_model(const BenchModel& choice, const LlamaConfig& shape,
+                                  uint64_t seed) {
+  const c10::Device device = parse_device(choice.device);
+  const c10::ScalarType dtype = parse_dtype(choice.dtype);
+  if (!choice.random_weights()) return load_model(choice.path, device, dtype);
+  return std::make_unique<RandomModel>(shape, WeightReader::random(device, dtype, seed));
+}
+
+/// Makes the threads of LibTorch as many as asked for while it lives.
+class Threads {
+ public:
+  explicit Threads(int64_t wanted) {
+    if (wanted > 0) at::set_num_threads(static_cast<int>(wanted));
+  }
+  ~Threads() { at::set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_ = at::get_num_threads();
+};
+
+std::vector<int64_t> random_prompt(int64_t tokens, int64_t vocabulary, uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::vector<int64_t> ids(static_cast<size_t>(tokens));
+  for (int64_t& id : ids)
+    id = static_cast<int64_t>(generator() % static_cast<uint64_t>(vocabulary));
+  return ids;
+}
+
+int64_t mean_slots(const std::vector<Sequence>& sequences) {
+  int64_t slots = 0;
+  int64_t count = 0;
+  for (const Sequence& sequence : sequences) {
+    for (const int64_t kept : sequence.cache().slots_per_layer()) {
+      slots += kept;
+      ++count;
+    }
+  }
+  return (slots + count / 2) / count;
+}
+
+int64_t cache_bytes(const std::vector<Sequence>& sequences) {
+  int64_t bytes = 0;
+  for (const Sequence& sequence : sequences) bytes += sequence.cache().bytes();
+  return bytes;
+}
+
+/// Times one model's cells.
+class ModelBench {
+ public:
+  ModelBench(const BenchConfig& config, const Model& model, const LlamaConfig& shape,
+             c10::Device device)
+      : config_(config), model_(model), shape_(shape), device_(device) {}
+
+  /// Runs a cell once and adds the run to its result, or runs it without taking notes.
+  void run(BenchResult& result, const Strategy& strategy, bool warmup) const {
+    const BenchCell& cell = result.cell;
+    const int64_t new_tokens =
+        warmup ? std::min(cell.lengths.new_tokens, kWarmupTokens) : cell.lengths.new_tokens;
+    BenchRun run;
+    const PeakMemory memory(device_);
+    std::deque<EncodedPrompt> prompts;  // sequences refer to them
+    std::vector<Sequence> sequences;
+    sequences.reserve(static_cast<size_t>(cell.batch));
+    std::vector<int64_t> tokens;
+    const double plain = plain_prefill_seconds(cell, strategy.needs());
+    for (int64_t row = 0; row < cell.batch; ++row) {
+      const std::vector<int64_t> ids = prompt_of_row(cell, row);
+      Stopwatch watch;
+      prompts.push_back(encode_ids(model_, ids, strategy.needs(), config_.seed));
+      EncodedPrompt& prompt = prompts.back();
+      synchronize(device_);
+      const double encoded = watch.lap();
+      const double statistics =
+          device_.is_cpu() ? prompt.seconds.statistics : std::max(0.0, encoded - plain);
+      run.prefill_seconds += encoded - statistics;
+      run.statistics_seconds += statistics;
+      tokens.push_back(prompt.logits.argmax().item<int64_t>());
+      run.prefill_seconds += watch.lap();
+      sequences.emplace_back(model_.language(), prompt, strategy, make_budget(cell.budget));
+      synchronize(device_);
+      run.compression_seconds += watch.lap();
+      // The uncompressed prompt goes before the next one comes.
+      prompt.cache = KVCache(model_.language().cache_shape());
+      sequences.back().reserve(new_tokens - 1);
+      synchronize(device_);
+      run.reserve_seconds += watch.lap();
+    }
+    result.kept_slots = mean_slots(sequences);
+    result.cache_bytes_prompt = cache_bytes(sequences);
+
+    std::vector<Sequence*> batch;
+    batch.reserve(sequences.size());
+    for (Sequence& sequence : sequences) batch.push_back(&sequence);
+    const CacheShape cache = model_.language().cache_shape();
+    const int64_t added = cell.batch * shape_.cache_bytes_per_token(
+                                           static_cast<int64_t>(c10::elementSize(cache.dtype)));
+    double bytes_read = 0;
+    run.step_seconds.reserve(static_cast<size_t>(new_tokens));
+    for (int64_t step = 1; step < new_tokens; ++step) {
+      bytes_read += static_cast<double>(cache_bytes(sequences) + added);
+      Stopwatch watch;
+      // Copied to the host, as the next step's input is: that waits for the device.
+      const at::Tensor next = decode_step(model_.language(), batch, tokens).argmax(-1).cpu();
+      const auto* ids = next.const_data_ptr<int64_t>();
+      tokens.assign(ids, ids + next.numel());
+      run.step_seconds.push_back(watch.lap());
+    }
+    if (warmup) return;
+    if (!run.step_seconds.empty())
+      result.step_cache_bytes = bytes_read / static_cast<double>(run.step_seconds.size());
+    result.kept_slots_end = mean_slots(sequences);
+    result.cache_bytes_end = cache_bytes(sequences);
+    result.cache_bytes_allocated = 0;
+    for (const Sequence& sequence : sequences)
+      result.cache_bytes_allocated += sequence.cache().allocated_bytes();
+    const int64_t peak = memory.peak();
+    if (peak > result.memory_peak) {
+      result.memory_peak = peak;
+      result.memory_before = memory.before();
+    }
+    result.runs.push_back(std::move(run));
+  }
+
+ private:
+  std::vector<int64_t> prompt_of_row(const BenchCell& cell, int64_t row) const {
+    return random_prompt(cell.lengths.prompt_tokens, shape_.vocab_size,
+                         config_.seed * 1000003 + static_cast<uint64_t>(row));
+  }
+
+  /// On a GPU nothing inside a prefill waits for the device, so that its parts cannot be told
+  /// apart; the statistics are what a prefill takes beyond one without them. 0 where that is not
+  /// needed.
+  double plain_prefill_seconds(const BenchCell& cell, const StatisticsRequest& needs) const {
+    const bool any = needs.prefill.reads_attention() || !needs.prefill.query_moments.empty() ||
+                     needs.keys || needs.values || needs.post_image_rows;
+    if (device_.is_cpu() || !any) return std::numeric_limits<double>::infinity();
+    const std::vector<int64_t> ids = prompt_of_row(cell, /*row=*/0);
+    Stopwatch watch;
+    const EncodedPrompt prompt = encode_ids(model_, ids, /*request=*/{}, config_.seed);
+    synchronize(device_);
+    return watch.lap();
+  }
+
+  const BenchConfig& config_;
+  const Model& model_;
+  const LlamaConfig& shape_;
+  c10::Device device_;
+};
+
+/// Checks a model's cells and works out what they need; loads nothing.
+BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
+                            const std::vector<BenchCell>& cells, bool plan_only) {
+  BenchModelResult result;
+  result.model = choice;
+  const c10::Device device = parse_device(choice.device);
+  require_available(device);
+  const c10::ScalarType dtype = parse_dtype(choice.dtype);
+  int64_t stored = 0;
+  if (!choice.random_weights()) {
+    require_loadable(choice.path);
+    result.model.shape = decoder_of(choice.path);
+    stored = Checkpoint::open(choice.path).parameters();
+  }
+  const LlamaConfig& shape = result.model.shape;
+  result.parameters = std::max(parameters_of(shape), stored);
+  result.available = available_bytes(device);
+  result.weights = memory_for_weights(shape, dtype, device, stored);
+  const std::string what =
+      fmt::format("{}: {} in {} on {}", choice.origin, choice.label, choice.dtype, choice.device);
+  const std::string no_weights = refusal(result.weights, result.available);
+  if (!no_weights.empty() && !plan_only) fail("{} {}", what, no_weights);
+  for (const BenchCell& cell : cells) {
+    const BenchLengths& lengths = cell.lengths;
+    if (lengths.prompt_tokens + lengths.new_tokens > shape.max_positions) {
+      fail("{}: {} tokens do not fit the context of {}, which is {}", choice.origin, lengths.text(),
+           choice.label, shape.max_positions);
+    }
+    const std::string missing =
+        missing_for(make_strategy(cell.strategy)->needs(), lengths.prompt_tokens,
+                    /*image_begin=*/0, /*image_end=*/0);
+    if (!missing.empty()) {
+      fail("{}: strategy '{}' cannot run: a benchmark's prompt {}", cell.strategy.origin,
+           cell.strategy.label, missing);
+    }
+    BenchResult& planned = result.cells.emplace_back();
+    planned.cell = cell;
+    planned.need = memory_for_cell(result.weights, shape, dtype, cell.batch, lengths.prompt_tokens,
+                                   lengths.new_tokens, make_budget(cell.budget));
+    planned.step_weight_bytes = static_cast<double>(
+        step_weight_bytes(shape, static_cast<int64_t>(c10::elementSize(dtype))));
+    planned.skipped = refusal(planned.need, result.available);
+    if (planned.skipped.empty() || plan_only || config.too_large == BenchConfig::TooLarge::kSkip)
+      continue;
+    fail(
+        "{}: batch {} of {} tokens under '{}' at budget {} {}; too_large: skip leaves such cells "
+        "out",
+        what, cell.batch, lengths.text(), cell.strategy.label, cell.budget.text(), planned.skipped);
+  }
+  return result;
+}
+
+}  // namespace
+
+Spread spread_of(std::vector<double> values) {
+  Spread spread;
+  if (values.empty()) return spread;
+  std::sort(values.begin(), values.end());
+  const auto quantile = [&](double share) {
+    const double at = share * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<size_t>(at);
+    const size_t above = std::min(below + 1, values.size() - 1);
+    const double weight = at - static_cast<double>(below);
+    return values[below] + weight * (values[above] - values[below]);
+  };
+  spread.median = quantile(0.5);
+  spread.low = quantile(0.25);
+  spread.high = quantile(0.75);
+  spread.count = static_cast<int64_t>(values.size());
+  return spread;
+}
+
+double BenchRun::decode_seconds() const {
+  return std::accumulate(step_seconds.begin(), step_seconds.end(), 0.0);
+}
+
+double BenchRun::total_seconds() const {
+  return prefill_seconds + statistics_seconds + compression_seconds + reserve_seconds +
+         decode_seconds();
+}
+
+namespace {
+
+/// A figure of every run.
+template <typename Figure>
+Spread over_runs(const std::vector<BenchRun>& runs, Figure figure) {
+  std::vector<double> values;
+  values.reserve(runs.size());
+  for (const BenchRun& run : runs) values.push_back(figure(run));
+  return spread_of(std::move(values));
+}
+
+double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
+
+}  // namespace
+
+Spread BenchResult::prefill_seconds() const {
+  return over_runs(runs, [](const BenchRun& run) { return run.prefill_seconds; });
+}
+Spread BenchResult::prefill_tokens_per_second() const {
+  const auto tokens = static_cast<double>(cell.batch * cell.lengths.prompt_tokens);
+  return over_runs(runs,
+                   [&](const BenchRun& run) { return per_second(tokens, run.prefill_seconds); });
+}
+Spread BenchResult::statistics_seconds() const {
+  return over_runs(runs, [](const BenchRun& run) { return run.statistics_seconds; });
+}
+Spread BenchResult::compression_seconds() const {
+  return over_runs(runs, [](const BenchRun& run) { return run.compression_seconds; });
+}
+Spread BenchResult::total_seconds() const {
+  return over_runs(runs, [](const BenchRun& run) { return run.total_seconds(); });
+}
+Spread BenchResult::step_seconds() const {
+  std::vector<double> steps;
+  for (const BenchRun& run : runs)
+    steps.insert(steps.end(), run.step_seconds.begin(), run.step_seconds.end());
+  return spread_of(std::move(steps));
+}
+Spread BenchResult::decode_tokens_per_second() const {
+  return over_runs(runs, [&](const BenchRun& run) {
+    return per_second(
+        static_cast<double>(cell.batch) * static_cast<double>(run.step_seconds.size()),
+        run.decode_seconds());
+  });
+}
+Spread BenchResult::throughput() const {
+  const auto tokens = static_cast<double>(cell.batch * cell.lengths.new_tokens);
+  return over_runs(runs,
+                   [&](const BenchRun& run) { return per_second(tokens, run.total_seconds()); });
+}
+double BenchResult::times_bound() const {
+  return bound_seconds > 0 ? step_seconds().median / bound_seconds : 0;
+}
+
+BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
+  const Threads threads(config.threads);
+  BenchOutcome outcome;
+  outcome.config = config;
+  outcome.threads = at::get_num_threads();
+  outcome.provenance = options.provenance;
+  const std::vector<BenchCell> cells = cells_of(config);
+  for (const BenchModel& choice : config.models)
+    outcome.models.push_back(plan_model(config, choice, cells, options.plan_only));
+  if (options.plan_only) return outcome;
+
+  const auto say = [&](const std::string& line) {
+    if (options.on_progress) options.on_progress(line);
+  };
+  const auto stopped = [&] {
+    outcome.interrupted = outcome.interrupted || (options.should_stop && options.should_stop());
+    return outcome.interrupted;
+  };
+  for (BenchModelResult& result : outcome.models) {
+    const c10::Device device = parse_device(result.model.device);
+    std::vector<BenchResult*> fitting;
+    std::vector<std::unique_ptr<Strategy>> strategies;
+    for (BenchResult& cell : result.cells) {
+      if (!cell.skipped.empty()) continue;
+      fitting.push_back(&cell);
+      strategies.push_back(make_strategy(cell.cell.strategy));
+    }
+    if (fitting.empty() || stopped()) continue;
+    const auto working_set = static_cast<int64_t>(fitting[0]->step_weight_bytes);
+    result.bandwidth = measure_bandwidth(device, working_set);
+    Stopwatch watch;
+    const std::unique_ptr<Model> model = make_model(result.model, result.model.shape, config.seed);
+    say(fmt::format("{} in {} on {}: {} of weights after {:.1f} s", result.model.label,
+                    result.model.dtype, result.model.device, bytes_text(result.weights.weights),
+                    watch.lap()));
+    const ModelBench bench(config, *model, result.model.shape, device);
+    for (int64_t round = -config.warmup; round < config.runs; ++round) {
+      // Each round begins with another cell: none always follows the same one, nor comes first.
+      for (size_t i = 0; i < fitting.size() && !stopped(); ++i) {
+        const size_t turn = (i + static_cast<size_t>(round + config.warmup)) % fitting.size();
+        bench.run(*fitting[turn], *strategies[turn], /*warmup=*/round < 0);
+      }
+      if (stopped()) break;
+      say(round < 0 ? fmt::format("warm-up of {} cells: {:.1f} s", fitting.size(), watch.lap())
+                    : fmt::format("run {} of {}: {:.1f} s", round + 1, config.runs, watch.lap()));
+    }
+    // Once more, since a bound must not come from a moment when the machine was busy.
+    result.bandwidth.take_better(measure_bandwidth(device, working_set));
+    for (BenchResult* cell : fitting) {
+      if (cell->cell.lengths.new_tokens < 2) continue;
+      cell->bound_seconds = step_bound_seconds(cell->step_weight_bytes, cell->step_cache_bytes,
+                                               result.bandwidth.bound());
+    }
+  }
+  return outcome;
+}
+
+}  // namespace elastikv

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/config.h"
+#include "bench/cost.h"
+#include "bench/machine.h"
+
+namespace elastikv {
+
+/// Median and quartiles, interpolated between neighbours.
+struct Spread {
+  double median = 0;
+  double low = 0;   ///< first quartile
+  double high = 0;  ///< third quartile
+  int64_t count = 0;
+};
+
+/// Error-free for an empty list: all zero.
+Spread spread_of(std::vector<double> values);
+
+/// One timed run of one cell: a batch of prompts, each prefilled and compressed on its own, then
+/// decoded together.
+struct BenchRun {
+  double prefill_seconds = 0;        ///< of all rows, without statistics
+  double statistics_seconds = 0;     ///< what the strategy asked for, beyond a plain prefill
+  double compression_seconds = 0;    ///< deciding and compacting
+  double reserve_seconds = 0;        ///< making room for the tokens to come
+  std::vector<double> step_seconds;  ///< of each decode step, greedy choice included
+
+  double decode_seconds() const;
+  double total_seconds() const;
+};
+
+/// What one cell gave.
+struct BenchResult {
+  BenchCell cell;
+  /// Why it was not run ("needs about ..."); empty: it was, and the rest holds.
+  std::string skipped;
+  MemoryNeed need;
+  std::vector<BenchRun> runs;
+
+  int64_t kept_slots = 0;             ///< per layer after compression, mean over layers and heads
+  int64_t kept_slots_end = 0;         ///< the same after the last step
+  int64_t cache_bytes_prompt = 0;     ///< of all rows, after compression
+  int64_t cache_bytes_end = 0;        ///< of all rows, after the last step
+  int64_t cache_bytes_allocated = 0;  ///< of all rows, room included, after the last step
+  int64_t memory_before = 0;          ///< see PeakMemory: weights, and on the CPU the program
+  int64_t memory_peak = 0;            ///< the highest of all runs
+  double step_weight_bytes = 0;       ///< that a decode step reads
+  double step_cache_bytes = 0;        ///< that a decode step reads, of all rows, mean over steps
+  double bound_seconds = 0;           ///< of a decode step, at the measured bandwidth
+
+  Spread prefill_seconds() const;
+  Spread prefill_tokens_per_second() const;
+  Spread statistics_seconds() const;
+  Spread compression_seconds() const;
+  Spread total_seconds() const;
+  /// Of all steps of all runs.
+  Spread step_seconds() const;
+  /// Rows times steps over the time of the steps, per run.
+  Spread decode_tokens_per_second() const;
+  /// The paper's Table 2: rows times new tokens over the time of everything, prefill included.
+  Spread throughput() const;
+  /// How many times as long as the bound a median step takes; 0 without steps.
+  double times_bound() const;
+};
+
+/// A model and its cells.
+struct BenchModelResult {
+  BenchModel model;
+  int64_t parameters = 0;
+  int64_t available = 0;  ///< bytes, before the weights were loaded
+  MemoryNeed weights;
+  Bandwidth bandwidth;  ///< zero when nothing was run
+  std::vector<BenchResult> cells;
+};
+
+struct BenchOutcome {
+  BenchConfig config;
+  int threads = 0;
+  std::vector<BenchModelResult> models;
+  std::map<std::string, std::string> provenance;
+  bool interrupted = false;
+};
+
+struct BenchOptions {
+  /// Nothing is allocated or timed; only what cells need is worked out.
+  bool plan_only = false;
+  std::function<bool()> should_stop;
+  /// Called with a line of progress.
+  std::function<void(const std::string&)> on_progress;
+  /// When, where and with what it runs.
+  std::map<std::string, std::string> provenance;
+};
+
+/// Times all cells. For each model: warm-up, then `runs` rounds in each of which every cell runs
+/// once, so that what drifts on the machine meets all of them alike. Everything that can be wrong
+/// is said before weights are made or loaded: Error for a device that is not there, a strategy that
+/// is unknown or reads what a prompt without pictures has not, and for what does not fit the memory
+/// (unless cells may be skipped; then it is noted in them). When interrupted, what was measured so
+/// far is returned.
+BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options);
+
+}  // namespace elastikv

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Times `elastikv sweep` against the number of samples and of cells, and fits the exponents.
+
+    ~/.cache/elastikv/tools/bin/python scripts/sweep_cost.py --output results/sweep-cost
+
+Perplexity only, on the default model: one series over samples with all cells, one over cells with the most samples.
+Every point is a process of its own; rounds go through all points in turns. Times are the shared and the cells' own
+seconds of the records (loading is left out), summed. Writes sweep-cost.json, .md, .png and .svg.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from plot_bench import PlotError, draw_line, finish, fitted_exponent, plain_ticks
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+STRATEGIES = ["full", "elastic", "h2o", "streaming-llm"]
+BUDGETS = [f"0.{i}" for i in range(1, 10)]
+
+
+def sweep_seconds(arguments, samples, budgets):
+    """Seconds of all work on all samples of a sweep, from its records, and its number of cells."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        (folder / "sweep.yaml").write_text(
+            f"models: {{path: {arguments.model}, label: stampvlm}}\n"
+            f"data: {{path: {arguments.data}, name: scenes, turn: first, limit: {samples}}}\n"
+            f"strategies: [{', '.join(STRATEGIES)}]\nbudgets: {{keep: [{', '.join(budgets)}]}}\n"
+            f"metrics: {{text: [], agreement: false}}\noutput: {folder / 'out'}\n")
+        done = subprocess.run([arguments.elastikv, "sweep", folder / "sweep.yaml"], capture_output=True, text=True,
+                              env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}, check=False)
+        if done.returncode != 0:
+            raise PlotError(f"elastikv sweep failed: {done.stderr.strip()}")
+        shared, own, cells = {}, 0.0, set()
+        for line in (folder / "out/records.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            shared[record["sample"]] = sum(record["shared_seconds"].values())
+            own += sum(record["seconds"].values())
+            cells.add(record["cell"])
+        return sum(shared.values()) + own, len(cells)
+
+
+def spread_of(values):
+    if len(values) == 1:
+        return {"median": values[0], "q1": values[0], "q3": values[0], "count": 1}
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "q1": low, "q3": high, "count": len(values)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--samples", default="1,2,4,8", help="comma list, ascending (default: %(default)s)")
+    parser.add_argument("--budgets", default="1,3,9", help="comma list of numbers of budgets, up to 9 (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models/stampvlm/assembled")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "datasets/stamp-scenes/test/annotations.json")
+    parser.add_argument("--elastikv", type=pathlib.Path, default=ROOT / "build/release/bin/elastikv")
+    arguments = parser.parse_args()
+    samples = [int(n) for n in arguments.samples.split(",")]
+    budgets = [int(n) for n in arguments.budgets.split(",")]
+    if not all(1 <= n <= len(BUDGETS) for n in budgets) or min(samples) < 1:
+        parser.error("--samples needs numbers from 1, --budgets numbers from 1 to 9")
+    points = sorted({(n, max(budgets)) for n in samples} | {(max(samples), n) for n in budgets})
+    times, cells = {point: [] for point in points}, {}
+    for turn in range(arguments.rounds):
+        for i in range(len(points)):
+            point = points[(i + turn) % len(points)]
+            seconds, cells[point] = sweep_seconds(arguments, point[0], BUDGETS[:point[1]])
+            times[point].append(seconds)
+            print(f"round {turn + 1} of {arguments.rounds}: {point[0]} samples, {cells[point]} cells: {seconds:.1f} s", file=sys.stderr)
+
+    import matplotlib
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.hashsalt": "elastikv", "svg.fonttype": "none", "font.size": 9, "savefig.dpi": 150})
+    from matplotlib import pyplot as plt
+    from matplotlib import ticker
+    series = {"samples": [(p[0], spread_of(times[p])) for p in points if p[1] == max(budgets)],
+              "cells": [(cells[p], spread_of(times[p])) for p in points if p[0] == max(samples)]}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    lines = ["| against | number | seconds | quartiles |", "| --- | ---: | ---: | ---: |"]
+    exponents = {}
+    for number, (name, measured) in enumerate(series.items()):
+        exponents[name] = fitted_exponent([(x, spread["median"]) for x, spread in measured])
+        power = "" if exponents[name] is None else f"~ n^{exponents[name]:.2f}"
+        axes = panels[number]
+        draw_line(axes, number, [(x, spread, 1) for x, spread in measured], power or "seconds")
+        axes.set_yscale("log")
+        plain_ticks(axes, ticker, [x for x, _ in measured])
+        other = f"{cells[max(samples), max(budgets)]} cells" if name == "samples" else f"{max(samples)} samples"
+        finish(axes, other, name, "seconds of one sweep")
+        axes.legend(loc="upper left", frameon=False)
+        lines += [f"| {name} | {x} | {s['median']:.2f} | {s['q1']:.2f}..{s['q3']:.2f} |" for x, s in measured]
+    text = "\n".join(lines) + "\n\n" + ", ".join(
+        f"exponent over {name}: {value:.2f}" for name, value in exponents.items() if value is not None) + "\n"
+    for kind in ("png", "svg"):
+        figure.savefig(arguments.output / f"sweep-cost.{kind}", metadata={"Date": None} if kind == "svg" else {"Software": None})
+    (arguments.output / "sweep-cost.md").write_text(text)
+    (arguments.output / "sweep-cost.json").write_text(json.dumps(
+        {"schema": "elastikv-sweep-cost-1", "threads": arguments.threads, "rounds": arguments.rounds, "exponents": exponents,
+         "series": {name: [{"number": x, **spread} for x, spread in measured] for name, measured in series.items()}}, indent=1) + "\n")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PlotError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
