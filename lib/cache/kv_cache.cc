@@ -20,8 +20,11 @@ namespace {
 /// Row g of a plan's tensor without its -1 padding; undefined stays undefined.
 at::Tensor unpadded_row(const at::Tensor& rows, int64_t g) {
   if (!rows.defined()) return {};
-  const at::Tensor row = rows[g];
-  return row.masked_select(row.ge(0));
+  ELASTIKV_ASSERT(rows.is_contiguous(), "a plan's slots are not contiguous");
+  const int64_t* first = rows.const_data_ptr<int64_t>() + g * rows.size(1);
+  const auto count =
+      std::find_if(first, first + rows.size(1), [](int64_t i) { return i < 0; }) - first;
+  return rows.select(0, g).narrow(0, 0, count);
 }
 
 /// The first `count` elements of row g of a weight tensor; undefined stays undefined.

@@ -30,4 +30,15 @@ struct MergeRows {
 /// asked for).
 at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows);
 
+namespace reference {
+/// Plain ATen; any dtype.
+at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows);
+}  // namespace reference
+
+namespace cpu {
+/// fp32 and bf16 with contiguous entries: one pass, anchor by anchor. Equal to the reference bit
+/// for bit.
+at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows);
+}  // namespace cpu
+
 }  // namespace elastikv

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <ATen/Parallel.h>
+
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "strategies/eviction_policy.h"
@@ -28,7 +30,14 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
   ELASTIKV_ASSERT(static_cast<int64_t>(plans_.size()) == layers, "{} plans for {} layers",
                   plans_.size(), layers);
   if (positions_ == PositionMode::kRerotated) model.unrotate_keys(cache_);
-  for (int64_t i = 0; i < layers; ++i) cache_.apply(i, plans_[static_cast<size_t>(i)], rotary_);
+  const auto apply = [this](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) cache_.apply(i, plans_[static_cast<size_t>(i)], rotary_);
+  };
+  if (cache_.shape().device.is_cpu()) {
+    at::parallel_for(0, layers, /*grain_size=*/1, apply);  // layers share nothing
+  } else {
+    apply(0, layers);
+  }
   policy_ = strategy.begin_generation(prompt.statistics, plans_, budget);
   compression_seconds_ = watch.lap();
 }

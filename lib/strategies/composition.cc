@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -33,10 +34,13 @@ class ComposedStrategy final : public Strategy {
     const std::vector<int64_t> slots = parts_.allocation->slots_per_layer(
         prompt, budget.slots(tokens, tokens) * static_cast<int64_t>(layers));
     const std::vector<at::Tensor> scores = importance(prompt);
-    for (size_t layer = 0; layer < layers; ++layer) {
-      plans[layer] = compress_layer(prompt, budget, layer, slots[layer],
-                                    scores.empty() ? at::Tensor() : scores[layer]);
-    }
+    at::parallel_for(
+        0, static_cast<int64_t>(layers), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+          for (auto layer = static_cast<size_t>(begin); layer < static_cast<size_t>(end); ++layer) {
+            plans[layer] = compress_layer(prompt, budget, layer, slots[layer],
+                                          scores.empty() ? at::Tensor() : scores[layer]);
+          }
+        });
     return plans;
   }
 

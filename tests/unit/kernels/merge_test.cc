@@ -126,6 +126,28 @@ TEST(GatherAndMerge, SourcesAreTurnedToTheirAnchors) {
   EXPECT_GT(max_difference(gather_and_merge(x, rows), expected), 0.1);
 }
 
+TEST(GatherAndMerge, TheKernelsBitsAreTheReferences) {
+  const RotaryTable rotary(24, 10000.0, 64, at::kCPU);
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    // A part of a wider storage, as a cache's heads are.
+    const at::Tensor x = random_tensor({3, 60, 24}, 1).to(dtype).narrow(1, 5, 50);
+    MergeRows rows = rows_of({1, 4, 9, 30, 49}, {7, 0, 7, 48, 2, 31}, {3, 0, 1, 3, 0, 4});
+    for (const bool mean : {true, false}) {
+      for (const bool weighted : {true, false}) {
+        for (const bool turned : {true, false}) {
+          rows.mean = mean;
+          rows.source_weight = weighted ? random_tensor({6}, 2).abs() : at::Tensor();
+          rows.anchor_weight = weighted ? random_tensor({5}, 3).abs() : at::Tensor();
+          rows.turns = turned ? at::tensor({5, -7, 0, 63, -63, 1}, at::kLong) : at::Tensor();
+          rows.rotary = &rotary;
+          EXPECT_TRUE(gather_and_merge(x, rows).equal(reference::gather_and_merge(x, rows)))
+              << mean << weighted << turned;
+        }
+      }
+    }
+  }
+}
+
 TEST(GatherAndMerge, ASourceMayBeItsOwnAnchorAndComeTwice) {
   const at::Tensor x = at::tensor({1.0, 4.0}, at::kFloat).view({1, 2, 1});
   // (1 + 1 + 4 + 4) / 4
