@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/index_select.h>
 
 #include "inputs.h"
 
@@ -23,28 +22,14 @@ MergeRows fifth_of(int64_t slots) {
   return rows;
 }
 
-// Argument: slots before the merge.
-void merging(benchmark::State& state, c10::ScalarType dtype) {
-  const int64_t slots = state.range(0);
-  const at::Tensor x = random_input({kHeads, slots, kHeadDim}, dtype);
-  const MergeRows rows = fifth_of(slots);
-  for (auto _ : state) benchmark::DoNotOptimize(gather_and_merge(x, rows).data_ptr());
-  set_bytes(state, x.numel() * static_cast<int64_t>(x.element_size()));
-}
+using Kernel = at::Tensor (*)(const at::Tensor&, const MergeRows&);
 
-/// The same sums by ATen's index_add_, in fp32.
-void reference_merging(benchmark::State& state, c10::ScalarType dtype) {
+// Argument: slots before the merge.
+void merging(benchmark::State& state, Kernel kernel, c10::ScalarType dtype) {
   const int64_t slots = state.range(0);
   const at::Tensor x = random_input({kHeads, slots, kHeadDim}, dtype);
   const MergeRows rows = fifth_of(slots);
-  for (auto _ : state) {
-    at::Tensor sums = at::index_select(x, 1, rows.kept).to(at::kFloat);
-    at::Tensor counts = at::empty({rows.kept.numel()}, at::TensorOptions(at::kFloat)).fill_(1);
-    sums.index_add_(1, rows.anchor, at::index_select(x, 1, rows.source).to(at::kFloat));
-    counts.index_add_(0, rows.anchor,
-                      at::empty({rows.source.numel()}, at::TensorOptions(at::kFloat)).fill_(1));
-    benchmark::DoNotOptimize(sums.div_(counts.unsqueeze(-1)).to(dtype).data_ptr());
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(kernel(x, rows).data_ptr());
   set_bytes(state, x.numel() * static_cast<int64_t>(x.element_size()));
 }
 
@@ -57,12 +42,17 @@ void gathering(benchmark::State& state, c10::ScalarType dtype) {
   set_bytes(state, x.numel() / 5 * static_cast<int64_t>(x.element_size()));
 }
 
-BENCHMARK_CAPTURE(merging, optimized_fp32, at::kFloat)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(merging, optimized_bf16, at::kBFloat16)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(reference_merging, fp32, at::kFloat)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(reference_merging, bf16, at::kBFloat16)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(gathering, fp32, at::kFloat)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(gathering, bf16, at::kBFloat16)->Arg(1024)->Arg(4096)->UseRealTime();
+void slots(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("slots")->Arg(1024)->Arg(4096)->UseRealTime();
+}
+
+BENCHMARK_CAPTURE(merging, optimized_fp32, gather_and_merge, at::kFloat)->Apply(slots);
+BENCHMARK_CAPTURE(merging, reference_fp32, reference::gather_and_merge, at::kFloat)->Apply(slots);
+BENCHMARK_CAPTURE(merging, optimized_bf16, gather_and_merge, at::kBFloat16)->Apply(slots);
+BENCHMARK_CAPTURE(merging, reference_bf16, reference::gather_and_merge, at::kBFloat16)
+    ->Apply(slots);
+BENCHMARK_CAPTURE(gathering, fp32, at::kFloat)->Apply(slots);
+BENCHMARK_CAPTURE(gathering, bf16, at::kBFloat16)->Apply(slots);
 
 }  // namespace
 }  // namespace elastikv

@@ -64,6 +64,8 @@ struct Cell {
 struct EvaluationSettings {
   bool perplexity = true;
   bool score_last_token = true;  // false: the paper's released protocol
+  bool one_pass = true;          // score in one masked pass where a strategy allows it
+  bool cells_together = true;    // one prefill and one batch for all cells of a sample
   bool generate = true;          // greedy text is wanted
   int64_t max_new_tokens = 128;
   bool agreement = true;  // mean KL of the next-token distributions against the full cache

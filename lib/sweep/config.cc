@@ -128,9 +128,10 @@ MetricChoice read_metrics(const YamlFields& fields) {
     if (perplexity.is_scalar()) {
       metrics.perplexity = perplexity.as_boolean();
     } else {
-      perplexity.require_known_keys({"enabled", "score_last_token"});
+      perplexity.require_known_keys({"enabled", "score_last_token", "one_pass"});
       metrics.perplexity = perplexity.boolean("enabled", metrics.perplexity);
       metrics.score_last_token = perplexity.boolean("score_last_token", metrics.score_last_token);
+      metrics.one_pass = perplexity.boolean("one_pass", metrics.one_pass);
     }
   }
   if (fields.has("text")) {
@@ -180,7 +181,7 @@ std::vector<std::string> read_comparisons(const YamlFields& root,
 
 SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides) {
   root.require_known_keys({"name", "models", "data", "strategies", "budgets", "metrics",
-                           "generation", "bootstrap", "compare_with", "seed", "output"});
+                           "generation", "cells", "bootstrap", "compare_with", "seed", "output"});
   SweepConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -236,6 +237,16 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
         at_least(bootstrap, "seed", 0, static_cast<int64_t>(config.bootstrap.seed)));
   }
   config.compare_with = read_comparisons(root, config.strategies);
+  if (root.has("cells")) {
+    const YamlFields cells = root.at("cells");
+    const std::string choice = cells.as_string();
+    if (choice != "together" && choice != "one-by-one")
+      cells.fail_here(fmt::format("is '{}'; 'together' or 'one-by-one' is needed", choice));
+    config.cells_together = choice == "together";
+    if (!config.cells_together && (config.metrics.agreement || !config.metrics.text.empty()))
+      cells.fail_here(
+          "one-by-one times perplexity alone: 'metrics' needs text: [] and agreement: false");
+  }
   config.seed = static_cast<uint64_t>(at_least(root, "seed", 0, 0));
   config.output = root.string("output", (std::filesystem::path("results") / config.name).string());
   if (overrides.output) config.output = *overrides.output;
@@ -291,7 +302,10 @@ Json config_json(const SweepConfig& config, bool records_only) {
                      {"text", config.metrics.text},
                      {"reference", reference_name(config.metrics.reference)},
                      {"agreement", config.metrics.agreement}};
+  // Written only where they differ: they change rounding, not results.
+  if (!config.metrics.one_pass) json["metrics"]["perplexity"]["one_pass"] = false;
   json["generation"] = {{"max_new_tokens", config.max_new_tokens}};
+  if (!config.cells_together) json["cells"] = "one-by-one";
   json["seed"] = config.seed;
   if (!records_only) {
     json["bootstrap"] = {{"iterations", config.bootstrap.iterations},
@@ -314,6 +328,8 @@ EvaluationSettings SweepConfig::evaluation() const {
   EvaluationSettings settings;
   settings.perplexity = metrics.perplexity;
   settings.score_last_token = metrics.score_last_token;
+  settings.one_pass = metrics.one_pass;
+  settings.cells_together = cells_together;
   settings.generate = !metrics.text.empty() || metrics.agreement;
   settings.max_new_tokens = max_new_tokens;
   settings.agreement = metrics.agreement;

@@ -22,6 +22,7 @@ enum class TextReference {
 struct MetricChoice {
   bool perplexity = true;
   bool score_last_token = true;
+  bool one_pass = true;  // where a strategy allows it; false: always token by token
   std::vector<std::string> text{"rouge-l-pltrdy"};  // names of text_metric_names()
   TextReference reference = TextReference::kFullCache;
   bool agreement = true;
@@ -42,6 +43,7 @@ struct SweepConfig {
   std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
+  bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
   BootstrapChoice bootstrap;
   /// Strategies that the others are compared with at the same budget, sample by sample; default:
   /// "elastic" where the sweep has it.

@@ -59,6 +59,23 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+    if (settings_.cells_together) return evaluate_together(sample, cells);
+    SampleOutcome all;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      SampleOutcome one = evaluate_together(sample, cells.subspan(i, 1));
+      all.prompt_tokens = one.prompt_tokens;
+      all.image_tokens = one.image_tokens;
+      all.seconds.image += one.seconds.image;
+      all.seconds.prefill += one.seconds.prefill;
+      all.seconds.statistics += one.seconds.statistics;
+      all.seconds.scoring += one.seconds.scoring;
+      all.cells.push_back(std::move(one.cells[0]));
+    }
+    return all;
+  }
+
+ private:
+  SampleOutcome evaluate_together(const Sample& sample, std::span<const Cell> cells) {
     const TokenizedPrompt prompt = prompt_of(reader_, sample);
     const std::vector<int64_t> answer = answer_of(reader_, sample);
     reader_.require_room(prompt, room_needed(settings_, answer.size()),
@@ -106,7 +123,6 @@ class TorchEvaluator final : public SampleEvaluator {
     return outcome;
   }
 
- private:
   /// Composed on first use: a preset is a file, and cells of all budgets and samples share it.
   const Strategy& strategy_of(const Cell& cell) const {
     std::unique_ptr<Strategy>& strategy = strategies_[cell.strategy.label];
@@ -138,6 +154,7 @@ class TorchEvaluator final : public SampleEvaluator {
     std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer.size()));
     ForcedOptions options;
     options.score_last_token = settings_.score_last_token;
+    options.one_pass = settings_.one_pass;
     options.should_stop = should_stop_;
     const std::vector<ForcedScores> scores =
         teacher_force(model_->language(), encoded, pointers(sequences), answer, options);

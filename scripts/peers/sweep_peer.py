@@ -11,8 +11,10 @@ implementations of this file's own, written from the papers: full, streaming-llm
 the definitions of ElastiKV's presets of these names, so that the perplexities can be compared: they
 say that both programs did the same work (the full cache must agree to 1e-3).
 
-Unless --no-elastikv is given, `elastikv sweep` runs over the same samples and cells as one process, and
-with --one-by-one also once per cell; loading the model is counted there.
+Unless --no-elastikv is given, `elastikv sweep` runs over the same samples and cells: together, as it
+always does, and with --one-by-one also cell by cell and token by token (`cells: one-by-one`,
+`one_pass: false`). Loading the model is not counted there either. --rounds repeats all of it in turns;
+the table gives medians.
 
 Needs scripts/setup.sh oracle, a release build and the assembled default model.
 """
@@ -23,6 +25,7 @@ import datetime
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -216,29 +219,33 @@ def score(model, processor, sample, strategy):
     return nll
 
 
-def sweep_file(folder, arguments, strategies, budgets):
+def sweep_file(folder, arguments, strategies, budgets, one_by_one):
     """A sweep of ElastiKV over the same samples and cells."""
     path = folder / "sweep.yaml"
     path.write_text(
         f"name: sweep-peer\nmodels: {{path: {arguments.model}, label: stampvlm}}\n"
         f"data: {{path: {arguments.data / 'annotations.json'}, name: scenes, turn: first, limit: {arguments.samples}}}\n"
         f"strategies: [{', '.join(strategies)}]\n" + (f"budgets: {{keep: [{', '.join(map(str, budgets))}]}}\n" if budgets else "")
-        + f"metrics: {{text: [], agreement: false}}\noutput: {folder / 'out'}\n")
+        + f"metrics: {{text: [], agreement: false, perplexity: {{one_pass: {str(not one_by_one).lower()}}}}}\n"
+        + ("cells: one-by-one\n" if one_by_one else "") + f"output: {folder / 'out'}\n")
     return path
 
 
-def run_elastikv(arguments, strategies, budgets):
-    """Wall time of one `elastikv sweep` and {(strategy, budget): perplexity}."""
+def run_elastikv(arguments, strategies, budgets, one_by_one=False):
+    """Seconds of a sweep's work, without loading, and {(strategy, budget): perplexity}."""
     with tempfile.TemporaryDirectory() as temporary:
-        path = sweep_file(Path(temporary), arguments, strategies, budgets)
-        start = time.perf_counter()
+        path = sweep_file(Path(temporary), arguments, strategies, budgets, one_by_one)
         done = subprocess.run([arguments.elastikv, "sweep", path], capture_output=True, text=True, check=False,
                               env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)})
-        seconds = time.perf_counter() - start
         if done.returncode != 0:
             sys.exit(f"sweep_peer.py: elastikv sweep failed: {done.stderr}")
         with open(Path(temporary) / "out/cells.csv", newline="") as file:
             rows = list(csv.DictReader(file))
+        # Means per sample: what the cells share, once, and each cell's compression.
+        with open(Path(temporary) / "out/speed.csv", newline="") as file:
+            speed = list(csv.DictReader(file))
+        shared = sum(float(speed[0][key]) for key in ("image", "prefill", "statistics", "scoring (all cells)"))
+        seconds = arguments.samples * (shared + sum(float(row["compression"]) for row in speed))
     return seconds, {(row["strategy"], row["budget"]): float(row["ppl"]) for row in rows}
 
 
@@ -246,6 +253,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for sweep-peer.md and sweep-peer.json")
     parser.add_argument("--samples", type=int, default=4, help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--strategies", default=",".join(STRATEGIES), help="comma list (default: %(default)s)")
     parser.add_argument("--budgets", default="0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9", help="comma list (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
@@ -253,7 +261,7 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT / "datasets/stamp-scenes/test")
     parser.add_argument("--elastikv", type=Path, default=ROOT / "build/release/bin/elastikv")
     parser.add_argument("--no-elastikv", action="store_true", help="time transformers only")
-    parser.add_argument("--one-by-one", action="store_true", help="also run elastikv once per cell")
+    parser.add_argument("--one-by-one", action="store_true", help="also run elastikv cell by cell")
     arguments = parser.parse_args()
     strategies = arguments.strategies.split(",")
     if unknown := [name for name in strategies if name not in STRATEGIES]:
@@ -263,45 +271,52 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
 
-    elastikv = {}
     needed = budgets if any(name != "full" for name in strategies) else []
-    if not arguments.no_elastikv:
-        elastikv["together_seconds"], ours = run_elastikv(arguments, strategies, needed)
-        if arguments.one_by_one:
-            elastikv["one_by_one_seconds"] = {
-                f"{name}/{budget}": run_elastikv(arguments, [name], [] if name == "full" else [budget])[0] for name, budget in cells}
-
+    elastikv = {"together_seconds": [], "one_by_one_seconds": []}
     processor = AutoProcessor.from_pretrained(arguments.model)
     model = LlavaForConditionalGeneration.from_pretrained(
         arguments.model, dtype=torch.float32, attn_implementation="eager").eval()
     samples = read_samples(arguments.data, arguments.samples)
     score(model, processor, samples[0], Full(model, 1.0))  # warm-up
-    results = []
-    for name, budget in cells:
-        start = time.perf_counter()
-        nll = [value for sample in samples for value in score(model, processor, sample, STRATEGIES[name](model, float(budget)))]
-        result = {"strategy": name, "budget": budget, "seconds": time.perf_counter() - start,
-                  "ppl": math.exp(sum(nll) / len(nll)), "tokens": len(nll)}
-        if not arguments.no_elastikv:
-            result["elastikv_ppl"] = ours[name, budget]
-        results.append(result)
-        print(f"{name} {budget}: {result['seconds']:.1f} s, perplexity {result['ppl']:.4f}"
-              + (f" (ElastiKV {result['elastikv_ppl']:.4f})" if "elastikv_ppl" in result else ""), file=sys.stderr)
+    results = {cell: {"strategy": cell[0], "budget": cell[1], "seconds": []} for cell in cells}
+    totals = []
+    for turn in range(arguments.rounds):
+        for (name, budget), result in results.items():
+            start = time.perf_counter()
+            nll = [value for sample in samples
+                   for value in score(model, processor, sample, STRATEGIES[name](model, float(budget)))]
+            result["seconds"].append(time.perf_counter() - start)
+            result |= {"ppl": math.exp(sum(nll) / len(nll)), "tokens": len(nll)}
+        totals.append(sum(result["seconds"][-1] for result in results.values()))
+        print(f"round {turn + 1}: transformers {totals[-1]:.1f} s", file=sys.stderr)
+        if arguments.no_elastikv:
+            continue
+        seconds, ours = run_elastikv(arguments, strategies, needed)
+        elastikv["together_seconds"].append(seconds)
+        for cell, result in results.items():
+            result["elastikv_ppl"] = ours[cell]
+        print(f"round {turn + 1}: elastikv {seconds:.1f} s", file=sys.stderr)
+        if arguments.one_by_one:
+            elastikv["one_by_one_seconds"].append(run_elastikv(arguments, strategies, needed, one_by_one=True)[0])
+            print(f"round {turn + 1}: elastikv one by one {elastikv['one_by_one_seconds'][-1]:.1f} s", file=sys.stderr)
 
-    total = sum(result["seconds"] for result in results)
+    results = list(results.values())
+    total = statistics.median(totals)
     lines = ["| strategy | budget | seconds | perplexity | ElastiKV's |", "| --- | ---: | ---: | ---: | ---: |"]
-    lines += [f"| {r['strategy']} | {r['budget']} | {r['seconds']:.2f} | {r['ppl']:.4f} | "
+    lines += [f"| {r['strategy']} | {r['budget']} | {statistics.median(r['seconds']):.2f} | {r['ppl']:.4f} | "
               + (f"{r['elastikv_ppl']:.4f}" if "elastikv_ppl" in r else "-") + " |" for r in results]
-    text = "\n".join(lines) + f"\n\n{len(samples)} samples, {len(cells)} cells, {arguments.threads} threads. transformers: {total:.1f} s"
-    if elastikv:
-        text += f"; elastikv sweep: {elastikv['together_seconds']:.1f} s ({total / elastikv['together_seconds']:.1f} times as fast)"
-    if "one_by_one_seconds" in elastikv:
-        alone = sum(elastikv["one_by_one_seconds"].values())
-        text += f"; one elastikv sweep per cell: {alone:.1f} s ({alone / elastikv['together_seconds']:.1f} times as long)"
+    text = "\n".join(lines) + (f"\n\n{len(samples)} samples, {len(cells)} cells, {arguments.threads} threads, medians of "
+                               f"{arguments.rounds} rounds. transformers: {total:.1f} s")
+    if elastikv["together_seconds"]:
+        together = statistics.median(elastikv["together_seconds"])
+        text += f"; elastikv sweep: {together:.1f} s ({total / together:.1f} times as fast)"
+    if elastikv["one_by_one_seconds"]:
+        alone = statistics.median(elastikv["one_by_one_seconds"])
+        text += f"; elastikv, one cell after the other, token by token: {alone:.1f} s ({alone / together:.1f} times as long)"
     text += ".\n"
-    record = {"schema": "elastikv-sweep-peer-1", "samples": len(samples), "threads": arguments.threads,
+    record = {"schema": "elastikv-sweep-peer-2", "samples": len(samples), "threads": arguments.threads,
               "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "transformers_seconds": total, "elastikv": elastikv, "cells": results}
+              "transformers_seconds": totals, "elastikv": elastikv, "cells": results}
     (arguments.output / "sweep-peer.md").write_text(text)
     (arguments.output / "sweep-peer.json").write_text(json.dumps(record, indent=1) + "\n")
     print(text, end="")

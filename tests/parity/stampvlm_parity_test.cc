@@ -30,8 +30,9 @@ namespace {
 constexpr int64_t kScenes = 10;
 constexpr double kTolerance = 1e-3;
 // The divergence that transformers' own bf16 shows against its fp32 depends on the order of sums;
-// ours may be this many times as large.
-constexpr double kBf16Factor = 4;
+// of a single scene it is a draw (tenfold between scenes in both programs), so the sum over the
+// scenes is compared, of which ours may be this many times as large.
+constexpr double kBf16Factor = 2;
 
 nlohmann::json read_json(const std::filesystem::path& file) {
   std::ifstream stream(file);
@@ -195,6 +196,8 @@ TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
   const nlohmann::json calibration =
       read_json(parity_folder() / "parity_manifest.json").at("stampvlm").at("bf16_on_cpu");
   ASSERT_EQ(calibration.size(), 3U);
+  double ours = 0;
+  double theirs = 0;
   for (const nlohmann::json& entry : calibration) {
     const int64_t scene = entry.at("scene");
     const double measured = entry.at("kl_bf16_fp32");
@@ -204,10 +207,12 @@ TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
     std::cout << "scene " << scene << ": KL(bf16 || fp32) " << kl << " nats, transformers' "
               << measured << "\n";
     EXPECT_GT(kl, 0) << "scene " << scene << ": these are not bf16 logits";
-    EXPECT_LE(kl, kBf16Factor * measured) << "scene " << scene;
+    ours += kl;
+    theirs += measured;
     EXPECT_EQ(logits.argmax().item<int64_t>(), reference.argmax().item<int64_t>())
         << "scene " << scene;
   }
+  EXPECT_LE(ours, kBf16Factor * theirs);
 }
 
 }  // namespace

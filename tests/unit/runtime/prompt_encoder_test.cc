@@ -82,7 +82,7 @@ TEST_F(PromptEncoder, GivesWhatIsAskedForAndNoMore) {
     ASSERT_EQ(layer.last_rows.sizes(),
               at::IntArrayRef({4, none.prompt_tokens, none.prompt_tokens}));
     EXPECT_LT(max_difference(layer.last_rows.sum(1), layer.column_sums), 1e-5);
-    EXPECT_LT(max_difference(layer.last_rows.amax(1), layer.column_max), 1e-6);
+    EXPECT_LT(max_difference(layer.last_rows.amax(1), layer.column_max), 1e-5);
     ASSERT_EQ(layer.keys.sizes(), at::IntArrayRef({2, none.prompt_tokens, 8}));
     // The prompt's own storage, since it is fp32 on the CPU.
     EXPECT_EQ(layer.keys.const_data_ptr(), full.cache.key_storage(i).const_data_ptr());

@@ -97,6 +97,12 @@ output: out/here
 TEST(SweepConfig, UnknownKeysNameLineAndNearest) {
   EXPECT_ERROR(parse("strategies: [full]\nbudget: {keep: [0.1]}\n"),
                "s.yaml:4: unknown key 'budget'; did you mean 'budgets'?");
+  EXPECT_ERROR(parse("strategies: [full]\ncells: alone\n"),
+               "s.yaml:4: key 'cells' is 'alone'; 'together' or 'one-by-one' is needed");
+  EXPECT_ERROR(
+      parse("strategies: [full]\ncells: one-by-one\n"),
+      "s.yaml:4: key 'cells' one-by-one times perplexity alone: 'metrics' needs text: [] and "
+      "agreement: false");
   EXPECT_ERROR(parse("strategies: [full]\nmetrics: {perplexty: true}\n"),
                "s.yaml:4: unknown key 'metrics.perplexty'; did you mean 'perplexity'?");
   EXPECT_ERROR(parse("strategies: [full]\nmetrics: {text: [rouge-l-pltry]}\n"),
@@ -305,6 +311,21 @@ TEST(RecordKey, EveryPartCounts) {
   }
   std::sort(keys.begin(), keys.end());
   EXPECT_EQ(std::unique(keys.begin(), keys.end()), keys.end());
+}
+
+TEST(SweepConfig, CellsRunTogetherAndInOnePassUnlessToldOtherwise) {
+  const SweepConfig usual = parse("strategies: [full]\n");
+  EXPECT_TRUE(usual.evaluation().cells_together);
+  EXPECT_TRUE(usual.evaluation().one_pass);
+  EXPECT_EQ(usual.json().find("one_pass"), std::string::npos);
+  const SweepConfig alone = parse(
+      "strategies: [full]\ncells: one-by-one\n"
+      "metrics: {text: [], agreement: false, perplexity: {one_pass: false}}\n");
+  EXPECT_FALSE(alone.evaluation().cells_together);
+  EXPECT_FALSE(alone.evaluation().one_pass);
+  const SweepConfig again = parse_sweep(alone.json(), "sweep.json");
+  EXPECT_FALSE(again.evaluation().cells_together);
+  EXPECT_FALSE(again.evaluation().one_pass);
 }
 
 }  // namespace
