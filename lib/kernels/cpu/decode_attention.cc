@@ -73,6 +73,28 @@ ELASTIKV_INLINE void add_values(const Piece& piece, int64_t first) {
   }
 }
 
+/// logits = queries . keys for kCount queries from `first` on, which stay in registers while the
+/// keys pass; head_dim is kVectors * kLanes and keys are rotated already.
+template <typename T, int kCount>
+ELASTIKV_INLINE void multiply_keys(const Piece& piece, const float* queries, int64_t first) {
+  const T* keys = static_cast<const T*>(piece.keys);
+  float* logits = piece.weights + first * piece.weights_stride;
+  Lanes query[kCount][kVectors];
+  for (int g = 0; g < kCount; ++g) {
+    for (int v = 0; v < kVectors; ++v)
+      load(queries + ((first + g) * kVectors + v) * kLanes, query[g][v]);
+  }
+  for (int64_t i = 0; i < piece.length; ++i) {
+    Lanes key[kVectors];
+    for (int v = 0; v < kVectors; ++v) load(keys + (i * kVectors + v) * kLanes, key[v]);
+    for (int g = 0; g < kCount; ++g) {
+      const Lanes products = (query[g][0] * key[0] + query[g][1] * key[1]) +
+                             (query[g][2] * key[2] + query[g][3] * key[3]);
+      logits[g * piece.weights_stride + i] = elastikv::cpu::sum(products);
+    }
+  }
+}
+
 template <typename T>
 inline __attribute__((always_inline)) void attend(const Piece& piece) {
   const T* keys = static_cast<const T*>(piece.keys);
@@ -83,7 +105,14 @@ inline __attribute__((always_inline)) void attend(const Piece& piece) {
     queries[i] = widen(static_cast<const T*>(piece.queries)[i]) * piece.scale;
   }
   float turned[kLargestHead];
-  for (int64_t i = 0; i < piece.length; ++i) {
+  const bool common = head_dim == kVectors * kLanes;
+  if (common && piece.distances == nullptr) {
+    int64_t g = 0;
+    for (; g + kQueries <= piece.group; g += kQueries)
+      multiply_keys<T, kQueries>(piece, queries, g);
+    for (; g < piece.group; ++g) multiply_keys<T, 1>(piece, queries, g);
+  }
+  for (int64_t i = common && piece.distances == nullptr ? piece.length : 0; i < piece.length; ++i) {
     const T* key = keys + i * head_dim;
     if (piece.distances == nullptr) {
       for (int64_t d = 0; d < head_dim; ++d) turned[d] = widen(key[d]);
@@ -102,18 +131,6 @@ inline __attribute__((always_inline)) void attend(const Piece& piece) {
     for (int64_t g = 0; g < piece.group; ++g) {
       const float* query = queries + g * head_dim;
       float* logit = piece.weights + g * piece.weights_stride + i;
-      if (head_dim == kVectors * kLanes) {
-        Lanes products{};
-        for (int v = 0; v < kVectors; ++v) {
-          Lanes a;
-          Lanes b;
-          load(query + v * kLanes, a);
-          load(turned + v * kLanes, b);
-          products += a * b;
-        }
-        *logit = elastikv::cpu::sum(products);
-        continue;
-      }
       float sum = 0;
       for (int64_t d = 0; d < head_dim; ++d) sum += query[d] * turned[d];
       *logit = sum;
@@ -134,7 +151,7 @@ inline __attribute__((always_inline)) void attend(const Piece& piece) {
     piece.highest[g] = highest;
     piece.total[g] = total;
   }
-  if (head_dim == kVectors * kLanes) {
+  if (common) {
     // Outputs of up to kQueries queries stay in registers while the values pass.
     int64_t g = 0;
     for (; g + kQueries <= piece.group; g += kQueries) add_values<T, kQueries>(piece, g);
@@ -176,7 +193,8 @@ inline __attribute__((always_inline)) void join(const Join& task) {
   float total = 0;
   for (int64_t p = 0; p < task.pieces; ++p)
     total += task.totals[p * task.stride] * exp(task.highest[p * task.stride] - highest);
-  float sum[kLargestHead] = {};
+  float sum[kLargestHead];
+  std::fill(sum, sum + task.head_dim, 0.0F);
   for (int64_t p = 0; p < task.pieces; ++p) {
     const float share = exp(task.highest[p * task.stride] - highest) / total;
     const float* part = task.outputs + p * task.stride;
@@ -298,29 +316,32 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     }
   });
 
-  for (int64_t head_index = 0; head_index < row_count * kv_heads; ++head_index) {
-    const auto i = static_cast<size_t>(head_index);
-    const auto r = static_cast<size_t>(head_index / kv_heads);
-    const int64_t h = head_index % kv_heads;
-    const float* part = parts + first_piece[i] * piece_size;
-    for (int64_t g = 0; g < group; ++g) {
-      Join task{};
-      task.outputs = part + g * head_dim;
-      task.highest = part + group * head_dim + g;
-      task.totals = task.highest + group;
-      task.stride = piece_size;
-      task.pieces = first_piece[i + 1] - first_piece[i];
-      task.head_dim = head_dim;
-      task.length = (*rows[r].lengths)[static_cast<size_t>(h)];
-      if (rows[r].weights) {
-        const at::Tensor& weights = result.weights[r];
-        task.weights = weights.data_ptr<float>() + (h * group + g) * weights.size(1);
+  // Below some heads a second thread costs more than it brings.
+  at::parallel_for(0, row_count * kv_heads, /*grain_size=*/8, [&](int64_t begin, int64_t end) {
+    for (int64_t head_index = begin; head_index < end; ++head_index) {
+      const auto i = static_cast<size_t>(head_index);
+      const auto r = static_cast<size_t>(head_index / kv_heads);
+      const int64_t h = head_index % kv_heads;
+      const float* part = parts + first_piece[i] * piece_size;
+      for (int64_t g = 0; g < group; ++g) {
+        Join task{};
+        task.outputs = part + g * head_dim;
+        task.highest = part + group * head_dim + g;
+        task.totals = task.highest + group;
+        task.stride = piece_size;
+        task.pieces = first_piece[i + 1] - first_piece[i];
+        task.head_dim = head_dim;
+        task.length = (*rows[r].lengths)[static_cast<size_t>(h)];
+        if (rows[r].weights) {
+          const at::Tensor& weights = result.weights[r];
+          task.weights = weights.data_ptr<float>() + (h * group + g) * weights.size(1);
+        }
+        task.output = static_cast<char*>(result.output.data_ptr()) +
+                      static_cast<size_t>((head_index * group + g) * head_dim) * element;
+        (wide ? join_fp32 : join_bf16)(task);
       }
-      task.output = static_cast<char*>(result.output.data_ptr()) +
-                    static_cast<size_t>((head_index * group + g) * head_dim) * element;
-      (wide ? join_fp32 : join_bf16)(task);
     }
-  }
+  });
   return result;
 }
 
