@@ -87,7 +87,8 @@ class StreamingLlm(Full):
             sinks = layer.keys[:, :, :self.SINKS]
             half = sinks.shape[-1] // 2
             turned = torch.cat((-sinks[..., half:], sinks[..., :half]), -1)
-            layer.keys = torch.cat((sinks * cos + turned * sin, layer.keys[:, :, self.SINKS + count:]), 2)
+            rotated = (sinks * cos + turned * sin).to(layer.keys.dtype)
+            layer.keys = torch.cat((rotated, layer.keys[:, :, self.SINKS + count:]), 2)
             layer.values = torch.cat((layer.values[:, :, :self.SINKS], layer.values[:, :, self.SINKS + count:]), 2)
 
     def fit(self, cache):
