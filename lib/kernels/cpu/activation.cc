@@ -34,7 +34,7 @@ ELASTIKV_CPU_CLONES void gate_bf16(const void* x, void* out, int64_t size) {
 at::Tensor gated_silu(const at::Tensor& x) {
   const at::Tensor in = x.contiguous();
   const int64_t size = in.size(1) / 2;
-  const at::Tensor out = at::empty({in.size(0), size}, in.options());
+  at::Tensor out = at::empty({in.size(0), size}, in.options());
   const bool wide = in.scalar_type() == at::kFloat;
   const size_t row = static_cast<size_t>(size) * in.element_size();
   const auto* from = static_cast<const char*>(in.const_data_ptr());

@@ -44,7 +44,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor rows = x.contiguous();
   ELASTIKV_ASSERT(weight.scalar_type() == rows.scalar_type() && weight.is_contiguous(),
                   "a norm's weight must be contiguous and of its input's dtype");
-  const at::Tensor out = at::empty(x.sizes(), x.options());
+  at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t size = x.size(-1);
   const bool wide = rows.scalar_type() == at::kFloat;
   const size_t row = static_cast<size_t>(size) * rows.element_size();

@@ -16,7 +16,7 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
                            double scale) {
   const auto device = queries.device();
   const int64_t tokens = queries.size(1);
-  const at::Tensor output = at::empty_like(queries);
+  at::Tensor output = at::empty_like(queries);
   const at::Tensor token = at::arange(tokens, at::TensorOptions(at::kInt)).to(device).unsqueeze(1);
   for (size_t r = 0; r < rows.size(); ++r) {
     const ChunkRow& row = rows[r];
