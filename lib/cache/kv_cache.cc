@@ -318,7 +318,7 @@ void KVCache::append_row(int64_t layer_index, const at::Tensor& keys, const at::
   for (int64_t& length : layer.head_lengths) ++length;
 }
 
-void KVCache::adopt(int64_t layer_index, at::Tensor keys, at::Tensor values,
+void KVCache::adopt(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
                     int64_t first_position) {
   Layer& layer = at(layer_index);
   ELASTIKV_ASSERT(max_length(layer_index) == 0, "layer {} already holds entries", layer_index);

@@ -91,7 +91,8 @@ class KVCache {
                   int64_t position);
   /// Adopts tensors as a layer's whole content without copying; the layer must be empty. Shapes as
   /// in append.
-  void adopt(int64_t layer, at::Tensor keys, at::Tensor values, int64_t first_position);
+  void adopt(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
+             int64_t first_position);
   /// Gathers and merges a layer as the plan says, and frees the storage that this leaves without
   /// use. Sums are accumulated in fp32. `rotary`: what rotated the keys; read only by plans that
   /// merge un-rotated keys, which must have it unless keys_are_unrotated().

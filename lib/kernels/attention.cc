@@ -36,7 +36,7 @@ constexpr double kMasked = -1e30;
 
 /// f32 [decays, tokens]: the weight of each query in the moving averages, (1 - a) a^(tokens-1-m).
 at::Tensor moving_average_weights(const std::set<double>& decays, int64_t tokens) {
-  const at::Tensor weights =
+  at::Tensor weights =
       at::empty({static_cast<int64_t>(decays.size()), tokens}, at::TensorOptions(at::kFloat));
   auto* weight = weights.data_ptr<float>();
   for (const double decay : decays) {

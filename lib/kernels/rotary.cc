@@ -57,10 +57,10 @@ at::Tensor RotaryTable::rotate_rows(const at::Tensor& x, const Angles& angles) {
   return turn(x, angles.cos.unsqueeze(1), angles.sin.unsqueeze(1));
 }
 
-void RotaryTable::rotate_rows_(const at::Tensor& x, const Angles& angles) {
+void RotaryTable::rotate_rows_in_place(const at::Tensor& x, const Angles& angles) {
   const at::ScalarType dtype = x.scalar_type();
   if (x.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16)) {
-    cpu::rotate_rows_(x, angles);
+    cpu::rotate_rows_in_place(x, angles);
   } else {
     x.copy_(rotate_rows(x, angles));
   }

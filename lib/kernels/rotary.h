@@ -38,7 +38,7 @@ class RotaryTable {
   /// x: [rows, heads, head_dim], one position per row. Position 0 gives x itself, bit for bit.
   static at::Tensor rotate_rows(const at::Tensor& x, const Angles& angles);
   /// The same in place, for x whose last dimension is contiguous.
-  static void rotate_rows_(const at::Tensor& x, const Angles& angles);
+  static void rotate_rows_in_place(const at::Tensor& x, const Angles& angles);
 
   /// f32 [max_positions, head_dim]: cosines, both halves; sines, first half negated. For kernels
   /// that rotate while they read.
@@ -53,7 +53,7 @@ class RotaryTable {
 
 namespace cpu {
 /// fp32 and bf16 in one pass; bits may differ from the operators' in bf16, which round in between.
-void rotate_rows_(const at::Tensor& x, const RotaryTable::Angles& angles);
+void rotate_rows_in_place(const at::Tensor& x, const RotaryTable::Angles& angles);
 }  // namespace cpu
 
 }  // namespace elastikv

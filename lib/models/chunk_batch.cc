@@ -27,8 +27,8 @@ ChunkBatch::ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens,
 
 at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                               const at::Tensor& values) {
-  RotaryTable::rotate_rows_(queries, angles_);
-  RotaryTable::rotate_rows_(keys, angles_);
+  RotaryTable::rotate_rows_in_place(queries, angles_);
+  RotaryTable::rotate_rows_in_place(keys, angles_);
   std::vector<ChunkRow> attention_rows(rows_.size());
   for (size_t r = 0; r < rows_.size(); ++r) {
     const ChunkInput& input = rows_[r];

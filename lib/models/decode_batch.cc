@@ -73,8 +73,8 @@ DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable
 
 at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                                const at::Tensor& values) {
-  RotaryTable::rotate_rows_(queries, angles_);
-  RotaryTable::rotate_rows_(keys, angles_);
+  RotaryTable::rotate_rows_in_place(queries, angles_);
+  RotaryTable::rotate_rows_in_place(keys, angles_);
   std::vector<DecodeRow> attention_rows(rows_.size());
   for (size_t r = 0; r < rows_.size(); ++r) {
     const DecodeInput& input = rows_[r];

@@ -115,6 +115,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
 
 DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
   std::vector<int64_t> ids;
+  ids.reserve(rows.size());
   for (const DecodeInput& row : rows) ids.push_back(row.token);
   DecodeBatch batch(rows, rotary_, scale(), device_, dtype_);
   at::Tensor x = embed(at::tensor(ids, at::kLong));

@@ -35,7 +35,7 @@ ELASTIKV_CPU_CLONES void rotate_bf16(void* x, const void* cos, const void* sin, 
 
 }  // namespace
 
-void rotate_rows_(const at::Tensor& x, const RotaryTable::Angles& angles) {
+void rotate_rows_in_place(const at::Tensor& x, const RotaryTable::Angles& angles) {
   ELASTIKV_ASSERT(x.dim() == 3 && x.stride(2) == 1 && angles.cos.is_contiguous() &&
                       angles.cos.scalar_type() == x.scalar_type() &&
                       angles.cos.size(0) == x.size(0) && angles.cos.size(1) == x.size(2),

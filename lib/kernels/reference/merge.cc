@@ -10,7 +10,7 @@
 namespace elastikv::reference {
 
 at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows) {
-  const at::Tensor gathered = at::index_select(x, 1, rows.kept.to(x.device()));
+  at::Tensor gathered = at::index_select(x, 1, rows.kept.to(x.device()));
   const bool merges = rows.source.defined() && rows.source.numel() > 0;
   const bool scales = !rows.mean && rows.anchor_weight.defined();
   if (!merges && !scales) return gathered;
