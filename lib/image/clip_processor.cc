@@ -103,21 +103,6 @@ void read_crop_size(const JsonFields& fields, ClipProcessorConfig& config) {
   }
 }
 
-/// One number per channel, or one for all.
-void read_channels(const JsonFields& fields, std::string_view key, std::array<double, 3>& into) {
-  if (!fields.has(key)) return;
-  if (fields.json()[std::string(key)].is_number()) {
-    into.fill(fields.number(key));
-    return;
-  }
-  const std::vector<double> values = fields.numbers(key);
-  if (values.size() != into.size()) {
-    fields.fail_key(key, fmt::format("has {} numbers, {} are needed (red, green, blue)",
-                                     values.size(), into.size()));
-  }
-  std::copy(values.begin(), values.end(), into.begin());
-}
-
 ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise) {
   const int64_t number = fields.integer("resample", static_cast<int64_t>(otherwise));
   if (number < static_cast<int64_t>(ResampleFilter::kLanczos) ||
@@ -162,14 +147,7 @@ ClipProcessorConfig ClipProcessorConfig::from_fields(const JsonFields& fields,
   config.resample = read_filter(fields, config.resample);
   config.do_center_crop = fields.boolean("do_center_crop", config.do_center_crop);
   read_crop_size(fields, config);
-  config.do_rescale = fields.boolean("do_rescale", config.do_rescale);
-  config.rescale_factor = fields.number("rescale_factor", config.rescale_factor);
-  config.do_normalize = fields.boolean("do_normalize", config.do_normalize);
-  read_channels(fields, "image_mean", config.image_mean);
-  read_channels(fields, "image_std", config.image_std);
-  if (std::find(config.image_std.begin(), config.image_std.end(), 0.0) != config.image_std.end()) {
-    fields.fail_key("image_std", "holds a 0, numbers to divide by are needed");
-  }
+  config.normalization = NormalizationConfig::from_fields(fields, config.normalization);
   const bool do_pad = fields.boolean("do_pad", false);
   if (do_pad && !llava) {
     fields.fail_key("do_pad", fmt::format("is true, which {} does not support", type));
@@ -178,20 +156,10 @@ ClipProcessorConfig ClipProcessorConfig::from_fields(const JsonFields& fields,
   return config;
 }
 
-ClipProcessor::ClipProcessor(ClipProcessorConfig config) : config_(std::move(config)) {
+ClipProcessor::ClipProcessor(ClipProcessorConfig config)
+    : config_(std::move(config)), normalizer_(config_.normalization) {
   ELASTIKV_ASSERT(config_.shortest_edge.has_value() != config_.resize_to.has_value(),
                   "exactly one of shortest_edge and resize_to must be set");
-  // transformers multiplies in double, rounds to float, then normalizes in float.
-  for (size_t channel = 0; channel < normalized_.size(); ++channel) {
-    const auto mean = static_cast<float>(config_.image_mean[channel]);
-    const auto deviation = static_cast<float>(config_.image_std[channel]);
-    for (size_t level = 0; level < normalized_[channel].size(); ++level) {
-      const double scale = config_.do_rescale ? config_.rescale_factor : 1.0;
-      auto value = static_cast<float>(static_cast<double>(level) * scale);
-      if (config_.do_normalize) value = (value - mean) / deviation;
-      normalized_[channel][level] = value;
-    }
-  }
 }
 
 PictureSize ClipProcessor::padded_size(PictureSize picture) const {
@@ -213,8 +181,11 @@ PictureSize ClipProcessor::resized_size(PictureSize picture) const {
   return {edge, long_edge};
 }
 
-PictureSize ClipProcessor::output_size(PictureSize picture) const {
-  return config_.do_center_crop ? config_.crop_size : resized_size(padded_size(picture));
+ImageGeometry ClipProcessor::geometry(PictureSize picture) const {
+  ImageGeometry geometry;
+  geometry.picture = picture;
+  geometry.view = config_.do_center_crop ? config_.crop_size : resized_size(padded_size(picture));
+  return geometry;
 }
 
 Picture ClipProcessor::crop(const Picture& picture) const {
@@ -226,7 +197,7 @@ Picture ClipProcessor::crop(const Picture& picture) const {
     std::array<uint8_t, 3> colour{};
     for (size_t channel = 0; channel < colour.size(); ++channel) {
       colour[channel] = static_cast<uint8_t>(
-          std::clamp(static_cast<int>(config_.image_mean[channel] * 255), 0, 255));
+          std::clamp(static_cast<int>(config_.normalization.image_mean[channel] * 255), 0, 255));
     }
     for (size_t i = 0; i < padded.pixels.size(); ++i) padded.pixels[i] = colour[i % 3];
     const int64_t top = (square.height - picture.size.height) / 2;
@@ -257,24 +228,13 @@ Picture ClipProcessor::crop(const Picture& picture) const {
   return result;
 }
 
-at::Tensor ClipProcessor::process(const Picture& picture) const {
+ProcessedImage ClipProcessor::process(const Picture& picture) const {
   const Picture cropped = crop(picture);
-  at::Tensor result = at::empty({3, cropped.size.height, cropped.size.width}, at::kFloat);
-  const int64_t plane = cropped.size.pixels();
-  float* to = result.mutable_data_ptr<float>();
-  for (int64_t i = 0; i < plane; ++i) {
-    for (int64_t channel = 0; channel < 3; ++channel) {
-      to[channel * plane + i] = normalized_[static_cast<size_t>(channel)]
-                                           [cropped.pixels[static_cast<size_t>(i * 3 + channel)]];
-    }
-  }
-  return result;
+  return {normalizer_.pixels({&cropped, 1}), geometry(picture.size)};
 }
 
 std::string ClipProcessor::identity() const {
   std::string text = fmt::format("clip aspect={}", image_aspect_ratio_name(config_.aspect_ratio));
-  // The padding colour follows from the mean, even where nothing is normalized.
-  const bool mean_matters = config_.do_normalize || config_.aspect_ratio == ImageAspectRatio::kPad;
   if (config_.do_resize) {
     text += config_.shortest_edge
                 ? fmt::format(" shortest_edge={}", *config_.shortest_edge)
@@ -284,15 +244,8 @@ std::string ClipProcessor::identity() const {
   if (config_.do_center_crop) {
     text += fmt::format(" crop={}x{}", config_.crop_size.height, config_.crop_size.width);
   }
-  if (config_.do_rescale) text += fmt::format(" rescale={}", config_.rescale_factor);
-  if (mean_matters) {
-    text += fmt::format(" mean={},{},{}", config_.image_mean[0], config_.image_mean[1],
-                        config_.image_mean[2]);
-  }
-  if (config_.do_normalize) {
-    text += fmt::format(" std={},{},{}", config_.image_std[0], config_.image_std[1],
-                        config_.image_std[2]);
-  }
+  // The padding colour follows from the mean, even where nothing is normalized.
+  text += config_.normalization.identity(config_.aspect_ratio == ImageAspectRatio::kPad);
   return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/json_fields.h"
 #include "image/image_processor.h"
+#include "image/pixel_normalizer.h"
 #include "image/resample.h"
 
 namespace elastikv {
@@ -27,11 +28,7 @@ struct ClipProcessorConfig {
   ResampleFilter resample = ResampleFilter::kBicubic;
   bool do_center_crop = true;
   PictureSize crop_size{224, 224};
-  bool do_rescale = true;
-  double rescale_factor = 1.0 / 255.0;
-  bool do_normalize = true;
-  std::array<double, 3> image_mean{0.48145466, 0.4578275, 0.40821073};
-  std::array<double, 3> image_std{0.26862954, 0.26130258, 0.27577711};
+  NormalizationConfig normalization;
   ImageAspectRatio aspect_ratio = ImageAspectRatio::kCrop;
 };
 
@@ -41,9 +38,9 @@ class ClipProcessor final : public ImageProcessor {
  public:
   explicit ClipProcessor(ClipProcessorConfig config);
 
-  /// fp32 `[3, height, width]`. Error when a step would make a picture over kMaxPicturePixels.
-  at::Tensor process(const Picture& picture) const override;
-  PictureSize output_size(PictureSize picture) const override;
+  /// One view. Error when a step would make a picture over kMaxPicturePixels.
+  ProcessedImage process(const Picture& picture) const override;
+  ImageGeometry geometry(PictureSize picture) const override;
   std::string identity() const override;
 
   /// The 8-bit picture after padding, resizing and cropping: what process() normalizes. Where the
@@ -57,8 +54,7 @@ class ClipProcessor final : public ImageProcessor {
   PictureSize resized_size(PictureSize picture) const;
 
   ClipProcessorConfig config_;
-  /// `[3][256]`: the normalized value of each level of each channel.
-  std::array<std::array<float, 256>, 3> normalized_{};
+  PixelNormalizer normalizer_;
 };
 
 }  // namespace elastikv

@@ -22,20 +22,39 @@ enum class ImageAspectRatio {
 ImageAspectRatio parse_image_aspect_ratio(std::string_view name);
 std::string_view image_aspect_ratio_name(ImageAspectRatio ratio);
 
+/// What becomes of a picture of some size, known before its pixels are: what the number of its
+/// tokens and their positions follow from.
+struct ImageGeometry {
+  PictureSize picture;  ///< as decoded
+  PictureSize view;     ///< of each view that the vision tower takes, in pixels
+  /// The grid of tiles that the picture is cut into; 0 x 0 where it is not cut. Tiles are views
+  /// beside one of the whole picture.
+  int64_t tile_rows = 0;
+  int64_t tile_columns = 0;
+
+  int64_t views() const { return 1 + tile_rows * tile_columns; }
+  bool operator==(const ImageGeometry&) const = default;
+};
+
+struct ProcessedImage {
+  at::Tensor pixels;  ///< f32 [views, 3, height, width] on the CPU, normalized
+  ImageGeometry geometry;
+};
+
 /// Turns a decoded picture into what a vision tower takes.
 class ImageProcessor {
  public:
   virtual ~ImageProcessor() = default;
 
-  /// The normalized pixels, fp32 on the CPU; their shape is the family's (`[3, height, width]` for
-  /// CLIP).
-  virtual at::Tensor process(const Picture& picture) const = 0;
+  virtual ProcessedImage process(const Picture& picture) const = 0;
 
-  /// The 8-bit picture whose pixels process() normalizes: what the vision tower sees.
+  /// The geometry that process() gives for a picture of this size. Error for a size that it
+  /// refuses.
+  virtual ImageGeometry geometry(PictureSize picture) const = 0;
+
+  /// The 8-bit picture that the model sees: what process() normalizes, in one piece where it is cut
+  /// into tiles.
   virtual Picture crop(const Picture& picture) const = 0;
-
-  /// The height and width that process() gives for a picture of this size.
-  virtual PictureSize output_size(PictureSize picture) const = 0;
 
   /// Names the processing with every parameter that can change a pixel: part of a record's key.
   virtual std::string identity() const = 0;

@@ -119,8 +119,8 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
   Stopwatch watch;
   at::Tensor embeddings = language.embed(at::tensor(prompt.ids, at::kLong));
-  const at::Tensor features =
-      model.encode_image(reader.image_processor()->process(read_picture(picture)), nullptr);
+  const at::Tensor features = model.encode_image(
+      reader.image_processor()->process(read_picture(picture)).pixels[0], nullptr);
   ELASTIKV_ASSERT(features.size(0) == span.end - span.begin, "{} picture features for {} tokens",
                   features.size(0), span.end - span.begin);
   embeddings = at::cat({embeddings.narrow(0, 0, span.begin), features.to(embeddings.scalar_type()),

@@ -124,8 +124,9 @@ TEST_F(StampvlmParity, PixelValues) {
     std::vector<at::Tensor> channels;
     for (int64_t c = 0; c < 3; ++c)
       channels.push_back(table[c].index_select(0, levels[c].flatten()).view(levels[c].sizes()));
-    const at::Tensor pixels =
-        reader_->image_processor()->process(read_picture(scenes_[static_cast<size_t>(i)].picture));
+    const at::Tensor pixels = reader_->image_processor()
+                                  ->process(read_picture(scenes_[static_cast<size_t>(i)].picture))
+                                  .pixels[0];
     EXPECT_TRUE(at::equal(pixels, at::stack(channels)))
         << "scene " << i << ": largest difference " << max_difference(pixels, at::stack(channels));
   }

@@ -35,10 +35,10 @@ TEST(ClipProcessor, EqualsTransformersBitForBit) {
     const Picture levels = processor.crop(picture);
     const PictureSize size{expected["shape"][1], expected["shape"][2]};
     EXPECT_EQ(levels.size, size);
-    EXPECT_EQ(processor.output_size(picture.size), size);
+    EXPECT_EQ(processor.geometry(picture.size).view, size);
     EXPECT_EQ(crc32(levels.pixels.data(), levels.pixels.size()), expected["levels_crc"]);
 
-    const at::Tensor pixels = processor.process(picture);
+    const at::Tensor pixels = processor.process(picture).pixels[0];
     ASSERT_EQ(pixels.sizes().vec(), expected["shape"].get<std::vector<int64_t>>());
     const auto* values = pixels.const_data_ptr<float>();
     EXPECT_EQ(crc32(values, static_cast<size_t>(pixels.numel()) * sizeof(float)),
@@ -104,8 +104,8 @@ TEST(ClipProcessor, LlavaProcessorsDoPad) {
 TEST(ClipProcessor, ExtremeShapesStaySmallWhereTheyAreCropped) {
   // 224 x 7 340 032 pixels when resized; only the crop is computed.
   const Picture line({1, kMaxPictureSide});
-  EXPECT_EQ(ClipProcessor(config_of(Json::object())).process(line).sizes().vec(),
-            (std::vector<int64_t>{3, 224, 224}));
+  EXPECT_EQ(ClipProcessor(config_of(Json::object())).process(line).pixels.sizes().vec(),
+            (std::vector<int64_t>{1, 3, 224, 224}));
   EXPECT_ERROR(ClipProcessor(config_of({{"do_center_crop", false}})).process(line),
                "a picture of 32768 x 1 pixels (width x height) resized would be 7340032 x 224; at "
                "most 268435456 pixels in all are made");
@@ -170,13 +170,13 @@ TEST(ImageProcessor, ReadsACheckpointDirectory) {
   folder.write("preprocessor_config.json",
                R"({"image_processor_type": "CLIPImageProcessor", "crop_size": 100})");
   folder.write("processor_config.json", R"({"processor_class": "LlavaProcessor"})");
-  EXPECT_EQ(read_image_processor(folder.path())->output_size({7, 9}), (PictureSize{100, 100}));
+  EXPECT_EQ(read_image_processor(folder.path())->geometry({7, 9}).view, (PictureSize{100, 100}));
   // The nested form that transformers 5 writes goes first.
   folder.write("processor_config.json",
                R"({"image_processor": {"image_processor_type": "CLIPImageProcessorFast",
                    "crop_size": {"height": 50, "width": 60}}})");
   const auto processor = read_image_processor(folder.path(), ImageAspectRatio::kPad);
-  EXPECT_EQ(processor->output_size({7, 9}), (PictureSize{50, 60}));
+  EXPECT_EQ(processor->geometry({7, 9}).view, (PictureSize{50, 60}));
   EXPECT_TRUE(processor->identity().starts_with("clip aspect=pad "));
 }
 

@@ -1,0 +1,93 @@
+#include "image/pixel_normalizer.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace elastikv {
+namespace {
+
+/// One number per channel, or one for all.
+void read_channels(const JsonFields& fields, std::string_view key, std::array<double, 3>& into) {
+  if (!fields.has(key)) return;
+  if (fields.json()[std::string(key)].is_number()) {
+    into.fill(fields.number(key));
+    return;
+  }
+  const std::vector<double> values = fields.numbers(key);
+  if (values.size() != into.size()) {
+    fields.fail_key(key, fmt::format("has {} numbers, {} are needed (red, green, blue)",
+                                     values.size(), into.size()));
+  }
+  std::copy(values.begin(), values.end(), into.begin());
+}
+
+}  // namespace
+
+NormalizationConfig NormalizationConfig::from_fields(const JsonFields& fields,
+                                                     NormalizationConfig otherwise) {
+  NormalizationConfig config = otherwise;
+  config.do_rescale = fields.boolean("do_rescale", config.do_rescale);
+  config.rescale_factor = fields.number("rescale_factor", config.rescale_factor);
+  config.do_normalize = fields.boolean("do_normalize", config.do_normalize);
+  read_channels(fields, "image_mean", config.image_mean);
+  read_channels(fields, "image_std", config.image_std);
+  if (std::find(config.image_std.begin(), config.image_std.end(), 0.0) != config.image_std.end()) {
+    fields.fail_key("image_std", "holds a 0, numbers to divide by are needed");
+  }
+  return config;
+}
+
+std::string NormalizationConfig::identity(bool mean_matters) const {
+  std::string text;
+  if (do_rescale) text += fmt::format(" rescale={}", rescale_factor);
+  if (do_normalize || mean_matters) {
+    text += fmt::format(" mean={},{},{}", image_mean[0], image_mean[1], image_mean[2]);
+  }
+  if (do_normalize) {
+    text += fmt::format(" std={},{},{}", image_std[0], image_std[1], image_std[2]);
+  }
+  return text;
+}
+
+PixelNormalizer::PixelNormalizer(const NormalizationConfig& config) {
+  // transformers multiplies in double, rounds to float, then normalizes in float.
+  for (size_t channel = 0; channel < values_.size(); ++channel) {
+    const auto mean = static_cast<float>(config.image_mean[channel]);
+    const auto deviation = static_cast<float>(config.image_std[channel]);
+    for (size_t level = 0; level < values_[channel].size(); ++level) {
+      const double scale = config.do_rescale ? config.rescale_factor : 1.0;
+      auto value = static_cast<float>(static_cast<double>(level) * scale);
+      if (config.do_normalize) value = (value - mean) / deviation;
+      values_[channel][level] = value;
+    }
+  }
+}
+
+at::Tensor PixelNormalizer::pixels(std::span<const Picture> views) const {
+  ELASTIKV_ASSERT(!views.empty(), "no views");
+  const PictureSize size = views.front().size;
+  at::Tensor result =
+      at::empty({static_cast<int64_t>(views.size()), 3, size.height, size.width}, at::kFloat);
+  const int64_t plane = size.pixels();
+  float* to = result.mutable_data_ptr<float>();
+  for (const Picture& view : views) {
+    ELASTIKV_ASSERT(view.size == size, "views of {} x {} and {} x {}", size.height, size.width,
+                    view.size.height, view.size.width);
+    for (int64_t i = 0; i < plane; ++i) {
+      for (int64_t channel = 0; channel < 3; ++channel) {
+        to[channel * plane + i] = values_[static_cast<size_t>(channel)]
+                                         [view.pixels[static_cast<size_t>(i * 3 + channel)]];
+      }
+    }
+    to += 3 * plane;
+  }
+  return result;
+}
+
+}  // namespace elastikv
