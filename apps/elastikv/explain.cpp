@@ -44,7 +44,7 @@ struct ExplainOptions {
   std::string file;
   std::string sample;
   std::string model = "models/stampvlm/assembled";
-  std::string image;
+  std::vector<std::string> images;
   std::string prompt;
   std::string prompt_ids;
   std::string prompt_format = "auto";
@@ -70,7 +70,7 @@ struct Subject {
   Budget budget = Budget::unlimited();
   std::vector<NamedStrategy> strategies;
   std::optional<Sample> sample;  // of a sweep
-  std::filesystem::path picture;
+  std::vector<std::filesystem::path> pictures;
   uint64_t seed = 0;
 
   std::string title() const {
@@ -112,7 +112,7 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.model.device = options.device;
   subject.model.dtype = options.dtype;
   subject.model.prompt_format = options.prompt_format;
-  subject.picture = options.image;
+  subject.pictures.assign(options.images.begin(), options.images.end());
   subject.seed = options.seed;
   subject.budget = options.budget.budget();
   require_distinct(options.strategies);
@@ -125,7 +125,7 @@ Subject read_command_line(const ExplainOptions& options) {
       fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
     }
   }
-  if (!options.image.empty()) check_picture(options.image);
+  for (const std::filesystem::path& picture : subject.pictures) check_picture(picture);
   return subject;
 }
 
@@ -176,7 +176,7 @@ Subject read_sweep_file(const ExplainOptions& options) {
   const std::unique_ptr<Tokenizer> tokenizer =
       data.tokens ? engines->tokenizer(subject.model) : nullptr;
   subject.sample = read_data(data, check_picture, tokenizer.get()).samples.front();
-  subject.picture = subject.sample->image;
+  subject.pictures = subject.sample->images;
   subject.seed = seed_of(config.seed, *subject.sample);
   return subject;
 }
@@ -356,6 +356,14 @@ std::vector<std::string> write_files(const std::filesystem::path& folder,
   return files;
 }
 
+/// How the tokens of the one picture lie on it; nothing where they do not, or where there are more.
+PictureSize grid_of(const PromptReader& reader,
+                    const std::vector<std::filesystem::path>& pictures) {
+  if (pictures.size() != 1) return {};
+  return reader.image_prompt()->grid(
+      reader.image_processor()->geometry(check_picture(pictures.front())));
+}
+
 int explain_prompt(const ExplainOptions& options) {
   // Everything that can be wrong is looked at before the weights.
   const bool from_sweep = !options.file.empty();
@@ -367,16 +375,18 @@ int explain_prompt(const ExplainOptions& options) {
   const PromptReader reader(subject.model.path, subject.model.prompt_format);
   const TokenizedPrompt prompt = subject.sample ? prompt_of(reader, *subject.sample)
                                  : options.prompt_ids.empty()
-                                     ? reader.tokenize(options.prompt, !options.image.empty())
+                                     ? reader.tokenize(options.prompt, subject.pictures)
                                      : prompt_of_ids(options.prompt_ids, reader);
   reader.require_room(prompt, /*new_tokens=*/0, "the prompt");
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
-  const TokenSpan span = prompt.images.empty() ? TokenSpan{} : prompt.images.front();
+  const TokenSpan span = prompt.image_span();
+  PictureSize grid;
   if (!options.json) {
     if (prompt.images.empty()) {
       fail("the prompt has no picture to draw on; --json prints what is kept without one");
     }
-    require_square_grid(span.end - span.begin);
+    grid = grid_of(reader, subject.pictures);
+    require_grid(span.end - span.begin, grid);
   }
   StatisticsRequest request;
   request.prefill.column_sums = true;
@@ -396,7 +406,7 @@ int explain_prompt(const ExplainOptions& options) {
   const CacheShape shape = model->language().cache_shape();
   const std::vector<int64_t> layers = parse_layers(options.layers, shape.layers);
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, subject.picture, request, subject.seed);
+      encode_prompt(*model, reader, prompt, subject.pictures, request, subject.seed);
   std::vector<Explanation> explanations;
   for (const NamedStrategy& named : subject.strategies) {
     explanations.push_back(
@@ -407,9 +417,10 @@ int explain_prompt(const ExplainOptions& options) {
     return 0;
   }
   ShownPrompt shown;
-  shown.picture = reader.image_processor()->crop(read_picture(subject.picture));
+  shown.picture = reader.image_processor()->crop(read_picture(subject.pictures.front()));
   shown.image_begin = span.begin;
   shown.image_end = span.end;
+  shown.grid = grid;
   shown.prompt_tokens = tokens;
   shown.title = subject.title();
   const std::vector<std::string> files = write_files(options.out, explanations, shown);
@@ -435,7 +446,7 @@ void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   if (given("--sample")) throw CLI::ValidationError("--sample", "needs a sweep file");
   if (!given("--prompt") && !given("--prompt-ids"))
     throw CLI::RequiredError("a sweep file, --prompt or --prompt-ids");
-  if (given("--prompt-ids") && !options.image.empty())
+  if (given("--prompt-ids") && !options.images.empty())
     throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
   if (!given("--strategy")) throw CLI::RequiredError("--strategy");
   if (!options.budget.given()) throw CLI::RequiredError("--keep or --keep-tokens");
@@ -456,7 +467,9 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
       ->check(not_empty());
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
-  verb->add_option("--image", options->image, "Picture (PNG, JPEG, WebP, BMP)")->check(not_empty());
+  verb->add_option("--image", options->images,
+                   "Picture (PNG, JPEG, WebP, BMP); several where the model takes them")
+      ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,--question,-p", options->prompt,
                                          "The question; <image> in it places the picture");
   prompt->excludes(verb->add_option("--prompt-ids", options->prompt_ids,

@@ -29,7 +29,7 @@ namespace {
 
 struct GenerateOptions {
   std::string model = "models/stampvlm/assembled";
-  std::string image;
+  std::vector<std::string> images;
   std::string prompt;
   std::string prompt_ids;
   std::string prompt_format = "auto";
@@ -61,17 +61,18 @@ int generate(const GenerateOptions& options) {
   const std::unique_ptr<Strategy> strategy = strategy_of(options);
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
-  if (!options.image.empty()) check_picture(options.image);
+  const std::vector<std::filesystem::path> pictures(options.images.begin(), options.images.end());
+  for (const std::filesystem::path& picture : pictures) check_picture(picture);
   require_loadable(options.model);
   const PromptReader reader(options.model, options.prompt_format);
   const TokenizedPrompt prompt = options.prompt_ids.empty()
-                                     ? reader.tokenize(options.prompt, !options.image.empty())
+                                     ? reader.tokenize(options.prompt, pictures)
                                      : prompt_of_ids(options.prompt_ids, reader);
   reader.require_room(prompt, options.max_new_tokens, "the prompt");
 
   const std::unique_ptr<Model> model = load_model(options.model, device, dtype);
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, options.image, strategy->needs(), options.seed);
+      encode_prompt(*model, reader, prompt, pictures, strategy->needs(), options.seed);
   Sequence sequence(model->language(), encoded, *strategy, budget);
   const std::vector<int64_t> kept = sequence.cache().slots_per_layer();
   const int64_t bytes_prompt = sequence.cache().bytes();
@@ -113,7 +114,7 @@ int generate(const GenerateOptions& options) {
     out["strategy_description"] = strategy->description();
     out["budget"] = budget.name();
     out["cache"] = {{"prompt_tokens", encoded.statistics.prompt_tokens},
-                    {"image_tokens", encoded.statistics.image_end - encoded.statistics.image_begin},
+                    {"image_tokens", prompt.placeholders.size()},
                     {"kept_tokens_per_layer", kept},
                     {"tokens_per_layer_at_end", sequence.cache().slots_per_layer()},
                     {"bytes_after_prompt", bytes_prompt},
@@ -132,8 +133,7 @@ int generate(const GenerateOptions& options) {
     fmt::print(stderr,
                "\n{} prompt tokens ({} of the picture), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
                "of {:.2f} MiB ({}, {})\n",
-               encoded.statistics.prompt_tokens,
-               encoded.statistics.image_end - encoded.statistics.image_begin, text.token_ids.size(),
+               encoded.statistics.prompt_tokens, prompt.placeholders.size(), text.token_ids.size(),
                tokens_per_second, static_cast<double>(bytes_end) / (1 << 20),
                static_cast<double>(bytes_full) / (1 << 20), options.strategy, budget.name());
   }
@@ -148,7 +148,9 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       "generate", "Answer one prompt, with a picture or without, under any strategy");
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
-  verb->add_option("--image", options->image, "Picture (PNG, JPEG, WebP, BMP)")->check(not_empty());
+  verb->add_option("--image", options->images,
+                   "Picture (PNG, JPEG, WebP, BMP); several where the model takes them")
+      ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,-p", options->prompt,
                                          "The question; <image> in it places the picture");
   CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
@@ -174,7 +176,7 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   verb->callback([options, prompt, ids, &chosen] {
     if (prompt->count() == 0 && ids->count() == 0)
       throw CLI::RequiredError("--prompt or --prompt-ids");
-    if (ids->count() > 0 && !options->image.empty()) {
+    if (ids->count() > 0 && !options->images.empty()) {
       throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
     }
     chosen = [options] { return generate(*options); };

@@ -29,8 +29,7 @@ int inspect(const std::string& folder, bool tensors) {
   fmt::print("decoder:       {}\n", summary.text);
   if (!summary.vision.empty()) {
     fmt::print("vision tower:  {}\n", summary.vision);
-    fmt::print("picture:       {} tokens, placeholder {}\n", summary.image_tokens,
-               summary.image_token);
+    fmt::print("picture:       placeholder token {}\n", summary.image_token);
   }
   fmt::print("context:       {} tokens\n", summary.max_positions);
   fmt::print("KV cache:      {} bytes a token at 16 bits\n", summary.cache_bytes_per_token_fp16);

@@ -206,8 +206,8 @@ Json shape_json(const LlamaConfig& shape) {
           {"head_dim", shape.head_dim},
           {"vocab_size", shape.vocab_size},
           {"max_positions", shape.max_positions},
-          {"rope_theta", shape.rope_theta},
-          {"attention_bias", shape.attention_bias},
+          {"rope_theta", shape.rope.theta},
+          {"attention_bias", shape.qkv_bias},
           {"tie_word_embeddings", shape.tie_word_embeddings}};
 }
 

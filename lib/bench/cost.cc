@@ -13,7 +13,9 @@ int64_t body_parameters(const LlamaConfig& shape) {
   const int64_t keys = shape.kv_heads * shape.head_dim;
   int64_t layer = shape.hidden_size * (queries + 2 * keys) + queries * shape.hidden_size +
                   3 * shape.hidden_size * shape.intermediate_size + 2 * shape.hidden_size;
-  if (shape.attention_bias) layer += queries + 2 * keys + shape.hidden_size;
+  if (shape.qkv_bias) layer += queries + 2 * keys;
+  if (shape.output_bias) layer += shape.hidden_size;
+  if (shape.qk_norm) layer += 2 * shape.head_dim;
   if (shape.mlp_bias) layer += 2 * shape.intermediate_size + shape.hidden_size;
   return shape.layers * layer + shape.hidden_size;
 }

@@ -38,9 +38,7 @@ class RandomModel final : public Model {
       : language_(shape, weights.scope("model."), weights) {}
   const LanguageModel& language() const override { return language_; }
   int64_t image_token() const override { return -1; }
-  int64_t image_tokens() const override { return 0; }
-  int64_t image_size() const override { return 0; }
-  at::Tensor encode_image(const at::Tensor&, const Observer*) const override {
+  at::Tensor encode_image(const ProcessedImage&, const Observer*) const override {
     throw InternalError("random weights were given a picture");
   }
 

@@ -1,7 +1,7 @@
 #include "bench/shapes.h"
 
 #include "base/error.h"
-#include "base/json_fields.h"
+#include "models/registry.h"
 #include "base/nearest_name.h"
 #include "strategies/registry.h"
 #include "sweep/config_fields.h"
@@ -38,11 +38,12 @@ LlamaConfig read_sizes(const YamlFields& fields) {
   }
   shape.vocab_size = size_at(fields, "vocab_size");
   shape.max_positions = at_least(fields, "max_positions", 1, 4096, kMostNewTokens);
-  shape.rope_theta = fields.number("rope_theta", shape.rope_theta);
-  if (!(shape.rope_theta > 0)) {
-    fields.at("rope_theta").fail_here(fmt::format("is {}, needs to be above 0", shape.rope_theta));
+  shape.rope.theta = fields.number("rope_theta", shape.rope.theta);
+  if (!(shape.rope.theta > 0)) {
+    fields.at("rope_theta").fail_here(fmt::format("is {}, needs to be above 0", shape.rope.theta));
   }
-  shape.attention_bias = fields.boolean("attention_bias", false);
+  shape.qkv_bias = fields.boolean("attention_bias", false);
+  shape.output_bias = shape.qkv_bias;
   shape.tie_word_embeddings = fields.boolean("tie_word_embeddings", false);
   return shape;
 }
@@ -67,13 +68,7 @@ LlamaConfig read_shape(const YamlFields& node) {
 }
 
 LlamaConfig decoder_of(const std::filesystem::path& folder) {
-  const JsonFields config = JsonFields::read(folder / "config.json");
-  const std::vector<std::string> architectures = config.strings("architectures");
-  if (!architectures.empty() && architectures[0] == "LlavaForConditionalGeneration")
-    return LlavaConfig::read(config).text;
-  if (!architectures.empty() && architectures[0] == "LlamaForCausalLM")
-    return LlamaConfig::read(config);
-  config.fail_key("architectures", "names no architecture that a benchmark knows (LLaMA, LLaVA)");
+  return summarize_model(folder).decoder;
 }
 
 }  // namespace elastikv

@@ -6,10 +6,11 @@
 #include <numeric>
 #include <utility>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 
 #include "base/error.h"
 #include "kernels/merge.h"
@@ -374,14 +375,8 @@ KVCache::Entries KVCache::gather(const Layer& layer, int64_t part, const LayerPl
   if (!plan.merge_keys) return result;
   if (turns) {
     rows.rotary = rotary;
-    rows.turns = at::empty_like(rows.source);
-    auto* turn = rows.turns.data_ptr<int64_t>();
-    const auto* source = rows.source.const_data_ptr<int64_t>();
-    const auto* anchor = rows.anchor.const_data_ptr<int64_t>();
-    for (int64_t i = 0; i < rows.source.size(0); ++i) {
-      turn[i] = result.positions[static_cast<size_t>(anchor[i])] -
-                positions[static_cast<size_t>(source[i])];
-    }
+    rows.turns = rotary_positions(result.positions).index_select(-1, rows.anchor) -
+                 rotary_positions(positions).index_select(-1, rows.source);
   }
   result.keys = gather_and_merge(entries(layer.keys), rows);
   return result;
@@ -505,6 +500,28 @@ void KVCache::permute(int64_t layer_index, const at::Tensor& order) {
   apply(layer_index, plan);
 }
 
+void KVCache::set_rotary_positions(at::Tensor positions) {
+  ELASTIKV_ASSERT(positions.dim() == 2 && positions.is_cpu(), "rotary positions of shape {}",
+                  positions.dim());
+  next_rotary_position_ = positions.max().item<int64_t>() + 1;
+  rotary_positions_ = std::move(positions);
+}
+
+int64_t KVCache::rotary_position(int64_t token) const {
+  if (!rotary_positions_.defined()) return token;
+  ELASTIKV_ASSERT(token >= rotary_positions_.size(1), "token {} is of the prompt", token);
+  return next_rotary_position_ + token - rotary_positions_.size(1);
+}
+
+at::Tensor KVCache::rotary_positions(const std::vector<int64_t>& tokens) const {
+  const at::Tensor indices = at::tensor(tokens, at::kLong);
+  if (!rotary_positions_.defined()) return indices;
+  const int64_t prompt = rotary_positions_.size(1);
+  const at::Tensor of_prompt =
+      rotary_positions_.index_select(1, indices.clamp(/*min=*/0, /*max=*/prompt - 1));
+  return at::where(indices < prompt, of_prompt, indices + (next_rotary_position_ - prompt));
+}
+
 void KVCache::unrotate_keys(const RotaryTable& rotary) {
   ELASTIKV_ASSERT(!unrotated_, "a rotation is taken off twice");
   for (Layer& layer : layers_) {
@@ -516,7 +533,7 @@ void KVCache::unrotate_keys(const RotaryTable& rotary) {
       const std::vector<int64_t>& positions = layer.positions[static_cast<size_t>(p)];
       const at::Tensor keys = view_of(layer.keys, layer.starts, p, heads, /*slot=*/0,
                                       static_cast<int64_t>(positions.size()));
-      keys.copy_(rotary.unrotate(keys, at::tensor(positions, at::kLong).to(shape_.device)));
+      keys.copy_(rotary.unrotate(keys, rotary_positions(positions).to(shape_.device)));
     }
   }
   unrotated_ = true;

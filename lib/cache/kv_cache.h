@@ -51,7 +51,7 @@ class KVCache {
   /// The longest of a layer's groups.
   int64_t max_length(int64_t layer) const;
   /// Token index of every slot in use, in storage order: the identity of an entry, and its rotary
-  /// position unless the position mode says otherwise.
+  /// position unless set_rotary_positions or the position mode says otherwise.
   const std::vector<int64_t>& positions(int64_t layer, int64_t group = 0) const;
   /// Slots in use per KV head, [kv_heads]: what the attention kernels walk over.
   const std::vector<int64_t>& head_lengths(int64_t layer) const;
@@ -75,6 +75,15 @@ class KVCache {
   /// plan has ever told them apart.
   at::Tensor keys(int64_t layer) const;
   at::Tensor values(int64_t layer) const;
+  /// Says what the prompt's keys are rotated by where it is not the index of their tokens (mRoPE):
+  /// int64 [axes, tokens] on the CPU. Tokens after the prompt are rotated alike in all axes, one
+  /// position apart, from one more than the largest of the prompt.
+  void set_rotary_positions(at::Tensor positions);
+  /// What a new token is rotated by, in all axes: its index, unless set_rotary_positions was
+  /// called.
+  int64_t rotary_position(int64_t token) const;
+  /// What the keys of some tokens are rotated by: int64 [n], or [axes, n].
+  at::Tensor rotary_positions(const std::vector<int64_t>& tokens) const;
   /// Whether the keys' rotation has been taken off.
   bool keys_are_unrotated() const { return unrotated_; }
 
@@ -159,6 +168,8 @@ class KVCache {
   static void update_head_lengths(Layer& layer);
 
   CacheShape shape_;
+  at::Tensor rotary_positions_;       // [axes, prompt tokens], or undefined
+  int64_t next_rotary_position_ = 0;  // of the first token after the prompt; with the former
   int64_t reserved_ = 0;
   bool unrotated_ = false;
   std::vector<Layer> layers_;

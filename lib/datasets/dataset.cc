@@ -22,8 +22,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kPlaceholder = "<image>";
-constexpr std::array<const char*, 5> kImageKeys{"image", "imagename", "image_path", "file_name",
-                                                "filename"};
+constexpr std::array<const char*, 6> kImageKeys{"images",     "image",     "imagename",
+                                                "image_path", "file_name", "filename"};
 constexpr size_t kProblemsShown = 5;
 
 /// Collects what is wrong with a file, so that one run names several problems.
@@ -61,7 +61,7 @@ struct Item {
 struct Read {
   Sample sample;
   std::string where;
-  std::string picture;  // as the file writes it, not resolved
+  std::vector<std::string> pictures;  // as the file writes them, not resolved
 };
 
 void require_utf8(std::string_view text, const std::string& file) {
@@ -171,30 +171,49 @@ bool read_string(const Json& object, const char* key, const std::string& where, 
   return true;
 }
 
-/// The picture's name as the item gives it, empty for none.
-std::string picture_of(const Item& item, const std::string& where, Problems& problems) {
+/// The pictures' names as the item gives them: one, or a list.
+std::vector<std::string> pictures_of(const Item& item, const std::string& where,
+                                     Problems& problems) {
   for (const char* key : kImageKeys) {
     if (!item.value.contains(key) || item.value[key].is_null()) continue;
-    std::string name;
-    if (read_string(item.value, key, where, name, problems) && name.empty()) {
-      problems.add(fmt::format("{}: '{}' is empty", where, key));
+    const Json& value = item.value[key];
+    std::vector<std::string> names;
+    for (const Json& name : value.is_array() ? value : Json::array({value})) {
+      if (!name.is_string()) {
+        problems.add(fmt::format("{}: '{}' {} of type {}, a string is needed", where, key,
+                                 value.is_array() ? "holds an entry" : "is", name.type_name()));
+        return {};
+      }
+      names.push_back(name.get<std::string>());
+      if (names.back().empty()) problems.add(fmt::format("{}: '{}' is empty", where, key));
     }
-    return name;
+    return names;
   }
-  return "";
+  return {};
+}
+
+size_t placeholders_in(const std::string& question) {
+  size_t count = 0;
+  for (size_t at = question.find(kPlaceholder); at != std::string::npos;
+       at = question.find(kPlaceholder, at + 1)) {
+    ++count;
+  }
+  return count;
 }
 
 /// Checks one sample's texts and adds it.
 void add_sample(Read read, std::vector<Read>& samples, Problems& problems) {
   const std::string& question = read.sample.question;
   if (blank(read.sample.answer)) problems.add(read.where + ": the answer is empty");
-  const size_t placeholder = question.find(kPlaceholder);
-  if (placeholder == std::string::npos) {
+  const size_t placeholders = placeholders_in(question);
+  if (placeholders == 0) {
     if (blank(question)) problems.add(read.where + ": the question is empty");
-  } else if (read.picture.empty()) {
+  } else if (read.pictures.empty()) {
     problems.add(read.where + ": the question has <image>, but the item names no picture");
-  } else if (question.find(kPlaceholder, placeholder + 1) != std::string::npos) {
-    problems.add(read.where + ": the question has <image> more than once");
+  } else if (placeholders != read.pictures.size()) {
+    problems.add(fmt::format("{}: the question has <image> {} times, the item names {} picture{}",
+                             read.where, placeholders, read.pictures.size(),
+                             read.pictures.size() == 1 ? "" : "s"));
   }
   samples.push_back(std::move(read));
 }
@@ -204,7 +223,7 @@ void read_qa(const Item& item, std::vector<Read>& samples, Problems& problems) {
   read.sample.index = item.index;
   read.sample.id = id_of(item, problems);
   read.where = fmt::format("{} ('{}')", item.where, read.sample.id);
-  read.picture = picture_of(item, read.where, problems);
+  read.pictures = pictures_of(item, read.where, problems);
   const bool question =
       read_string(item.value, "question", read.where, read.sample.question, problems);
   const bool answer = read_string(item.value, "answer", read.where, read.sample.answer, problems);
@@ -249,7 +268,7 @@ void read_llava(const Item& item, const std::string& turn, std::vector<Read>& sa
   read.sample.index = item.index;
   read.sample.id = id_of(item, problems);
   read.where = fmt::format("{} ('{}')", item.where, read.sample.id);
-  read.picture = picture_of(item, read.where, problems);
+  read.pictures = pictures_of(item, read.where, problems);
   if (!item.value.contains("conversations")) {
     problems.add(read.where + ": 'conversations' is missing");
     return;
@@ -340,15 +359,15 @@ void read_tokens(std::string_view text, const DataOptions& options, const Tokeni
   }
 }
 
-/// The hash of what a sample asks and expects; `picture` is the hash of its picture.
-std::string content_of(const Sample& sample, const std::string& picture) {
+/// The hash of what a sample asks and expects; `pictures`: the hashes of its pictures.
+std::string content_of(const Sample& sample, const std::string& pictures) {
   if (sample.has_ids()) {
     return content_hash(
         fmt::format("{}|{}", fmt::join(sample.prompt_ids, ","), fmt::join(sample.answer_ids, ",")));
   }
   // Lengths keep the boundary between question and answer in the hash.
   return content_hash(fmt::format("{}:{}{}:{}{}", sample.question.size(), sample.question,
-                                  sample.answer.size(), sample.answer, picture));
+                                  sample.answer.size(), sample.answer, pictures));
 }
 
 /// The file that a picture's name means: below the root, or, since some files repeat the root's
@@ -366,26 +385,27 @@ void find_pictures(std::vector<Read>& samples, const DataOptions& options, Probl
   const std::filesystem::path root =
       options.image_root.empty() ? options.path.parent_path() : options.image_root;
   for (Read& read : samples) {
-    std::string picture_hash;
-    if (!read.picture.empty()) {
-      read.sample.image = find_picture(read.picture, root);
-      if (read.sample.image.empty()) {
-        problems.add(fmt::format("{}: no picture {}", read.where, (root / read.picture).string()));
+    std::string hashes;
+    bool complete = true;
+    for (const std::string& name : read.pictures) {
+      const std::filesystem::path picture = find_picture(name, root);
+      if (picture.empty()) {
+        problems.add(fmt::format("{}: no picture {}", read.where, (root / name).string()));
+        complete = false;
         continue;
       }
       try {
-        if (std::filesystem::is_regular_file(read.sample.image) &&
-            std::filesystem::file_size(read.sample.image) == 0) {
-          fail("{}: the file is empty", read.sample.image.string());
-        }
-        if (check_picture) check_picture(read.sample.image);
-        picture_hash = file_hash(read.sample.image);
+        if (std::filesystem::is_regular_file(picture) && std::filesystem::file_size(picture) == 0)
+          fail("{}: the file is empty", picture.string());
+        if (check_picture) check_picture(picture);
+        hashes += file_hash(picture);
       } catch (const Error& error) {
         problems.add(fmt::format("{}: {}", read.where, error.what()));
-        continue;
+        complete = false;
       }
+      read.sample.images.push_back(picture);
     }
-    read.sample.content = content_of(read.sample, picture_hash);
+    if (complete) read.sample.content = content_of(read.sample, hashes);
   }
 }
 

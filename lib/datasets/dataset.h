@@ -29,7 +29,8 @@ struct TokenWindows {
 /// - "llava": a JSON array of {id, image, conversations: [{from: human|gpt, value}, ...]};
 /// - "qa": a JSON array, or JSONL, of {id, image, question, answer}; the id may also be called
 ///   question_id, and is the item's index when absent; the picture may also be called imagename,
-///   image_path, file_name or filename, and is absent for text alone;
+///   image_path, file_name, filename or images, is a list where there are several, and is absent
+///   for text alone;
 /// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or
 ///   into windows of tokens.
 struct DataOptions {

@@ -6,9 +6,7 @@
 #include "image/clip_processor.h"
 
 namespace elastikv {
-namespace {
-
-JsonFields processor_fields(const std::filesystem::path& checkpoint) {
+JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint) {
   const std::filesystem::path nested = checkpoint / "processor_config.json";
   if (std::filesystem::exists(nested)) {
     const JsonFields fields = JsonFields::read(nested);
@@ -21,8 +19,6 @@ JsonFields processor_fields(const std::filesystem::path& checkpoint) {
   }
   return JsonFields::read(own);
 }
-
-}  // namespace
 
 ImageAspectRatio parse_image_aspect_ratio(std::string_view name) {
   if (name == "crop") return ImageAspectRatio::kCrop;
@@ -37,7 +33,7 @@ std::string_view image_aspect_ratio_name(ImageAspectRatio ratio) {
 std::unique_ptr<ImageProcessor> read_image_processor(const std::filesystem::path& checkpoint,
                                                      std::optional<ImageAspectRatio> ratio) {
   return std::make_unique<ClipProcessor>(
-      ClipProcessorConfig::from_fields(processor_fields(checkpoint), ratio));
+      ClipProcessorConfig::from_fields(read_image_processor_fields(checkpoint), ratio));
 }
 
 }  // namespace elastikv

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/json_fields.h"
 #include "image/picture.h"
 
 namespace elastikv {
@@ -60,10 +61,13 @@ class ImageProcessor {
   virtual std::string identity() const = 0;
 };
 
-/// The processor that a checkpoint directory describes: the object 'image_processor' of
+/// What describes a checkpoint's image processor: the object 'image_processor' of
 /// processor_config.json when it is there, otherwise preprocessor_config.json (transformers 5 looks
-/// in this order). `ratio` overrides what the file says. Error when neither file is there, when a
-/// value is wrong, or when the family is not supported.
+/// in this order). Error when neither file is there.
+JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint);
+
+/// The processor that these fields describe. `ratio` overrides what the file says. Error also when
+/// a value is wrong, or when the family is not supported.
 std::unique_ptr<ImageProcessor> read_image_processor(
     const std::filesystem::path& checkpoint, std::optional<ImageAspectRatio> ratio = std::nullopt);
 

@@ -7,6 +7,8 @@
 namespace elastikv {
 
 at::Tensor gather_and_merge(const at::Tensor& x, const MergeRows& rows) {
+  // Turns by positions of several axes are rare: plain operators do.
+  if (rows.turns.defined() && rows.turns.dim() == 2) return reference::gather_and_merge(x, rows);
 #ifdef ELASTIKV_WITH_CUDA
   if (x.is_cuda()) return cuda::gather_and_merge(x, rows);
 #endif

@@ -15,8 +15,8 @@ struct MergeRows {
   at::Tensor source_weight;  ///< f32 [m], or undefined: 1
   at::Tensor anchor_weight;  ///< f32 [n], or undefined: 1
   bool mean = true;          ///< false: the weighted sum, not divided by the weights
-  /// int64 [m] signed positions by which each source is turned on (see RotaryTable::turn_by) before
-  /// it joins its anchor; undefined: none is.
+  /// int64 [m] or [axes, m]: signed positions by which each source is turned on (see
+  /// RotaryTable::turn_by) before it joins its anchor; undefined: none is.
   at::Tensor turns;
   const RotaryTable* rotary = nullptr;  ///< with `turns`
 };

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bucketize.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
 #include <fmt/format.h>
@@ -13,18 +15,24 @@
 namespace elastikv {
 
 ClipVisionTower::ClipVisionTower(const ClipVisionConfig& config, const WeightReader& weights,
-                                 int64_t deepest)
+                                 int64_t deepest, LastNorm last_norm)
     : config_(config) {
   const int64_t hidden = config.hidden_size;
   const WeightReader embeddings = weights.scope("embeddings.");
-  class_embedding_ = embeddings.take("class_embedding", {hidden});
+  if (!config.siglip) class_embedding_ = embeddings.take("class_embedding", {hidden});
   patch_embedding_ = embeddings.take(
       "patch_embedding.weight", {hidden, config.channels, config.patch_size, config.patch_size});
-  position_embedding_ =
-      embeddings.take("position_embedding.weight", {1 + config.patches(), hidden});
+  if (config.siglip) patch_bias_ = embeddings.take("patch_embedding.bias", {hidden});
+  position_embedding_ = embeddings.take("position_embedding.weight",
+                                        {config.patches() + (config.siglip ? 0 : 1), hidden});
   // transformers spells it without the second 'e'.
-  pre_norm_ = LayerNorm(weights, "pre_layrnorm", hidden, config.layer_norm_eps);
-  weights.ignore("post_layernorm.*");
+  if (!config.siglip) pre_norm_ = LayerNorm(weights, "pre_layrnorm", hidden, config.layer_norm_eps);
+  if (last_norm == LastNorm::kLoad) {
+    last_norm_ = LayerNorm(weights, "post_layernorm", hidden, config.layer_norm_eps);
+  } else {
+    weights.ignore("post_layernorm.*");
+  }
+  weights.ignore("head.*");  // SigLIP's pooling, which no model here reads
   for (int64_t i = 0; i < config.layers; ++i) {
     if (i >= deepest) {
       weights.ignore(fmt::format("encoder.layers.{}.*", i));
@@ -57,14 +65,12 @@ at::Tensor ClipVisionTower::attention(const Block& block, const at::Tensor& x) c
   return block.out(out.transpose(0, 1).reshape({tokens, config_.hidden_size}));
 }
 
-std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
-                                                       const std::vector<int64_t>& layers,
-                                                       const Observer* observer) const {
+at::Tensor ClipVisionTower::embed_patches(const at::Tensor& pixels) const {
   // A convolution whose stride is its kernel is one product over patches; as such it stays in fp32
   // on a GPU, where convolutions are computed in TF32 unless that is forbidden for the whole
   // process. Pixels beyond the last whole patch are in none.
   const int64_t patch = config_.patch_size;
-  const int64_t side = config_.image_size / patch;
+  const int64_t side = config_.patches_per_side();
   const at::Tensor patches = at::matmul(pixels.to(patch_embedding_.options())
                                             .narrow(1, 0, side * patch)
                                             .narrow(2, 0, side * patch)
@@ -72,7 +78,22 @@ std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
                                             .permute({1, 3, 0, 2, 4})
                                             .reshape({side * side, -1}),
                                         patch_embedding_.flatten(1).transpose(0, 1));
-  at::Tensor x = pre_norm_(at::cat({class_embedding_.unsqueeze(0), patches}) + position_embedding_);
+  return patch_bias_.defined() ? patches + patch_bias_ : patches;
+}
+
+at::Tensor ClipVisionTower::run(const Block& block, const at::Tensor& x) const {
+  const at::Tensor y = x + attention(block, block.norm1(x));
+  return y + block.down(activate(config_.activation, block.up(block.norm2(y))));
+}
+
+std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
+                                                       const std::vector<int64_t>& layers,
+                                                       const Observer* observer) const {
+  const at::Tensor patches = embed_patches(pixels);
+  at::Tensor x =
+      config_.siglip
+          ? patches + position_embedding_
+          : pre_norm_(at::cat({class_embedding_.unsqueeze(0), patches}) + position_embedding_);
   std::vector<at::Tensor> wanted(layers.size());
   const auto hand_out = [&](int64_t index) {
     // Blocks are counted from 0, as transformers counts them; hidden state 0 is their input.
@@ -84,12 +105,30 @@ std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
   };
   hand_out(0);
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    const Block& block = blocks_[i];
-    x = x + attention(block, block.norm1(x));
-    x = x + block.down(activate(config_.activation, block.up(block.norm2(x))));
+    x = run(blocks_[i], x);
     hand_out(static_cast<int64_t>(i) + 1);
   }
   return wanted;
+}
+
+at::Tensor ClipVisionTower::last_state(const at::Tensor& pixels, const Observer* observer) const {
+  // The fp32 steps of the original: a patch's fraction of the picture, found among the borders of
+  // the table's cells, is not always its own index.
+  const int64_t side = config_.patches_per_side();
+  const double step = 1.0 / static_cast<double>(side);
+  const at::Tensor borders = at::arange(step, 1.0, step, at::kFloat);
+  const at::Tensor fractions =
+      (at::arange(side, at::kFloat) * (1.0F / static_cast<float>(side))).clamp_max(1.0 - 1e-6);
+  const at::Tensor cells = at::bucketize(fractions, borders, /*out_int32=*/false, /*right=*/true);
+  const at::Tensor positions = (cells.unsqueeze(1) * side + cells.unsqueeze(0)).flatten();
+  at::Tensor x = embed_patches(pixels) +
+                 position_embedding_.index_select(0, positions.to(position_embedding_.device()));
+  if (observer != nullptr) (*observer)("vision.embeddings", x);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    x = run(blocks_[i], x);
+    if (observer != nullptr) (*observer)(fmt::format("vision.layers.{}", i), x);
+  }
+  return last_norm_(x);
 }
 
 }  // namespace elastikv

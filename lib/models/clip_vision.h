@@ -11,18 +11,24 @@
 
 namespace elastikv {
 
-/// CLIP's vision transformer, up to the hidden states that LLaVA reads (transformers'
-/// CLIPVisionModel).
+/// CLIP's and SigLIP's vision transformer, up to the hidden states that LLaVA and Idefics3 read
+/// (transformers' CLIPVisionModel, SiglipVisionModel, Idefics3VisionTransformer).
 class ClipVisionTower {
  public:
-  /// `deepest`: the last hidden state that will be asked for; blocks after it are not loaded.
-  ClipVisionTower(const ClipVisionConfig& config, const WeightReader& weights, int64_t deepest);
+  enum class LastNorm { kNone, kLoad };
 
-  /// pixels: [3, image_size, image_size] -> for each of `layers` (0: after pre_layrnorm, n: after
-  /// block n) the hidden state [1 + patches, hidden], class token first.
+  /// `deepest`: the last hidden state that will be asked for; blocks after it are not loaded.
+  ClipVisionTower(const ClipVisionConfig& config, const WeightReader& weights, int64_t deepest,
+                  LastNorm last_norm = LastNorm::kNone);
+
+  /// pixels: [3, image_size, image_size] -> for each of `layers` (0: before the first block, n:
+  /// after block n) the hidden state [1 + patches, hidden], class token first; SigLIP has none.
   std::vector<at::Tensor> hidden_states(const at::Tensor& pixels,
                                         const std::vector<int64_t>& layers,
                                         const Observer* observer) const;
+  /// What the last block gives, normalized, [patches, hidden]. Positions are looked up by where a
+  /// patch lies as a fraction of the picture, as Idefics3 does. Needs LastNorm::kLoad.
+  at::Tensor last_state(const at::Tensor& pixels, const Observer* observer) const;
 
  private:
   struct Block {
@@ -35,12 +41,17 @@ class ClipVisionTower {
   };
 
   at::Tensor attention(const Block& block, const at::Tensor& x) const;
+  /// [patches, hidden] of a picture's patches, without positions.
+  at::Tensor embed_patches(const at::Tensor& pixels) const;
+  at::Tensor run(const Block& block, const at::Tensor& x) const;
 
   ClipVisionConfig config_;
-  at::Tensor class_embedding_;     // [hidden]
+  at::Tensor class_embedding_;     // [hidden]; not SigLIP
   at::Tensor patch_embedding_;     // [hidden, channels, patch, patch]
-  at::Tensor position_embedding_;  // [1 + patches, hidden]
-  LayerNorm pre_norm_;
+  at::Tensor patch_bias_;          // [hidden]; SigLIP only
+  at::Tensor position_embedding_;  // [1 + patches, hidden], SigLIP: [patches, hidden]
+  LayerNorm pre_norm_;             // not SigLIP
+  LayerNorm last_norm_;
   std::vector<Block> blocks_;
 };
 

@@ -1,7 +1,11 @@
 #include "models/config.h"
 
+#include <algorithm>
+#include <charconv>
+#include <numeric>
 #include <string_view>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -29,48 +33,151 @@ Activation read_activation(const JsonFields& config, std::string_view key,
                        suggestion(name, {"gelu", "gelu_pytorch_tanh", "quick_gelu", "silu"})));
 }
 
-void require_model_type(const JsonFields& config, std::string_view needed) {
-  const std::string type = config.string("model_type", needed);
-  if (type != needed)
-    config.fail_key("model_type", fmt::format("is '{}', '{}' is supported here", type, needed));
-}
-
 /// rope_theta at the top (transformers 4), or in rope_parameters (transformers 5), which may also
 /// ask for scaling.
-double read_rope_theta(const JsonFields& config) {
-  double theta = config.number("rope_theta", 10000.0);
+RotaryRule read_rope(const JsonFields& config, double default_theta) {
+  RotaryRule rule;
+  rule.theta = config.number("rope_theta", default_theta);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!config.has(key)) continue;
     const JsonFields rope = config.object(key);
     const std::string type = rope.string("rope_type", rope.string("type", "default"));
-    if (type != "default") {
+    rule.theta = rope.number("rope_theta", rule.theta);
+    if (rope.has("mrope_section")) {
+      rule.sections.clear();
+      for (const double section : rope.numbers("mrope_section"))
+        rule.sections.push_back(static_cast<int64_t>(section));
+    }
+    if (type == "linear") {
+      rule.linear_factor = rope.number("factor");
+    } else if (type == "llama3") {
+      RotaryRule::Llama3& llama3 = rule.llama3.emplace();
+      llama3.factor = rope.number("factor");
+      llama3.low_frequency_factor = rope.number("low_freq_factor");
+      llama3.high_frequency_factor = rope.number("high_freq_factor");
+      llama3.original_positions = rope.integer("original_max_position_embeddings");
+    } else if (type != "default" && type != "mrope") {
       rope.fail_key(
           "rope_type",
-          fmt::format("is '{}'; only unscaled rotary embeddings ('default') are computed here",
-                      type));
+          fmt::format("is '{}'; default, mrope, linear and llama3 are computed here", type));
     }
-    theta = rope.number("rope_theta", theta);
   }
-  return theta;
+  return rule;
+}
+
+/// What a decoder's class in transformers takes for fields that its config.json leaves out.
+struct DecoderDefaults {
+  std::string_view type;
+  LlamaConfig config;
+  double theta = 10000;
+  bool head_dim_of_its_own = false;  // else hidden_size / heads
+  bool kv_heads_of_its_own = false;  // else as many as query heads
+  int64_t sliding_window = 0;        // 0: only where use_sliding_window asks for it
+};
+
+const std::vector<DecoderDefaults>& decoder_defaults() {
+  static const std::vector<DecoderDefaults> all = [] {
+    LlamaConfig mistral;
+    mistral.intermediate_size = 14336;
+    mistral.kv_heads = 8;
+    mistral.max_positions = 4096 * 32;
+    LlamaConfig qwen2;
+    qwen2.vocab_size = 151936;
+    qwen2.intermediate_size = 22016;
+    qwen2.max_positions = 32768;
+    LlamaConfig qwen3 = qwen2;
+    qwen2.qkv_bias = true;
+    qwen3.qk_norm = true;
+    LlamaConfig qwen2_vl = qwen2;
+    qwen2_vl.vocab_size = 152064;
+    qwen2_vl.hidden_size = 8192;
+    qwen2_vl.intermediate_size = 29568;
+    qwen2_vl.layers = 80;
+    qwen2_vl.query_heads = 64;
+    qwen2_vl.kv_heads = 8;
+    qwen2_vl.rms_norm_eps = 1e-5;
+    return std::vector<DecoderDefaults>{
+        {"llama", LlamaConfig{}},
+        {"mistral", mistral, 10000, false, true, 4096},
+        {"qwen2", qwen2, 10000, false, true},
+        {"qwen3", qwen3, 10000, true, true},
+        {"qwen2_vl", qwen2_vl, 1e6, false, true},
+        {"qwen2_vl_text", qwen2_vl, 1e6, false, true},
+        {"qwen2_5_vl", qwen2_vl, 1e6, false, true},
+        {"qwen2_5_vl_text", qwen2_vl, 1e6, false, true},
+    };
+  }();
+  return all;
+}
+
+const DecoderDefaults& defaults_of(const JsonFields& config, std::string_view type) {
+  const std::string named = config.string("model_type", type);
+  std::vector<std::string> known;
+  for (const DecoderDefaults& defaults : decoder_defaults()) {
+    if (defaults.type == named) return defaults;
+    known.emplace_back(defaults.type);
+  }
+  config.fail_key("model_type", fmt::format("is '{}', a decoder that is not computed here{}", named,
+                                            suggestion(named, known)));
+}
+
+/// Tokens that a sliding window sees; 0 without one.
+int64_t sliding_window(const JsonFields& config, const DecoderDefaults& defaults) {
+  const bool named = config.json().contains("sliding_window");
+  if (defaults.sliding_window == 0) {
+    if (!config.boolean("use_sliding_window", false)) return 0;
+    return config.integer("sliding_window", 4096);
+  }
+  return named ? config.integer("sliding_window", 0) : defaults.sliding_window;
+}
+
+/// One integer, or a list of equal ones ([336, 336]).
+int64_t square_side(const JsonFields& config, std::string_view key, int64_t otherwise) {
+  if (!config.has(key) || !config.json()[std::string(key)].is_array())
+    return positive(config, key, otherwise);
+  const std::vector<double> sides = config.numbers(key);
+  if (sides.size() != 2 || sides[0] != sides[1] || sides[0] < 1) {
+    config.fail_key(key, fmt::format("is {}, a number or two equal ones are needed",
+                                     config.json()[std::string(key)].dump()));
+  }
+  return static_cast<int64_t>(sides[0]);
+}
+
+int64_t read_image_token(const JsonFields& config, int64_t otherwise, int64_t vocabulary) {
+  const char* key = config.has("image_token_id") ? "image_token_id" : "image_token_index";
+  const int64_t token = config.integer(key, otherwise);
+  if (token < 0 || token >= vocabulary) {
+    config.fail_key(key, fmt::format("is {}, outside the vocabulary of {}", token, vocabulary));
+  }
+  return token;
 }
 
 }  // namespace
 
-LlamaConfig LlamaConfig::read(const JsonFields& config) {
-  require_model_type(config, "llama");
-  LlamaConfig c;
+LlamaConfig LlamaConfig::read(const JsonFields& config, std::string_view type) {
+  const DecoderDefaults& defaults = defaults_of(config, type);
+  LlamaConfig c = defaults.config;
   c.vocab_size = positive(config, "vocab_size", c.vocab_size);
   c.hidden_size = positive(config, "hidden_size", c.hidden_size);
   c.intermediate_size = positive(config, "intermediate_size", c.intermediate_size);
   c.layers = positive(config, "num_hidden_layers", c.layers);
   c.query_heads = positive(config, "num_attention_heads", c.query_heads);
-  c.kv_heads = positive(config, "num_key_value_heads", c.query_heads);
-  c.head_dim = positive(config, "head_dim", c.hidden_size / c.query_heads);
+  c.kv_heads =
+      positive(config, "num_key_value_heads",
+               defaults.kv_heads_of_its_own && !config.json().contains("num_key_value_heads")
+                   ? c.kv_heads
+                   : c.query_heads);
+  c.head_dim = positive(config, "head_dim",
+                        defaults.head_dim_of_its_own ? c.head_dim : c.hidden_size / c.query_heads);
   c.max_positions = positive(config, "max_position_embeddings", c.max_positions);
   c.rms_norm_eps = config.number("rms_norm_eps", c.rms_norm_eps);
-  c.rope_theta = read_rope_theta(config);
-  c.attention_bias = config.boolean("attention_bias", false);
-  c.mlp_bias = config.boolean("mlp_bias", false);
+  c.rope = read_rope(config, defaults.theta);
+  if (const int64_t window = sliding_window(config, defaults); window > 0)
+    c.max_positions = std::min(c.max_positions, window);
+  if (defaults.type == "llama" || defaults.type == "qwen3") {
+    c.qkv_bias = c.output_bias = config.boolean("attention_bias", false);
+  }
+  if (defaults.type == "llama") c.mlp_bias = config.boolean("mlp_bias", false);
   c.tie_word_embeddings = config.boolean("tie_word_embeddings", false);
   if (read_activation(config, "hidden_act", "silu") != Activation::kSilu) {
     config.fail_key("hidden_act", "is not silu, the activation of a LLaMA decoder");
@@ -82,21 +189,45 @@ LlamaConfig LlamaConfig::read(const JsonFields& config) {
   }
   if (c.head_dim % 2 != 0)
     config.fail_key("head_dim", fmt::format("is {}, an even number is needed", c.head_dim));
+  if (!c.rope.sections.empty() && std::accumulate(c.rope.sections.begin(), c.rope.sections.end(),
+                                                  int64_t{0}) != c.head_dim / 2) {
+    config.fail_key("rope_scaling", fmt::format("has mrope_section [{}], which is not half of "
+                                                "head_dim {} in all",
+                                                fmt::join(c.rope.sections, ", "), c.head_dim));
+  }
   return c;
 }
 
 ClipVisionConfig ClipVisionConfig::read(const JsonFields& config) {
-  require_model_type(config, "clip_vision_model");
   ClipVisionConfig c;
+  const std::string type = config.string("model_type", "clip_vision_model");
+  c.siglip = type != "clip_vision_model";
+  const bool idefics3 = type == "idefics3" || type == "idefics3_vision" || type == "smolvlm_vision";
+  if (type == "siglip_vision_model") {
+    c.patch_size = 16;
+  } else if (idefics3) {
+    c.hidden_size = 1152;
+    c.heads = 16;
+  } else if (c.siglip) {
+    config.fail_key("model_type",
+                    fmt::format("is '{}', a vision tower that is not computed here{}", type,
+                                suggestion(type, {"clip_vision_model", "siglip_vision_model",
+                                                  "idefics3_vision", "smolvlm_vision"})));
+  }
+  if (c.siglip) {
+    c.layer_norm_eps = 1e-6;
+    c.activation = Activation::kGeluTanh;
+  }
   c.hidden_size = positive(config, "hidden_size", c.hidden_size);
   c.intermediate_size = positive(config, "intermediate_size", c.intermediate_size);
   c.layers = positive(config, "num_hidden_layers", c.layers);
   c.heads = positive(config, "num_attention_heads", c.heads);
   c.channels = positive(config, "num_channels", c.channels);
-  c.image_size = positive(config, "image_size", c.image_size);
-  c.patch_size = positive(config, "patch_size", c.patch_size);
+  c.image_size = square_side(config, "image_size", c.image_size);
+  c.patch_size = square_side(config, "patch_size", c.patch_size);
   c.layer_norm_eps = config.number("layer_norm_eps", c.layer_norm_eps);
-  c.activation = read_activation(config, "hidden_act", "quick_gelu");
+  c.activation =
+      read_activation(config, "hidden_act", c.siglip ? "gelu_pytorch_tanh" : "quick_gelu");
   if (c.hidden_size % c.heads != 0) {
     config.fail_key(
         "num_attention_heads",
@@ -109,54 +240,206 @@ ClipVisionConfig ClipVisionConfig::read(const JsonFields& config) {
   return c;
 }
 
-LlavaConfig LlavaConfig::read(const JsonFields& config) {
-  LlavaConfig c;
-  c.text = LlamaConfig::read(config.object_or_empty("text_config"));
-  if (config.has("vision_config")) {
-    c.vision = ClipVisionConfig::read(config.object("vision_config"));
+namespace {
+
+ClipVisionConfig clip_large_336() {
+  ClipVisionConfig vision;
+  vision.hidden_size = 1024;
+  vision.intermediate_size = 4096;
+  vision.layers = 24;
+  vision.heads = 16;
+  vision.image_size = 336;
+  vision.patch_size = 14;
+  return vision;
+}
+
+/// LlavaOnevisionConfig's own default tower.
+ClipVisionConfig siglip_so400m_384() {
+  ClipVisionConfig vision;
+  vision.siglip = true;
+  vision.hidden_size = 1152;
+  vision.intermediate_size = 4304;
+  vision.layers = 26;
+  vision.heads = 16;
+  vision.image_size = 384;
+  vision.patch_size = 14;
+  vision.layer_norm_eps = 1e-6;
+  vision.activation = Activation::kGeluTanh;
+  return vision;
+}
+
+std::vector<PictureSize> read_pinpoints(const JsonFields& config, LlavaConfig::Family family) {
+  constexpr std::string_view kKey = "image_grid_pinpoints";
+  std::vector<PictureSize> sizes;
+  if (config.has(kKey)) {
+    for (const auto& pair : config.json()[std::string(kKey)]) {
+      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer() ||
+          !pair[1].is_number_integer() || pair[0] < 1 || pair[1] < 1) {
+        config.fail_key(kKey,
+                        fmt::format("holds {}, pairs [height, width] are needed", pair.dump()));
+      }
+      sizes.push_back({pair[0].get<int64_t>(), pair[1].get<int64_t>()});
+    }
+    if (sizes.empty()) config.fail_key(kKey, "is an empty list");
+  } else if (family == LlavaConfig::Family::kNext) {
+    sizes = {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
   } else {
-    // LlavaConfig's own default tower: CLIP ViT-L/14 at 336 pixels.
-    c.vision.hidden_size = 1024;
-    c.vision.intermediate_size = 4096;
-    c.vision.layers = 24;
-    c.vision.heads = 16;
-    c.vision.image_size = 336;
-    c.vision.patch_size = 14;
+    for (int64_t rows = 1; rows <= 6; ++rows) {
+      for (int64_t columns = 1; columns <= 6; ++columns)
+        sizes.push_back({rows * 384, columns * 384});
+    }
   }
-  c.image_token =
-      config.integer("image_token_index", config.integer("image_token_id", c.image_token));
-  if (c.image_token < 0 || c.image_token >= c.text.vocab_size) {
-    config.fail_key("image_token_index", fmt::format("is {}, outside the vocabulary of {}",
-                                                     c.image_token, c.text.vocab_size));
+  return sizes;
+}
+
+/// "anyres_max_9" -> 9.
+int64_t read_max_tiles(const JsonFields& config) {
+  constexpr std::string_view kPrefix = "anyres_max_";
+  const std::string name = config.string("vision_aspect_ratio", "anyres_max_9");
+  int64_t tiles = 0;
+  const char* begin = name.data() + std::min(kPrefix.size(), name.size());
+  const char* end = name.data() + name.size();
+  if (!name.starts_with(kPrefix) || std::from_chars(begin, end, tiles).ptr != end || tiles < 1) {
+    config.fail_key("vision_aspect_ratio",
+                    fmt::format("is '{}', anyres_max_N is computed here", name));
   }
-  if (config.has("vision_feature_layer")) {
-    if (config.json()["vision_feature_layer"].is_array()) {
+  return tiles;
+}
+
+void read_feature_layers(const JsonFields& config, LlavaConfig& c) {
+  constexpr std::string_view kKey = "vision_feature_layer";
+  if (config.has(kKey)) {
+    if (config.json()[std::string(kKey)].is_array()) {
       c.feature_layers.clear();
-      for (const double layer : config.numbers("vision_feature_layer"))
+      for (const double layer : config.numbers(kKey))
         c.feature_layers.push_back(static_cast<int64_t>(layer));
-      if (c.feature_layers.empty()) config.fail_key("vision_feature_layer", "is an empty list");
+      if (c.feature_layers.empty()) config.fail_key(kKey, "is an empty list");
     } else {
-      c.feature_layers = {config.integer("vision_feature_layer")};
+      c.feature_layers = {config.integer(kKey)};
     }
   }
   for (int64_t& layer : c.feature_layers) {
     const int64_t from_front = layer < 0 ? layer + c.vision.layers + 1 : layer;
     if (from_front < 0 || from_front > c.vision.layers) {
-      config.fail_key("vision_feature_layer",
+      config.fail_key(kKey,
                       fmt::format("is {}; a tower of {} layers has hidden states -{} to {}", layer,
                                   c.vision.layers, c.vision.layers + 1, c.vision.layers));
     }
     layer = from_front;
   }
-  const std::string select = config.string("vision_feature_select_strategy", "default");
+}
+
+}  // namespace
+
+LlavaConfig LlavaConfig::read(const JsonFields& config, Family family) {
+  LlavaConfig c;
+  c.family = family;
+  const bool onevision = family == Family::kOnevision;
+  c.text = LlamaConfig::read(config.object_or_empty("text_config"), onevision ? "qwen2" : "llama");
+  c.vision = config.has("vision_config") ? ClipVisionConfig::read(config.object("vision_config"))
+                                         : (onevision ? siglip_so400m_384() : clip_large_336());
+  c.image_token = read_image_token(config, onevision ? 151646 : 32000, c.text.vocab_size);
+  c.feature_layers = {onevision ? -1 : -2};
+  read_feature_layers(config, c);
+  const std::string select =
+      config.string("vision_feature_select_strategy", onevision ? "full" : "default");
   if (select != "default" && select != "full") {
     config.fail_key("vision_feature_select_strategy",
                     fmt::format("is '{}', 'default' or 'full' is needed", select));
   }
   c.drop_class_token = select == "default";
+  if (family != Family::kLlava) c.pinpoints = read_pinpoints(config, family);
+  if (onevision) c.max_tiles = read_max_tiles(config);
   c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");
   c.projector_bias = config.boolean("multimodal_projector_bias", true);
-  c.text.tie_word_embeddings = config.boolean("tie_word_embeddings", c.text.tie_word_embeddings);
+  const bool tied = config.boolean("tie_word_embeddings", false);
+  // Saved inside text_config by some versions; the class of LLaVA-NeXT does not look there.
+  c.text.tie_word_embeddings = tied || (family != Family::kNext && c.text.tie_word_embeddings);
+  return c;
+}
+
+Idefics3Config Idefics3Config::read(const JsonFields& config) {
+  Idefics3Config c;
+  if (config.has("text_config")) {
+    c.text = LlamaConfig::read(config.object("text_config"));
+  } else {
+    c.text.rms_norm_eps = 1e-5;
+  }
+  c.vision = ClipVisionConfig::read(config.object("vision_config"));
+  c.vision.siglip = true;
+  c.scale_factor = positive(config, "scale_factor", c.scale_factor);
+  if (c.vision.patches_per_side() % c.scale_factor != 0) {
+    config.fail_key("scale_factor",
+                    fmt::format("is {}, which does not divide the {} patches of a side",
+                                c.scale_factor, c.vision.patches_per_side()));
+  }
+  c.image_token = read_image_token(config, c.image_token, c.text.vocab_size);
+  c.text.tie_word_embeddings = config.boolean("tie_word_embeddings", false);
+  return c;
+}
+
+Qwen2VlConfig Qwen2VlConfig::read(const JsonFields& config) {
+  Qwen2VlConfig c;
+  // Published files keep the decoder's fields at the top, transformers 5 writes a text_config.
+  const bool nested = config.has("text_config");
+  c.text = LlamaConfig::read(nested ? config.object("text_config") : config, "qwen2_vl");
+  const int64_t half = c.text.head_dim / 2;
+  if (c.text.rope.sections.empty()) {
+    config.fail_key(nested ? "text_config.rope_scaling" : "rope_scaling",
+                    fmt::format("has no mrope_section (three numbers of sum {} are needed)", half));
+  }
+  if (c.text.rope.axes() != 3) {
+    config.fail_key("rope_scaling", fmt::format("has mrope_section [{}], three numbers are needed",
+                                                fmt::join(c.text.rope.sections, ", ")));
+  }
+  const JsonFields vision = config.object_or_empty("vision_config");
+  Vision& v = c.vision;
+  const bool windows = config.string("model_type", "qwen2_vl").starts_with("qwen2_5");
+  v.layers = positive(vision, "depth", v.layers);
+  v.heads = positive(vision, "num_heads", v.heads);
+  v.channels = positive(vision, "in_channels", positive(vision, "in_chans", v.channels));
+  v.patch_size = square_side(vision, "patch_size", positive(vision, "spatial_patch_size", 14));
+  v.temporal_patch_size = square_side(vision, "temporal_patch_size", v.temporal_patch_size);
+  v.merge_size = positive(vision, "spatial_merge_size", v.merge_size);
+  int64_t out = 0;
+  if (windows) {
+    v.hidden_size = positive(vision, "hidden_size", 3584);
+    v.intermediate_size = positive(vision, "intermediate_size", 3420);
+    v.activation = read_activation(vision, "hidden_act", "silu");
+    v.window_size = positive(vision, "window_size", 112);
+    out = positive(vision, "out_hidden_size", 3584);
+    v.full_attention_blocks = {7, 15, 23, 31};
+    if (vision.has("fullatt_block_indexes")) {
+      v.full_attention_blocks.clear();
+      for (const double block : vision.numbers("fullatt_block_indexes"))
+        v.full_attention_blocks.push_back(static_cast<int64_t>(block));
+    }
+    if (v.window_size / v.merge_size / v.patch_size < 1) {
+      vision.fail_key("window_size", fmt::format("is {}, less than {} patches of {} pixels",
+                                                 v.window_size, v.merge_size, v.patch_size));
+    }
+  } else {
+    v.hidden_size = positive(vision, "embed_dim", v.hidden_size);
+    const double ratio = vision.number("mlp_ratio", 4);
+    v.intermediate_size = static_cast<int64_t>(static_cast<double>(v.hidden_size) * ratio);
+    v.activation = read_activation(vision, "hidden_act", "quick_gelu");
+    // The decoder's size under the name that other towers give their own.
+    out = positive(vision, "hidden_size", 3584);
+  }
+  if (out != c.text.hidden_size) {
+    vision.fail_key(windows ? "out_hidden_size" : "hidden_size",
+                    fmt::format("is {}, the decoder's hidden_size is {}", out, c.text.hidden_size));
+  }
+  if (v.hidden_size % (4 * v.heads) != 0) {
+    vision.fail_key("num_heads", fmt::format("is {}; {} wide heads of a multiple of 4 are needed",
+                                             v.heads, v.hidden_size));
+  }
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (vision.has(key)) v.rope_theta = vision.object(key).number("rope_theta", v.rope_theta);
+  }
+  c.image_token = read_image_token(config, c.image_token, c.text.vocab_size);
+  c.text.tie_word_embeddings =
+      c.text.tie_word_embeddings || config.boolean("tie_word_embeddings", false);
   return c;
 }
 

@@ -3,13 +3,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json_fields.h"
+#include "image/picture.h"
+#include "kernels/rotary.h"
 
 namespace elastikv {
 
-/// config.json of a LLaMA decoder; a missing field takes the value of transformers' LlamaConfig.
+/// config.json of a decoder of LLaMA's structure: LLaMA, Mistral, Qwen2, Qwen3 and the decoders
+/// inside Qwen2-VL and Qwen2.5-VL. A missing field takes the value of the type's class in
+/// transformers.
 struct LlamaConfig {
   int64_t vocab_size = 32000;
   int64_t hidden_size = 4096;
@@ -20,14 +25,18 @@ struct LlamaConfig {
   int64_t head_dim = 128;
   int64_t max_positions = 2048;
   double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
-  bool attention_bias = false;
+  RotaryRule rope;
+  bool qkv_bias = false;
+  bool output_bias = false;  ///< of the attention's last product
   bool mlp_bias = false;
+  bool qk_norm = false;  ///< queries and keys are normalized per head before they are rotated
   bool tie_word_embeddings = false;
 
-  /// Error for a field of the wrong kind, for sizes that do not fit each other, and for what is not
-  /// computed here (activations other than silu, scaled rotary embeddings).
-  static LlamaConfig read(const JsonFields& config);
+  /// Reads by the field model_type, or as `type` where that is missing. Error for a field of the
+  /// wrong kind, for sizes that do not fit each other, and for what is not computed here
+  /// (activations other than silu, other scalings of rotary embeddings than linear and llama3). A
+  /// sliding window is no error, but ends the context: up to there it changes nothing.
+  static LlamaConfig read(const JsonFields& config, std::string_view type = "llama");
   /// Bytes of keys and values that one token takes, at `element_bytes` per number.
   int64_t cache_bytes_per_token(int64_t element_bytes) const {
     return 2 * layers * kv_heads * head_dim * element_bytes;
@@ -36,8 +45,12 @@ struct LlamaConfig {
 
 enum class Activation { kGelu, kGeluTanh, kQuickGelu, kSilu };
 
-/// config.json of a CLIP vision tower; missing fields as in transformers' CLIPVisionConfig.
+/// config.json of a CLIP or SigLIP vision tower; missing fields as in transformers'
+/// CLIPVisionConfig, SiglipVisionConfig and Idefics3VisionConfig.
 struct ClipVisionConfig {
+  /// What SigLIP's tower does not have, or has at the other end.
+  bool siglip =
+      false;  ///< no class token, no norm before the blocks, a bias in the patch embedding
   int64_t hidden_size = 768;
   int64_t intermediate_size = 3072;
   int64_t layers = 12;
@@ -49,11 +62,20 @@ struct ClipVisionConfig {
   Activation activation = Activation::kQuickGelu;
 
   static ClipVisionConfig read(const JsonFields& config);
-  int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  int64_t patches_per_side() const { return image_size / patch_size; }
+  int64_t patches() const { return patches_per_side() * patches_per_side(); }
 };
 
-/// config.json of LLaVA; missing fields as in transformers' LlavaConfig.
+/// config.json of LLaVA, LLaVA-NeXT or LLaVA-OneVision; missing fields as in transformers'
+/// LlavaConfig, LlavaNextConfig and LlavaOnevisionConfig, or in the original LLaVA's code.
 struct LlavaConfig {
+  enum class Family {
+    kLlava,
+    kNext,  ///< the whole picture and tiles, without what padded them, a newline after each row
+    kOnevision,  ///< the same, scaled down where the tiles are more than max_tiles
+    kOriginal,   ///< LlavaLlamaForCausalLM: the layout of liuhaotian/llava-v1.5-*
+  };
+  Family family = Family::kLlava;
   LlamaConfig text;
   ClipVisionConfig vision;
   int64_t image_token = 32000;
@@ -61,9 +83,54 @@ struct LlavaConfig {
   bool drop_class_token = true;  ///< vision_feature_select_strategy "default"; false for "full"
   Activation projector_activation = Activation::kGelu;
   bool projector_bias = true;
+  /// NeXT and OneVision: the sizes, in pixels, that a picture's tiles may make up.
+  std::vector<PictureSize> pinpoints;
+  int64_t max_tiles = 9;  ///< OneVision
 
-  static LlavaConfig read(const JsonFields& config);
-  int64_t image_tokens() const { return vision.patches() + (drop_class_token ? 0 : 1); }
+  /// `family`: by config.json's architecture. For kOriginal `vision` stays CLIP ViT-L/14 at 336
+  /// pixels unless the tower's own folder says otherwise (see vision_tower_folder).
+  static LlavaConfig read(const JsonFields& config, Family family);
+  bool has_class_token() const { return !vision.siglip; }
+  /// Features that one view gives.
+  int64_t view_features() const {
+    return vision.patches() + (has_class_token() ? 1 : 0) - (drop_class_token ? 1 : 0);
+  }
+};
+
+/// config.json of Idefics3 and SmolVLM (model_type idefics3, smolvlm).
+struct Idefics3Config {
+  LlamaConfig text;
+  ClipVisionConfig vision;
+  int64_t scale_factor = 2;  ///< so many patches by so many become one token
+  int64_t image_token = 128257;
+
+  static Idefics3Config read(const JsonFields& config);
+  int64_t tokens_per_view() const { return vision.patches() / (scale_factor * scale_factor); }
+};
+
+/// config.json of Qwen2-VL and Qwen2.5-VL.
+struct Qwen2VlConfig {
+  struct Vision {
+    int64_t hidden_size = 1280;
+    int64_t intermediate_size = 5120;
+    int64_t layers = 32;
+    int64_t heads = 16;
+    int64_t channels = 3;
+    int64_t patch_size = 14;
+    int64_t temporal_patch_size = 2;
+    int64_t merge_size = 2;  ///< so many patches by so many become one token
+    Activation activation = Activation::kQuickGelu;
+    double rope_theta = 10000;
+    /// Qwen2.5-VL: RMS norms, a gated MLP, and attention within windows of so many pixels except in
+    /// the blocks listed; 0 for Qwen2-VL.
+    int64_t window_size = 0;
+    std::vector<int64_t> full_attention_blocks;
+  };
+  LlamaConfig text;
+  Vision vision;
+  int64_t image_token = 151655;
+
+  static Qwen2VlConfig read(const JsonFields& config);
 };
 
 /// The token ids that end a text: generation_config.json's eos_token_id (a number or a list), else

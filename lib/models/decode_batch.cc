@@ -31,7 +31,7 @@ std::vector<int64_t> rank_distances(const std::vector<int64_t>& positions) {
 int64_t rotary_position(const DecodeInput& row) {
   switch (row.positions) {
     case PositionMode::kOriginal:
-      return row.token_index;
+      return row.cache->rotary_position(row.token_index);
     case PositionMode::kCacheLength:
       return row.cache->max_length(0);
     case PositionMode::kRerotated:

@@ -14,7 +14,10 @@
 namespace elastikv {
 
 struct PrefillInput {
-  at::Tensor embeddings;    ///< [tokens, hidden]
+  at::Tensor embeddings;  ///< [tokens, hidden]
+  /// int64 [axes, tokens] on the CPU: what queries and keys are rotated by; undefined: the tokens'
+  /// indices.
+  at::Tensor positions;
   PrefillRequest request;   ///< what to compute beside the logits
   bool all_logits = false;  ///< logits of every position instead of the last one
   const Observer* observer = nullptr;
@@ -75,8 +78,8 @@ class LanguageModel {
 
   /// ids: int64 [tokens] -> [tokens, hidden].
   virtual at::Tensor embed(const at::Tensor& ids) const = 0;
-  /// Runs a whole prompt and fills an empty cache with its keys (rotated by their positions) and
-  /// values.
+  /// Runs a whole prompt and fills an empty cache with its keys (rotated by their positions, which
+  /// the cache is told if they are not the tokens' indices) and values.
   virtual PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const = 0;
   /// Runs one new token of every sequence as a batch: its entry is appended to each layer of its
   /// cache, then it attends to all slots there. Rows do not see each other.

@@ -20,7 +20,7 @@ Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightRe
     : config_(config),
       device_(body.device()),
       dtype_(body.dtype()),
-      rotary_(config.head_dim, config.rope_theta, config.max_positions, body.device()) {
+      rotary_(config.head_dim, config.rope, config.max_positions, body.device()) {
   const int64_t hidden = config.hidden_size;
   const int64_t query_size = config.query_heads * config.head_dim;
   const int64_t kv_size = config.kv_heads * config.head_dim;
@@ -35,8 +35,14 @@ Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightRe
                                     {{"self_attn.q_proj", query_size},
                                      {"self_attn.k_proj", kv_size},
                                      {"self_attn.v_proj", kv_size}},
-                                    hidden, config.attention_bias);
-    layer.out = take_linear(w, "self_attn.o_proj", hidden, query_size, config.attention_bias);
+                                    hidden, config.qkv_bias);
+    if (config.qk_norm) {
+      layer.query_norm =
+          RmsNorm(w.take("self_attn.q_norm.weight", {config.head_dim}), config.rms_norm_eps);
+      layer.key_norm =
+          RmsNorm(w.take("self_attn.k_norm.weight", {config.head_dim}), config.rms_norm_eps);
+    }
+    layer.out = take_linear(w, "self_attn.o_proj", hidden, query_size, config.output_bias);
     layer.gate_up = take_stacked_linear(
         w, {{"mlp.gate_proj", config.intermediate_size}, {"mlp.up_proj", config.intermediate_size}},
         hidden, config.mlp_bias);
@@ -66,9 +72,14 @@ Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x) const
   const at::Tensor qkv =
       layer.qkv(layer.attention_norm(x))
           .view({x.size(0), config_.query_heads + 2 * config_.kv_heads, config_.head_dim});
-  return {qkv.narrow(1, 0, config_.query_heads),
-          qkv.narrow(1, config_.query_heads, config_.kv_heads),
-          qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
+  Projections p{qkv.narrow(1, 0, config_.query_heads),
+                qkv.narrow(1, config_.query_heads, config_.kv_heads),
+                qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
+  if (config_.qk_norm) {
+    p.queries = layer.query_norm(p.queries.contiguous());
+    p.keys = layer.key_norm(p.keys.contiguous());
+  }
+  return p;
 }
 
 at::Tensor Llama::gated(const Layer& layer, const at::Tensor& x) {
@@ -80,7 +91,10 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   ELASTIKV_ASSERT(tokens > 0 && tokens <= config_.max_positions, "{} tokens of at most {}", tokens,
                   config_.max_positions);
   const at::Tensor positions =
-      at::arange(tokens, at::TensorOptions().dtype(at::kLong).device(device_));
+      input.positions.defined()
+          ? input.positions.to(device_)
+          : at::arange(tokens, at::TensorOptions().dtype(at::kLong).device(device_));
+  if (input.positions.defined()) cache.set_rotary_positions(input.positions);
   const auto observe = [&](int64_t layer, const char* name, const at::Tensor& value) {
     if (input.observer != nullptr)
       (*input.observer)(fmt::format("layers.{}{}", layer, name), value);

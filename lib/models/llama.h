@@ -12,7 +12,8 @@
 
 namespace elastikv {
 
-/// LLaMA with grouped-query attention (transformers' LlamaForCausalLM).
+/// LLaMA with grouped-query attention, and what shares its structure (transformers'
+/// LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM).
 class Llama final : public LanguageModel {
  public:
   /// `body`: scope of embed_tokens, layers, norm; `head`: scope of lm_head.
@@ -36,6 +37,8 @@ class Llama final : public LanguageModel {
     RmsNorm attention_norm;
     RmsNorm mlp_norm;
     Linear qkv;
+    RmsNorm query_norm;  // with qk_norm
+    RmsNorm key_norm;
     Linear out;
     Linear gate_up;
     Linear down;

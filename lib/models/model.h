@@ -1,13 +1,21 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
+#include "image/image_processor.h"
 #include "models/language_model.h"
+#include "text/prompt_tokens.h"
 
 namespace elastikv {
+
+/// A picture of a prompt.
+struct PlacedImage {
+  TokenSpan span;  ///< from the first of its tokens to the last
+  ImageGeometry geometry;
+};
 
 /// What a checkpoint is: a decoder, and a vision tower if it has one.
 class Model {
@@ -17,14 +25,18 @@ class Model {
   virtual const LanguageModel& language() const = 0;
   /// Placeholder token whose embeddings a picture replaces; -1 for a model without pictures.
   virtual int64_t image_token() const = 0;
-  /// Number of placeholder tokens a picture takes.
-  virtual int64_t image_tokens() const = 0;
-  /// Side of the square picture that encode_image takes, in pixels.
-  virtual int64_t image_size() const = 0;
-  /// pixels: f32 [3, height, width], normalized -> [image_tokens, hidden] in the decoder's
-  /// embedding space.
-  virtual at::Tensor encode_image(const at::Tensor& pixels,
+  /// A picture -> what stands in place of its placeholders, in their order: [features, hidden] in
+  /// the decoder's embedding space. An observer sees the intermediates of every view.
+  virtual at::Tensor encode_image(const ProcessedImage& image,
                                   const Observer* observer = nullptr) const = 0;
+  /// What the prompt's queries and keys are rotated by, int64 [axes, tokens]; undefined where that
+  /// is the tokens' indices.
+  virtual at::Tensor rotary_positions(int64_t tokens,
+                                      const std::vector<PlacedImage>& images) const {
+    static_cast<void>(tokens);
+    static_cast<void>(images);
+    return {};
+  }
 };
 
 }  // namespace elastikv

@@ -6,8 +6,10 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "models/idefics3.h"
 #include "models/llama.h"
 #include "models/llava.h"
+#include "models/qwen2_vl.h"
 
 namespace elastikv {
 namespace {
@@ -19,9 +21,7 @@ class TextModel final : public Model {
       : language_(config, weights.scope("model."), weights) {}
   const LanguageModel& language() const override { return language_; }
   int64_t image_token() const override { return -1; }
-  int64_t image_tokens() const override { return 0; }
-  int64_t image_size() const override { return 0; }
-  at::Tensor encode_image(const at::Tensor&, const Observer*) const override {
+  at::Tensor encode_image(const ProcessedImage&, const Observer*) const override {
     throw InternalError("a text model was given a picture");
   }
 
@@ -33,9 +33,13 @@ struct Architecture {
   std::string name;
   std::function<std::unique_ptr<Model>(const JsonFields&, const WeightReader&)> build;
   std::function<void(const JsonFields&, ModelSummary&)> summarize;
+  /// Of a checkpoint folder and its config.json; null for a model without pictures.
+  std::function<std::unique_ptr<ImagePrompt>(const JsonFields&, const std::filesystem::path&)>
+      image_prompt;
 };
 
 void summarize_text(const LlamaConfig& c, ModelSummary& summary) {
+  summary.decoder = c;
   summary.text =
       fmt::format("{} layers, hidden {}, {} query and {} KV heads of {}, vocabulary {}", c.layers,
                   c.hidden_size, c.query_heads, c.kv_heads, c.head_dim, c.vocab_size);
@@ -44,28 +48,90 @@ void summarize_text(const LlamaConfig& c, ModelSummary& summary) {
   summary.cache_bytes_per_token_fp16 = c.cache_bytes_per_token(/*element_bytes=*/2);
 }
 
+std::string vision_text(const ClipVisionConfig& c) {
+  return fmt::format("{}, {} layers, hidden {}, {} heads, {} px in patches of {}",
+                     c.siglip ? "SigLIP" : "CLIP", c.layers, c.hidden_size, c.heads, c.image_size,
+                     c.patch_size);
+}
+
+/// A decoder alone; `type` is config.json's model_type where that is missing.
+Architecture text_architecture(const char* name, const char* type) {
+  return {name,
+          [type](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
+            return std::make_unique<TextModel>(LlamaConfig::read(config, type), weights);
+          },
+          [type](const JsonFields& config, ModelSummary& summary) {
+            summarize_text(LlamaConfig::read(config, type), summary);
+          },
+          [](const JsonFields&, const std::filesystem::path&) { return nullptr; }};
+}
+
+Architecture llava_architecture(const char* name, LlavaConfig::Family family) {
+  return {
+      name,
+      [family](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
+        return std::make_unique<Llava>(LlavaConfig::read(config, family), weights);
+      },
+      [family](const JsonFields& config, ModelSummary& summary) {
+        const LlavaConfig c = LlavaConfig::read(config, family);
+        summarize_text(c.text, summary);
+        summary.vision = vision_text(c.vision);
+        summary.image_token = c.image_token;
+      },
+      [family](const JsonFields& config, const std::filesystem::path& folder) {
+        return make_image_prompt(LlavaConfig::read(config, family), read_processor_config(folder));
+      }};
+}
+
+Architecture idefics3_architecture(const char* name) {
+  return {name,
+          [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
+            return std::make_unique<Idefics3>(Idefics3Config::read(config), weights);
+          },
+          [](const JsonFields& config, ModelSummary& summary) {
+            const Idefics3Config c = Idefics3Config::read(config);
+            summarize_text(c.text, summary);
+            summary.vision = vision_text(c.vision);
+            summary.image_token = c.image_token;
+          },
+          [](const JsonFields& config, const std::filesystem::path& folder) {
+            return make_image_prompt(Idefics3Config::read(config), read_processor_config(folder));
+          }};
+}
+
+Architecture qwen2_vl_architecture(const char* name) {
+  return {name,
+          [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
+            return std::make_unique<Qwen2Vl>(Qwen2VlConfig::read(config), weights);
+          },
+          [](const JsonFields& config, ModelSummary& summary) {
+            const Qwen2VlConfig c = Qwen2VlConfig::read(config);
+            summarize_text(c.text, summary);
+            summary.vision = fmt::format(
+                "Qwen, {} layers, hidden {}, {} heads, pictures of any size in patches of {}",
+                c.vision.layers, c.vision.hidden_size, c.vision.heads, c.vision.patch_size);
+            if (c.vision.window_size > 0)
+              summary.vision += fmt::format(", windows of {} px", c.vision.window_size);
+            summary.image_token = c.image_token;
+          },
+          [](const JsonFields& config, const std::filesystem::path& folder) {
+            return make_image_prompt(Qwen2VlConfig::read(config), folder);
+          }};
+}
+
 const std::vector<Architecture>& architectures() {
   static const std::vector<Architecture> all{
-      {"LlamaForCausalLM",
-       [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-         return std::make_unique<TextModel>(LlamaConfig::read(config), weights);
-       },
-       [](const JsonFields& config, ModelSummary& summary) {
-         summarize_text(LlamaConfig::read(config), summary);
-       }},
-      {"LlavaForConditionalGeneration",
-       [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-         return std::make_unique<Llava>(LlavaConfig::read(config), weights);
-       },
-       [](const JsonFields& config, ModelSummary& summary) {
-         const LlavaConfig c = LlavaConfig::read(config);
-         summarize_text(c.text, summary);
-         summary.vision = fmt::format(
-             "CLIP, {} layers, hidden {}, {} heads, {} px in patches of {}", c.vision.layers,
-             c.vision.hidden_size, c.vision.heads, c.vision.image_size, c.vision.patch_size);
-         summary.image_token = c.image_token;
-         summary.image_tokens = c.image_tokens();
-       }},
+      text_architecture("LlamaForCausalLM", "llama"),
+      text_architecture("MistralForCausalLM", "mistral"),
+      text_architecture("Qwen2ForCausalLM", "qwen2"),
+      text_architecture("Qwen3ForCausalLM", "qwen3"),
+      llava_architecture("LlavaForConditionalGeneration", LlavaConfig::Family::kLlava),
+      llava_architecture("LlavaNextForConditionalGeneration", LlavaConfig::Family::kNext),
+      llava_architecture("LlavaOnevisionForConditionalGeneration", LlavaConfig::Family::kOnevision),
+      idefics3_architecture("Idefics3ForConditionalGeneration"),
+      idefics3_architecture("SmolVLMForConditionalGeneration"),
+      qwen2_vl_architecture("Qwen2VLForConditionalGeneration"),
+      qwen2_vl_architecture("Qwen2_5_VLForConditionalGeneration"),
   };
   return all;
 }
@@ -112,6 +178,11 @@ ModelSummary summarize_model(const std::filesystem::path& folder) {
   summary.architecture = architecture.name;
   architecture.summarize(config, summary);
   return summary;
+}
+
+std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder) {
+  const JsonFields config = read_config(folder);
+  return find_architecture(config).image_prompt(config, folder);
 }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,

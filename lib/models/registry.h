@@ -9,6 +9,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include "models/image_prompt.h"
 #include "models/model.h"
 #include "weights/weight_reader.h"
 
@@ -21,15 +22,19 @@ std::vector<std::string> known_architectures();
 /// field.
 struct ModelSummary {
   std::string architecture;
+  LlamaConfig decoder;
   std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
   std::string vision;  ///< likewise; empty without a tower
   int64_t image_token = -1;  ///< placeholder token; -1 without pictures
-  int64_t image_tokens = 0;  ///< placeholder tokens of a picture
   int64_t max_positions = 0;
   int64_t vocab_size = 0;
   int64_t cache_bytes_per_token_fp16 = 0;
 };
 ModelSummary summarize_model(const std::filesystem::path& folder);
+
+/// How a checkpoint's family writes pictures into prompts, read without any weights; null for a
+/// model without pictures.
+std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder);
 
 /// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is
 /// spent on the rest.

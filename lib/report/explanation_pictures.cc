@@ -41,8 +41,9 @@ Colour mix(Colour from, Colour to, double share) {
   return {channel(from.red, to.red), channel(from.green, to.green), channel(from.blue, to.blue)};
 }
 
-int64_t grid_side(const ShownPrompt& prompt) {
-  return std::lround(std::sqrt(static_cast<double>(prompt.image_end - prompt.image_begin)));
+/// Pixels along a token's side.
+int64_t cell_of(const ShownPrompt& prompt) {
+  return std::max(kLeastCell, kTile / std::max(prompt.grid.height, prompt.grid.width));
 }
 
 Picture paper(int64_t width, int64_t height) {
@@ -53,8 +54,9 @@ Picture paper(int64_t width, int64_t height) {
 
 /// The picture at the size of a tile.
 Picture tile_of(const ShownPrompt& prompt) {
-  const int64_t side = grid_side(prompt) * std::max(kLeastCell, kTile / grid_side(prompt));
-  return resample(prompt.picture, {side, side}, ResampleFilter::kBicubic);
+  const int64_t cell = cell_of(prompt);
+  return resample(prompt.picture, {prompt.grid.height * cell, prompt.grid.width * cell},
+                  ResampleFilter::kBicubic);
 }
 
 /// Recolours the pixels of one token.
@@ -99,13 +101,14 @@ Shares shares_of(const LayerDecision& layer, int64_t prompt_tokens) {
 /// Tiles in rows below a title, a legend below them.
 class Sheet {
  public:
-  Sheet(std::vector<std::string> lines, size_t tiles, int64_t tile, int64_t below, int64_t legend)
-      : tile_(tile), step_y_(tile + below + kGap) {
+  Sheet(std::vector<std::string> lines, size_t tiles, PictureSize tile, int64_t below,
+        int64_t legend)
+      : tile_(tile.width), step_y_(tile.height + below + kGap) {
     columns_ = std::clamp<int64_t>(
         std::lround(std::ceil(std::sqrt(1.5 * static_cast<double>(tiles)))), 2, 8);
     const auto rows = (static_cast<int64_t>(tiles) + columns_ - 1) / columns_;
     top_ = kMargin + static_cast<int64_t>(lines.size()) * (kLine + 4) + kGap;
-    int64_t width = columns_ * (tile + kGap) - kGap;
+    int64_t width = columns_ * (tile.width + kGap) - kGap;
     for (size_t i = 0; i < lines.size(); ++i)
       width = std::max(width, text_width(lines[i], i == 0 ? kTitleLetters : kLetters));
     legend_ = top_ + rows * step_y_;
@@ -143,7 +146,8 @@ class Sheet {
 /// A tile with the bar of the whole prompt below it.
 Picture with_bar(const Picture& tile, const Shares& shares, const ShownPrompt& prompt) {
   const int64_t side = tile.size.width;
-  Picture both = paper(side, side + 3 + kBar + 3);
+  const int64_t below = tile.size.height + 3;
+  Picture both = paper(side, below + kBar + 3);
   paste(both, 0, 0, tile);
   const auto column_of = [&](int64_t token) { return token * side / prompt.prompt_tokens; };
   for (int64_t x = 0; x < side; ++x) {
@@ -153,10 +157,10 @@ Picture with_bar(const Picture& tile, const Shares& shares, const ShownPrompt& p
     double kept = 0;
     for (int64_t token = first; token < last; ++token)
       kept += shares.kept[static_cast<size_t>(token)] / static_cast<double>(last - first);
-    fill(both, x, side + 3, 1, kBar, mix(kDimmed, kBarLight, kept));
+    fill(both, x, below, 1, kBar, mix(kDimmed, kBarLight, kept));
   }
   const int64_t begin = column_of(prompt.image_begin);
-  fill(both, begin, side + 3 + kBar, column_of(prompt.image_end) - begin, 3, kAccent);
+  fill(both, begin, below + kBar, column_of(prompt.image_end) - begin, 3, kAccent);
   return both;
 }
 
@@ -205,28 +209,28 @@ std::string strategy_line(const Explanation& explanation) {
 
 }  // namespace
 
-void require_square_grid(int64_t image_tokens) {
-  const int64_t side = std::lround(std::sqrt(static_cast<double>(image_tokens)));
-  if (image_tokens > 0 && side * side == image_tokens) return;
-  fail("the picture's {} tokens are no square grid, so they cannot be drawn on it; use --json",
+void require_grid(int64_t image_tokens, PictureSize grid) {
+  if (image_tokens > 0 && grid.pixels() == image_tokens) return;
+  fail("the picture's {} tokens are no single grid, so they cannot be drawn on it; use --json",
        image_tokens);
 }
 
 Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
   const Picture plain = tile_of(prompt);
-  const int64_t side = grid_side(prompt);
-  const int64_t cell = plain.size.width / side;
-  Sheet sheet({prompt.title, strategy_line(explanation)}, explanation.layers.size() + 1,
-              plain.size.width, kBar + 6 + 2 * kLine + 4, 3 * (kSwatch + 6));
+  const int64_t cell = cell_of(prompt);
+  const int64_t columns = prompt.grid.width;
+  const int64_t tokens = prompt.grid.pixels();
+  Sheet sheet({prompt.title, strategy_line(explanation)}, explanation.layers.size() + 1, plain.size,
+              kBar + 6 + 2 * kLine + 4, 3 * (kSwatch + 6));
   sheet.add(plain, {"what the model sees"});
   for (const LayerDecision& layer : explanation.layers) {
     const Shares shares = shares_of(layer, prompt.prompt_tokens);
     Picture tile = plain;
     double kept = 0;
-    for (int64_t token = 0; token < side * side; ++token) {
+    for (int64_t token = 0; token < tokens; ++token) {
       const auto index = static_cast<size_t>(prompt.image_begin + token);
-      const int64_t x = token % side;
-      const int64_t y = token / side;
+      const int64_t x = token % columns;
+      const int64_t y = token / columns;
       kept += shares.kept[index];
       recolour(tile, cell, x, y, [&](Colour colour) {
         return mix(colour, kDimmed, kFading * (1 - shares.kept[index]));
@@ -237,7 +241,7 @@ Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
       }
     }
     sheet.add(with_bar(tile, shares, prompt),
-              {fmt::format("layer {}: {:.3g} of {} kept", layer.layer, kept, side * side),
+              {fmt::format("layer {}: {:.3g} of {} kept", layer.layer, kept, tokens),
                fmt::format("{:.1f} % of attention given up", 100 * layer.attention_lost)});
   }
   Picture& picture = sheet.picture();
@@ -262,17 +266,18 @@ Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
 
 Picture importance_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
   const Picture plain = tile_of(prompt);
-  const int64_t side = grid_side(prompt);
-  const int64_t cell = plain.size.width / side;
+  const int64_t cell = cell_of(prompt);
+  const int64_t columns = prompt.grid.width;
+  const int64_t tokens = prompt.grid.pixels();
   Sheet sheet({prompt.title, explanation.name + ": what the picture's tokens are ranked by"},
-              explanation.layers.size() + 1, plain.size.width, kLine + 4, 2 * (kSwatch + 6));
+              explanation.layers.size() + 1, plain.size, kLine + 4, 2 * (kSwatch + 6));
   sheet.add(plain, {"what the model sees"});
   for (const LayerDecision& layer : explanation.layers) {
     const std::vector<double> ranks = ranks_of(layer.importance, prompt);
     Picture tile = plain;
-    for (int64_t token = 0; token < side * side; ++token) {
+    for (int64_t token = 0; token < tokens; ++token) {
       const Colour colour = viridis(ranks[static_cast<size_t>(token)]);
-      recolour(tile, cell, token % side, token / side,
+      recolour(tile, cell, token % columns, token / columns,
                [&](Colour under) { return mix(grey_of(under), colour, kMapOpacity); });
     }
     sheet.add(tile, {fmt::format("layer {}", layer.layer)});

@@ -12,14 +12,15 @@ namespace elastikv {
 /// The prompt's picture and where its tokens are.
 struct ShownPrompt {
   Picture picture;          ///< what the vision tower sees (ImageProcessor::crop)
-  int64_t image_begin = 0;  ///< the picture's tokens lie on it as a square grid, row by row
+  int64_t image_begin = 0;  ///< the picture's tokens lie on it as a grid, row by row
   int64_t image_end = 0;
+  PictureSize grid;  ///< rows and columns of these
   int64_t prompt_tokens = 0;
   std::string title;  ///< first line of every sheet: model, sample, budget
 };
 
-/// Error when the picture's tokens are no square grid: they cannot be drawn on it.
-void require_square_grid(int64_t image_tokens);
+/// Error when the picture's tokens are no grid of this size: they cannot be drawn on it.
+void require_grid(int64_t image_tokens, PictureSize grid);
 
 /// One tile per layer: the picture with the tokens that stay in full colour, those given up dimmed,
 /// and of these the merged ones with an outline; where KV heads differ, by how many keep it. Below

@@ -23,20 +23,41 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const std::strin
     fail("{}: the tokenizer has {} tokens, the model's vocabulary {}; they do not belong together",
          folder.string(), tokenizer_->vocab_size(), summary_.vocab_size);
   }
-  image_token_ = summary_.image_token;
-  if (image_token_ >= 0) image_processor_ = read_image_processor(folder, ratio);
+  image_prompt_ = read_image_prompt(folder);
+  if (image_prompt_ != nullptr) image_processor_ = read_image_processor(folder, ratio);
 }
 
-TokenizedPrompt PromptReader::tokenize(const std::string& question, bool with_picture) const {
-  if (with_picture && image_token_ < 0) fail("{}: this model takes no pictures", folder_.string());
+WrittenPrompt PromptReader::write(const std::string& question,
+                                  const std::vector<PictureSize>& pictures) const {
+  if (!pictures.empty() && image_prompt_ == nullptr)
+    fail("{}: this model takes no pictures", folder_.string());
   Turn turn;
   turn.role = "user";
   turn.text = question;
   const bool placed = question.find(kImagePlaceholder) != std::string::npos;
-  turn.images = with_picture && !placed ? 1 : 0;
+  turn.images = placed ? 0 : static_cast<int64_t>(pictures.size());
   const Prompt prompt = format_.render({turn});
-  return tokenize_prompt(*tokenizer_, prompt.chunks, image_token_,
-                         std::vector<int64_t>(with_picture ? 1 : 0, summary_.image_tokens));
+  WrittenPrompt written;
+  written.text = prompt.text;
+  std::vector<ImageText> texts;
+  for (const PictureSize picture : pictures) {
+    written.geometries.push_back(image_processor_->geometry(picture));
+    try {
+      texts.push_back(image_prompt_->text(written.geometries.back()));
+    } catch (const Error& error) {
+      fail("{}: {}", folder_.string(), error.what());
+    }
+  }
+  written.tokens = tokenize_prompt(*tokenizer_, prompt.chunks, summary_.image_token, texts);
+  return written;
+}
+
+TokenizedPrompt PromptReader::tokenize(const std::string& question,
+                                       const std::vector<std::filesystem::path>& pictures) const {
+  std::vector<PictureSize> sizes;
+  sizes.reserve(pictures.size());
+  for (const std::filesystem::path& picture : pictures) sizes.push_back(check_picture(picture));
+  return tokenize(question, sizes);
 }
 
 TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
@@ -65,26 +86,35 @@ namespace {
 /// cache, since its forks copy what they change.
 at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFloat); }
 
-/// Runs the prefill over a prompt's embeddings and takes its statistics; `image` is where the
-/// picture stands.
-void encode(const LanguageModel& language, const at::Tensor& embeddings, const TokenSpan& image,
-            const StatisticsRequest& request, uint64_t seed, EncodedPrompt& encoded) {
+/// A prompt on its way to the prefill.
+struct Embedded {
+  at::Tensor embeddings;  // [tokens, hidden]
+  at::Tensor positions;   // see PrefillInput
+  TokenSpan image;        // of all pictures together
+};
+
+/// Runs the prefill over a prompt's embeddings and takes its statistics.
+void encode(const LanguageModel& language, const Embedded& prompt, const StatisticsRequest& request,
+            uint64_t seed, EncodedPrompt& encoded) {
   Stopwatch watch;
   PromptStatistics& statistics = encoded.statistics;
-  statistics.prompt_tokens = embeddings.size(0);
+  const int64_t tokens = prompt.embeddings.size(0);
+  statistics.prompt_tokens = tokens;
   statistics.query_heads = language.query_heads();
   statistics.kv_heads = language.cache_shape().kv_heads;
-  statistics.image_begin = image.begin;
-  statistics.image_end = image.end;
+  statistics.image_begin = prompt.image.begin;
+  statistics.image_end = prompt.image.end;
   statistics.seed = seed;
   statistics.rotary_frequencies = language.rotary_frequencies();
   PrefillInput input;
-  input.embeddings = embeddings;
+  input.embeddings = prompt.embeddings;
+  input.positions = prompt.positions;
   input.request = request.prefill;
   if (request.post_image_rows) {
     input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
   PrefillOutput output = language.prefill(input, encoded.cache);
+  statistics.position_delta = encoded.cache.rotary_position(tokens) - tokens;
   encoded.logits = std::move(output.logits);
   encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
   statistics.layers.reserve(output.statistics.size());
@@ -108,25 +138,37 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 }  // namespace
 
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt, const std::filesystem::path& picture,
+                            const TokenizedPrompt& prompt,
+                            const std::vector<std::filesystem::path>& pictures,
                             const StatisticsRequest& request, uint64_t seed) {
-  if (prompt.images.empty()) return encode_ids(model, prompt.ids, request, seed);
-  ELASTIKV_ASSERT(prompt.images.size() == 1 && reader.image_processor() != nullptr,
-                  "{} pictures in a prompt", prompt.images.size());
-  const TokenSpan span = prompt.images[0];
-  require_possible(request, prompt.ids.size(), span);
+  ELASTIKV_ASSERT(prompt.images.size() == pictures.size(), "{} pictures for {} places",
+                  pictures.size(), prompt.images.size());
+  const TokenSpan image = prompt.image_span();
+  require_possible(request, prompt.ids.size(), image);
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
   Stopwatch watch;
-  at::Tensor embeddings = language.embed(at::tensor(prompt.ids, at::kLong));
-  const at::Tensor features = model.encode_image(
-      reader.image_processor()->process(read_picture(picture)).pixels[0], nullptr);
-  ELASTIKV_ASSERT(features.size(0) == span.end - span.begin, "{} picture features for {} tokens",
-                  features.size(0), span.end - span.begin);
-  embeddings = at::cat({embeddings.narrow(0, 0, span.begin), features.to(embeddings.scalar_type()),
-                        embeddings.narrow(0, span.end, embeddings.size(0) - span.end)});
+  // A placeholder need not be in the vocabulary; nothing reads what stands for it here.
+  std::vector<int64_t> ids = prompt.ids;
+  for (const int64_t index : prompt.placeholders) ids[static_cast<size_t>(index)] = 0;
+  Embedded embedded{language.embed(at::tensor(ids, at::kLong)), {}, image};
+  if (!pictures.empty()) {
+    std::vector<at::Tensor> features;
+    std::vector<PlacedImage> placed;
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      const ProcessedImage processed = reader.image_processor()->process(read_picture(pictures[i]));
+      features.push_back(model.encode_image(processed).to(embedded.embeddings.scalar_type()));
+      placed.push_back({prompt.images[i], processed.geometry});
+    }
+    const at::Tensor all = at::cat(features);
+    ELASTIKV_ASSERT(all.size(0) == static_cast<int64_t>(prompt.placeholders.size()),
+                    "{} picture features for {} tokens", all.size(0), prompt.placeholders.size());
+    embedded.embeddings = embedded.embeddings.index_copy(
+        0, at::tensor(prompt.placeholders, at::kLong).to(all.device()), all);
+    embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);
+  }
   encoded.seconds.image = watch.lap();
-  encode(language, embeddings, span, request, seed, encoded);
+  encode(language, embedded, request, seed, encoded);
   return encoded;
 }
 
@@ -135,7 +177,7 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   require_possible(request, ids.size(), {});
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
-  encode(language, language.embed(at::tensor(ids, at::kLong)), {}, request, seed, encoded);
+  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, {}}, request, seed, encoded);
   return encoded;
 }
 

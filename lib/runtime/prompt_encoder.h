@@ -13,13 +13,23 @@
 
 #include "cache/kv_cache.h"
 #include "image/image_processor.h"
+#include "models/image_prompt.h"
 #include "models/model.h"
 #include "models/registry.h"
 #include "strategies/statistics.h"
 #include "text/prompt_format.h"
+#include "text/prompt_tokens.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
+
+/// A question as the model reads it.
+struct WrittenPrompt {
+  std::string text;  ///< with `<image>` for each picture
+  TokenizedPrompt tokens;
+  /// Of each picture, in order.
+  std::vector<ImageGeometry> geometries;
+};
 
 /// What a checkpoint folder needs beside its weights to read prompts: cheap to open, so that inputs
 /// can be checked before weights load.
@@ -29,9 +39,18 @@ class PromptReader {
   PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
                std::optional<ImageAspectRatio> ratio = std::nullopt);
 
-  /// One user turn as ids. The picture goes where the question says `<image>`, else where the
-  /// format puts it.
-  TokenizedPrompt tokenize(const std::string& question, bool with_picture) const;
+  /// One user turn with pictures of these sizes. They go where the question says `<image>`, else
+  /// where the format puts them. Error for a model without pictures, and where the checkpoint's
+  /// files disagree about a picture's tokens (see ImagePrompt::text).
+  WrittenPrompt write(const std::string& question, const std::vector<PictureSize>& pictures) const;
+  /// The ids of the same.
+  TokenizedPrompt tokenize(const std::string& question,
+                           const std::vector<PictureSize>& pictures) const {
+    return write(question, pictures).tokens;
+  }
+  /// With the pictures' files, of which only headers are read.
+  TokenizedPrompt tokenize(const std::string& question,
+                           const std::vector<std::filesystem::path>& pictures) const;
   /// Ids as they are, without a picture.
   static TokenizedPrompt from_ids(std::vector<int64_t> ids);
   /// The ids of an answer: no special tokens around it.
@@ -45,6 +64,8 @@ class PromptReader {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Null for a model without pictures.
   const ImageProcessor* image_processor() const { return image_processor_.get(); }
+  /// Likewise.
+  const ImagePrompt* image_prompt() const { return image_prompt_.get(); }
   const PromptFormat& format() const { return format_; }
   const ModelSummary& summary() const { return summary_; }
   const std::vector<int64_t>& end_tokens() const { return end_tokens_; }
@@ -55,7 +76,7 @@ class PromptReader {
   const PromptFormat& format_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ImageProcessor> image_processor_;
-  int64_t image_token_ = -1;
+  std::unique_ptr<ImagePrompt> image_prompt_;
   std::vector<int64_t> end_tokens_;
 };
 
@@ -73,12 +94,14 @@ struct EncodedPrompt {
   EncodeSeconds seconds;
 };
 
-/// Encodes a picture (if the prompt has one) and runs the prefill. `picture` may be empty for a
-/// prompt without one. Computes what `request` asks for; Error when this prompt cannot give it
-/// (rows of text after a picture, where there is none). Keys and values in the statistics may be
-/// views of the prompt's cache, which must stay as it is.
+/// Encodes the prompt's pictures and runs the prefill. Computes what `request` asks for; Error when
+/// this prompt cannot give it (rows of text after a picture, where there is none). Strategies see
+/// the pictures as one span, from the first one's first token to the last one's last, text between
+/// them included. Keys and values in the statistics may be views of the prompt's cache, which must
+/// stay as it is.
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt, const std::filesystem::path& picture,
+                            const TokenizedPrompt& prompt,
+                            const std::vector<std::filesystem::path>& pictures,
                             const StatisticsRequest& request, uint64_t seed);
 
 /// The same for ids alone, without a picture.

@@ -191,7 +191,7 @@ ChunkInput Sequence::next_chunk(int64_t tokens) {
   }
   if (unrotated) return input;
   for (int64_t t = 0; t < tokens; ++t) {
-    int64_t position = tokens_seen_ + t;
+    int64_t position = cache_.rotary_position(tokens_seen_ + t);
     if (positions_ == PositionMode::kCacheLength) {
       // What layer 0 holds when the token comes.
       position = 0;

@@ -84,8 +84,8 @@ class ExpectedAttentionImportance final : public Importance {
     if (!frequencies.defined()) {
       fail("expected_attention needs a model with rotary position embeddings");
     }
-    const at::Tensor positions =
-        at::arange(prompt.prompt_tokens, prompt.prompt_tokens + options_.future, at::kDouble);
+    const int64_t next = prompt.prompt_tokens + prompt.position_delta;
+    const at::Tensor positions = at::arange(next, next + options_.future, at::kDouble);
     const at::Tensor angles = positions.unsqueeze(1) * frequencies.unsqueeze(0);
     const at::Tensor cos = at::diag(angles.cos().mean(0));
     const at::Tensor sin = at::diag(angles.sin().mean(0));

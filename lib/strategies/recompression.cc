@@ -183,6 +183,7 @@ PromptStatistics Recompression::statistics(const KVCache& cache, int64_t layer, 
   const at::Tensor order = at::tensor(slots, at::kLong);
   PromptStatistics here;
   here.prompt_tokens = tokens;
+  here.position_delta = prompt.position_delta;
   here.query_heads = prompt.query_heads / groups;
   here.kv_heads = prompt.kv_heads / groups;
   here.rotary_frequencies = prompt.rotary_frequencies;

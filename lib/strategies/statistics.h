@@ -38,6 +38,9 @@ struct LayerStatistics : PrefillStatistics {
 /// Everything a strategy may know of a prompt.
 struct PromptStatistics {
   int64_t prompt_tokens = 0;
+  /// Rotary position of the first token after the prompt, less prompt_tokens: negative where a
+  /// picture takes fewer positions than tokens (mRoPE).
+  int64_t position_delta = 0;
   int64_t query_heads = 0;
   int64_t kv_heads = 0;
   /// Token range [image_begin, image_end) of the picture; empty without one.

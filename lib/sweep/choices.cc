@@ -34,7 +34,7 @@ Budget make_budget(const BudgetChoice& choice) {
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
   return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
-                          : reader.tokenize(sample.question, !sample.image.empty());
+                          : reader.tokenize(sample.question, sample.images);
 }
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {

@@ -83,12 +83,12 @@ class TorchEvaluator final : public SampleEvaluator {
 
     StatisticsRequest request;
     for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
-    const EncodedPrompt encoded = encode_prompt(*model_, reader_, prompt, sample.image, request,
+    const EncodedPrompt encoded = encode_prompt(*model_, reader_, prompt, sample.images, request,
                                                 seed_of(settings_.seed, sample));
 
     SampleOutcome outcome;
     outcome.prompt_tokens = encoded.statistics.prompt_tokens;
-    outcome.image_tokens = encoded.statistics.image_end - encoded.statistics.image_begin;
+    outcome.image_tokens = static_cast<int64_t>(prompt.placeholders.size());
     outcome.seconds.image = encoded.seconds.image;
     outcome.seconds.prefill = encoded.seconds.prefill;
     outcome.seconds.statistics = encoded.seconds.statistics;
@@ -224,7 +224,7 @@ std::vector<Reader> readers_of(std::span<const Cell> cells) {
 /// Error when a strategy reads what a prompt has not.
 void require_statistics(const std::vector<Reader>& readers, const TokenizedPrompt& prompt,
                         const std::string& what) {
-  const TokenSpan image = prompt.images.empty() ? TokenSpan{} : prompt.images[0];
+  const TokenSpan image = prompt.image_span();
   for (const Reader& reader : readers) {
     const std::string missing = missing_for(reader.request, static_cast<int64_t>(prompt.ids.size()),
                                             image.begin, image.end);

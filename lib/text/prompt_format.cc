@@ -233,42 +233,4 @@ Prompt PromptFormat::render(const std::vector<Turn>& turns, bool answer_follows)
   return prompt;
 }
 
-TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
-                                int64_t image_token_id, const std::vector<int64_t>& image_tokens) {
-  const auto places =
-      static_cast<size_t>(std::count_if(chunks.begin(), chunks.end(), [](const PromptChunk& chunk) {
-        return chunk.kind == PromptChunk::Kind::kImage;
-      }));
-  if (places != image_tokens.size()) {
-    fail("the prompt has {} {} placeholder{} for {} image{}", places, kImagePlaceholder,
-         places == 1 ? "" : "s", image_tokens.size(), image_tokens.size() == 1 ? "" : "s");
-  }
-  TokenizedPrompt prompt;
-  for (const PromptChunk& chunk : chunks) {
-    if (chunk.kind == PromptChunk::Kind::kText) {
-      const std::vector<int64_t> ids = tokenizer.encode(chunk.text);
-      prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
-      continue;
-    }
-    const int64_t count = image_tokens[prompt.images.size()];
-    ELASTIKV_ASSERT(count > 0, "image {} has {} tokens", prompt.images.size(), count);
-    const auto begin = static_cast<int64_t>(prompt.ids.size());
-    prompt.ids.insert(prompt.ids.end(), static_cast<size_t>(count), image_token_id);
-    prompt.images.push_back({begin, begin + count});
-  }
-  const auto& [prefix, suffix] = tokenizer.special_ids();
-  const bool has_prefix = prompt.ids.size() >= prefix.size() &&
-                          std::equal(prefix.begin(), prefix.end(), prompt.ids.begin());
-  if (!has_prefix) {
-    prompt.ids.insert(prompt.ids.begin(), prefix.begin(), prefix.end());
-    const auto shift = static_cast<int64_t>(prefix.size());
-    for (TokenSpan& span : prompt.images) {
-      span.begin += shift;
-      span.end += shift;
-    }
-  }
-  prompt.ids.insert(prompt.ids.end(), suffix.begin(), suffix.end());
-  return prompt;
-}
-
 }  // namespace elastikv

@@ -6,8 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer.h"
-
 namespace elastikv {
 
 /// Where a picture stands in a prompt's text.
@@ -68,25 +66,5 @@ const PromptFormat& choose_prompt_format(const std::filesystem::path& checkpoint
 
 /// Cuts a text at each `<image>`.
 std::vector<PromptChunk> cut_at_images(std::string_view text);
-
-/// Tokens [begin, end) of a prompt.
-struct TokenSpan {
-  int64_t begin = 0;
-  int64_t end = 0;
-  bool operator==(const TokenSpan&) const = default;
-};
-
-struct TokenizedPrompt {
-  std::vector<int64_t> ids;
-  /// One span per picture, in order.
-  std::vector<TokenSpan> images;
-};
-
-/// The ids of a prompt. Text chunks are encoded one by one, so that no merge reaches across a
-/// picture; the i-th picture is `image_token_id` repeated image_tokens[i] times. The tokenizer's
-/// special ids (a BOS) are put around the whole once, unless the text itself begins with them.
-/// Error when the number of placeholders and of pictures differ.
-TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
-                                int64_t image_token_id, const std::vector<int64_t>& image_tokens);
 
 }  // namespace elastikv

@@ -283,8 +283,8 @@ class DecodeKernel
 
 TEST_P(DecodeKernel, EqualsTheReference) {
   const auto [kv_heads, group, head_dim, dtype] = GetParam();
-  const RotaryTable rotary(head_dim, 10000.0, 512, at::kCPU);
-  const RotaryTable device_rotary(head_dim, 10000.0, 512, kDevice);
+  const RotaryTable rotary(head_dim, RotaryRule{10000.0}, 512, at::kCPU);
+  const RotaryTable device_rotary(head_dim, RotaryRule{10000.0}, 512, kDevice);
   const Batch batch = batch_of(kv_heads, group, head_dim, dtype, rotary);
   const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
   ASSERT_TRUE(cuda::has_decode_attention(on_device(batch.queries), rows));
@@ -319,8 +319,8 @@ INSTANTIATE_TEST_SUITE_P(OtherShapes, DecodeKernel,
                                           testing::Values(at::kFloat, at::kBFloat16)));
 
 TEST_F(CudaKernels, ADecodeRowDoesNotDependOnTheOthers) {
-  const RotaryTable rotary(64, 10000.0, 512, at::kCPU);
-  const RotaryTable device_rotary(64, 10000.0, 512, kDevice);
+  const RotaryTable rotary(64, RotaryRule{10000.0}, 512, at::kCPU);
+  const RotaryTable device_rotary(64, RotaryRule{10000.0}, 512, kDevice);
   const Batch batch = batch_of(2, 3, 64, at::kFloat, rotary);
   const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
   const at::Tensor queries = on_device(batch.queries);
@@ -338,7 +338,7 @@ TEST_F(CudaKernels, DecodeShapesWithoutAKernelAreRefused) {
   const std::vector<int64_t> lengths{4};
   const auto has_kernel = [&](int64_t head_dim, c10::ScalarType dtype, int64_t offset = 0,
                               bool turned = false) {
-    const RotaryTable rotary(64, 10000.0, 8, kDevice);
+    const RotaryTable rotary(64, RotaryRule{10000.0}, 8, kDevice);
     const at::Tensor storage = on_device(random_tensor({head_dim * 5}, 1).to(dtype));
     DecodeRow row;
     row.keys = storage.narrow(0, offset, head_dim * 4).view({4, head_dim});
@@ -381,8 +381,8 @@ MergeRows random_merges(int64_t slots, uint64_t seed) {
 }
 
 TEST_F(CudaKernels, MergedEntriesAreTheCpusToTheLastBit) {
-  const RotaryTable rotary(80, 10000.0, 512, at::kCPU);
-  const RotaryTable device_rotary(80, 10000.0, 512, kDevice);
+  const RotaryTable rotary(80, RotaryRule{10000.0}, 512, at::kCPU);
+  const RotaryTable device_rotary(80, RotaryRule{10000.0}, 512, kDevice);
   for (const c10::ScalarType dtype : {at::kFloat, at::kHalf, at::kBFloat16}) {
     for (const int64_t slots : {1, 3, 20, 181}) {
       // A view with room between heads, as the cache hands out.

@@ -73,7 +73,7 @@ TEST_F(Explain, JsonIsWhatTheStrategiesDecide) {
       explain_json({"--image", kPicture, "-p", "Hi", "-s", "elastic,h2o,streaming-llm", "-s",
                     "random", "--keep", "0.25", "--seed", "5"});
   const PromptReader reader(at("model"), "auto");
-  const TokenizedPrompt prompt = reader.tokenize("Hi", /*with_picture=*/true);
+  const TokenizedPrompt prompt = reader.tokenize("Hi", std::vector<PictureSize>{{192, 192}});
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   EXPECT_EQ(json.at("prompt_token_ids"), Json(prompt.ids));
   EXPECT_EQ(json.at("prompt_tokens"), tokens);
@@ -93,7 +93,7 @@ TEST_F(Explain, JsonIsWhatTheStrategiesDecide) {
   request.prefill.column_sums = true;
   for (const std::string& name : names) request = request | make_strategy(name)->needs();
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, kPicture, request, /*seed=*/5);
+      encode_prompt(*model, reader, prompt, {kPicture}, request, /*seed=*/5);
   for (size_t s = 0; s < names.size(); ++s) {
     const std::unique_ptr<Strategy> strategy = make_strategy(names[s]);
     const auto plans = strategy->compress(encoded.statistics, Budget::fraction(0.25));

@@ -92,8 +92,8 @@ class StampvlmParity : public testing::Test {
     const Scene& s = scenes_[static_cast<size_t>(scene)];
     StatisticsRequest request;
     request.prefill.column_sums = column_sums;
-    return encode_prompt(model, *reader_, reader_->tokenize(s.question, /*with_picture=*/true),
-                         s.picture, request, /*seed=*/0);
+    return encode_prompt(model, *reader_, reader_->tokenize(s.question, std::vector{s.picture}),
+                         {s.picture}, request, /*seed=*/0);
   }
 
   static std::unique_ptr<SafetensorsFile> golden_;
@@ -109,8 +109,8 @@ std::unique_ptr<Model> StampvlmParity::model_;
 
 TEST_F(StampvlmParity, PromptTokens) {
   for (int64_t i = 0; i < kScenes; ++i) {
-    const TokenizedPrompt prompt =
-        reader_->tokenize(scenes_[static_cast<size_t>(i)].question, /*with_picture=*/true);
+    const TokenizedPrompt prompt = reader_->tokenize(scenes_[static_cast<size_t>(i)].question,
+                                                     std::vector<PictureSize>{{192, 192}});
     EXPECT_EQ(prompt.ids, to_ids(golden(i, "input_ids"))) << "scene " << i;
     ASSERT_EQ(prompt.images.size(), 1U);
     EXPECT_EQ(prompt.images[0].end - prompt.images[0].begin, 144) << "scene " << i;

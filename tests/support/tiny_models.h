@@ -68,7 +68,10 @@ struct TinyModel {
     const at::Tensor text = language().embed(ids());
     const int64_t end = text_begin();
     if (end == 0) return text;
-    const at::Tensor picture = model->encode_image(golden.tensor("pixel_values"), observer);
+    const at::Tensor pixels = golden.tensor("pixel_values");
+    elastikv::ProcessedImage image{pixels.unsqueeze(0), {}};
+    image.geometry.picture = image.geometry.view = {pixels.size(1), pixels.size(2)};
+    const at::Tensor picture = model->encode_image(image, observer);
     return at::cat({text.narrow(0, 0, end - picture.size(0)), picture,
                     text.narrow(0, end, text.size(0) - end)});
   }

@@ -429,7 +429,7 @@ at::Tensor merged_head(const at::Tensor& x, const std::vector<int64_t>& position
 
 TEST(KVCacheMerges, EveryRuleEqualsBruteForce) {
   constexpr int64_t kHeadDim = 8;
-  const RotaryTable rotary(kHeadDim, 100.0, 64, at::kCPU);
+  const RotaryTable rotary(kHeadDim, RotaryRule{100.0}, 64, at::kCPU);
   const std::vector<std::vector<int64_t>> kept{{0, 3, 7}, {1, 8}, {2, 4, 5}};
   const std::vector<std::vector<int64_t>> source{{1, 2, 6, 8}, {0, 5, 5}, {8}};
   const std::vector<std::vector<int64_t>> anchor{{0, 1, 1, 1}, {0, 1, 0}, {2}};
@@ -503,7 +503,7 @@ TEST(KVCacheMerges, EveryRuleEqualsBruteForce) {
 }
 
 TEST(KVCacheMerges, AnAnchorWithoutSourcesKeepsItsBitsInEveryKeySpace) {
-  const RotaryTable rotary(4, 100.0, 64, at::kCPU);
+  const RotaryTable rotary(4, RotaryRule{100.0}, 64, at::kCPU);
   for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     KVCache cache = filled(6, dtype);
     const at::Tensor keys = cache.keys(0).clone();
@@ -566,7 +566,7 @@ TEST(KVCacheBias, IsAbsentUntilAPlanBringsOne) {
 }
 
 TEST(KVCacheUnrotate, TakesTheRotationOffAllKeysOfAllLayers) {
-  const RotaryTable rotary(4, 100.0, 64, at::kCPU);
+  const RotaryTable rotary(4, RotaryRule{100.0}, 64, at::kCPU);
   KVCache cache = filled(6);
   cache.apply(1, keep_by_head({{0, 5}, {1}, {2, 3, 4}}));
   const at::Tensor keys = cache.keys(0).clone();

@@ -50,7 +50,7 @@ TEST(ReadLlava, FirstPairByDefault) {
   ASSERT_EQ(ids(data), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(data.samples[0].question, "<image>\nDescribe.");
   EXPECT_EQ(data.samples[0].answer, "A cat.");
-  EXPECT_EQ(data.samples[0].image, files.folder.path() / "images/a.png");
+  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "images/a.png");
   EXPECT_EQ(data.samples[1].index, 1);
 }
 
@@ -61,7 +61,7 @@ TEST(ReadLlava, TurnsAreSamplesOfTheirOwn) {
   const DataSet data = read_data(options);
   ASSERT_EQ(ids(data), (std::vector<std::string>{"a#1", "a#2", "b#1"}));
   EXPECT_EQ(data.samples[1].question, "Where?");
-  EXPECT_EQ(data.samples[1].image, files.folder.path() / "images/a.png");
+  EXPECT_EQ(data.samples[1].images.at(0), files.folder.path() / "images/a.png");
   options.turn = "2";
   EXPECT_ERROR(read_data(options), files.message("scenes.json",
                                                  "item 1 ('b'): turn 2 is asked for, the "
@@ -99,8 +99,8 @@ TEST(ReadQa, JsonAndLinesWithTheirAliases) {
   lines.image_root = files.folder.path() / "images";
   const DataSet data = read_data(lines);
   ASSERT_EQ(ids(data), (std::vector<std::string>{"7", "t"}));
-  EXPECT_EQ(data.samples[0].image, files.folder.path() / "images/a.png");
-  EXPECT_TRUE(data.samples[1].image.empty());
+  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "images/a.png");
+  EXPECT_TRUE(data.samples[1].images.empty());
 }
 
 TEST(ReadQa, PictureBesideTheRootIsFoundByItsLastComponent) {
@@ -108,7 +108,7 @@ TEST(ReadQa, PictureBesideTheRootIsFoundByItsLastComponent) {
   files.folder.write("a.png", "x");
   const DataSet data = read_data(
       files.with("qa.json", R"([{"image": "gone/a.png", "question": "q", "answer": "x"}])"));
-  EXPECT_EQ(data.samples[0].image, files.folder.path() / "a.png");
+  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "a.png");
 }
 
 TEST(ReadData, ProblemsAreGatheredWithTheirPlace) {
@@ -283,7 +283,7 @@ TEST_F(ReadTokens, AreTheFilesIdsCutInPieces) {
       EXPECT_EQ(sample.answer_ids,
                 std::vector<int64_t>(all.begin() + first + 5, all.begin() + first + 7));
       EXPECT_EQ(sample.question, tokenizer_->decode(prompt, /*skip_special=*/false));
-      EXPECT_TRUE(sample.image.empty());
+      EXPECT_TRUE(sample.images.empty());
       retokenized_differently += tokenizer_->encode(sample.question) == prompt ? 0 : 1;
     }
     EXPECT_EQ(window, data.samples.size());

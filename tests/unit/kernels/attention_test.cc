@@ -391,7 +391,7 @@ TEST(DecodeAttention, TheLogOfANumberCountsAnEntryThatOften) {
 TEST(DecodeAttention, TurnsUnrotatedKeysBackByTheirDistances) {
   // Against keys that were rotated beforehand: slot i stands distances[i] before the query, so with
   // the query at position 300 it is at 300 - distances[i].
-  const RotaryTable rotary(64, 10000.0, 512, at::kCPU);
+  const RotaryTable rotary(64, RotaryRule{10000.0}, 512, at::kCPU);
   const std::vector<int64_t> starts{0, 40, 80};
   const std::vector<int64_t> lengths{40, 40, 40};
   std::vector<int64_t> distances(40);

@@ -109,7 +109,7 @@ TEST(GatherAndMerge, AMeanForgetsTheWeightOfAnAnchorAloneAndASumDoesNot) {
 }
 
 TEST(GatherAndMerge, SourcesAreTurnedToTheirAnchors) {
-  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const RotaryTable rotary(16, RotaryRule{10000.0}, 64, at::kCPU);
   const at::Tensor raw = random_tensor({2, 5, 16}, 1);
   const at::Tensor x = rotary.rotate(raw, at::tensor({0, 7, 20, 21, 60}, at::kLong));
   MergeRows rows = rows_of({1, 3}, {0, 2, 4}, {0, 0, 1});
@@ -127,7 +127,7 @@ TEST(GatherAndMerge, SourcesAreTurnedToTheirAnchors) {
 }
 
 TEST(GatherAndMerge, TheKernelsBitsAreTheReferences) {
-  const RotaryTable rotary(24, 10000.0, 64, at::kCPU);
+  const RotaryTable rotary(24, RotaryRule{10000.0}, 64, at::kCPU);
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
     // A part of a wider storage, as a cache's heads are.
     const at::Tensor x = random_tensor({3, 60, 24}, 1).to(dtype).narrow(1, 5, 50);

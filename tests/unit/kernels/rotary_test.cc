@@ -13,7 +13,7 @@ namespace {
 
 TEST(RotaryTable, TurnsEachPairByItsAngle) {
   const int64_t head_dim = 8;
-  const RotaryTable table(head_dim, /*theta=*/100.0, /*max_positions=*/50, at::kCPU);
+  const RotaryTable table(head_dim, RotaryRule{100.0}, /*max_positions=*/50, at::kCPU);
   const at::Tensor x = random_tensor({2, 3, head_dim}, 1);
   const std::vector<int64_t> positions{0, 7, 49};
   const at::Tensor y = table.rotate(x, at::tensor(positions, at::kLong));
@@ -34,14 +34,14 @@ TEST(RotaryTable, TurnsEachPairByItsAngle) {
 }
 
 TEST(RotaryTable, UnrotateIsTheInverse) {
-  const RotaryTable table(64, 10000.0, 4096, at::kCPU);
+  const RotaryTable table(64, RotaryRule{10000.0}, 4096, at::kCPU);
   const at::Tensor x = random_tensor({3, 100, 64}, 2);
   const at::Tensor positions = at::arange(3900, 4000, at::kLong);
   EXPECT_LT(max_difference(table.unrotate(table.rotate(x, positions), positions), x), 2e-6);
 }
 
 TEST(RotaryTable, RowsAreRotatedByTheirOwnPositions) {
-  const RotaryTable table(16, 10000.0, 64, at::kCPU);
+  const RotaryTable table(16, RotaryRule{10000.0}, 64, at::kCPU);
   const at::Tensor x = random_tensor({4, 3, 16}, 3);  // [rows, heads, head_dim]
   const at::Tensor positions = at::tensor({5, 0, 63, 5}, at::kLong);
   const at::Tensor rows = RotaryTable::rotate_rows(x, table.angles(positions, at::kFloat));
@@ -52,14 +52,14 @@ TEST(RotaryTable, RowsAreRotatedByTheirOwnPositions) {
 }
 
 TEST(RotaryTable, PositionZeroChangesNoBit) {
-  const RotaryTable table(16, 10000.0, 4, at::kCPU);
+  const RotaryTable table(16, RotaryRule{10000.0}, 4, at::kCPU);
   const at::Tensor x = random_tensor({2, 3, 16}, 4);
   const at::Tensor zero = at::tensor({0, 0}, at::kLong);
   EXPECT_TRUE(RotaryTable::rotate_rows(x, table.angles(zero, at::kFloat)).equal(x));
 }
 
 TEST(RotaryTable, TurnsOnAndBack) {
-  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const RotaryTable rotary(16, RotaryRule{10000.0}, 64, at::kCPU);
   const at::Tensor x = random_tensor({2, 4, 16}, 1);
   const at::Tensor from = at::tensor({0, 5, 63, 17}, at::kLong);
   const at::Tensor to = at::tensor({63, 2, 0, 17}, at::kLong);
@@ -73,7 +73,7 @@ TEST(RotaryTable, TurnsOnAndBack) {
 }
 
 TEST(RotaryTable, FrequenciesAreThoseOfTheFormula) {
-  const RotaryTable rotary(16, 10000.0, 64, at::kCPU);
+  const RotaryTable rotary(16, RotaryRule{10000.0}, 64, at::kCPU);
   const at::Tensor& frequencies = rotary.frequencies();
   ASSERT_EQ(frequencies.scalar_type(), at::kDouble);
   ASSERT_EQ(frequencies.sizes(), at::IntArrayRef({8}));

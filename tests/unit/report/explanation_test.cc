@@ -140,13 +140,14 @@ TEST(Explain, AgreementIsTheJaccardIndexOfHeadsAndPositions) {
   EXPECT_DOUBLE_EQ(kept_agreement(all)[0][1], 1.0 / 6);
 }
 
-TEST(ExplanationPictures, NeedASquareOfTokens) {
-  require_square_grid(1);
-  require_square_grid(576);
-  for (const int64_t tokens : {0, 2, 10, 575}) {
-    EXPECT_ERROR(require_square_grid(tokens),
+TEST(ExplanationPictures, NeedAGridOfTokens) {
+  require_grid(1, {1, 1});
+  require_grid(576, {24, 24});
+  require_grid(6, {2, 3});
+  for (const int64_t tokens : {0, 5, 7}) {
+    EXPECT_ERROR(require_grid(tokens, tokens == 0 ? PictureSize{0, 0} : PictureSize{2, 3}),
                  "the picture's " + std::to_string(tokens) +
-                     " tokens are no square grid, so they cannot be drawn on it; use --json");
+                     " tokens are no single grid, so they cannot be drawn on it; use --json");
   }
 }
 
@@ -169,6 +170,7 @@ TEST(ExplanationPictures, ShowKeptTokensAsTheyAre) {
   fill(shown.picture, 0, 0, 8, 8, kBlue);
   shown.image_begin = 1;
   shown.image_end = 5;
+  shown.grid = {2, 2};
   shown.prompt_tokens = kTokens;
   shown.title = "title";
   Planned strategy({evicting({1, 2, 3}, {1, 3}), evicting({0, 4, 1, 5}, {2, 2})});

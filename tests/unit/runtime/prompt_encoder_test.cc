@@ -22,6 +22,8 @@
 namespace elastikv {
 namespace {
 
+const std::vector<PictureSize> kOnePicture{{192, 192}};
+
 class PromptEncoder : public testing::Test {
  protected:
   explicit PromptEncoder(bool pictures = true)
@@ -33,10 +35,12 @@ class PromptEncoder : public testing::Test {
   EncodedPrompt encode(const TokenizedPrompt& prompt, const StatisticsRequest& request) const {
     const std::filesystem::path picture = std::filesystem::path(ELASTIKV_SOURCE_DIR) /
                                           "datasets/stamp-scenes/test/images/test_0000.png";
-    return encode_prompt(*model_, reader_, prompt, picture, request, /*seed=*/7);
+    return encode_prompt(*model_, reader_, prompt,
+                         std::vector<std::filesystem::path>(prompt.images.size(), picture), request,
+                         /*seed=*/7);
   }
   EncodedPrompt encode(const StatisticsRequest& request) const {
-    return encode(reader_.tokenize("What is here?", /*with_picture=*/true), request);
+    return encode(reader_.tokenize("What is here?", kOnePicture), request);
   }
 
   at::Tensor weight(const std::string& name) const {
@@ -98,7 +102,7 @@ TEST_F(PromptEncoder, HalfPrecisionKeysAreCopiedAsFp32) {
   StatisticsRequest request;
   request.keys = true;
   const EncodedPrompt prompt = encode_prompt(*half, reader_, PromptReader::from_ids({1, 2, 3}),
-                                             /*picture=*/{}, request, /*seed=*/0);
+                                             /*pictures=*/{}, request, /*seed=*/0);
   const at::Tensor& keys = prompt.statistics.layers[0].keys;
   EXPECT_EQ(keys.scalar_type(), at::kFloat);
   EXPECT_TRUE(keys.equal(prompt.cache.keys(0).to(at::kFloat)));
@@ -125,7 +129,7 @@ TEST_F(PromptEncoder, SaysWhatAPromptCannotGive) {
   EXPECT_ERROR(encode(PromptReader::from_ids({1, 2, 3}), request),
                "the prompt has no picture, but the strategy reads the attention of the text after "
                "one");
-  TokenizedPrompt prompt = reader_.tokenize("", /*with_picture=*/true);
+  TokenizedPrompt prompt = reader_.tokenize("", kOnePicture);
   prompt.ids.resize(static_cast<size_t>(prompt.images[0].end));
   EXPECT_ERROR(encode(prompt, request),
                "the prompt has no text after its picture, but the strategy reads that text's "

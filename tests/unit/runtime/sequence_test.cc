@@ -261,7 +261,7 @@ class PositionOracle {
  private:
   static RotaryTable rotary_of(const TinyModel& tiny) {
     const LlamaConfig config = LlamaConfig::read(JsonFields::read(tiny.folder / "config.json"));
-    return RotaryTable(config.head_dim, config.rope_theta, config.max_positions,
+    return RotaryTable(config.head_dim, config.rope, config.max_positions,
                        c10::Device(c10::DeviceType::CPU));
   }
 

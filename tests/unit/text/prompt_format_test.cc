@@ -6,6 +6,7 @@
 #include "golden_lines.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "text/prompt_tokens.h"
 
 namespace elastikv {
 namespace {
@@ -33,9 +34,9 @@ TEST(PromptFormat, StampvlmAsTransformersWritesIt) {
     const Prompt prompt =
         prompt_format("stampvlm").render(turns, line["answer_follows"].get<bool>());
     EXPECT_EQ(prompt.text, line["rendered"].get<std::string>());
-    std::vector<int64_t> image_tokens;
+    std::vector<ImageText> image_tokens;
     for (const PromptChunk& chunk : prompt.chunks) {
-      if (chunk.kind == PromptChunk::Kind::kImage) image_tokens.push_back(144);
+      if (chunk.kind == PromptChunk::Kind::kImage) image_tokens.push_back(ImageText::one_run(144));
     }
     const TokenizedPrompt ids =
         tokenize_prompt(*tokenizer, prompt.chunks, /*image_token_id=*/16, image_tokens);
@@ -50,12 +51,19 @@ TEST(PromptFormat, StampvlmAsTransformersWritesIt) {
   EXPECT_EQ(cases, 20U);
 }
 
+/// Pictures of so many placeholders each.
+std::vector<ImageText> runs_of(const Ids& counts) {
+  std::vector<ImageText> images;
+  for (const int64_t count : counts) images.push_back(ImageText::one_run(count));
+  return images;
+}
+
 TEST(PromptFormat, BosComesOnceAndMergesStopAtPictures) {
   const auto tokenizer = load_tokenizer(std::string(kTextData) + "llama-like");
   for (const auto& line : golden_lines("llama-like/prompts.jsonl")) {
-    const TokenizedPrompt prompt =
-        tokenize_prompt(*tokenizer, cut_at_images(line["text"].get<std::string>()),
-                        line["image_token_id"].get<int64_t>(), line["image_tokens"].get<Ids>());
+    const TokenizedPrompt prompt = tokenize_prompt(
+        *tokenizer, cut_at_images(line["text"].get<std::string>()),
+        line["image_token_id"].get<int64_t>(), runs_of(line["image_tokens"].get<Ids>()));
     EXPECT_EQ(prompt.ids, line["ids"].get<Ids>()) << line["text"];
     for (const TokenSpan& span : prompt.images) {
       for (int64_t i = span.begin; i < span.end; ++i) {
@@ -118,18 +126,50 @@ TEST(PromptFormat, TextIsCutAtPictures) {
 
 TEST(PromptFormat, SpansOfSeveralPictures) {
   const auto tokenizer = load_tokenizer(kStampvlm);
-  const TokenizedPrompt prompt =
-      tokenize_prompt(*tokenizer, cut_at_images("<image>a<image>"), /*image_token_id=*/16, {2, 3});
+  const TokenizedPrompt prompt = tokenize_prompt(*tokenizer, cut_at_images("<image>a<image>"),
+                                                 /*image_token_id=*/16, runs_of({2, 3}));
   const int64_t a = tokenizer->token_to_id("a").value();
   EXPECT_EQ(prompt.ids, (Ids{16, 16, a, 16, 16, 16}));
   EXPECT_EQ(prompt.images, (std::vector<TokenSpan>{{0, 2}, {3, 6}}));
+}
+
+TEST(PromptFormat, PicturesOfSeveralRunsKeepTheTextBetweenThem) {
+  const auto tokenizer = load_tokenizer(kStampvlm);
+  const int64_t a = tokenizer->token_to_id("a").value();
+  const int64_t b = tokenizer->token_to_id("b").value();
+  ImageText image;
+  image.runs = {{"a", 2}, {"b", 1}};
+  image.after = "a";
+  const TokenizedPrompt prompt =
+      tokenize_prompt(*tokenizer, cut_at_images("b<image>b"), /*image_token_id=*/16, {image});
+  const Ids text = tokenizer->encode("ab");
+  Ids expected = tokenizer->encode("ba");
+  for (const int64_t id : Ids{16, 16, b, 16}) expected.push_back(id);
+  expected.insert(expected.end(), text.begin(), text.end());
+  EXPECT_EQ(prompt.ids, expected);
+  const auto first = static_cast<int64_t>(tokenizer->encode("ba").size());
+  EXPECT_EQ(prompt.images, (std::vector<TokenSpan>{{first, first + 4}}));
+  EXPECT_EQ(prompt.placeholders, (Ids{first, first + 1, first + 3}));
+  EXPECT_EQ(prompt.image_span(), (TokenSpan{first, first + 4}));
+  // An id that the tokenizer does not have: texts are encoded apart.
+  EXPECT_EQ(tokenize_prompt(*tokenizer, cut_at_images("b<image>"), 1 << 20, {image}).ids,
+            (Ids{b, a, 1 << 20, 1 << 20, b, 1 << 20, a}));
+}
+
+TEST(PromptFormat, TextMayNotHoldThePlaceholder) {
+  const auto tokenizer = load_tokenizer(kStampvlm);
+  const std::string placeholder = tokenizer->id_to_token(16).value();
+  std::vector<PromptChunk> chunks{{PromptChunk::Kind::kText, "x" + placeholder}};
+  EXPECT_ERROR(tokenize_prompt(*tokenizer, chunks, /*image_token_id=*/16, {}),
+               "the prompt's text holds '" + placeholder +
+                   "', which stands for pictures: 1 found, 0 expected");
 }
 
 TEST(PromptFormat, PlaceholdersAndPicturesMustAgree) {
   const auto tokenizer = load_tokenizer(std::string(kTextData) + "unknown-like");
   EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("a<image>b"), 1, {}),
                "the prompt has 1 <image> placeholder for 0 images");
-  EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("ab"), 1, {144}),
+  EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("ab"), 1, runs_of({144})),
                "the prompt has 0 <image> placeholders for 1 image");
 }
 

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/json_fields.h"
+#include "image/image_processor.h"
+#include "models/config.h"
+#include "text/prompt_tokens.h"
+
+namespace elastikv {
+
+/// How a family of models writes pictures into prompts. Two sides have a say, as in transformers:
+/// the processor's files say how many placeholders a picture gets, config.json how many features
+/// the vision tower makes of it; a checkpoint whose sides disagree is refused.
+class ImagePrompt {
+ public:
+  virtual ~ImagePrompt() = default;
+
+  /// What stands in the prompt for a picture. Error naming both numbers, the picture's size and the
+  /// keys behind them when the vision tower makes another number of features.
+  ImageText text(const ImageGeometry& geometry) const;
+
+  /// The number of features that the vision tower makes of a picture.
+  virtual int64_t features(const ImageGeometry& geometry) const = 0;
+  /// Rows and columns when a picture's placeholders lie on it as one grid, in that order; else 0.
+  virtual PictureSize grid(const ImageGeometry& geometry) const = 0;
+
+ protected:
+  virtual ImageText write(const ImageGeometry& geometry) const = 0;
+  /// The keys that decide, with their values: "processor_config.json: patch_size 14".
+  virtual std::string processor_keys() const = 0;
+  virtual std::string config_keys() const = 0;
+};
+
+/// processor_config.json of a checkpoint folder, or no fields without one.
+JsonFields read_processor_config(const std::filesystem::path& folder);
+
+std::unique_ptr<ImagePrompt> make_image_prompt(const LlavaConfig& config,
+                                               const JsonFields& processor);
+std::unique_ptr<ImagePrompt> make_image_prompt(const Idefics3Config& config,
+                                               const JsonFields& processor);
+/// `folder`: its image processor's files say what patch_size and merge_size are.
+std::unique_ptr<ImagePrompt> make_image_prompt(const Qwen2VlConfig& config,
+                                               const std::filesystem::path& folder);
+
+}  // namespace elastikv
