@@ -53,6 +53,17 @@ MappedFile::MappedFile(const std::filesystem::path& file) {
   close(descriptor);
 }
 
+void MappedFile::release(size_t offset, size_t size) const {
+  ELASTIKV_ASSERT(offset <= size_ && size <= size_ - offset,
+                  "bytes {} to {} are not inside a map of {}", offset, offset + size, size_);
+  if (size == 0) return;
+  // Advice goes by whole pages. The map is never written to, so that a page that is dropped comes
+  // back as it was. What fails is only advice, too.
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = offset - offset % page;
+  madvise(const_cast<char*>(data_) + begin, offset + size - begin, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<char*>(data_), size_);
 }

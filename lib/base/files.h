@@ -28,6 +28,11 @@ class MappedFile {
   size_t size() const { return size_; }
   std::string_view view() const { return {data_, size_}; }
 
+  /// Lets the system take back the memory behind bytes that will not be needed soon; they are read
+  /// from the file again when they are. Nothing else changes, and neighbours on the same pages may
+  /// be taken back with them.
+  void release(size_t offset, size_t size) const;
+
  private:
   const char* data_ = nullptr;
   size_t size_ = 0;

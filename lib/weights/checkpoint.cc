@@ -1,9 +1,9 @@
 #include "weights/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -13,6 +13,8 @@
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "weights/pytorch_file.h"
+#include "weights/safetensors.h"
 #include "weights/strict_json.h"
 #include "weights/tensor_names.h"
 
@@ -21,20 +23,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
+/// One of the two forms that a folder's weights come in.
+struct Form {
+  const char* single_file;
+  const char* index_file;
+  std::unique_ptr<const WeightFile> (*open)(const fs::path& file);
+};
 
-[[noreturn]] void fail_without_weights(const fs::path& folder) {
-  for (const char* pickled : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (!fs::exists(folder / pickled)) continue;
-    fail(
-        "{}: neither {} nor {} is there, only {}, which is not supported (a pickle can run code); "
-        "convert it in Python: load the folder with transformers' from_pretrained, then call "
-        "save_pretrained",
-        folder.string(), kSingleFile, kIndexFile, pickled);
-  }
-  fail("{}: no weights here: neither {} nor {} is there", folder.string(), kSingleFile, kIndexFile);
+template <typename File>
+std::unique_ptr<const WeightFile> open_file(const fs::path& file) {
+  return std::make_unique<const File>(file);
 }
+
+/// In the order in which transformers looks for them.
+constexpr std::array kForms{
+    Form{"model.safetensors", "model.safetensors.index.json", open_file<SafetensorsFile>},
+    Form{"pytorch_model.bin", "pytorch_model.bin.index.json", open_file<PytorchFile>},
+};
 
 /// Shard name -> names of the tensors that the index puts there.
 using Shards = std::map<std::string, std::vector<std::string>>;
@@ -73,27 +78,42 @@ struct Checkpoint::Entry {
 
 struct Checkpoint::State {
   fs::path folder;
-  std::vector<SafetensorsFile> files;
+  std::vector<std::shared_ptr<const WeightFile>> files;
   std::string index;  // bytes of the index, empty without one
   std::map<std::string, Entry, std::less<>> entries;
   int64_t parameters = 0;
   int64_t bytes = 0;
+  std::vector<Checkpoint> parts;  // that this one was put together from
   mutable std::once_flag hashed;
   mutable std::string hash;
+
+  void count(const TensorInfo& info) {
+    parameters += info.elements();
+    bytes += static_cast<int64_t>(info.bytes());
+  }
 };
 
 Checkpoint Checkpoint::open(const fs::path& folder) {
   if (!fs::is_directory(folder)) {
     fail("{}: {}; a folder with {} or {} is needed", folder.string(),
-         fs::exists(folder) ? "not a folder" : "no such folder", kSingleFile, kIndexFile);
+         fs::exists(folder) ? "not a folder" : "no such folder", kForms[0].single_file,
+         kForms[0].index_file);
   }
   auto state = std::make_shared<State>();
   state->folder = folder;
+  const auto form = std::find_if(kForms.begin(), kForms.end(), [&](const Form& candidate) {
+    return fs::exists(folder / candidate.single_file) || fs::exists(folder / candidate.index_file);
+  });
+  if (form == kForms.end()) {
+    fail("{}: no weights here: none of {}, {}, {} and {} is there", folder.string(),
+         kForms[0].single_file, kForms[0].index_file, kForms[1].single_file, kForms[1].index_file);
+  }
   std::vector<std::pair<size_t, std::string>> stored;  // file, name in it
-  if (fs::exists(folder / kSingleFile)) {
-    state->files.emplace_back(folder / kSingleFile);
-    for (std::string& name : state->files.front().names()) stored.emplace_back(0, std::move(name));
-  } else if (const fs::path index = folder / kIndexFile; fs::exists(index)) {
+  if (fs::exists(folder / form->single_file)) {
+    state->files.push_back(form->open(folder / form->single_file));
+    for (std::string& name : state->files.front()->names()) stored.emplace_back(0, std::move(name));
+  } else {
+    const fs::path index = folder / form->index_file;
     state->index = read_file(index);
     for (auto& [shard, names] : read_index(index, state->index)) {
       const fs::path path = folder / shard;
@@ -103,17 +123,15 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
         fail("{}: shard '{}' is missing from the folder; it holds tensor '{}'{}", index.string(),
              printable_name(shard), printable_name(names.front()), others);
       }
-      const SafetensorsFile& file = state->files.emplace_back(path);
+      const WeightFile& file = *state->files.emplace_back(form->open(path));
       for (std::string& name : names) {
         if (!file.has(name)) {
           fail("{}: tensor '{}' is missing; {} says that it is in this file", path.string(),
-               printable_name(name), kIndexFile);
+               printable_name(name), form->index_file);
         }
         stored.emplace_back(state->files.size() - 1, std::move(name));
       }
     }
-  } else {
-    fail_without_weights(folder);
   }
 
   std::vector<std::string> stored_names;
@@ -128,9 +146,37 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
            folder.string(), printable_name(place->second.stored_name), printable_name(name),
            printable_name(canonical[i]));
     }
-    const TensorInfo& info = state->files[file].info(name);
-    state->parameters += info.elements();
-    state->bytes += static_cast<int64_t>(info.bytes());
+    state->count(state->files[file]->info(name));
+  }
+  return Checkpoint(std::move(state));
+}
+
+Checkpoint Checkpoint::with_vision_tower(const Checkpoint& clip) const {
+  constexpr std::string_view kStored = "vision_model.";
+  constexpr std::string_view kTower = "model.vision_tower.";
+  const auto tower = state_->entries.lower_bound(kTower);
+  if (tower != state_->entries.end() && tower->first.starts_with(kTower)) {
+    fail("{}: has a vision tower already ('{}'); none can be added", state_->folder.string(),
+         printable_name(tower->second.stored_name));
+  }
+  auto state = std::make_shared<State>();
+  state->folder = state_->folder;
+  state->files = state_->files;
+  state->entries = state_->entries;
+  state->parameters = state_->parameters;
+  state->bytes = state_->bytes;
+  state->parts = {*this, clip};
+  const size_t first_file = state->files.size();
+  state->files.insert(state->files.end(), clip.state_->files.begin(), clip.state_->files.end());
+  for (const auto& [name, entry] : clip.state_->entries) {
+    if (!name.starts_with(kStored)) continue;
+    state->entries.emplace(fmt::format("{}{}", kTower, name.substr(kStored.size())),
+                           Entry{first_file + entry.file, entry.stored_name});
+    state->count(clip.info(name));
+  }
+  if (state->entries.size() == state_->entries.size()) {
+    fail("{}: no vision tower here: no tensor's name begins with '{}'",
+         clip.state_->folder.string(), kStored);
   }
   return Checkpoint(std::move(state));
 }
@@ -158,16 +204,21 @@ const Checkpoint::Entry& Checkpoint::entry(std::string_view name) const {
 
 const TensorInfo& Checkpoint::info(std::string_view name) const {
   const Entry& found = entry(name);
-  return state_->files[found.file].info(found.stored_name);
+  return state_->files[found.file]->info(found.stored_name);
 }
 
 at::Tensor Checkpoint::tensor(std::string_view name) const {
   const Entry& found = entry(name);
-  return state_->files[found.file].tensor(found.stored_name);
+  return state_->files[found.file]->tensor(found.stored_name);
+}
+
+void Checkpoint::release(std::string_view name) const {
+  const Entry& found = entry(name);
+  state_->files[found.file]->release(found.stored_name);
 }
 
 const fs::path& Checkpoint::file_of(std::string_view name) const {
-  return state_->files[entry(name).file].path();
+  return state_->files[entry(name).file]->path();
 }
 
 const std::string& Checkpoint::stored_name(std::string_view name) const {
@@ -180,9 +231,12 @@ int64_t Checkpoint::bytes() const { return state_->bytes; }
 const std::string& Checkpoint::content_hash() const {
   std::call_once(state_->hashed, [this] {
     // The files' names and places stay out: moving a checkpoint does not change what it computes.
-    std::string hashes = elastikv::content_hash(state_->index);
-    for (const SafetensorsFile& file : state_->files)
-      hashes += elastikv::content_hash(file.bytes());
+    std::string hashes;
+    if (state_->parts.empty()) {
+      hashes = elastikv::content_hash(state_->index);
+      for (const auto& file : state_->files) hashes += elastikv::content_hash(file->bytes());
+    }
+    for (const Checkpoint& part : state_->parts) hashes += part.content_hash();
     state_->hash = elastikv::content_hash(hashes);
   });
   return state_->hash;

@@ -1,26 +1,19 @@
 #include "weights/safetensors.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <set>
 #include <tuple>
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/nearest_name.h"
 #include "weights/strict_json.h"
 #include "weights/tensor_names.h"
 
 namespace elastikv {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
 
 using Json = nlohmann::json;
 
@@ -29,37 +22,6 @@ constexpr uint64_t kLongestHeader = 100'000'000;
 // torch's operators take no more.
 constexpr size_t kMostDimensions = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
-
-struct NamedType {
-  std::string_view name;
-  c10::ScalarType type;
-};
-constexpr std::array kTypes{
-    NamedType{"F64", c10::ScalarType::Double},
-    NamedType{"F32", c10::ScalarType::Float},
-    NamedType{"F16", c10::ScalarType::Half},
-    NamedType{"BF16", c10::ScalarType::BFloat16},
-    NamedType{"I64", c10::ScalarType::Long},
-    NamedType{"I32", c10::ScalarType::Int},
-    NamedType{"I16", c10::ScalarType::Short},
-    NamedType{"I8", c10::ScalarType::Char},
-    NamedType{"U64", c10::ScalarType::UInt64},
-    NamedType{"U32", c10::ScalarType::UInt32},
-    NamedType{"U16", c10::ScalarType::UInt16},
-    NamedType{"U8", c10::ScalarType::Byte},
-    NamedType{"BOOL", c10::ScalarType::Bool},
-    NamedType{"F8_E4M3", c10::ScalarType::Float8_e4m3fn},
-    NamedType{"F8_E5M2", c10::ScalarType::Float8_e5m2},
-    NamedType{"F8_E8M0", c10::ScalarType::Float8_e8m0fnu},
-    NamedType{"C64", c10::ScalarType::ComplexFloat},
-};
-
-std::optional<c10::ScalarType> scalar_type_of(std::string_view name) {
-  const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
-                                   [&](const NamedType& entry) { return entry.name == name; });
-  if (found == kTypes.end()) return std::nullopt;
-  return found->type;
-}
 
 /// The value as it may stand in a message.
 std::string value_text(const Json& value) { return printable_name(value.dump()); }
@@ -144,14 +106,7 @@ class EntryReader final {
 
 }  // namespace
 
-int64_t TensorInfo::elements() const {
-  int64_t product = 1;
-  for (const int64_t size : shape) product *= size;
-  return product;
-}
-
-SafetensorsFile::SafetensorsFile(std::filesystem::path file)
-    : path_(std::move(file)), map_(std::make_shared<const MappedFile>(path_)) {
+SafetensorsFile::SafetensorsFile(std::filesystem::path file) : WeightFile(std::move(file)) {
   read_header();
   check_coverage();
 }
@@ -159,9 +114,6 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path file)
 void SafetensorsFile::read_header() {
   const std::string file = path_.string();
   const std::string_view all = map_->view();
-  if (all.starts_with("version https://git-lfs")) {
-    fail("{}: this is a Git LFS pointer, not the weights; fetch them with: git lfs pull", file);
-  }
   if (all.size() < kLengthBytes) {
     fail("{}: not a safetensors file: {} bytes long, the header length alone takes {}", file,
          all.size(), kLengthBytes);
@@ -230,59 +182,6 @@ void SafetensorsFile::check_coverage() const {
   }
 }
 
-std::vector<std::string> SafetensorsFile::names() const {
-  std::vector<std::string> all;
-  all.reserve(tensors_.size());
-  for (const auto& [name, info] : tensors_) all.push_back(name);
-  return all;
-}
-
-bool SafetensorsFile::has(std::string_view name) const { return tensors_.count(name) != 0; }
-
-const TensorInfo& SafetensorsFile::info(std::string_view name) const {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end()) {
-    const std::string nearest = nearest_name(name, names());
-    fail("{}: no tensor '{}'{}", path_.string(), printable_name(name),
-         nearest.empty() ? "" : fmt::format("; did you mean '{}'?", printable_name(nearest)));
-  }
-  return found->second;
-}
-
-at::Tensor SafetensorsFile::tensor(std::string_view name) const {
-  const TensorInfo& tensor_info = info(name);
-  if (!tensor_info.scalar_type) {
-    fail("{}: tensor '{}': dtype {} is not supported; known: {}", path_.string(),
-         printable_name(name), printable_name(tensor_info.dtype), [] {
-           std::string known;
-           for (const NamedType& entry : kTypes)
-             known += (known.empty() ? "" : ", ") + std::string(entry.name);
-           return known;
-         }());
-  }
-  const std::string_view bytes = data_.substr(tensor_info.begin, tensor_info.bytes());
-  const at::TensorOptions options(*tensor_info.scalar_type);
-  if (bytes.empty()) return at::empty(tensor_info.shape, options);
-  if (*tensor_info.scalar_type == c10::ScalarType::Bool) {
-    // Any other value in a bool is undefined behaviour in whatever reads it.
-    const auto odd = std::find_if(bytes.begin(), bytes.end(),
-                                  [](char byte) { return static_cast<unsigned char>(byte) > 1; });
-    if (odd != bytes.end()) {
-      fail("{}: tensor '{}': element {} of a BOOL tensor is the byte {}, 0 or 1 is needed",
-           path_.string(), printable_name(name), odd - bytes.begin(),
-           static_cast<int>(static_cast<unsigned char>(*odd)));
-    }
-  }
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % options.dtype().itemsize() != 0) {
-    at::Tensor copy = at::empty(tensor_info.shape, options);
-    std::memcpy(copy.mutable_data_ptr(), bytes.data(), bytes.size());
-    return copy;
-  }
-  // from_blob wants a pointer to writable bytes; nobody writes to weights (see the header).
-  return at::from_blob(
-      const_cast<char*>(bytes.data()), tensor_info.shape, [map = map_](void*) {}, options);
-}
-
 void write_safetensors(const std::filesystem::path& file,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata) {
@@ -304,14 +203,12 @@ void write_safetensors(const std::filesystem::path& file,
   if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : ordered) {
-    const auto* dtype = std::find_if(kTypes.begin(), kTypes.end(), [&](const NamedType& entry) {
-      return entry.type == tensor.scalar_type();
-    });
-    if (dtype == kTypes.end()) {
+    const std::string_view dtype = dtype_name(tensor.scalar_type());
+    if (dtype.empty()) {
       fail("{}: cannot write: tensor '{}' is {}, which safetensors has no name for", file.string(),
            printable_name(name), c10::toString(tensor.scalar_type()));
     }
-    header[name] = {{"dtype", dtype->name},
+    header[name] = {{"dtype", dtype},
                     {"shape", tensor.sizes().vec()},
                     {"data_offsets", {offset, offset + tensor.nbytes()}}};
     offset += tensor.nbytes();

@@ -29,6 +29,18 @@ constexpr std::array kOldInnerPrefixes{
     PrefixChange{"model.vision_tower.vision_model.", "model.vision_tower."},
 };
 
+// Names of the original LLaVA, beside whose projector all else in `model.` that is not listed here
+// is the language model's. A name that maps to itself stays.
+constexpr std::array kOriginalLlavaPrefixes{
+    PrefixChange{"model.mm_projector.0.", "model.multi_modal_projector.linear_1."},
+    PrefixChange{"model.mm_projector.2.", "model.multi_modal_projector.linear_2."},
+    PrefixChange{"model.mm_projector.", "model.mm_projector."},
+    PrefixChange{"model.vision_tower.vision_tower.vision_model.", "model.vision_tower."},
+    PrefixChange{"model.vision_tower.", "model.vision_tower."},
+    PrefixChange{"model.image_newline", "model.image_newline"},
+    PrefixChange{"model.", "model.language_model."},
+};
+
 template <size_t count>
 std::string with_prefix_changed(std::string name, const std::array<PrefixChange, count>& changes) {
   for (const PrefixChange& change : changes) {
@@ -39,6 +51,10 @@ std::string with_prefix_changed(std::string name, const std::array<PrefixChange,
 
 bool is_visual_or_projector(std::string_view name) {
   return name.starts_with("model.visual.") || name.starts_with("model.projector.");
+}
+
+bool is_original_llava_projector(std::string_view name) {
+  return name.starts_with("model.mm_projector.");
 }
 
 }  // namespace
@@ -54,6 +70,11 @@ std::vector<std::string> canonical_names(const std::vector<std::string>& names) 
   constexpr std::string_view kLanguageModel = "model.language_model.";
   std::vector<std::string> canonical;
   canonical.reserve(names.size());
+  if (std::any_of(names.begin(), names.end(), is_original_llava_projector)) {
+    for (const std::string& name : names)
+      canonical.push_back(with_prefix_changed(name, kOriginalLlavaPrefixes));
+    return canonical;
+  }
   for (const std::string& name : names) canonical.push_back(canonical_name(name));
   if (std::none_of(canonical.begin(), canonical.end(), is_visual_or_projector)) return canonical;
   for (std::string& name : canonical) {

@@ -27,7 +27,14 @@ std::string canonical_name(std::string_view name);
 /// canonical_name of every name of one checkpoint, in the same order. What a single name cannot
 /// tell is read off the whole list: beside a `visual.*` tower or a `mlp_AR.*` projector (Qwen2-VL,
 /// PaddleOCR-VL) the old `model.layers.0.*` is the language model of a vision-language model and
-/// becomes `model.language_model.layers.0.*`.
+/// becomes `model.language_model.layers.0.*`. So it does beside `model.mm_projector.*`, which the
+/// original LLaVA has (LlavaLlamaForCausalLM; its convert_llava_weights_to_hf.py in transformers):
+///
+///     model.layers.0.*, model.norm.*, ...         ->  model.language_model.layers.0.*, ...
+///     model.mm_projector.0.*, .2.*                ->  model.multi_modal_projector.linear_1.*, _2.*
+///     model.vision_tower.vision_tower.vision_model.*  ->  model.vision_tower.*
+///
+/// A projector of other layers than two linear ones keeps its names, which no model asks for.
 std::vector<std::string> canonical_names(const std::vector<std::string>& names);
 
 /// "[32, 3, 14, 14]", "[]" for a scalar.

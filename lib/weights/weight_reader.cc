@@ -32,6 +32,13 @@ std::string counted(size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
+/// See WeightReader::take.
+at::Tensor converted(const at::Tensor& stored, c10::Device device, c10::ScalarType dtype) {
+  const bool widens = c10::elementSize(stored.scalar_type()) <= c10::elementSize(dtype);
+  const at::Tensor there = widens ? stored.to(device).to(dtype) : stored.to(dtype).to(device);
+  return there.contiguous();
+}
+
 }  // namespace
 
 struct WeightReader::Account {
@@ -44,6 +51,10 @@ struct WeightReader::Account {
   std::map<std::string, std::vector<int64_t>> wrong_shape;  // the same
   std::vector<std::string> ignored{"*.rotary_emb.inv_freq", "*.position_ids"};
   at::Generator generator{};  // of random weights
+  Progress progress{};
+  int64_t all_bytes = 0;
+  int64_t taken_bytes = 0;
+  bool keep_pages = false;
 
   const Checkpoint& checkpoint() const {
     ELASTIKV_ASSERT(source.has_value(), "random weights have no checkpoint");
@@ -96,7 +107,8 @@ std::optional<at::Tensor> WeightReader::take_optional(std::string_view name,
 at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArrayRef shape) const {
   const Checkpoint& checkpoint = account_->checkpoint();
   const TensorInfo& info = checkpoint.info(full_name);
-  account_->taken.insert(full_name);
+  const bool fresh = account_->taken.insert(full_name).second;
+  if (fresh) account_->taken_bytes += static_cast<int64_t>(info.bytes());
   if (shape != info.shape) {
     if (dry()) {
       account_->wrong_shape[full_name] = shape.vec();
@@ -114,9 +126,21 @@ at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArra
   }
   if (dry()) return {};
   const at::Tensor stored = checkpoint.tensor(full_name);
-  return stored.to(account_->device,
-                   stored.is_floating_point() ? account_->dtype : stored.scalar_type());
+  at::Tensor taken = converted(stored, account_->device,
+                               stored.is_floating_point() ? account_->dtype : stored.scalar_type());
+  if (!account_->keep_pages && !taken.is_alias_of(stored)) checkpoint.release(full_name);
+  if (fresh && account_->progress) account_->progress(account_->taken_bytes, account_->all_bytes);
+  return taken;
 }
+
+void WeightReader::on_progress(Progress progress, int64_t all_bytes) const {
+  account_->progress = std::move(progress);
+  account_->all_bytes = all_bytes;
+}
+
+int64_t WeightReader::taken_bytes() const { return account_->taken_bytes; }
+
+void WeightReader::keep_pages() const { account_->keep_pages = true; }
 
 bool WeightReader::has(std::string_view name) const {
   return !account_->source || account_->checkpoint().has(prefix_ + std::string(name));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,8 +67,28 @@ class WeightReader final {
   /// own prefix; both keep one account.
   WeightReader scope(std::string_view prefix) const;
 
-  /// The tensor `name` of shape `shape`, converted to the reader's device and dtype. It owns its
-  /// memory or keeps the file's map alive, which is read-only: weights are never written in place.
+  /// What is called after a tensor was taken: bytes of the file that were taken so far, and all
+  /// that will be.
+  using Progress = std::function<void(int64_t taken, int64_t all)>;
+  /// Calls `progress` after every tensor that is taken for the first time, in this reader and all
+  /// its scopes; not in dry mode. `all_bytes`: what a dry reader's taken_bytes() came to. Random
+  /// weights take no bytes.
+  void on_progress(Progress progress, int64_t all_bytes) const;
+  /// Bytes in the file of the tensors taken so far, each counted once; in dry mode, of those asked
+  /// for.
+  int64_t taken_bytes() const;
+
+  /// Keeps the pages of tensors that were copied from the map resident. By default they are
+  /// released (see Checkpoint::release), so that a host needs memory for the model's copy of the
+  /// weights but not for the file as well; keeping them spares reading them again where several
+  /// readers follow each other.
+  void keep_pages() const;
+
+  /// The tensor `name` of shape `shape`, contiguous, converted to the reader's device and dtype. It
+  /// owns its memory or keeps the file's map alive, which is read-only: weights are never written
+  /// in place. For another device the narrower of the two dtypes travels: a tensor that is stored
+  /// in a narrower one (or the same) goes there straight from the map and is converted there, a
+  /// wider one is converted on the host first, which takes memory for this one tensor.
   /// Undefined when missing. Error for another shape, for 8-bit floating-point weights, whose
   /// scales are kept elsewhere, and for types that torch does not have.
   at::Tensor take(std::string_view name, c10::IntArrayRef shape) const;

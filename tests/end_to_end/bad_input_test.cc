@@ -165,8 +165,9 @@ TEST_F(BadInput, WeightFiles) {
 
   fs::remove(file);
   expect_model_refused(model() +
-                       ": no weights here: neither model.safetensors nor "
-                       "model.safetensors.index.json is there");
+                       ": no weights here: none of model.safetensors, "
+                       "model.safetensors.index.json, pytorch_model.bin and "
+                       "pytorch_model.bin.index.json is there");
 
   folder_.write("model/model.safetensors.index.json",
                 R"({"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}})");

@@ -45,15 +45,22 @@ def tiny_models():
     yield transformers.LlamaForCausalLM(transformers.LlamaConfig(**text))
     yield transformers.LlavaForConditionalGeneration(transformers.LlavaConfig(
         text_config=llama, vision_config=dict(model_type="clip_vision_model", **vision), image_token_id=1))
+    yield transformers.LlavaNextForConditionalGeneration(transformers.LlavaNextConfig(
+        text_config=llama, vision_config=dict(model_type="clip_vision_model", **vision), image_token_id=1))
     yield transformers.LlavaOnevisionForConditionalGeneration(transformers.LlavaOnevisionConfig(
         text_config=dict(model_type="qwen2", **text), vision_config=dict(model_type="siglip_vision_model", **vision),
         image_token_id=1, video_token_id=2))
     yield transformers.Idefics3ForConditionalGeneration(transformers.Idefics3Config(
         text_config=dict(pad_token_id=0, **llama), vision_config=vision, image_token_id=1))
+    yield transformers.SmolVLMForConditionalGeneration(transformers.SmolVLMConfig(
+        text_config=dict(pad_token_id=0, **llama), vision_config=vision, image_token_id=1))
     rope = dict(rope_type="default", mrope_section=[1, 1, 0], rope_theta=10000.0)
     yield transformers.Qwen2VLForConditionalGeneration(transformers.Qwen2VLConfig(
         text_config=dict(rope_parameters=rope, **text), vision_config=dict(depth=1, embed_dim=8, hidden_size=8,
                                                                            num_heads=2, mlp_ratio=1)))
+    yield transformers.Qwen2_5_VLForConditionalGeneration(transformers.Qwen2_5_VLConfig(
+        text_config=dict(rope_parameters=rope, **text), vision_config=dict(depth=1, hidden_size=8, num_heads=2,
+                                                                           intermediate_size=8, out_hidden_size=8)))
     yield transformers.PaddleOCRVLForConditionalGeneration(transformers.PaddleOCRVLConfig(
         text_config=dict(rope_parameters=rope, head_dim=4, tie_word_embeddings=False, **text), vision_config=vision, tie_word_embeddings=False))
 
@@ -72,7 +79,12 @@ def write_renames():
                      for name, tensor in load_file(file).items()}
             save_file(saved, file, metadata={"format": "pt"})
             loaded, info = type(model).from_pretrained(folder, output_loading_info=True)
-        assert not info["missing_keys"] and not info["unexpected_keys"], info
+            assert not info["missing_keys"] and not info["unexpected_keys"], info
+            # The spelling of transformers 5 on disk is that of its parameters.
+            model.save_pretrained(folder, save_original_format=False)
+            assert set(load_file(file)) <= set(model.state_dict()), type(model)
+            _, info = type(model).from_pretrained(folder, output_loading_info=True)
+            assert not info["missing_keys"] and not info["unexpected_keys"], info
         names = {int(tensor.flatten()[0]): name for name, tensor in loaded.state_dict().items()}
         assert len(names) == len(saved), type(model)
         lines.append(f"# {type(model).__name__}")

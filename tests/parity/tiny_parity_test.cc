@@ -12,6 +12,7 @@
 #include "strategies/registry.h"
 #include "support/tensors.h"
 #include "support/tiny_models.h"
+#include "weights/safetensors.h"
 
 namespace elastikv {
 namespace {

@@ -7,6 +7,8 @@
 
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "support/torch_archive.h"
+#include "weights/safetensors.h"
 
 namespace elastikv {
 namespace {
@@ -84,8 +86,8 @@ TEST(Checkpoint, FolderWithoutWeights) {
   const std::string path = folder.path().string();
   EXPECT_ERROR(Checkpoint::open(folder.path()),
                path +
-                   ": no weights here: neither model.safetensors nor "
-                   "model.safetensors.index.json is there");
+                   ": no weights here: none of model.safetensors, model.safetensors.index.json, "
+                   "pytorch_model.bin and pytorch_model.bin.index.json is there");
   EXPECT_ERROR(Checkpoint::open(folder.path() / "x"),
                path +
                    "/x: no such folder; a folder with model.safetensors or "
@@ -94,19 +96,6 @@ TEST(Checkpoint, FolderWithoutWeights) {
   EXPECT_ERROR(Checkpoint::open(file), file.string() +
                                            ": not a folder; a folder with model.safetensors or "
                                            "model.safetensors.index.json is needed");
-  EXPECT_ERROR(Checkpoint::open(folder.path()),
-               path +
-                   ": neither model.safetensors nor model.safetensors.index.json is there, only "
-                   "pytorch_model.bin, which is not supported (a pickle can run code); convert "
-                   "it in Python: load the folder with transformers' from_pretrained, then call "
-                   "save_pretrained");
-}
-
-TEST(Checkpoint, ShardedPickleIsNamedToo) {
-  const TemporaryFolder folder;
-  folder.write("pytorch_model.bin.index.json", "{}");
-  EXPECT_ERROR_CONTAINS(Checkpoint::open(folder.path()),
-                        "only pytorch_model.bin.index.json, which");
 }
 
 TEST(Checkpoint, MissingShard) {
@@ -165,6 +154,126 @@ TEST(Checkpoint, IndexIsChecked) {
          ": weight_map: tensor 'a' is put into 'b/../../x', outside the checkpoint's folder");
   expect(R"({"weight_map": {"a": "/etc/passwd"}})",
          ": weight_map: tensor 'a' is put into '/etc/passwd', outside the checkpoint's folder");
+}
+
+/// An archive of one tensor of floats.
+std::string pytorch_bytes(const std::string& name, const std::vector<float>& values) {
+  const auto count = static_cast<int64_t>(values.size());
+  const std::string tensor = pickled_tensor(pickled_storage("0", count), 0, {count}, {1});
+  return zip_archive(
+      {{"w/data.pkl", pickle(pickled_dict({{name, tensor}}))},
+       {"w/data/0", std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4)}});
+}
+
+TEST(Checkpoint, PytorchFilesAreReadLikeTheOthers) {
+  const TemporaryFolder folder;
+  folder.write("pytorch_model.bin", pytorch_bytes("language_model.lm_head.weight", {1, 2, 3}));
+  const Checkpoint checkpoint = Checkpoint::open(folder.path());
+  EXPECT_EQ(checkpoint.names(), std::vector<std::string>{"lm_head.weight"});
+  EXPECT_EQ(checkpoint.parameters(), 3);
+  EXPECT_EQ(checkpoint.bytes(), 12);
+  EXPECT_EQ(checkpoint.file_of("lm_head.weight"), folder.path() / "pytorch_model.bin");
+  const at::Tensor tensor = checkpoint.tensor("lm_head.weight");
+  EXPECT_TRUE(at::equal(tensor, at::arange(1, 4, at::kFloat)));
+  checkpoint.release("lm_head.weight");
+  EXPECT_TRUE(at::equal(tensor, at::arange(1, 4, at::kFloat))) << "comes back";
+
+  const std::string hash = checkpoint.content_hash();
+  EXPECT_EQ(hash.size(), 32U);
+  folder.write("pytorch_model.bin", "");
+  std::filesystem::remove(folder.path() / "pytorch_model.bin");
+  folder.write("pytorch_model.bin", pytorch_bytes("language_model.lm_head.weight", {1, 2, 4}));
+  EXPECT_NE(Checkpoint::open(folder.path()).content_hash(), hash);
+}
+
+TEST(Checkpoint, PytorchShards) {
+  const TemporaryFolder folder;
+  folder.write("pytorch_model-00001-of-00002.bin", pytorch_bytes("a", {1}));
+  folder.write("pytorch_model-00002-of-00002.bin", pytorch_bytes("b", {2}));
+  const auto index = folder.write("pytorch_model.bin.index.json", R"({"weight_map": {
+      "a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})");
+  const Checkpoint checkpoint = Checkpoint::open(folder.path());
+  EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(checkpoint.tensor("b").item<float>(), 2);
+
+  folder.write("pytorch_model.bin.index.json",
+               R"({"weight_map": {"b": "pytorch_model-00001-of-00002.bin"}})");
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               (folder.path() / "pytorch_model-00001-of-00002.bin").string() +
+                   ": tensor 'b' is missing; pytorch_model.bin.index.json says that it is in this "
+                   "file");
+  std::filesystem::remove(folder.path() / "pytorch_model-00001-of-00002.bin");
+  EXPECT_ERROR(
+      Checkpoint::open(folder.path()),
+      index.string() +
+          ": shard 'pytorch_model-00001-of-00002.bin' is missing from the folder; it holds "
+          "tensor 'b'");
+}
+
+TEST(Checkpoint, FormsInTheOrderOfTransformers) {
+  const TemporaryFolder folder;
+  const auto names = [&] { return Checkpoint::open(folder.path()).names(); };
+  folder.write("shard.bin", pytorch_bytes("pytorch.index", {1}));
+  folder.write("pytorch_model.bin.index.json", R"({"weight_map": {"pytorch.index": "shard.bin"}})");
+  EXPECT_EQ(names(), std::vector<std::string>{"pytorch.index"});
+  folder.write("pytorch_model.bin", pytorch_bytes("pytorch.file", {1}));
+  EXPECT_EQ(names(), std::vector<std::string>{"pytorch.file"});
+  write_safetensors(folder.path() / "shard.safetensors", {{"safetensors.index", filled(1)}});
+  folder.write("model.safetensors.index.json",
+               R"({"weight_map": {"safetensors.index": "shard.safetensors"}})");
+  EXPECT_EQ(names(), std::vector<std::string>{"safetensors.index"});
+  write_safetensors(folder.path() / "model.safetensors", {{"safetensors.file", filled(1)}});
+  EXPECT_EQ(names(), std::vector<std::string>{"safetensors.file"});
+}
+
+TEST(Checkpoint, VisionTowerFromAFolderOfItsOwn) {
+  const TemporaryFolder llava;
+  const TemporaryFolder clip;
+  write_safetensors(llava.path() / "model.safetensors",
+                    {{"model.norm.weight", filled(1)}, {"model.mm_projector.0.bias", filled(2)}});
+  clip.write("pytorch_model.bin", pytorch_bytes("vision_model.embeddings.class_embedding", {5}));
+  const Checkpoint language = Checkpoint::open(llava.path());
+  const Checkpoint tower = Checkpoint::open(clip.path());
+  at::Tensor kept;
+  {
+    const Checkpoint both = language.with_vision_tower(tower);
+    EXPECT_EQ(both.names(),
+              (std::vector<std::string>{"model.language_model.norm.weight",
+                                        "model.multi_modal_projector.linear_1.bias",
+                                        "model.vision_tower.embeddings.class_embedding"}));
+    EXPECT_EQ(both.folder(), llava.path());
+    EXPECT_EQ(both.parameters(), 5);
+    EXPECT_EQ(both.bytes(), 20);
+    EXPECT_EQ(both.file_of("model.vision_tower.embeddings.class_embedding"),
+              clip.path() / "pytorch_model.bin");
+    EXPECT_EQ(both.stored_name("model.vision_tower.embeddings.class_embedding"),
+              "vision_model.embeddings.class_embedding");
+    EXPECT_EQ(both.content_hash(), language.with_vision_tower(tower).content_hash());
+    EXPECT_NE(both.content_hash(), language.content_hash());
+    kept = both.tensor("model.vision_tower.embeddings.class_embedding");
+    EXPECT_TRUE(at::equal(both.tensor("model.language_model.norm.weight"), filled(1)));
+    EXPECT_ERROR(both.with_vision_tower(tower),
+                 llava.path().string() +
+                     ": has a vision tower already ('vision_model.embeddings.class_embedding'); "
+                     "none can be added");
+  }
+  EXPECT_EQ(kept.item<float>(), 5);
+  EXPECT_ERROR(language.with_vision_tower(language),
+               llava.path().string() +
+                   ": no vision tower here: no tensor's name begins with 'vision_model.'");
+
+  // Only the vision part is taken, and the hash follows both folders.
+  const std::string hash = language.with_vision_tower(tower).content_hash();
+  write_safetensors(clip.path() / "model.safetensors",
+                    {{"vision_model.embeddings.class_embedding", at::full({1}, 5, at::kFloat)},
+                     {"text_model.final_layer_norm.bias", filled(3)},
+                     {"visual_projection.weight", filled(3)},
+                     {"text_projection.weight", filled(3)},
+                     {"logit_scale", filled(3)}});
+  const Checkpoint other = language.with_vision_tower(Checkpoint::open(clip.path()));
+  EXPECT_EQ(other.names().size(), 3U);
+  EXPECT_EQ(other.parameters(), 5);
+  EXPECT_NE(other.content_hash(), hash);
 }
 
 TEST(Checkpoint, TwoSpellingsOfOneTensor) {

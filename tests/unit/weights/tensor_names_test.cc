@@ -53,6 +53,35 @@ TEST(CanonicalNames, TheWholeListDecidesAboutModelLayers) {
   EXPECT_EQ(canonical_names(canonical), canonical);
 }
 
+// As transformers' convert_llava_weights_to_hf.py and its mapping after it name them.
+TEST(CanonicalNames, OriginalLlava) {
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"lm_head.weight", "lm_head.weight"},
+      {"model.embed_tokens.weight", "model.language_model.embed_tokens.weight"},
+      {"model.image_newline", "model.image_newline"},
+      {"model.layers.31.self_attn.q_proj.weight",
+       "model.language_model.layers.31.self_attn.q_proj.weight"},
+      {"model.mm_projector.0.bias", "model.multi_modal_projector.linear_1.bias"},
+      {"model.mm_projector.0.weight", "model.multi_modal_projector.linear_1.weight"},
+      {"model.mm_projector.2.weight", "model.multi_modal_projector.linear_2.weight"},
+      // Of projectors that the other layout does not have.
+      {"model.mm_projector.4.weight", "model.mm_projector.4.weight"},
+      {"model.mm_projector.weight", "model.mm_projector.weight"},
+      {"model.norm.weight", "model.language_model.norm.weight"},
+      {"model.vision_tower.vision_tower.vision_model.encoder.layers.0.layer_norm1.bias",
+       "model.vision_tower.encoder.layers.0.layer_norm1.bias"},
+  };
+  std::vector<std::string> original;
+  std::vector<std::string> canonical;
+  for (const auto& [old_name, name] : table) {
+    original.push_back(old_name);
+    canonical.push_back(name);
+  }
+  EXPECT_EQ(canonical_names(original), canonical);
+  // Without its projector the same list is a plain language model's.
+  EXPECT_EQ(canonical_names({"model.norm.weight"}), std::vector<std::string>{"model.norm.weight"});
+}
+
 // The table says into which parameter transformers 5.17 loads each name on disk
 // (tests/parity/make_safetensors_golden.py).
 TEST(CanonicalNames, AgreeWithTransformers) {
@@ -70,7 +99,7 @@ TEST(CanonicalNames, AgreeWithTransformers) {
     models[model].first.push_back(line.substr(0, tab));
     models[model].second.push_back(line.substr(tab + 1));
   }
-  ASSERT_EQ(models.size(), 6U);
+  ASSERT_EQ(models.size(), 9U);
   for (const auto& [name, names] : models) {
     SCOPED_TRACE(name);
     EXPECT_EQ(canonical_names(names.first), names.second);

@@ -1,11 +1,15 @@
 #include "weights/weight_reader.h"
 
+#include <fstream>
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
 
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "support/torch_archive.h"
+#include "weights/safetensors.h"
 
 namespace elastikv {
 namespace {
@@ -53,6 +57,103 @@ TEST_F(WeightReaderTest, MatchingTypeStaysAViewThatOutlivesTheReader) {
   }
   EXPECT_EQ(first.const_data_ptr(), second.const_data_ptr());
   EXPECT_TRUE(at::equal(first, at::arange(3, at::kFloat)));
+}
+
+TEST_F(WeightReaderTest, AnotherDeviceGetsTheTargetType) {
+  // The meta device keeps no values; that they are right is seen on the CPU.
+  write({{"half", at::arange(6, at::kHalf).reshape({2, 3})},
+         {"wide", at::arange(6, at::kDouble).reshape({2, 3})},
+         {"ids", at::arange(2, at::kLong)}});
+  for (const auto device : {at::kCPU, at::kMeta}) {
+    const WeightReader top(Checkpoint::open(folder()), device, at::kFloat);
+    for (const char* name : {"half", "wide"}) {
+      const at::Tensor taken = top.take(name, {2, 3});
+      EXPECT_EQ(taken.device().type(), device);
+      EXPECT_EQ(taken.scalar_type(), at::kFloat);
+      EXPECT_TRUE(taken.is_contiguous());
+      if (device == at::kCPU) {
+        EXPECT_TRUE(at::equal(taken, at::arange(6, at::kFloat).reshape({2, 3})));
+      }
+    }
+    EXPECT_EQ(top.take("ids", {2}).scalar_type(), at::kLong);
+  }
+}
+
+TEST(WeightReader, StridedTensorsBecomeContiguous) {
+  const TemporaryFolder folder;
+  const at::Tensor values = at::arange(6, at::kFloat);
+  const std::string tensor = pickled_tensor(pickled_storage("0", 6), 0, {3, 2}, {1, 3});
+  folder.write("pytorch_model.bin",
+               zip_archive({{"w/data.pkl", pickle(pickled_dict({{"w", tensor}}))},
+                            {"w/data/0", std::string(static_cast<const char*>(values.data_ptr()),
+                                                     values.nbytes())}}));
+  const WeightReader reader(Checkpoint::open(folder.path()), at::kCPU, at::kFloat);
+  const at::Tensor taken = reader.take("w", {3, 2});
+  EXPECT_TRUE(taken.is_contiguous());
+  EXPECT_TRUE(at::equal(taken, values.reshape({2, 3}).t()));
+}
+
+TEST_F(WeightReaderTest, ProgressCountsTheFileBytesOfEveryTensorOnce) {
+  write({{"a", at::zeros({5}, at::kHalf)}, {"b", at::zeros({3})}, {"unused", at::zeros({7})}});
+  using Calls = std::vector<std::pair<int64_t, int64_t>>;
+  const auto take_all = [](const WeightReader& top) {
+    (void)top.take("a", {5});
+    (void)top.take("a", {5});
+    (void)top.take("missing", {1});
+    (void)top.scope("").take_optional("b", {3});
+  };
+  const WeightReader dry = reader(Mode::kDry);
+  Calls calls;
+  const auto note = [&](int64_t taken, int64_t all) { calls.emplace_back(taken, all); };
+  dry.on_progress(note, 1);
+  take_all(dry);
+  EXPECT_TRUE(calls.empty());
+  EXPECT_EQ(dry.taken_bytes(), 22);
+
+  const WeightReader top = reader();
+  EXPECT_EQ(top.taken_bytes(), 0);
+  top.on_progress(note, dry.taken_bytes());
+  take_all(top);
+  EXPECT_EQ(calls, (Calls{{10, 22}, {22, 22}}));
+  EXPECT_EQ(top.taken_bytes(), 22);
+}
+
+/// Bytes of a mapped file that are resident in this process, from the kernel's account.
+int64_t resident_bytes(const std::string& file) {
+  std::ifstream maps("/proc/self/smaps");
+  std::string line;
+  bool inside = false;
+  int64_t kilobytes = 0;
+  while (std::getline(maps, line)) {
+    if (line.find('-') < line.find(' ')) inside = line.ends_with(file);
+    if (inside && line.starts_with("Rss:")) kilobytes += std::stoll(line.substr(4));
+  }
+  return kilobytes * 1024;
+}
+
+TEST_F(WeightReaderTest, PagesOfCopiedTensorsAreReleased) {
+  constexpr int64_t kElements = 1 << 20;
+  const at::Tensor values = at::arange(kElements, at::kFloat);
+  write({{"first", values}, {"second", values}});
+  for (const bool keep : {false, true}) {
+    SCOPED_TRACE(keep);
+    const WeightReader top = reader(Mode::kLoad, at::kDouble);
+    if (keep) top.keep_pages();
+    for (const char* name : {"first", "second", "first"}) {
+      EXPECT_TRUE(at::equal(top.take(name, {kElements}), values.to(at::kDouble)));
+    }
+    if (keep) {
+      EXPECT_GE(resident_bytes(file()), kElements * 8);
+    } else {
+      EXPECT_LT(resident_bytes(file()), kElements);
+    }
+  }
+  // A view is in use: its pages stay.
+  const WeightReader top = reader();
+  const at::Tensor view = top.take("first", {kElements});
+  EXPECT_TRUE(at::equal(view, values));
+  (void)top.take("first", {kElements});
+  EXPECT_GE(resident_bytes(file()), kElements * 4);
 }
 
 TEST_F(WeightReaderTest, WrongShapeNamesFileTensorAndShapes) {
