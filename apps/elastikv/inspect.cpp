@@ -20,7 +20,7 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 int inspect(const std::string& folder, bool tensors) {
   const ModelSummary summary = summarize_model(folder);
-  const Checkpoint checkpoint = Checkpoint::open(folder);
+  const Checkpoint checkpoint = open_weights(folder);
   const WeightReport report = check_weights(folder);
   std::map<std::string, int64_t> dtypes;
   for (const std::string& name : checkpoint.names()) ++dtypes[checkpoint.info(name).dtype];

@@ -242,6 +242,9 @@ ClipVisionConfig ClipVisionConfig::read(const JsonFields& config) {
 
 namespace {
 
+/// What LLaVA's own code writes into a prompt's ids for a picture.
+constexpr int64_t kOriginalImageToken = -200;
+
 ClipVisionConfig clip_large_336() {
   ClipVisionConfig vision;
   vision.hidden_size = 1024;
@@ -306,6 +309,19 @@ int64_t read_max_tiles(const JsonFields& config) {
   return tiles;
 }
 
+/// Counts from the front and checks.
+void resolve_feature_layers(const JsonFields& config, std::string_view key, LlavaConfig& c) {
+  for (int64_t& layer : c.feature_layers) {
+    const int64_t from_front = layer < 0 ? layer + c.vision.layers + 1 : layer;
+    if (from_front < 0 || from_front > c.vision.layers) {
+      config.fail_key(key,
+                      fmt::format("is {}; a tower of {} layers has hidden states -{} to {}", layer,
+                                  c.vision.layers, c.vision.layers + 1, c.vision.layers));
+    }
+    layer = from_front;
+  }
+}
+
 void read_feature_layers(const JsonFields& config, LlavaConfig& c) {
   constexpr std::string_view kKey = "vision_feature_layer";
   if (config.has(kKey)) {
@@ -318,15 +334,7 @@ void read_feature_layers(const JsonFields& config, LlavaConfig& c) {
       c.feature_layers = {config.integer(kKey)};
     }
   }
-  for (int64_t& layer : c.feature_layers) {
-    const int64_t from_front = layer < 0 ? layer + c.vision.layers + 1 : layer;
-    if (from_front < 0 || from_front > c.vision.layers) {
-      config.fail_key(kKey,
-                      fmt::format("is {}; a tower of {} layers has hidden states -{} to {}", layer,
-                                  c.vision.layers, c.vision.layers + 1, c.vision.layers));
-    }
-    layer = from_front;
-  }
+  resolve_feature_layers(config, kKey, c);
 }
 
 }  // namespace
@@ -355,6 +363,35 @@ LlavaConfig LlavaConfig::read(const JsonFields& config, Family family) {
   const bool tied = config.boolean("tie_word_embeddings", false);
   // Saved inside text_config by some versions; the class of LLaVA-NeXT does not look there.
   c.text.tie_word_embeddings = tied || (family != Family::kNext && c.text.tie_word_embeddings);
+  return c;
+}
+
+LlavaConfig LlavaConfig::read_original(const JsonFields& config, const ClipVisionConfig& vision) {
+  LlavaConfig c;
+  c.family = Family::kOriginal;
+  // The decoder's fields lie at the top, beside a model_type that is LLaVA's.
+  nlohmann::json decoder = config.json();
+  decoder.erase("model_type");
+  c.text = LlamaConfig::read(JsonFields(std::move(decoder), config.origin()));
+  c.vision = vision;
+  c.image_token = kOriginalImageToken;
+  c.feature_layers = {config.integer("mm_vision_select_layer", -2)};
+  resolve_feature_layers(config, "mm_vision_select_layer", c);
+  const std::string select = config.string("mm_vision_select_feature", "patch");
+  if (select != "patch" && select != "cls_patch") {
+    config.fail_key("mm_vision_select_feature",
+                    fmt::format("is '{}', 'patch' or 'cls_patch' is needed", select));
+  }
+  c.drop_class_token = select == "patch";
+  const std::string projector = config.string("mm_projector_type", "linear");
+  if (projector != "mlp2x_gelu") {
+    config.fail_key("mm_projector_type",
+                    fmt::format("is '{}'; mlp2x_gelu, LLaVA-1.5's, is computed here", projector));
+  }
+  for (const char* key : {"mm_use_im_start_end", "mm_use_im_patch_token"}) {
+    if (config.boolean(key, false))
+      config.fail_key(key, "is true, which LLaVA-1.5 does not do and is not computed here");
+  }
   return c;
 }
 

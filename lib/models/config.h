@@ -87,9 +87,10 @@ struct LlavaConfig {
   std::vector<PictureSize> pinpoints;
   int64_t max_tiles = 9;  ///< OneVision
 
-  /// `family`: by config.json's architecture. For kOriginal `vision` stays CLIP ViT-L/14 at 336
-  /// pixels unless the tower's own folder says otherwise (see vision_tower_folder).
+  /// `family`: by config.json's architecture; not kOriginal.
   static LlavaConfig read(const JsonFields& config, Family family);
+  /// The original layout, where the tower has a configuration of its own.
+  static LlavaConfig read_original(const JsonFields& config, const ClipVisionConfig& vision);
   bool has_class_token() const { return !vision.siglip; }
   /// Features that one view gives.
   int64_t view_features() const {

@@ -1,6 +1,6 @@
 #include "models/registry.h"
 
-#include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -29,13 +29,10 @@ class TextModel final : public Model {
   Llama language_;
 };
 
-struct Architecture {
-  std::string name;
-  std::function<std::unique_ptr<Model>(const JsonFields&, const WeightReader&)> build;
-  std::function<void(const JsonFields&, ModelSummary&)> summarize;
-  /// Of a checkpoint folder and its config.json; null for a model without pictures.
-  std::function<std::unique_ptr<ImagePrompt>(const JsonFields&, const std::filesystem::path&)>
-      image_prompt;
+/// A checkpoint folder and its config.json.
+struct Folder {
+  std::filesystem::path path;
+  JsonFields config;
 };
 
 void summarize_text(const LlamaConfig& c, ModelSummary& summary) {
@@ -54,112 +51,211 @@ std::string vision_text(const ClipVisionConfig& c) {
                      c.patch_size);
 }
 
+/// One of the names in config.json's "architectures".
+class Architecture {
+ public:
+  explicit Architecture(std::string name) : name_(std::move(name)) {}
+  virtual ~Architecture() = default;
+
+  const std::string& name() const { return name_; }
+  virtual std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const = 0;
+  virtual void summarize(const Folder& folder, ModelSummary& summary) const = 0;
+  virtual Checkpoint open_weights(const Folder& folder) const {
+    return Checkpoint::open(folder.path);
+  }
+  /// Null for a model without pictures.
+  virtual std::unique_ptr<ImagePrompt> image_prompt(const Folder&) const { return nullptr; }
+  /// Only for a model with pictures.
+  virtual std::unique_ptr<ImageProcessor> image_processor(
+      const Folder& folder, std::optional<ImageAspectRatio> ratio) const {
+    return read_image_processor(folder.path, ratio);
+  }
+
+ private:
+  std::string name_;
+};
+
 /// A decoder alone; `type` is config.json's model_type where that is missing.
-Architecture text_architecture(const char* name, const char* type) {
-  return {name,
-          [type](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-            return std::make_unique<TextModel>(LlamaConfig::read(config, type), weights);
-          },
-          [type](const JsonFields& config, ModelSummary& summary) {
-            summarize_text(LlamaConfig::read(config, type), summary);
-          },
-          [](const JsonFields&, const std::filesystem::path&) { return nullptr; }};
-}
+class TextArchitecture final : public Architecture {
+ public:
+  TextArchitecture(std::string name, std::string type)
+      : Architecture(std::move(name)), type_(std::move(type)) {}
+  std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const override {
+    return std::make_unique<TextModel>(LlamaConfig::read(folder.config, type_), weights);
+  }
+  void summarize(const Folder& folder, ModelSummary& summary) const override {
+    summarize_text(LlamaConfig::read(folder.config, type_), summary);
+  }
 
-Architecture llava_architecture(const char* name, LlavaConfig::Family family) {
-  return {
-      name,
-      [family](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-        return std::make_unique<Llava>(LlavaConfig::read(config, family), weights);
-      },
-      [family](const JsonFields& config, ModelSummary& summary) {
-        const LlavaConfig c = LlavaConfig::read(config, family);
-        summarize_text(c.text, summary);
-        summary.vision = vision_text(c.vision);
-        summary.image_token = c.image_token;
-      },
-      [family](const JsonFields& config, const std::filesystem::path& folder) {
-        return make_image_prompt(LlavaConfig::read(config, family), read_processor_config(folder));
-      }};
-}
+ private:
+  std::string type_;
+};
 
-Architecture idefics3_architecture(const char* name) {
-  return {name,
-          [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-            return std::make_unique<Idefics3>(Idefics3Config::read(config), weights);
-          },
-          [](const JsonFields& config, ModelSummary& summary) {
-            const Idefics3Config c = Idefics3Config::read(config);
-            summarize_text(c.text, summary);
-            summary.vision = vision_text(c.vision);
-            summary.image_token = c.image_token;
-          },
-          [](const JsonFields& config, const std::filesystem::path& folder) {
-            return make_image_prompt(Idefics3Config::read(config), read_processor_config(folder));
-          }};
-}
+class LlavaArchitecture : public Architecture {
+ public:
+  LlavaArchitecture(std::string name, LlavaConfig::Family family)
+      : Architecture(std::move(name)), family_(family) {}
+  std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const override {
+    return std::make_unique<Llava>(read(folder), weights);
+  }
+  void summarize(const Folder& folder, ModelSummary& summary) const override {
+    const LlavaConfig c = read(folder);
+    summarize_text(c.text, summary);
+    summary.vision = vision_text(c.vision);
+    summary.image_token = c.image_token;
+  }
+  std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
+    return make_image_prompt(read(folder), read_processor_config(folder.path));
+  }
 
-Architecture qwen2_vl_architecture(const char* name) {
-  return {name,
-          [](const JsonFields& config, const WeightReader& weights) -> std::unique_ptr<Model> {
-            return std::make_unique<Qwen2Vl>(Qwen2VlConfig::read(config), weights);
-          },
-          [](const JsonFields& config, ModelSummary& summary) {
-            const Qwen2VlConfig c = Qwen2VlConfig::read(config);
-            summarize_text(c.text, summary);
-            summary.vision = fmt::format(
-                "Qwen, {} layers, hidden {}, {} heads, pictures of any size in patches of {}",
-                c.vision.layers, c.vision.hidden_size, c.vision.heads, c.vision.patch_size);
-            if (c.vision.window_size > 0)
-              summary.vision += fmt::format(", windows of {} px", c.vision.window_size);
-            summary.image_token = c.image_token;
-          },
-          [](const JsonFields& config, const std::filesystem::path& folder) {
-            return make_image_prompt(Qwen2VlConfig::read(config), folder);
-          }};
-}
+ protected:
+  virtual LlavaConfig read(const Folder& folder) const {
+    return LlavaConfig::read(folder.config, family_);
+  }
 
-const std::vector<Architecture>& architectures() {
-  static const std::vector<Architecture> all{
-      text_architecture("LlamaForCausalLM", "llama"),
-      text_architecture("MistralForCausalLM", "mistral"),
-      text_architecture("Qwen2ForCausalLM", "qwen2"),
-      text_architecture("Qwen3ForCausalLM", "qwen3"),
-      llava_architecture("LlavaForConditionalGeneration", LlavaConfig::Family::kLlava),
-      llava_architecture("LlavaNextForConditionalGeneration", LlavaConfig::Family::kNext),
-      llava_architecture("LlavaOnevisionForConditionalGeneration", LlavaConfig::Family::kOnevision),
-      idefics3_architecture("Idefics3ForConditionalGeneration"),
-      idefics3_architecture("SmolVLMForConditionalGeneration"),
-      qwen2_vl_architecture("Qwen2VLForConditionalGeneration"),
-      qwen2_vl_architecture("Qwen2_5_VLForConditionalGeneration"),
-  };
+ private:
+  LlavaConfig::Family family_;
+};
+
+/// liuhaotian/llava-v1.5-* and what was trained with that code: CLIP lies in a folder of its own.
+class OriginalLlavaArchitecture final : public LlavaArchitecture {
+ public:
+  explicit OriginalLlavaArchitecture(std::string name)
+      : LlavaArchitecture(std::move(name), LlavaConfig::Family::kOriginal) {}
+  Checkpoint open_weights(const Folder& folder) const override {
+    Checkpoint weights = Checkpoint::open(folder.path);
+    // Checkpoints whose tower was trained too hold it themselves.
+    if (weights.has("model.vision_tower.embeddings.class_embedding")) return weights;
+    return weights.with_vision_tower(Checkpoint::open(tower_folder(folder)));
+  }
+  std::unique_ptr<ImageProcessor> image_processor(
+      const Folder& folder, std::optional<ImageAspectRatio> ratio) const override {
+    const std::string own = folder.config.string("image_aspect_ratio", "square");
+    if (own != "pad" && own != "square") {
+      folder.config.fail_key("image_aspect_ratio",
+                             fmt::format("is '{}'; pad and square are computed here", own));
+    }
+    const auto otherwise = own == "pad" ? ImageAspectRatio::kPad : ImageAspectRatio::kCrop;
+    return read_image_processor(tower_folder(folder), ratio.value_or(otherwise));
+  }
+
+ protected:
+  LlavaConfig read(const Folder& folder) const override {
+    const JsonFields tower = JsonFields::read(tower_folder(folder) / "config.json");
+    LlavaConfig c = LlavaConfig::read_original(
+        folder.config,
+        ClipVisionConfig::read(tower.has("vision_config") ? tower.object("vision_config") : tower));
+    return c;
+  }
+
+ private:
+  /// Where the folder that mm_vision_tower names (a hub name, mostly) lies on this machine.
+  static std::filesystem::path tower_folder(const Folder& folder) {
+    const std::filesystem::path name =
+        folder.config.string("mm_vision_tower", folder.config.string("vision_tower", ""));
+    if (name.empty()) {
+      folder.config.fail_key("mm_vision_tower", "is missing (the folder of CLIP is needed)");
+    }
+    const std::filesystem::path parent = std::filesystem::absolute(folder.path).parent_path();
+    const std::vector<std::filesystem::path> places{
+        folder.path / name, folder.path / name.filename(), parent / name.filename(), name};
+    for (const std::filesystem::path& place : places) {
+      if (std::filesystem::exists(place / "config.json")) return place;
+    }
+    folder.config.fail_key(
+        "mm_vision_tower",
+        fmt::format("is '{}', and no folder with a config.json is at {}, {} or {}; put or link the "
+                    "vision tower's checkpoint there",
+                    name.string(), places[1].string(), places[2].string(), places[3].string()));
+  }
+};
+
+class Idefics3Architecture final : public Architecture {
+ public:
+  using Architecture::Architecture;
+  std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const override {
+    return std::make_unique<Idefics3>(Idefics3Config::read(folder.config), weights);
+  }
+  void summarize(const Folder& folder, ModelSummary& summary) const override {
+    const Idefics3Config c = Idefics3Config::read(folder.config);
+    summarize_text(c.text, summary);
+    summary.vision = vision_text(c.vision);
+    summary.image_token = c.image_token;
+  }
+  std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
+    return make_image_prompt(Idefics3Config::read(folder.config),
+                             read_processor_config(folder.path));
+  }
+};
+
+class Qwen2VlArchitecture final : public Architecture {
+ public:
+  using Architecture::Architecture;
+  std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const override {
+    return std::make_unique<Qwen2Vl>(Qwen2VlConfig::read(folder.config), weights);
+  }
+  void summarize(const Folder& folder, ModelSummary& summary) const override {
+    const Qwen2VlConfig c = Qwen2VlConfig::read(folder.config);
+    summarize_text(c.text, summary);
+    summary.vision =
+        fmt::format("Qwen, {} layers, hidden {}, {} heads, pictures of any size in patches of {}",
+                    c.vision.layers, c.vision.hidden_size, c.vision.heads, c.vision.patch_size);
+    if (c.vision.window_size > 0)
+      summary.vision += fmt::format(", windows of {} px", c.vision.window_size);
+    summary.image_token = c.image_token;
+  }
+  std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
+    return make_image_prompt(Qwen2VlConfig::read(folder.config), folder.path);
+  }
+};
+
+const std::vector<std::unique_ptr<Architecture>>& architectures() {
+  static const std::vector<std::unique_ptr<Architecture>> all = [] {
+    using Family = LlavaConfig::Family;
+    std::vector<std::unique_ptr<Architecture>> list;
+    list.push_back(std::make_unique<TextArchitecture>("LlamaForCausalLM", "llama"));
+    list.push_back(std::make_unique<TextArchitecture>("MistralForCausalLM", "mistral"));
+    list.push_back(std::make_unique<TextArchitecture>("Qwen2ForCausalLM", "qwen2"));
+    list.push_back(std::make_unique<TextArchitecture>("Qwen3ForCausalLM", "qwen3"));
+    list.push_back(
+        std::make_unique<LlavaArchitecture>("LlavaForConditionalGeneration", Family::kLlava));
+    list.push_back(
+        std::make_unique<LlavaArchitecture>("LlavaNextForConditionalGeneration", Family::kNext));
+    list.push_back(std::make_unique<LlavaArchitecture>("LlavaOnevisionForConditionalGeneration",
+                                                       Family::kOnevision));
+    list.push_back(std::make_unique<OriginalLlavaArchitecture>("LlavaLlamaForCausalLM"));
+    list.push_back(std::make_unique<Idefics3Architecture>("Idefics3ForConditionalGeneration"));
+    list.push_back(std::make_unique<Idefics3Architecture>("SmolVLMForConditionalGeneration"));
+    list.push_back(std::make_unique<Qwen2VlArchitecture>("Qwen2VLForConditionalGeneration"));
+    list.push_back(std::make_unique<Qwen2VlArchitecture>("Qwen2_5_VLForConditionalGeneration"));
+    return list;
+  }();
   return all;
 }
 
-JsonFields read_config(const std::filesystem::path& folder) {
+Folder open_folder(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder)) {
     fail("{}: {}; a checkpoint folder (Hugging Face layout) with a config.json is needed",
          folder.string(), std::filesystem::exists(folder) ? "not a folder" : "no such folder");
   }
-  return JsonFields::read(folder / "config.json");
+  return {folder, JsonFields::read(folder / "config.json")};
 }
 
-const Architecture& find_architecture(const JsonFields& config) {
-  const std::vector<std::string> named = config.strings("architectures");
-  if (named.empty()) config.fail_key("architectures", "is an empty list");
-  for (const Architecture& architecture : architectures()) {
-    if (architecture.name == named[0]) return architecture;
+const Architecture& find_architecture(const Folder& folder) {
+  const std::vector<std::string> named = folder.config.strings("architectures");
+  if (named.empty()) folder.config.fail_key("architectures", "is an empty list");
+  for (const auto& architecture : architectures()) {
+    if (architecture->name() == named[0]) return *architecture;
   }
-  config.fail_key("architectures", fmt::format("names '{}', which is not known{}", named[0],
-                                               suggestion(named[0], known_architectures())));
+  folder.config.fail_key("architectures", fmt::format("names '{}', which is not known{}", named[0],
+                                                      suggestion(named[0], known_architectures())));
 }
 
 /// Asks a checkpoint for every tensor a model needs without reading any.
-WeightReader dry_run(const Architecture& architecture, const JsonFields& config,
-                     const Checkpoint& checkpoint) {
+WeightReader dry_run(const Folder& folder, const Checkpoint& checkpoint) {
   WeightReader reader(checkpoint, c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float,
                       WeightReader::Mode::kDry);
-  architecture.build(config, reader);
+  find_architecture(folder).build(folder, reader);
   return reader;
 }
 
@@ -167,45 +263,58 @@ WeightReader dry_run(const Architecture& architecture, const JsonFields& config,
 
 std::vector<std::string> known_architectures() {
   std::vector<std::string> names;
-  for (const Architecture& architecture : architectures()) names.push_back(architecture.name);
+  for (const auto& architecture : architectures()) names.push_back(architecture->name());
   return names;
 }
 
-ModelSummary summarize_model(const std::filesystem::path& folder) {
-  const JsonFields config = read_config(folder);
-  const Architecture& architecture = find_architecture(config);
+ModelSummary summarize_model(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  const Architecture& architecture = find_architecture(folder);
   ModelSummary summary;
-  summary.architecture = architecture.name;
-  architecture.summarize(config, summary);
+  summary.architecture = architecture.name();
+  architecture.summarize(folder, summary);
   return summary;
 }
 
-std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder) {
-  const JsonFields config = read_config(folder);
-  return find_architecture(config).image_prompt(config, folder);
+std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  return find_architecture(folder).image_prompt(folder);
 }
 
-std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
-                                  c10::ScalarType dtype) {
-  const JsonFields config = read_config(folder);
-  const Architecture& architecture = find_architecture(config);
+std::unique_ptr<ImageProcessor> read_model_image_processor(const std::filesystem::path& path,
+                                                           std::optional<ImageAspectRatio> ratio) {
+  const Folder folder = open_folder(path);
+  return find_architecture(folder).image_processor(folder, ratio);
+}
+
+Checkpoint open_weights(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  return find_architecture(folder).open_weights(folder);
+}
+
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device device,
+                                  c10::ScalarType dtype, const LoadProgress& progress) {
+  const Folder folder = open_folder(path);
+  const Architecture& architecture = find_architecture(folder);
   // What is missing is said before anything large is read.
-  const Checkpoint checkpoint = Checkpoint::open(folder);
-  dry_run(architecture, config, checkpoint).finish();
+  const Checkpoint checkpoint = architecture.open_weights(folder);
+  const WeightReader dry = dry_run(folder, checkpoint);
+  dry.finish();
   const WeightReader reader(checkpoint, device, dtype);
-  std::unique_ptr<Model> model = architecture.build(config, reader);
+  if (progress) reader.on_progress(progress, dry.taken_bytes());
+  std::unique_ptr<Model> model = architecture.build(folder, reader);
   reader.finish();
   return model;
 }
 
-WeightReport check_weights(const std::filesystem::path& folder) {
-  const JsonFields config = read_config(folder);
-  return dry_run(find_architecture(config), config, Checkpoint::open(folder)).report();
+WeightReport check_weights(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  return dry_run(folder, find_architecture(folder).open_weights(folder)).report();
 }
 
-void require_loadable(const std::filesystem::path& folder) {
-  const JsonFields config = read_config(folder);
-  dry_run(find_architecture(config), config, Checkpoint::open(folder)).finish();
+void require_loadable(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  dry_run(folder, find_architecture(folder).open_weights(folder)).finish();
 }
 
 }  // namespace elastikv

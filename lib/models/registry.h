@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,23 @@ ModelSummary summarize_model(const std::filesystem::path& folder);
 /// model without pictures.
 std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder);
 
+/// The image processor of a checkpoint, wherever its family keeps what describes it; only for a
+/// model with pictures. `ratio` overrides what the checkpoint says.
+std::unique_ptr<ImageProcessor> read_model_image_processor(
+    const std::filesystem::path& folder, std::optional<ImageAspectRatio> ratio = std::nullopt);
+
+/// The weights of a checkpoint folder, and of the folder that its vision tower has of its own (the
+/// original LLaVA: config.json's mm_vision_tower, looked for inside the folder, beside it, and as a
+/// path).
+Checkpoint open_weights(const std::filesystem::path& folder);
+
+/// Called while weights load: bytes of the files taken so far, and in all.
+using LoadProgress = WeightReader::Progress;
+
 /// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is
 /// spent on the rest.
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
-                                  c10::ScalarType dtype);
+                                  c10::ScalarType dtype, const LoadProgress& progress = {});
 
 /// Error unless config.json can be computed and the weight files' headers hold every tensor it
 /// needs; reads no weights.

@@ -24,7 +24,7 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const std::strin
          folder.string(), tokenizer_->vocab_size(), summary_.vocab_size);
   }
   image_prompt_ = read_image_prompt(folder);
-  if (image_prompt_ != nullptr) image_processor_ = read_image_processor(folder, ratio);
+  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
 }
 
 WrittenPrompt PromptReader::write(const std::string& question,

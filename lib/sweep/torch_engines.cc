@@ -38,7 +38,7 @@ class TorchEvaluator final : public SampleEvaluator {
       : settings_(settings),
         should_stop_(std::move(should_stop)),
         reader_(choice.path, choice.prompt_format),
-        weights_hash_(Checkpoint::open(choice.path).content_hash()),
+        weights_hash_(open_weights(choice.path).content_hash()),
         tokenizer_hash_(file_hash(choice.path / "tokenizer.json")),
         model_(load_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
 

@@ -81,7 +81,7 @@ TensorInfo PytorchFile::located(std::string_view name, const PickledTensor& tens
                         shape_text(tensor.strides)));
   }
   TensorInfo info;
-  info.dtype = dtype_name(tensor.dtype);
+  info.dtype = stored_dtype_name(tensor.dtype);
   info.scalar_type = tensor.dtype;
   info.shape = tensor.shape;
   const auto item_bytes = static_cast<int64_t>(c10::elementSize(tensor.dtype));

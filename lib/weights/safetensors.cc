@@ -203,7 +203,7 @@ void write_safetensors(const std::filesystem::path& file,
   if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : ordered) {
-    const std::string_view dtype = dtype_name(tensor.scalar_type());
+    const std::string_view dtype = stored_dtype_name(tensor.scalar_type());
     if (dtype.empty()) {
       fail("{}: cannot write: tensor '{}' is {}, which safetensors has no name for", file.string(),
            printable_name(name), c10::toString(tensor.scalar_type()));

@@ -50,15 +50,15 @@ int64_t TensorInfo::elements() const {
   return product;
 }
 
-std::string_view dtype_name(c10::ScalarType type) {
+std::string_view stored_dtype_name(c10::ScalarType type) {
   const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
                                    [&](const NamedType& entry) { return entry.type == type; });
   return found == kTypes.end() ? std::string_view() : found->name;
 }
 
-std::optional<c10::ScalarType> scalar_type_of(std::string_view dtype_name) {
+std::optional<c10::ScalarType> scalar_type_of(std::string_view stored_dtype_name) {
   const auto* found = std::find_if(kTypes.begin(), kTypes.end(), [&](const NamedType& entry) {
-    return entry.name == dtype_name;
+    return entry.name == stored_dtype_name;
   });
   if (found == kTypes.end()) return std::nullopt;
   return found->type;

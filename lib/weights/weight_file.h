@@ -38,8 +38,8 @@ struct TensorInfo {
 
 /// The name that safetensors has for a type ("F16"), empty when it has none; and the type of a
 /// name.
-std::string_view dtype_name(c10::ScalarType type);
-std::optional<c10::ScalarType> scalar_type_of(std::string_view dtype_name);
+std::string_view stored_dtype_name(c10::ScalarType type);
+std::optional<c10::ScalarType> scalar_type_of(std::string_view stored_dtype_name);
 
 /// A mapped file of named tensors. The formats (SafetensorsFile, PytorchFile) differ in how they
 /// say which tensor is where; they check all of it while the file is opened, so that later reads
