@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "image/picture.h"
 
 /// What Pillow and transformers make of the pictures in tests/golden/image; written by
 /// tests/parity/make_image_golden.py.
@@ -37,4 +38,17 @@ inline uint32_t crc32(const void* data, size_t size) {
   const auto* bytes = static_cast<const uint8_t*>(data);
   for (size_t i = 0; i < size; ++i) crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 0xFF];
   return ~crc;
+}
+
+/// The noise of make_image_golden.py's pattern(): a picture that needs no file.
+inline elastikv::Picture pattern(elastikv::PictureSize size) {
+  elastikv::Picture picture(size);
+  for (size_t i = 0; i < picture.pixels.size(); ++i) {
+    uint32_t hashed = static_cast<uint32_t>(i + 1) * 2654435761U;
+    hashed ^= hashed >> 15;
+    hashed *= 2246822519U;
+    hashed ^= hashed >> 13;
+    picture.pixels[i] = static_cast<uint8_t>(hashed >> 24);
+  }
+  return picture;
 }
