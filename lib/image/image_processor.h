@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/json_fields.h"
 #include "image/picture.h"
 
 namespace elastikv {
@@ -62,9 +63,15 @@ class ImageProcessor {
 
 /// The processor that a checkpoint directory describes: the object 'image_processor' of
 /// processor_config.json when it is there, otherwise preprocessor_config.json (transformers 5 looks
-/// in this order). `ratio` overrides what the file says. Error when neither file is there, when a
-/// value is wrong, or when the family is not supported.
+/// in this order). image_processor_type chooses the class: ClipProcessor, SmartResizeProcessor,
+/// TileProcessor or AnyresProcessor. `ratio` overrides what the file of a ClipProcessor says; Error
+/// for the others. Error when neither file is there, when a value is wrong, or when the type is not
+/// supported.
 std::unique_ptr<ImageProcessor> read_image_processor(
     const std::filesystem::path& checkpoint, std::optional<ImageAspectRatio> ratio = std::nullopt);
+
+/// The same of the object itself.
+std::unique_ptr<ImageProcessor> make_image_processor(
+    const JsonFields& fields, std::optional<ImageAspectRatio> ratio = std::nullopt);
 
 }  // namespace elastikv
