@@ -1,85 +1,30 @@
 #include "image/clip_processor.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include <ATen/ops/empty.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "image/processor_fields.h"
+#include "image/tiling.h"
 
 namespace elastikv {
 namespace {
 
 using Json = nlohmann::json;
 
-/// Whether `type` is `name` or one of the names transformers has had for the same processing.
-bool is_variant_of(std::string_view type, std::string_view name) {
-  return type.starts_with(name) &&
-         (type.size() == name.size() || type.substr(name.size()) == "Fast" ||
-          type.substr(name.size()) == "Pil");
-}
-
-std::string processor_type(const JsonFields& fields) {
-  if (fields.has("image_processor_type")) return fields.string("image_processor_type");
-  // Older files: CLIPFeatureExtractor became CLIPImageProcessor.
-  if (fields.has("feature_extractor_type")) {
-    std::string type = fields.string("feature_extractor_type");
-    constexpr std::string_view kOld = "FeatureExtractor";
-    if (type.ends_with(kOld)) {
-      type.replace(type.size() - kOld.size(), kOld.size(), "ImageProcessor");
-    }
-    return type;
-  }
-  return fields.string("image_processor_type");  // says that it is missing
-}
-
-int64_t side(const JsonFields& fields, std::string_view key, const Json& value) {
-  if (!value.is_number_integer() || value.get<int64_t>() < 1 ||
-      value.get<int64_t>() > kMaxPictureSide) {
-    fields.fail_key(key, fmt::format("has the side {}, an integer from 1 to {} is needed",
-                                     value.dump(), kMaxPictureSide));
-  }
-  return value.get<int64_t>();
-}
-
-/// Whether the object holds these keys and no other that is not null.
-bool has_exactly(const Json& value, std::initializer_list<std::string_view> keys) {
-  if (!value.is_object()) return false;
-  size_t present = 0;
-  for (const auto& [name, member] : value.items()) {
-    if (member.is_null()) continue;
-    if (std::find(keys.begin(), keys.end(), name) == keys.end()) return false;
-    ++present;
-  }
-  return present == keys.size();
-}
-
-/// {"height": h, "width": w} or [h, w].
-std::optional<PictureSize> both_sides(const JsonFields& fields, std::string_view key,
-                                      const Json& value) {
-  if (has_exactly(value, {"height", "width"})) {
-    return PictureSize{side(fields, key, value["height"]), side(fields, key, value["width"])};
-  }
-  if (value.is_array() && value.size() == 2) {
-    return PictureSize{side(fields, key, value[0]), side(fields, key, value[1])};
-  }
-  return std::nullopt;
-}
-
 void read_size(const JsonFields& fields, ClipProcessorConfig& config) {
   if (!fields.has("size")) return;
   const Json& value = fields.json()["size"];
   config.shortest_edge.reset();
-  config.resize_to = both_sides(fields, "size", value);
+  config.resize_to = read_both_sides(fields, "size", value);
   if (config.resize_to) return;
   if (value.is_number()) {
-    config.shortest_edge = side(fields, "size", value);
+    config.shortest_edge = read_side(fields, "size", value);
   } else if (has_exactly(value, {"shortest_edge"})) {
-    config.shortest_edge = side(fields, "size", value["shortest_edge"]);
+    config.shortest_edge = read_side(fields, "size", value["shortest_edge"]);
   } else {
     fields.fail_key("size",
                     fmt::format("is {}; n, {{\"shortest_edge\": n}} or {{\"height\": h, \"width\": "
@@ -91,10 +36,10 @@ void read_size(const JsonFields& fields, ClipProcessorConfig& config) {
 void read_crop_size(const JsonFields& fields, ClipProcessorConfig& config) {
   if (!fields.has("crop_size")) return;
   const Json& value = fields.json()["crop_size"];
-  if (const auto both = both_sides(fields, "crop_size", value)) {
+  if (const auto both = read_both_sides(fields, "crop_size", value)) {
     config.crop_size = *both;
   } else if (value.is_number()) {
-    const int64_t length = side(fields, "crop_size", value);
+    const int64_t length = read_side(fields, "crop_size", value);
     config.crop_size = {length, length};
   } else {
     fields.fail_key(
@@ -103,61 +48,38 @@ void read_crop_size(const JsonFields& fields, ClipProcessorConfig& config) {
   }
 }
 
-ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise) {
-  const int64_t number = fields.integer("resample", static_cast<int64_t>(otherwise));
-  if (number < static_cast<int64_t>(ResampleFilter::kLanczos) ||
-      number > static_cast<int64_t>(ResampleFilter::kHamming)) {
-    fields.fail_key("resample",
-                    fmt::format("is {}; 1 (lanczos), 2 (bilinear), 3 (bicubic), 4 (box) or 5 "
-                                "(hamming) is needed",
-                                number));
-  }
-  return static_cast<ResampleFilter>(number);
-}
-
 /// Rounds towards minus infinity, as Python's // does.
 int64_t floor_half(int64_t value) { return value >= 0 ? value / 2 : -((1 - value) / 2); }
-
-void require_pixels(PictureSize size, std::string_view step, PictureSize picture) {
-  if (size.height <= kMaxPicturePixels && size.width <= kMaxPicturePixels &&
-      size.pixels() <= kMaxPicturePixels) {
-    return;
-  }
-  fail(
-      "a picture of {} x {} pixels (width x height) {} would be {} x {}; at most {} pixels in all "
-      "are made",
-      picture.width, picture.height, step, size.width, size.height, kMaxPicturePixels);
-}
 
 }  // namespace
 
 ClipProcessorConfig ClipProcessorConfig::from_fields(const JsonFields& fields,
                                                      std::optional<ImageAspectRatio> ratio) {
-  const std::string type = processor_type(fields);
-  const bool llava = is_variant_of(type, "LlavaImageProcessor");
-  if (!llava && !is_variant_of(type, "CLIPImageProcessor")) {
-    fields.fail_key("image_processor_type",
-                    fmt::format("is '{}', which is not supported; CLIPImageProcessor and "
-                                "LlavaImageProcessor are, also with Fast at the end",
-                                type));
-  }
-  ClipProcessorConfig config;
-  config.do_resize = fields.boolean("do_resize", config.do_resize);
-  read_size(fields, config);
-  config.resample = read_filter(fields, config.resample);
-  config.do_center_crop = fields.boolean("do_center_crop", config.do_center_crop);
-  read_crop_size(fields, config);
-  config.normalization = NormalizationConfig::from_fields(fields, config.normalization);
+  const std::string type =
+      require_processor_type(fields, {"CLIPImageProcessor", "LlavaImageProcessor"});
+  ClipProcessorConfig config = steps_from_fields(fields, {});
   const bool do_pad = fields.boolean("do_pad", false);
-  if (do_pad && !llava) {
+  if (do_pad && type != "LlavaImageProcessor") {
     fields.fail_key("do_pad", fmt::format("is true, which {} does not support", type));
   }
   config.aspect_ratio = ratio.value_or(do_pad ? ImageAspectRatio::kPad : ImageAspectRatio::kCrop);
   return config;
 }
 
-ClipProcessor::ClipProcessor(ClipProcessorConfig config)
-    : config_(std::move(config)), normalizer_(config_.normalization) {
+ClipProcessorConfig ClipProcessorConfig::steps_from_fields(const JsonFields& fields,
+                                                           const ClipProcessorConfig& otherwise) {
+  ClipProcessorConfig config = otherwise;
+  config.do_resize = fields.boolean("do_resize", config.do_resize);
+  read_size(fields, config);
+  config.resample = read_filter(fields, config.resample);
+  config.do_center_crop = fields.boolean("do_center_crop", config.do_center_crop);
+  read_crop_size(fields, config);
+  config.normalization = NormalizationConfig::from_fields(fields, config.normalization);
+  return config;
+}
+
+ClipProcessor::ClipProcessor(const ClipProcessorConfig& config)
+    : config_(config), normalizer_(config_.normalization) {
   ELASTIKV_ASSERT(config_.shortest_edge.has_value() != config_.resize_to.has_value(),
                   "exactly one of shortest_edge and resize_to must be set");
 }
@@ -202,9 +124,7 @@ Picture ClipProcessor::crop(const Picture& picture) const {
     for (size_t i = 0; i < padded.pixels.size(); ++i) padded.pixels[i] = colour[i % 3];
     const int64_t top = (square.height - picture.size.height) / 2;
     const int64_t left = (square.width - picture.size.width) / 2;
-    for (int64_t y = 0; y < picture.size.height; ++y) {
-      std::copy_n(picture.row(y), picture.size.width * 3, padded.row(top + y) + left * 3);
-    }
+    paste(picture, padded, top, left);
   }
   const Picture& source = pad ? padded : picture;
 
@@ -221,10 +141,7 @@ Picture ClipProcessor::crop(const Picture& picture) const {
   if (part.size == out) return part;
 
   Picture result(out);
-  for (int64_t y = 0; y < part.size.height; ++y) {
-    std::copy_n(part.row(y), part.size.width * 3,
-                result.row(y - std::min<int64_t>(top, 0)) - std::min<int64_t>(left, 0) * 3);
-  }
+  paste(part, result, std::max<int64_t>(-top, 0), std::max<int64_t>(-left, 0));
   return result;
 }
 

@@ -21,6 +21,11 @@ struct ClipProcessorConfig {
   static ClipProcessorConfig from_fields(const JsonFields& fields,
                                          std::optional<ImageAspectRatio> ratio = std::nullopt);
 
+  /// The keys of resizing, cropping and normalizing, which other families share; a missing or null
+  /// key keeps what `otherwise` says. Neither the type nor 'do_pad' is looked at.
+  static ClipProcessorConfig steps_from_fields(const JsonFields& fields,
+                                               const ClipProcessorConfig& otherwise);
+
   bool do_resize = true;
   /// Length of the shorter side after resizing; unset when `resize_to` says both.
   std::optional<int64_t> shortest_edge = 224;
@@ -36,7 +41,7 @@ struct ClipProcessorConfig {
 /// 5.17's CLIPImageProcessor with its PIL backend, bit for bit.
 class ClipProcessor final : public ImageProcessor {
  public:
-  explicit ClipProcessor(ClipProcessorConfig config);
+  explicit ClipProcessor(const ClipProcessorConfig& config);
 
   /// One view. Error when a step would make a picture over kMaxPicturePixels.
   ProcessedImage process(const Picture& picture) const override;

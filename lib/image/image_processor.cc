@@ -1,11 +1,18 @@
 #include "image/image_processor.h"
 
+#include <string>
+
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "image/anyres_processor.h"
 #include "image/clip_processor.h"
+#include "image/processor_fields.h"
+#include "image/smart_resize_processor.h"
+#include "image/tile_processor.h"
 
 namespace elastikv {
+
 JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint) {
   const std::filesystem::path nested = checkpoint / "processor_config.json";
   if (std::filesystem::exists(nested)) {
@@ -32,8 +39,36 @@ std::string_view image_aspect_ratio_name(ImageAspectRatio ratio) {
 
 std::unique_ptr<ImageProcessor> read_image_processor(const std::filesystem::path& checkpoint,
                                                      std::optional<ImageAspectRatio> ratio) {
-  return std::make_unique<ClipProcessor>(
-      ClipProcessorConfig::from_fields(read_image_processor_fields(checkpoint), ratio));
+  return make_image_processor(read_image_processor_fields(checkpoint), ratio);
+}
+
+std::unique_ptr<ImageProcessor> make_image_processor(const JsonFields& fields,
+                                                     std::optional<ImageAspectRatio> ratio) {
+  const std::string type = processor_type(fields);
+  if (type == "CLIPImageProcessor" || type == "LlavaImageProcessor") {
+    return std::make_unique<ClipProcessor>(ClipProcessorConfig::from_fields(fields, ratio));
+  }
+  std::unique_ptr<ImageProcessor> processor;
+  if (type == "Qwen2VLImageProcessor" || type == "Qwen2_5_VLImageProcessor") {
+    processor =
+        std::make_unique<SmartResizeProcessor>(SmartResizeProcessorConfig::from_fields(fields));
+  } else if (type == "Idefics3ImageProcessor" || type == "SmolVLMImageProcessor") {
+    processor = std::make_unique<TileProcessor>(TileProcessorConfig::from_fields(fields));
+  } else if (type == "LlavaNextImageProcessor" || type == "LlavaOnevisionImageProcessor") {
+    processor = std::make_unique<AnyresProcessor>(AnyresProcessorConfig::from_fields(fields));
+  } else {
+    fail_processor_type(
+        fields, {"CLIPImageProcessor", "LlavaImageProcessor", "LlavaNextImageProcessor",
+                 "LlavaOnevisionImageProcessor", "Qwen2VLImageProcessor",
+                 "Qwen2_5_VLImageProcessor", "Idefics3ImageProcessor", "SmolVLMImageProcessor"});
+  }
+  if (ratio) {
+    fail(
+        "{}: image_aspect_ratio '{}' is given, but a {} neither crops nor pads to a square; leave "
+        "it out",
+        fields.origin(), image_aspect_ratio_name(*ratio), type);
+  }
+  return processor;
 }
 
 }  // namespace elastikv

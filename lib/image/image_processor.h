@@ -66,9 +66,15 @@ class ImageProcessor {
 /// in this order). Error when neither file is there.
 JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint);
 
-/// The processor that these fields describe. `ratio` overrides what the file says. Error also when
-/// a value is wrong, or when the family is not supported.
+/// The processor that these fields describe. image_processor_type chooses the class: ClipProcessor,
+/// SmartResizeProcessor, TileProcessor or AnyresProcessor. `ratio` overrides what the file of a
+/// ClipProcessor says; Error for the others. Error also when a value is wrong, or when the type is
+/// not supported.
 std::unique_ptr<ImageProcessor> read_image_processor(
     const std::filesystem::path& checkpoint, std::optional<ImageAspectRatio> ratio = std::nullopt);
+
+/// The same of the object itself.
+std::unique_ptr<ImageProcessor> make_image_processor(
+    const JsonFields& fields, std::optional<ImageAspectRatio> ratio = std::nullopt);
 
 }  // namespace elastikv

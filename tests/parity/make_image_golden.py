@@ -10,8 +10,10 @@ Expected pixels are kept as CRC-32 of their bytes, so a mismatch says that, not 
 look closer.
 """
 
+import copy
 import json
 import pathlib
+import random
 import struct
 import zlib
 
@@ -19,8 +21,14 @@ import numpy as np
 import PIL
 import transformers
 from PIL import Image
+from transformers.image_processing_backends import PilBackend
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "golden" / "image"
 FILTERS = {"lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
@@ -31,7 +39,7 @@ def crc(array):
 
 
 def pattern(height, width):
-    """Noise that resample_test.cc makes in the same way: the top byte of a 32-bit hash of the index."""
+    """Noise that golden.h makes in the same way: the top byte of a 32-bit hash of the index."""
     mask = np.uint64(0xFFFFFFFF)
     hashed = np.arange(1, height * width * 3 + 1, dtype=np.uint64) * np.uint64(2654435761) & mask
     hashed ^= hashed >> np.uint64(15)
@@ -197,6 +205,177 @@ def processed():
     return cases
 
 
+QWEN2_VL_SIZE = copy.deepcopy(Qwen2VLImageProcessorPil.size)
+QWEN2_VL, IDEFICS3, SMOLVLM = "Qwen2VLImageProcessor", "Idefics3ImageProcessor", "SmolVLMImageProcessor"
+NEXT, ONEVISION = "LlavaNextImageProcessor", "LlavaOnevisionImageProcessor"
+HALVES = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+UNSCALED = {"do_rescale": False, "image_mean": [120.0, 110.0, 100.0], "image_std": 60.0}
+SMALL_PINPOINTS = [[24, 48], [48, 24], [48, 48], [72, 24], [24, 72]]
+# Wide, tall, square, tiny and one pixel. Sides of 42, 70 and 98 pixels are ties that round() has to break.
+FILES = ["photo_640x480.jpg", "progressive_251x333.jpg", "noise_37x101.png", "one_1x1.png", "line_1x500.png",
+         "line_500x1.png", "square_60x60.png", "lossy_130x90.webp"]  # fmt: skip
+PATTERNS = [(3, 5), (5, 3), (42, 70), (70, 98), (300, 40), (40, 300), (2, 399), (97, 512), (512, 512)]
+MOST = FILES + PATTERNS
+ALL = MOST + [(4000, 3000), (1200, 4000)]
+
+# Heights and widths of which the order of multiplying and dividing decides the size, for one of the configurations.
+ROUNDED = [(450, 4000), (520, 2600), (98, 125), (490, 25), (343, 175), (441, 100), (686, 70), (9, 1), (18, 8), (147, 6),
+           (637, 39), (588, 6)]  # fmt: skip
+
+# Type, configuration, pictures: noise of a height and width, or a file. The first of a type are those of published
+# checkpoints: Qwen2-VL and Qwen3-VL, SmolVLM-256M and -2.2B, LLaVA-NeXT, LLaVA-OneVision.
+PROCESSORS = [
+    (QWEN2_VL, {"min_pixels": 3136, "max_pixels": 12845056}, ALL),
+    (QWEN2_VL, {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16, **HALVES}, MOST),
+    (QWEN2_VL, {}, ALL),
+    (QWEN2_VL, {"size": {"longest_edge": 9000, "shortest_edge": 800}}, MOST),
+    (QWEN2_VL, {"size": {"longest_edge": 9000, "shortest_edge": 800}, "min_pixels": 30000, "max_pixels": 40000}, MOST),
+    (QWEN2_VL, {"size": {"longest_edge": 9000, "shortest_edge": 800}, "max_pixels": 500, "merge_size": 1}, MOST),
+    (QWEN2_VL, {"patch_size": 7, "merge_size": 3, "resample": 2, "temporal_patch_size": 1, **UNSCALED}, MOST),
+    (QWEN2_VL, {"do_resize": False, "patch_size": 5, "merge_size": 2, "do_normalize": False}, MOST),
+    (IDEFICS3, {"max_image_size": {"longest_edge": 512}, "size": {"longest_edge": 2048}, "resample": 1, **HALVES}, ALL),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 384}, "size": {"longest_edge": 1536}}, FILES),
+    (IDEFICS3, {}, FILES),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 24}, "size": {"longest_edge": 96}, **UNSCALED}, MOST),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 25}, "size": {"longest_edge": 99}, "resample": 3}, MOST),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 100}, "size": {"longest_edge": 100}, "do_pad": False}, MOST),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 64}, "do_resize": False}, MOST),
+    (IDEFICS3, {"max_image_size": {"longest_edge": 50}, "size": {"height": 120, "width": 60}}, MOST),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 64}, "size": {"longest_edge": 128}, "do_image_splitting": False}, ALL),
+    (SMOLVLM, {"max_image_size": {"longest_edge": 64}, "do_resize": False, "do_image_splitting": False}, MOST),
+    (NEXT, {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}, ALL),
+    (NEXT, {"size": {"shortest_edge": 24}, "crop_size": 24, "image_grid_pinpoints": SMALL_PINPOINTS}, ALL),
+    (NEXT, {"size": 30, "crop_size": {"height": 24, "width": 20}, "image_grid_pinpoints": SMALL_PINPOINTS}, MOST),
+    (NEXT, {"size": {"height": 20, "width": 31}, "crop_size": 24, "image_grid_pinpoints": SMALL_PINPOINTS,
+            "do_center_crop": False, "resample": 1, **UNSCALED}, MOST),
+    (NEXT, {"size": 32, "crop_size": 24, "image_grid_pinpoints": SMALL_PINPOINTS, "do_resize": False,
+            "do_pad": False}, MOST),
+    (ONEVISION, {**HALVES}, ALL),
+    (ONEVISION, {"size": {"height": 20, "width": 28}, "image_grid_pinpoints": [[60, 40], [20, 20], [20, 100]],
+                 "resample": 2, "do_normalize": False}, MOST),
+    (ONEVISION, {"size": 24, "crop_size": [12, 30], "do_center_crop": True,
+                 "image_grid_pinpoints": [[24, 60], [60, 24], [48, 48], [12, 12]]}, MOST),
+]  # fmt: skip
+
+
+def make_processor(kind, config):
+    # The constructor writes limits into the size of its class.
+    Qwen2VLImageProcessorPil.size = copy.deepcopy(QWEN2_VL_SIZE)
+    return globals()[kind + "Pil"](**copy.deepcopy(config))
+
+
+def unpatchified(result, config):
+    """The [1, 3, height, width] that Qwen2-VL's rows of patches were cut from."""
+    patch, merge = config.get("patch_size", 14), config.get("merge_size", 2)
+    frames = config.get("temporal_patch_size", 2)
+    _, rows, columns = result["image_grid_thw"][0]
+    cells = result["pixel_values"].reshape(rows // merge, columns // merge, merge, merge, 3, frames, patch, patch)
+    assert all((cells[:, :, :, :, :, frame] == cells[:, :, :, :, :, 0]).all() for frame in range(frames))
+    return cells[:, :, :, :, :, 0].transpose(4, 0, 2, 5, 1, 3, 6).reshape(1, 3, rows * patch, columns * patch)
+
+
+def views_of(processor, kind, config, picture):
+    """The pixels [views, 3, height, width] and the grid of tiles."""
+    if kind == QWEN2_VL:
+        return unpatchified(processor(picture), config), (0, 0)
+    if kind in (IDEFICS3, SMOLVLM):
+        result = processor(picture, return_row_col_info=True)
+        return np.stack(list(result["pixel_values"][0])), (result["rows"][0][0], result["cols"][0][0])
+    best = transformers.image_processing_utils.select_best_resolution(
+        (picture.height, picture.width), processor.image_grid_pinpoints
+    )
+    side = (processor.crop_size or processor.size).height or processor.size.shortest_edge
+    return processor(picture)["pixel_values"][0], (best[0] // side, best[1] // side)
+
+
+def levels_of(processor, kind, config, picture):
+    """The whole 8-bit picture [height, width, 3] that is normalized or cut."""
+    array = np.asarray(picture).transpose(2, 0, 1)
+    if kind == QWEN2_VL:
+        plain = make_processor(kind, dict(config, do_rescale=False, do_normalize=False))
+        array = views_of(plain, kind, config, picture)[0][0]
+    elif kind in (IDEFICS3, SMOLVLM):
+        resample, side = processor.resample, processor.max_image_size["longest_edge"]
+        if processor.do_resize:
+            array = processor.resize(array, processor.size, resample)
+        if processor.do_image_splitting:
+            array = processor.resize_for_vision_encoder(array, side, resample)
+        else:
+            array = processor.resize(array, transformers.image_utils.SizeDict(height=side, width=side), resample)
+    else:
+        best = transformers.image_processing_utils.select_best_resolution(
+            array.shape[-2:], processor.image_grid_pinpoints
+        )
+        array = processor._resize_for_patching(array, best, processor.resample)
+        array = processor._pad_for_patching(array, best)
+    return array.transpose(1, 2, 0).astype(np.uint8)
+
+
+def families():
+    cases = []
+    for number, (kind, config, sources) in enumerate(PROCESSORS):
+        processor = make_processor(kind, config)
+        for source in sources:
+            if isinstance(source, str):
+                picture = Image.open(FOLDER / source).convert("RGB")
+                case = {"processor": number, "file": source}
+            else:
+                picture = Image.fromarray(pattern(*source))
+                case = {"processor": number, "pattern": source}
+            try:
+                pixels, grid = views_of(processor, kind, config, picture)
+            except ValueError as problem:
+                assert kind == QWEN2_VL and ("aspect ratio" in str(problem) or "reshape" in str(problem)), problem
+                cases.append(case | {"refused": "aspect ratio" if "aspect" in str(problem) else "multiple"})
+                continue
+            pixels = pixels.astype(np.float32)
+            levels = levels_of(processor, kind, config, picture)
+            cases.append(
+                case
+                | {
+                    "shape": list(pixels.shape),
+                    "grid": [int(length) for length in grid],
+                    "levels_shape": list(levels.shape),
+                    "levels_crc": crc(levels),
+                    "pixels_crc": crc(pixels),
+                    "first": [float(value) for value in pixels[0, :, 0, 0]],
+                }
+            )
+    return cases
+
+
+def geometries():
+    """Heights and widths with the views and the grid they give, of many pictures of which no pixel is computed."""
+    resize = PilBackend.resize
+
+    def resize_without_pixels(self, image, size, resample=None, **kwargs):
+        if size.shortest_edge:
+            return resize(self, image, size, resample, **kwargs)  # of small views only
+        return np.broadcast_to(np.uint8(0), (3, size.height, size.width))
+
+    cases = []
+    chance = random.Random(20)
+    PilBackend.resize = resize_without_pixels
+    for number, (kind, config, _) in enumerate(PROCESSORS):
+        if not config.get("do_resize", True):
+            continue
+        processor = make_processor(kind, dict(config, do_rescale=False, do_normalize=False))
+        pictures = []
+        sizes = [turned for size in ROUNDED for turned in (size, size[::-1])] if kind == QWEN2_VL else []
+        for _ in range(40):
+            height = int(2 ** chance.uniform(0, 12.5))
+            width = min(max(int(height * 2 ** chance.gauss(0, 1.5)), (height + 199) // 200), 8000)
+            sizes.append((max(height, (width + 199) // 200), width))
+        for height, width in sizes:
+            picture = np.broadcast_to(np.uint8(0), (height, width, 3))
+            picture = Image.fromarray(np.ascontiguousarray(picture))
+            pixels, grid = views_of(processor, kind, config, picture)
+            pictures.append([height, width, *pixels.shape[2:], *(int(length) for length in grid)])
+        cases.append({"processor": number, "pictures": pictures})
+    PilBackend.resize = resize
+    return cases
+
+
 def main():
     write_pictures()
     golden = {
@@ -204,6 +383,11 @@ def main():
         "decoded": decoded(),
         "resampled": resampled(),
         "processed": processed(),
+        "processors": [{"image_processor_type": kind} | config for kind, config, _ in PROCESSORS],
+        # As transformers' save_pretrained writes them.
+        "written": [make_processor(kind, config).to_dict() for kind, config, _ in PROCESSORS],
+        "families": families(),
+        "geometries": geometries(),
     }
     lines = ["{"]
     for key, value in golden.items():

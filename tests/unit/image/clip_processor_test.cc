@@ -10,7 +10,6 @@
 #include <nlohmann/json.hpp>
 
 #include "support/expect_error.h"
-#include "support/temporary_folder.h"
 #include "unit/image/golden.h"
 
 namespace elastikv {
@@ -128,7 +127,8 @@ TEST(ClipProcessor, TypeNames) {
     EXPECT_ERROR(
         config_of({{"image_processor_type", type}}),
         fmt::format("c.json: key 'image_processor_type' is '{}', which is not supported; "
-                    "CLIPImageProcessor and LlavaImageProcessor are, also with Fast at the end",
+                    "supported: CLIPImageProcessor, LlavaImageProcessor, also with Fast or Pil at "
+                    "the end",
                     type));
   }
   EXPECT_ERROR(ClipProcessorConfig::from_fields(JsonFields(Json::object(), "c.json")),
@@ -158,33 +158,6 @@ TEST(ClipProcessor, WrongValuesNameTheirKey) {
                "c.json: key 'image_std' holds a 0, numbers to divide by are needed");
   EXPECT_ERROR(config_of({{"do_resize", "yes"}}),
                "c.json: key 'do_resize' is \"yes\", true or false is needed");
-}
-
-TEST(ImageProcessor, ReadsACheckpointDirectory) {
-  const TemporaryFolder folder;
-  const std::string where = folder.path().string();
-  EXPECT_ERROR(read_image_processor(folder.path()),
-               where +
-                   ": no preprocessor_config.json, and no processor_config.json with an "
-                   "'image_processor'");
-  folder.write("preprocessor_config.json",
-               R"({"image_processor_type": "CLIPImageProcessor", "crop_size": 100})");
-  folder.write("processor_config.json", R"({"processor_class": "LlavaProcessor"})");
-  EXPECT_EQ(read_image_processor(folder.path())->geometry({7, 9}).view, (PictureSize{100, 100}));
-  // The nested form that transformers 5 writes goes first.
-  folder.write("processor_config.json",
-               R"({"image_processor": {"image_processor_type": "CLIPImageProcessorFast",
-                   "crop_size": {"height": 50, "width": 60}}})");
-  const auto processor = read_image_processor(folder.path(), ImageAspectRatio::kPad);
-  EXPECT_EQ(processor->geometry({7, 9}).view, (PictureSize{50, 60}));
-  EXPECT_TRUE(processor->identity().starts_with("clip aspect=pad "));
-}
-
-TEST(ImageProcessor, AspectRatioNames) {
-  EXPECT_EQ(parse_image_aspect_ratio("crop"), ImageAspectRatio::kCrop);
-  EXPECT_EQ(parse_image_aspect_ratio("pad"), ImageAspectRatio::kPad);
-  EXPECT_ERROR(parse_image_aspect_ratio("anyres"),
-               "unknown image_aspect_ratio 'anyres'; known: crop, pad");
 }
 
 }  // namespace

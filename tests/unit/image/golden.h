@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "image/picture.h"
+#include "support/crc32.h"
 
 /// What Pillow and transformers make of the pictures in tests/golden/image; written by
 /// tests/parity/make_image_golden.py.
@@ -19,4 +21,17 @@ inline const nlohmann::json& golden() {
   static const nlohmann::json all =
       nlohmann::json::parse(elastikv::read_file(golden_picture("golden.json")));
   return all;
+}
+
+/// The noise of make_image_golden.py's pattern(): a picture that needs no file.
+inline elastikv::Picture pattern(elastikv::PictureSize size) {
+  elastikv::Picture picture(size);
+  for (size_t i = 0; i < picture.pixels.size(); ++i) {
+    uint32_t hashed = static_cast<uint32_t>(i + 1) * 2654435761U;
+    hashed ^= hashed >> 15;
+    hashed *= 2246822519U;
+    hashed ^= hashed >> 13;
+    picture.pixels[i] = static_cast<uint8_t>(hashed >> 24);
+  }
+  return picture;
 }

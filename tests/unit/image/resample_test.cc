@@ -11,19 +11,6 @@
 namespace elastikv {
 namespace {
 
-/// The noise of make_image_golden.py's pattern().
-Picture pattern(PictureSize size) {
-  Picture picture(size);
-  for (size_t i = 0; i < picture.pixels.size(); ++i) {
-    uint32_t hashed = static_cast<uint32_t>(i + 1) * 2654435761U;
-    hashed ^= hashed >> 15;
-    hashed *= 2246822519U;
-    hashed ^= hashed >> 13;
-    picture.pixels[i] = static_cast<uint8_t>(hashed >> 24);
-  }
-  return picture;
-}
-
 ResampleFilter filter_named(const std::string& name) {
   for (int number = 1; number <= 5; ++number) {
     const auto filter = static_cast<ResampleFilter>(number);

@@ -1,0 +1,196 @@
+#include "image/anyres_processor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "image/processor_fields.h"
+#include "image/tiling.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::json;
+
+/// LLaVA-NeXT's class default; its checkpoints say the same.
+const std::vector<PictureSize>& llava_next_pinpoints() {
+  static const std::vector<PictureSize> pinpoints{
+      {336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
+  return pinpoints;
+}
+
+/// Every grid of 1 to 6 by 1 to 6 tiles of LLaVA-OneVision's vision tower.
+const std::vector<PictureSize>& llava_onevision_pinpoints() {
+  static const std::vector<PictureSize> pinpoints = [] {
+    constexpr int64_t kTile = 384;
+    std::vector<PictureSize> made;
+    made.reserve(36);
+    for (int64_t rows = 1; rows <= 6; ++rows) {
+      for (int64_t columns = 1; columns <= 6; ++columns) {
+        made.push_back({rows * kTile, columns * kTile});
+      }
+    }
+    return made;
+  }();
+  return pinpoints;
+}
+
+void read_pinpoints(const JsonFields& fields, AnyresProcessorConfig& config) {
+  constexpr std::string_view kKey = "image_grid_pinpoints";
+  if (fields.has(kKey)) {
+    const Json& value = fields.json()[std::string(kKey)];
+    config.pinpoints.clear();
+    if (value.is_array()) {
+      config.pinpoints.reserve(value.size());
+      for (const Json& item : value) {
+        if (!item.is_array() || item.size() != 2) break;
+        config.pinpoints.push_back(*read_both_sides(fields, kKey, item));
+      }
+    }
+    if (config.pinpoints.empty() || config.pinpoints.size() != value.size()) {
+      fields.fail_key(kKey,
+                      fmt::format("is {}; a list of [height, width] is needed", value.dump()));
+    }
+  }
+  for (const PictureSize& pinpoint : config.pinpoints) {
+    if (pinpoint.height % config.tile != 0 || pinpoint.width % config.tile != 0) {
+      fields.fail_key(kKey, fmt::format("holds [{}, {}], which is not made of whole tiles of {} "
+                                        "pixels (the height of 'crop_size', else of 'size')",
+                                        pinpoint.height, pinpoint.width, config.tile));
+    }
+    if (pinpoint.pixels() > kMaxPicturePixels) {
+      fields.fail_key(kKey, fmt::format("holds [{}, {}]; at most {} pixels in all are made",
+                                        pinpoint.height, pinpoint.width, kMaxPicturePixels));
+    }
+  }
+}
+
+/// The size of a picture that fits into `box` with its shape kept.
+PictureSize fitted(PictureSize picture, PictureSize box) {
+  const auto height = static_cast<double>(picture.height);
+  const auto width = static_cast<double>(picture.width);
+  const double by_width = static_cast<double>(box.width) / width;
+  const double by_height = static_cast<double>(box.height) / height;
+  if (by_width < by_height) {
+    return {std::min(static_cast<int64_t>(std::ceil(height * by_width)), box.height), box.width};
+  }
+  return {box.height, std::min(static_cast<int64_t>(std::ceil(width * by_height)), box.width)};
+}
+
+}  // namespace
+
+AnyresProcessorConfig AnyresProcessorConfig::from_fields(const JsonFields& fields) {
+  const bool next =
+      require_processor_type(fields, {"LlavaNextImageProcessor", "LlavaOnevisionImageProcessor"}) ==
+      "LlavaNextImageProcessor";
+  AnyresProcessorConfig config;
+  ClipProcessorConfig defaults;
+  bool crop_size_known = fields.has("crop_size");
+  if (next) {
+    config.pinpoints = llava_next_pinpoints();
+    crop_size_known = true;
+  } else {
+    config.pinpoints = llava_onevision_pinpoints();
+    defaults.shortest_edge.reset();
+    defaults.resize_to = PictureSize{384, 384};
+    defaults.do_center_crop = false;
+  }
+  config.view = ClipProcessorConfig::steps_from_fields(fields, defaults);
+  const ClipProcessorConfig& view = config.view;
+  if (view.do_center_crop && !crop_size_known) {
+    fields.fail_key("crop_size", "is missing, and do_center_crop is true");
+  }
+  config.whole =
+      view.resize_to ? *view.resize_to : PictureSize{*view.shortest_edge, *view.shortest_edge};
+  if (config.whole.pixels() > kMaxPicturePixels) {
+    fields.fail_key("size",
+                    fmt::format("makes a picture of {} x {}; at most {} pixels in all are "
+                                "made",
+                                config.whole.width, config.whole.height, kMaxPicturePixels));
+  }
+  config.tile = crop_size_known ? view.crop_size.height : config.whole.height;
+  read_pinpoints(fields, config);
+  const PictureSize tile{config.tile, config.tile};
+  if (!view.do_resize && !view.do_center_crop && config.whole != tile) {
+    fields.fail_key(
+        "size", fmt::format("makes a view of {} x {} pixels (width x height) beside tiles of {} x "
+                            "{}, and do_resize and do_center_crop are false",
+                            config.whole.width, config.whole.height, tile.width, tile.height));
+  }
+  return config;
+}
+
+AnyresProcessor::AnyresProcessor(AnyresProcessorConfig config)
+    : config_(std::move(config)), view_(config_.view), normalizer_(config_.view.normalization) {
+  ELASTIKV_ASSERT(!config_.pinpoints.empty() && config_.tile > 0, "no pinpoints or no tile");
+}
+
+PictureSize AnyresProcessor::best_resolution(PictureSize picture) const {
+  const auto height = static_cast<double>(picture.height);
+  const auto width = static_cast<double>(picture.width);
+  PictureSize best = config_.pinpoints.front();
+  int64_t most_kept = -1;
+  int64_t least_left_over = 0;
+  for (const PictureSize& pinpoint : config_.pinpoints) {
+    const double scale = std::min(static_cast<double>(pinpoint.width) / width,
+                                  static_cast<double>(pinpoint.height) / height);
+    const PictureSize inside{static_cast<int64_t>(height * scale),
+                             static_cast<int64_t>(width * scale)};
+    const int64_t kept = std::min(inside.pixels(), picture.pixels());
+    const int64_t left_over = pinpoint.pixels() - kept;
+    if (kept > most_kept || (kept == most_kept && left_over < least_left_over)) {
+      most_kept = kept;
+      least_left_over = left_over;
+      best = pinpoint;
+    }
+  }
+  return best;
+}
+
+ImageGeometry AnyresProcessor::geometry(PictureSize picture) const {
+  const PictureSize best = best_resolution(picture);
+  ImageGeometry geometry;
+  geometry.picture = picture;
+  geometry.view = view_.geometry(config_.whole).view;
+  geometry.tile_rows = best.height / config_.tile;
+  geometry.tile_columns = best.width / config_.tile;
+  return geometry;
+}
+
+Picture AnyresProcessor::crop(const Picture& picture) const {
+  const PictureSize best = best_resolution(picture.size);
+  const PictureSize inside = fitted(picture.size, best);
+  Picture resized = resample(picture, inside, config_.view.resample);
+  if (inside == best) return resized;
+  Picture padded(best);
+  paste(resized, padded, (best.height - inside.height) / 2, (best.width - inside.width) / 2);
+  return padded;
+}
+
+ProcessedImage AnyresProcessor::process(const Picture& picture) const {
+  const ImageGeometry geometry = this->geometry(picture.size);
+  std::vector<Picture> views;
+  views.reserve(static_cast<size_t>(geometry.views()));
+  views.push_back(view_.crop(resample(picture, config_.whole, config_.view.resample)));
+  for (const Picture& tile : cut_into_tiles(crop(picture), config_.tile)) {
+    views.push_back(view_.crop(tile));
+  }
+  return {normalizer_.pixels(views), geometry};
+}
+
+std::string AnyresProcessor::identity() const {
+  std::string pinpoints;
+  for (const PictureSize& pinpoint : config_.pinpoints) {
+    pinpoints +=
+        fmt::format("{}{}x{}", pinpoints.empty() ? "" : ",", pinpoint.height, pinpoint.width);
+  }
+  return fmt::format("anyres tile={} pinpoints={} whole={}x{} resample={}; each view: {}",
+                     config_.tile, pinpoints, config_.whole.height, config_.whole.width,
+                     filter_name(config_.view.resample), view_.identity());
+}
+
+}  // namespace elastikv

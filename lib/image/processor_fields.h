@@ -1,0 +1,50 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/json_fields.h"
+#include "image/picture.h"
+#include "image/resample.h"
+
+namespace elastikv {
+
+// What the readers of a preprocessor_config.json share; for this room alone.
+
+/// The image_processor_type (older files: feature_extractor_type, whose FeatureExtractor became
+/// ImageProcessor) without the Fast or Pil at its end, which names another implementation of the
+/// same processing. Error when neither key is there.
+std::string processor_type(const JsonFields& fields);
+
+/// An Error that lists the supported types.
+[[noreturn]] void fail_processor_type(const JsonFields& fields,
+                                      std::initializer_list<std::string_view> supported);
+
+/// processor_type(); Error when it is none of these.
+std::string require_processor_type(const JsonFields& fields,
+                                   std::initializer_list<std::string_view> supported);
+
+/// Whether the object holds these keys and no other that is not null.
+bool has_exactly(const nlohmann::json& value, std::initializer_list<std::string_view> keys);
+
+/// A side of `key` in pixels, from 1 to kMaxPictureSide. Error naming the key.
+int64_t read_side(const JsonFields& fields, std::string_view key, const nlohmann::json& value);
+
+/// {"height": h, "width": w} or [h, w]; nothing when `value` is something else.
+std::optional<PictureSize> read_both_sides(const JsonFields& fields, std::string_view key,
+                                           const nlohmann::json& value);
+
+/// The number of a filter under 'resample'.
+ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise);
+
+/// An integer of at least 1.
+int64_t read_positive(const JsonFields& fields, std::string_view key, int64_t otherwise);
+
+/// Error when a picture made on the way would have over kMaxPicturePixels.
+void require_pixels(PictureSize size, std::string_view step, PictureSize picture);
+
+}  // namespace elastikv

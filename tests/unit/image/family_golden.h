@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/json_fields.h"
+#include "image/image_processor.h"
+#include "unit/image/golden.h"
+
+namespace elastikv {
+
+/// The processor of one of golden.json's "processors".
+inline std::unique_ptr<ImageProcessor> golden_processor(const nlohmann::json& number) {
+  return make_image_processor(JsonFields(golden()["processors"][number.get<size_t>()], "c.json"));
+}
+
+/// Whether one of golden.json's "processors" is of this type.
+inline bool is_of_type(const nlohmann::json& number, const std::string& type) {
+  return golden()["processors"][number.get<size_t>()]["image_processor_type"] == type;
+}
+
+/// Compares every view and the whole 8-bit picture with what transformers made, for all pictures of
+/// the processors of one type; `refused(kind, picture, processor)` is told of pictures that
+/// transformers refuses.
+template <typename Refused>
+void expect_pixels_of_transformers(const std::string& type, Refused refused) {
+  size_t seen = 0;
+  for (const auto& expected : golden()["families"]) {
+    if (!is_of_type(expected["processor"], type)) continue;
+    ++seen;
+    SCOPED_TRACE(expected.dump());
+    const auto processor = golden_processor(expected["processor"]);
+    const Picture picture = expected.contains("file")
+                                ? read_picture(golden_picture(expected["file"]))
+                                : pattern({expected["pattern"][0].get<int64_t>(),
+                                           expected["pattern"][1].get<int64_t>()});
+    if (expected.contains("refused")) {
+      refused(expected["refused"].get<std::string>(), picture, *processor);
+      continue;
+    }
+    const auto shape = expected["shape"].get<std::vector<int64_t>>();
+    ImageGeometry geometry;
+    geometry.picture = picture.size;
+    geometry.view = {shape[2], shape[3]};
+    geometry.tile_rows = expected["grid"][0];
+    geometry.tile_columns = expected["grid"][1];
+    EXPECT_EQ(processor->geometry(picture.size), geometry);
+
+    const Picture levels = processor->crop(picture);
+    EXPECT_EQ(levels.size, (PictureSize{expected["levels_shape"][0], expected["levels_shape"][1]}));
+    EXPECT_EQ(crc32(levels.pixels.data(), levels.pixels.size()), expected["levels_crc"]);
+
+    const ProcessedImage processed = processor->process(picture);
+    EXPECT_EQ(processed.geometry, geometry);
+    const at::Tensor& pixels = processed.pixels;
+    ASSERT_EQ(pixels.sizes().vec(), shape);
+    const auto* values = pixels.const_data_ptr<float>();
+    EXPECT_EQ(crc32(values, static_cast<size_t>(pixels.numel()) * sizeof(float)),
+              expected["pixels_crc"]);
+    for (int64_t channel = 0; channel < 3; ++channel) {
+      EXPECT_EQ(values[channel * geometry.view.pixels()], expected["first"][channel].get<float>());
+    }
+  }
+  EXPECT_GE(seen, 33U);
+}
+
+inline void expect_pixels_of_transformers(const std::string& type) {
+  expect_pixels_of_transformers(type,
+                                [](const std::string& kind, const Picture&, const ImageProcessor&) {
+                                  ADD_FAILURE() << "transformers refuses: " << kind;
+                                });
+}
+
+/// Compares the geometry of pictures of many sizes.
+inline void expect_geometry_of_transformers(const std::string& type) {
+  size_t seen = 0;
+  for (const auto& expected : golden()["geometries"]) {
+    if (!is_of_type(expected["processor"], type)) continue;
+    const auto processor = golden_processor(expected["processor"]);
+    for (const auto& sizes : expected["pictures"]) {
+      ++seen;
+      ImageGeometry geometry;
+      geometry.picture = {sizes[0], sizes[1]};
+      geometry.view = {sizes[2], sizes[3]};
+      geometry.tile_rows = sizes[4];
+      geometry.tile_columns = sizes[5];
+      EXPECT_EQ(processor->geometry(geometry.picture), geometry)
+          << sizes << " of processor " << expected["processor"];
+    }
+  }
+  EXPECT_GE(seen, 40U);
+}
+
+}  // namespace elastikv
