@@ -73,7 +73,7 @@ JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint);
 std::unique_ptr<ImageProcessor> read_image_processor(
     const std::filesystem::path& checkpoint, std::optional<ImageAspectRatio> ratio = std::nullopt);
 
-/// The same of the object itself.
+/// The same of fields that are already read.
 std::unique_ptr<ImageProcessor> make_image_processor(
     const JsonFields& fields, std::optional<ImageAspectRatio> ratio = std::nullopt);
 

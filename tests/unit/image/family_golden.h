@@ -9,6 +9,7 @@
 
 #include "base/json_fields.h"
 #include "image/image_processor.h"
+#include "support/crc32.h"
 #include "unit/image/golden.h"
 
 namespace elastikv {
