@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "bench/config.h"
-#include "bench/cost.h"
-#include "bench/machine.h"
+#include "runtime/cost.h"
+#include "runtime/machine.h"
 
 namespace elastikv {
 

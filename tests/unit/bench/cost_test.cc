@@ -1,4 +1,4 @@
-#include "bench/cost.h"
+#include "runtime/cost.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 
 #include "base/files.h"
 #include "bench/config.h"
-#include "bench/machine.h"
+#include "runtime/machine.h"
 #include "bench/output.h"
 #include "bench/runner.h"
 #include "support/expect_error.h"

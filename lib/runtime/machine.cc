@@ -1,4 +1,4 @@
-#include "bench/machine.h"
+#include "runtime/machine.h"
 
 #include <algorithm>
 #include <cstdio>
