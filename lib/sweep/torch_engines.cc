@@ -39,7 +39,7 @@ class TorchEvaluator final : public SampleEvaluator {
         should_stop_(std::move(should_stop)),
         reader_(choice.path, choice.prompt_format),
         weights_hash_(open_weights(choice.path).content_hash()),
-        tokenizer_hash_(file_hash(choice.path / "tokenizer.json")),
+        tokenizer_hash_(tokenizer_hash(choice.path)),
         model_(load_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
 
   EngineIdentity identity() const override {
