@@ -8,7 +8,6 @@
 
 #include "base/device.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
@@ -18,6 +17,7 @@
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
 #include "sweep/engine.h"
+#include "text/tokenizer.h"
 #include "weights/checkpoint.h"
 
 namespace elastikv {
