@@ -73,7 +73,7 @@ class PromptReader {
  private:
   std::filesystem::path folder_;
   ModelSummary summary_;
-  const PromptFormat& format_;
+  PromptFormat format_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ImageProcessor> image_processor_;
   std::unique_ptr<ImagePrompt> image_prompt_;

@@ -1,12 +1,12 @@
 #include "strategies/registry.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/configs.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "strategies/components.h"
@@ -228,12 +228,7 @@ YamlFields read_preset(const std::string& name) {
 
 }  // namespace
 
-std::filesystem::path preset_folder() {
-  const char* configs = std::getenv("ELASTIKV_CONFIGS");
-  const std::filesystem::path root =
-      configs != nullptr && *configs != '\0' ? configs : ELASTIKV_SOURCE_CONFIGS;
-  return root / "strategies";
-}
+std::filesystem::path preset_folder() { return configs_folder() / "strategies"; }
 
 std::vector<PresetInfo> list_presets() {
   const std::filesystem::path folder = preset_folder();

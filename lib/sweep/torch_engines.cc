@@ -8,7 +8,6 @@
 
 #include "base/device.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
@@ -18,6 +17,7 @@
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
 #include "sweep/engine.h"
+#include "text/tokenizer.h"
 #include "weights/checkpoint.h"
 
 namespace elastikv {
@@ -39,7 +39,7 @@ class TorchEvaluator final : public SampleEvaluator {
         should_stop_(std::move(should_stop)),
         reader_(choice.path, choice.prompt_format),
         weights_hash_(open_weights(choice.path).content_hash()),
-        tokenizer_hash_(file_hash(choice.path / "tokenizer.json")),
+        tokenizer_hash_(tokenizer_hash(choice.path)),
         model_(load_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
 
   EngineIdentity identity() const override {

@@ -1,6 +1,7 @@
 #include "text/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -104,6 +105,16 @@ AddedTokens::AddedTokens(const JsonFields& tokenizer, const BpeModel& model,
       token.spelling = normalizer->normalize(token.content);
     }
     (token.normalized ? normalized_tree_ : plain_tree_).add(token.spelling, i);
+  }
+}
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const std::string& origin)
+    : tokens_(std::move(tokens)), word_character_(fmt::format("[{}]", kWordCharacters), origin) {
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    AddedToken& token = tokens_[i];
+    if (token.special) special_.insert(token.id);
+    token.spelling = token.content;
+    plain_tree_.add(token.spelling, i);
   }
 }
 

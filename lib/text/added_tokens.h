@@ -43,6 +43,8 @@ class AddedTokens final {
   /// Reads "added_tokens" (may be missing). Error naming the entry when its id is negative, already
   /// another token's, or not the one the vocabulary gives this content.
   AddedTokens(const JsonFields& tokenizer, const BpeModel& model, const Normalizer* normalizer);
+  /// Takes tokens that are checked already; none may be `normalized`.
+  AddedTokens(std::vector<AddedToken> tokens, const std::string& origin);
 
   /// Cuts a text at the added tokens that are looked for before (`normalized` false) or after
   /// normalization. White space swallowed by a token belongs to its span.

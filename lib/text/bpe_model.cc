@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "text/byte_level.h"
 #include "text/unicode.h"
 
 namespace elastikv {
@@ -112,6 +113,31 @@ BpeModel::BpeModel(const nlohmann::json& model, const std::string& origin)
       byte_ids_.push_back(token_to_id(fmt::format("<0x{:02X}>", byte)).value_or(-1));
     }
   }
+}
+
+BpeModel::BpeModel() : cache_(std::make_unique<Cache>()) {}
+
+std::unique_ptr<BpeModel> BpeModel::of_ranked_tokens(const std::vector<std::string>& tokens) {
+  std::unique_ptr<BpeModel> model(new BpeModel);
+  model->ignore_merges_ = true;
+  std::vector<std::string> spellings;
+  spellings.reserve(tokens.size());
+  model->vocabulary_.reserve(tokens.size());
+  for (const std::string& token : tokens) {
+    const auto rank = static_cast<int64_t>(spellings.size());
+    spellings.push_back(bytes_to_letters(token));
+    model->vocabulary_.emplace(spellings.back(), rank);
+  }
+  for (size_t id = 0; id < spellings.size(); ++id) {
+    const auto rank = static_cast<int64_t>(id);
+    const std::string_view spelling = spellings[id];
+    for (size_t at = 0; at < spelling.size(); at += utf8_step(spelling, at).size) {
+      const auto left = model->token_to_id(spelling.substr(0, at));
+      const auto right = left ? model->token_to_id(spelling.substr(at)) : std::nullopt;
+      if (right) model->merges_.insert_or_assign({*left, *right}, Merge{rank, /*id=*/rank});
+    }
+  }
+  return model;
 }
 
 BpeModel::~BpeModel() = default;

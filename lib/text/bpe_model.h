@@ -33,6 +33,10 @@ class BpeModel final {
   /// Reads the "model" of a tokenizer.json. Error naming `origin` and the entry for another type of
   /// model, an id that is negative or given twice, a merge of unknown tokens.
   BpeModel(const nlohmann::json& model, const std::string& origin);
+  /// A model of the tokens of a tiktoken file, the i-th with rank and id i: any two neighbours
+  /// whose bytes together are a token have that token's rank as a merge, and a piece that is a
+  /// token stays whole. Pieces and vocabulary are spelled in letters for bytes (byte_level.h).
+  static std::unique_ptr<BpeModel> of_ranked_tokens(const std::vector<std::string>& tokens);
   ~BpeModel();
   BpeModel(const BpeModel&) = delete;
   BpeModel& operator=(const BpeModel&) = delete;
@@ -54,6 +58,7 @@ class BpeModel final {
   };
   class Cache;
 
+  BpeModel();
   void read_vocabulary(const nlohmann::json& vocabulary);
   void read_merges(const nlohmann::json& merges);
   int64_t merge_part(std::string_view token, size_t index) const;

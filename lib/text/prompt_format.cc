@@ -1,110 +1,77 @@
 #include "text/prompt_format.h"
 
 #include <algorithm>
-#include <optional>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/configs.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "base/yaml_fields.h"
 
 namespace elastikv {
 namespace {
 
-std::string with_pictures(const Turn& turn) {
-  std::string text;
+const std::vector<std::string> kRoles{"system", "user", "assistant"};
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\n\v\f\r";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
+
+/// The text of a turn with `<image>` for each of its pictures.
+std::string with_pictures(const PromptFormat& format, const Turn& turn, PicturePlace place) {
+  const std::string_view text = format.trim ? trimmed(turn.text) : std::string_view(turn.text);
+  if (turn.images == 0) return std::string(text);
+  if (place == PicturePlace::kDefault) place = format.pictures.place;
+  std::string pictures;
   for (int64_t i = 0; i < turn.images; ++i) {
-    text += kImagePlaceholder;
-    text += '\n';
+    if (i > 0) pictures += format.pictures.between;
+    pictures += kImagePlaceholder;
   }
-  return text + turn.text;
-}
-
-/// ChatML: every turn between <|im_start|> with its role and <|im_end|>.
-std::string write_chatml(const std::vector<Turn>& turns, bool answer_follows,
-                         std::string_view system) {
-  std::string text;
-  if (turns.front().role != "system") {
-    text = fmt::format("<|im_start|>system\n{}<|im_end|>\n", system);
+  if (place == PicturePlace::kAfter) {
+    return fmt::format("{}{}{}", text, format.pictures.text_then, pictures);
   }
-  for (const Turn& turn : turns) {
-    text += fmt::format("<|im_start|>{}\n{}<|im_end|>\n", turn.role, with_pictures(turn));
+  return fmt::format("{}{}{}", pictures, format.pictures.then_text, text);
+}
+
+/// Writes each `<image>` as the format has it.
+std::string spell_pictures(const PromptFormat& format, std::string_view text) {
+  constexpr std::string_view kNumber = "{n}";
+  std::string result;
+  int64_t number = 0;
+  for (const PromptChunk& chunk : cut_at_images(text)) {
+    if (chunk.kind == PromptChunk::Kind::kText) {
+      result += chunk.text;
+      continue;
+    }
+    ++number;
+    const std::string& form = format.pictures.text;
+    const size_t at = form.find(kNumber);
+    if (at == std::string::npos) {
+      result += form;
+    } else {
+      result += fmt::format("{}{}{}", form.substr(0, at), number, form.substr(at + kNumber.size()));
+    }
   }
-  if (answer_follows) text += "<|im_start|>assistant\n";
-  return text;
-}
-
-std::string write_stampvlm(const std::vector<Turn>& turns, bool answer_follows) {
-  return write_chatml(turns, answer_follows, "You are a helpful assistant that looks at pictures.");
-}
-
-std::string write_smollm2(const std::vector<Turn>& turns, bool answer_follows) {
-  return write_chatml(turns, answer_follows,
-                      "You are a helpful AI assistant named SmolLM, trained by Hugging Face");
-}
-
-std::string_view speaker(const Turn& turn) { return turn.role == "user" ? "USER" : "ASSISTANT"; }
-
-/// Turns with a blank after each, the answers too; no line about the assistant unless given.
-std::string write_llava_hf(const std::vector<Turn>& turns, bool answer_follows) {
-  std::string text;
-  for (const Turn& turn : turns) {
-    if (turn.role != "system") text += fmt::format("{}: ", speaker(turn));
-    text += with_pictures(turn) + ' ';
-  }
-  if (answer_follows) text += "ASSISTANT:";
-  return text;
-}
-
-/// Vicuna's form: a line about the assistant, a blank after it and after questions, </s> after
-/// answers.
-std::string write_vicuna(const std::vector<Turn>& turns, bool answer_follows,
-                         std::string_view system) {
-  const bool has_system = turns.front().role == "system";
-  std::string text = has_system ? with_pictures(turns.front()) : std::string(system);
-  text += ' ';
-  for (size_t i = has_system ? 1 : 0; i < turns.size(); ++i) {
-    const Turn& turn = turns[i];
-    text += fmt::format("{}: {}{}", speaker(turn), with_pictures(turn),
-                        turn.role == "user" ? " " : "</s>");
-  }
-  if (answer_follows) text += "ASSISTANT:";
-  return text;
-}
-
-std::string write_vicuna_v1(const std::vector<Turn>& turns, bool answer_follows) {
-  return write_vicuna(turns, answer_follows,
-                      "A chat between a curious user and an artificial intelligence assistant. The "
-                      "assistant gives helpful, detailed, and polite answers to the user's "
-                      "questions.");
-}
-
-std::string write_elastic_cache(const std::vector<Turn>& turns, bool answer_follows) {
-  return write_vicuna(turns, answer_follows,
-                      "A chat between a curious human and an artificial intelligence assistant. "
-                      "The assistant gives helpful, detailed, and polite answers to the human's "
-                      "questions.");
-}
-
-std::string write_plain(const std::vector<Turn>& turns, bool) {
-  std::string text;
-  for (const Turn& turn : turns) text += with_pictures(turn);
-  return text;
+  return result;
 }
 
 void check_turns(const std::vector<Turn>& turns) {
-  static const std::vector<std::string> roles{"system", "user", "assistant"};
   if (turns.empty()) fail("a prompt needs at least one turn");
   for (size_t i = 0; i < turns.size(); ++i) {
-    if (std::find(roles.begin(), roles.end(), turns[i].role) == roles.end()) {
+    if (std::find(kRoles.begin(), kRoles.end(), turns[i].role) == kRoles.end()) {
       fail("turn {} has the unknown role '{}'{}", i + 1, turns[i].role,
-           suggestion(turns[i].role, roles));
+           suggestion(turns[i].role, kRoles));
     }
     if (i > 0 && turns[i].role == "system") {
       fail("turn {} has the role 'system', which only the first turn may have", i + 1);
@@ -112,22 +79,41 @@ void check_turns(const std::vector<Turn>& turns) {
   }
 }
 
-std::vector<std::string> format_names() {
+std::vector<std::string> names_of(const std::vector<PromptFormat>& formats) {
   std::vector<std::string> names;
-  for (const PromptFormat& format : prompt_formats()) names.push_back(format.name);
+  names.reserve(formats.size());
+  for (const PromptFormat& format : formats) names.push_back(format.name);
   return names;
 }
 
-/// Published chat templates by the hash of their text, and the format that writes the same.
-struct KnownTemplate {
-  std::string_view hash;
-  std::string_view format;
-};
-constexpr KnownTemplate kKnownTemplates[] = {
-    {"ff3fab88ca376f2294f67ef018265104", "stampvlm"},
-    {"98f63cc3d421d28f99ab995e9629dacd", "chatml-smollm2"},  // HuggingFaceTB/SmolLM2-*-Instruct
-    {"251ca3579adf832009d4c7df68605a09", "llava-v1-hf"},     // llava-hf/llava-1.5-*-hf
-};
+std::vector<std::string> strings_of(const YamlFields& fields, const char* key) {
+  std::vector<std::string> strings;
+  if (!fields.has(key)) return strings;
+  for (const YamlFields& item : fields.at(key).items()) strings.push_back(item.as_string());
+  return strings;
+}
+
+PromptFormat::Pictures read_pictures(const YamlFields& fields) {
+  fields.require_known_keys({"place", "text", "between", "then_text", "text_then"});
+  PromptFormat::Pictures pictures;
+  const std::string place = fields.string("place", "before");
+  if (place != "before" && place != "after") {
+    fields.at("place").fail_here(fmt::format("is '{}', before or after is needed", place));
+  }
+  pictures.place = place == "before" ? PicturePlace::kBefore : PicturePlace::kAfter;
+  pictures.text = fields.string("text", pictures.text);
+  const size_t at = pictures.text.find(kImagePlaceholder);
+  const bool once =
+      at != std::string::npos && pictures.text.find(kImagePlaceholder, at + 1) == std::string::npos;
+  if (!once) {
+    fields.at("text").fail_here(
+        fmt::format("is '{}', which has to hold {} once", pictures.text, kImagePlaceholder));
+  }
+  pictures.between = fields.string("between", pictures.between);
+  pictures.then_text = fields.string("then_text", pictures.then_text);
+  pictures.text_then = fields.string("text_then", pictures.text_then);
+  return pictures;
+}
 
 /// Files hold the newlines of a template's strings as such or as \n, and end with a newline or not.
 std::string template_hash(std::string_view text) {
@@ -145,6 +131,20 @@ struct ChatTemplate {
   std::string text;
   std::string file;
 };
+
+bool contains(const std::vector<std::string>& list, const std::string& name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+/// The first of config.json's "architectures"; empty when it names none.
+std::string architecture_of(const std::filesystem::path& checkpoint) {
+  const auto file = checkpoint / "config.json";
+  if (!std::filesystem::exists(file)) return "";
+  const JsonFields config = JsonFields::read(file);
+  if (!config.has("architectures")) return "";
+  const std::vector<std::string> names = config.strings("architectures");
+  return names.empty() ? "" : names.front();
+}
 
 std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& checkpoint) {
   const auto jinja = checkpoint / "chat_template.jinja";
@@ -168,45 +168,85 @@ std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& chec
 
 }  // namespace
 
-const std::vector<PromptFormat>& prompt_formats() {
-  static const std::vector<PromptFormat> formats{
-      {"stampvlm", "chat_template.jinja of models/stampvlm", "<|im_end|>", write_stampvlm},
-      {"chatml-smollm2", "chat template of HuggingFaceTB/SmolLM2-135M-Instruct", "<|im_end|>",
-       write_smollm2},
-      {"llava-v1-hf", "chat template of llava-hf/llava-1.5-7b-hf", "</s>", write_llava_hf},
-      {"vicuna-v1", "conversation vicuna_v1 of haotian-liu/LLaVA, used by its evaluations", "</s>",
-       write_vicuna_v1},
-      {"llava-v1-elastic-cache",
-       "conversation llava_v1, which the evaluations of liuzuyan/ElasticCache choose", "</s>",
-       write_elastic_cache},
-      {"plain", "the turns' texts and nothing else", "", write_plain},
-  };
+PromptFormat read_prompt_format(const std::filesystem::path& file) {
+  const YamlFields fields = YamlFields::read(file);
+  fields.require_known_keys({"source", "start", "system", "roles", "answer", "answer_end", "trim",
+                             "pictures", "templates", "architectures"});
+  PromptFormat format;
+  format.name = file.stem().string();
+  format.source = fields.string("source");
+  format.start = fields.string("start", "");
+  format.answer = fields.string("answer");
+  format.answer_end = fields.string("answer_end");
+  format.trim = fields.boolean("trim", /*otherwise=*/false);
+  const YamlFields roles = fields.at("roles");
+  roles.require_known_keys(kRoles);
+  for (const std::string& role : roles.keys()) {
+    const YamlFields frame = roles.at(role);
+    frame.require_known_keys({"before", "before_picture", "after"});
+    const std::string before = frame.string("before");
+    format.roles[role] = {before, frame.string("before_picture", before), frame.string("after")};
+  }
+  if (!roles.has("user")) roles.fail_here("has no 'user'");
+  if (fields.has("system")) {
+    format.system = fields.string("system");
+    if (!roles.has("system")) {
+      fields.at("system").fail_here("is given, but 'roles' has no 'system'");
+    }
+  }
+  if (fields.has("pictures")) format.pictures = read_pictures(fields.at("pictures"));
+  format.templates = strings_of(fields, "templates");
+  format.architectures = strings_of(fields, "architectures");
+  return format;
+}
+
+std::vector<PromptFormat> prompt_formats() {
+  const std::filesystem::path folder = configs_folder() / "prompts";
+  std::error_code problem;
+  std::filesystem::directory_iterator entries(folder, problem);
+  if (problem) {
+    fail("{}: the prompt formats cannot be read: {}", folder.string(), problem.message());
+  }
+  std::vector<PromptFormat> formats;
+  for (const auto& entry : entries) {
+    if (entry.path().extension() == ".yaml") formats.push_back(read_prompt_format(entry.path()));
+  }
+  std::sort(formats.begin(), formats.end(),
+            [](const PromptFormat& a, const PromptFormat& b) { return a.name < b.name; });
   return formats;
 }
 
-const PromptFormat& prompt_format(std::string_view name) {
-  for (const PromptFormat& format : prompt_formats()) {
-    if (format.name == name) return format;
+PromptFormat prompt_format(std::string_view name) {
+  std::vector<PromptFormat> formats = prompt_formats();
+  for (PromptFormat& format : formats) {
+    if (format.name == name) return std::move(format);
   }
-  fail("no prompt format '{}'{}", name, suggestion(name, format_names()));
+  fail("no prompt format '{}'{}", name, suggestion(name, names_of(formats)));
 }
 
-const PromptFormat& choose_prompt_format(const std::filesystem::path& checkpoint,
-                                         std::string_view name) {
+PromptFormat choose_prompt_format(const std::filesystem::path& checkpoint, std::string_view name) {
   if (!name.empty()) return prompt_format(name);
+  const std::vector<PromptFormat> formats = prompt_formats();
   const auto found = find_chat_template(checkpoint);
+  const std::string hash = found ? template_hash(found->text) : "";
+  for (const PromptFormat& format : formats) {
+    if (found && contains(format.templates, hash)) return format;
+  }
+  const std::string architecture = architecture_of(checkpoint);
+  const auto is_for_it = [&](const PromptFormat& format) {
+    return contains(format.architectures, architecture);
+  };
+  if (std::count_if(formats.begin(), formats.end(), is_for_it) == 1) {
+    return *std::find_if(formats.begin(), formats.end(), is_for_it);
+  }
   if (!found) {
     fail(
         "{}: no chat template (chat_template.jinja, chat_template.json or tokenizer_config.json); "
         "name a prompt format: {}",
-        checkpoint.string(), fmt::join(format_names(), ", "));
-  }
-  const std::string hash = template_hash(found->text);
-  for (const KnownTemplate& known : kKnownTemplates) {
-    if (known.hash == hash) return prompt_format(known.format);
+        checkpoint.string(), fmt::join(names_of(formats), ", "));
   }
   fail("{}: this chat template (hash {}) is none of those known; name a prompt format: {}",
-       found->file, hash, fmt::join(format_names(), ", "));
+       found->file, hash, fmt::join(names_of(formats), ", "));
 }
 
 std::vector<PromptChunk> cut_at_images(std::string_view text) {
@@ -225,10 +265,24 @@ std::vector<PromptChunk> cut_at_images(std::string_view text) {
   return chunks;
 }
 
-Prompt PromptFormat::render(const std::vector<Turn>& turns, bool answer_follows) const {
+Prompt PromptFormat::render(const std::vector<Turn>& turns, bool answer_follows,
+                            PicturePlace place) const {
   check_turns(turns);
   Prompt prompt;
-  prompt.text = write(turns, answer_follows);
+  prompt.text = start;
+  const auto put = [&](const Turn& turn) {
+    const auto frame = roles.find(turn.role);
+    if (frame == roles.end()) {
+      fail("prompt format '{}' has no form for a turn of the role '{}'", name, turn.role);
+    }
+    const std::string text = with_pictures(*this, turn, place);
+    prompt.text +=
+        text.starts_with(kImagePlaceholder) ? frame->second.before_picture : frame->second.before;
+    prompt.text += spell_pictures(*this, text) + frame->second.after;
+  };
+  if (system && turns.front().role != "system") put({"system", *system, /*images=*/0});
+  for (const Turn& turn : turns) put(turn);
+  if (answer_follows) prompt.text += answer;
   prompt.chunks = cut_at_images(prompt.text);
   return prompt;
 }

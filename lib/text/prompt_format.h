@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +20,12 @@ struct Turn {
   std::string role;
   /// May hold `<image>` anywhere, once per picture.
   std::string text;
-  /// Pictures to put in front of the text, each followed by a newline.
+  /// Pictures to put before or behind the text, beside those that the text places itself.
   int64_t images = 0;
 };
+
+/// Where the pictures of a turn go.
+enum class PicturePlace { kDefault, kBefore, kAfter };
 
 /// A stretch of text, or a picture.
 struct PromptChunk {
@@ -38,31 +44,69 @@ struct Prompt {
   std::vector<PromptChunk> chunks;
 };
 
-/// How a family of models wants a conversation written.
+/// How a family of models wants a conversation written: a file of configs/prompts.
 struct PromptFormat {
+  /// What stands around the text of a role's turns.
+  struct Frame {
+    std::string before;
+    /// Instead of `before` where the turn begins with a picture.
+    std::string before_picture;
+    std::string after;
+  };
+  struct Pictures {
+    /// kBefore or kAfter.
+    PicturePlace place = PicturePlace::kBefore;
+    /// A picture, wherever it stands: holds `<image>` once; {n} is its number within the turn.
+    std::string text{kImagePlaceholder};
+    /// Between two pictures of a turn, between them and the text that follows, and between the text
+    /// and the pictures that follow.
+    std::string between = "\n";
+    std::string then_text = "\n";
+    std::string text_then = "\n";
+  };
+
+  /// The file's name without extension.
   std::string name;
   /// Where the form comes from.
   std::string source;
+  /// What every prompt begins with.
+  std::string start;
+  /// The text of the system turn of a conversation that begins with no such turn.
+  std::optional<std::string> system;
+  std::map<std::string, Frame, std::less<>> roles;
+  /// What invites the model's answer.
+  std::string answer;
   /// What the model writes to end its answer; empty when the format does not say.
   std::string answer_end;
-  /// Writes the turns; with `answer_follows`, up to where the model's answer begins.
-  std::string (*write)(const std::vector<Turn>& turns, bool answer_follows) = nullptr;
+  /// Whether white space at both ends of a turn's text goes.
+  bool trim = false;
+  Pictures pictures;
+  /// Hashes of published chat templates that write the same.
+  std::vector<std::string> templates;
+  /// Architectures (config.json) whose checkpoints use this format when their chat template is
+  /// missing or unknown.
+  std::vector<std::string> architectures;
 
-  /// Error for no turns, an unknown role, or a system turn that is not the first.
-  Prompt render(const std::vector<Turn>& turns, bool answer_follows = true) const;
+  /// Writes the turns; with `answer_follows`, up to where the model's answer begins. Error for no
+  /// turns, a role that is unknown or that this format has no form for, or a system turn that is
+  /// not the first.
+  Prompt render(const std::vector<Turn>& turns, bool answer_follows = true,
+                PicturePlace place = PicturePlace::kDefault) const;
 };
 
-/// All formats, in the order in which they are listed to the user.
-const std::vector<PromptFormat>& prompt_formats();
+/// Reads a format; Error naming file, line and key for an unknown, missing or malformed entry.
+PromptFormat read_prompt_format(const std::filesystem::path& file);
+/// The formats of configs/prompts, sorted by name. Error when the folder or a file cannot be read.
+std::vector<PromptFormat> prompt_formats();
 /// Error naming the nearest format when there is none of this name.
-const PromptFormat& prompt_format(std::string_view name);
+PromptFormat prompt_format(std::string_view name);
 
-/// The format to use for a checkpoint: the one named, or, for an empty name, the one that writes
-/// what the checkpoint's chat template (chat_template.jinja, chat_template.json,
-/// tokenizer_config.json) would. Error saying to name one when the template is missing or none of
-/// those known.
-const PromptFormat& choose_prompt_format(const std::filesystem::path& checkpoint,
-                                         std::string_view name = "");
+/// The format to use for a checkpoint: the one named; for an empty name the one that writes what
+/// the checkpoint's chat template (chat_template.jinja, chat_template.json, tokenizer_config.json)
+/// would; else the only one that is meant for its architecture (config.json). Error saying to name
+/// one when none of these finds any.
+PromptFormat choose_prompt_format(const std::filesystem::path& checkpoint,
+                                  std::string_view name = "");
 
 /// Cuts a text at each `<image>`.
 std::vector<PromptChunk> cut_at_images(std::string_view text);

@@ -14,7 +14,9 @@ std::string join(const std::vector<std::string>& pieces) {
 }  // namespace
 
 StreamingDecoder::StreamingDecoder(const Tokenizer& tokenizer, bool skip_special)
-    : tokenizer_(tokenizer), skip_special_(skip_special), run_(tokenizer.start_decoding()) {}
+    : tokenizer_(tokenizer),
+      skip_special_(skip_special),
+      run_(tokenizer.start_decoding(skip_special)) {}
 
 std::string StreamingDecoder::push(int64_t id) {
   std::optional<std::string> token = tokenizer_.id_to_token(id);
@@ -27,7 +29,7 @@ std::string StreamingDecoder::push(int64_t id) {
 std::string StreamingDecoder::flush() {
   std::vector<std::string> pieces;
   run_->finish(pieces);
-  run_ = tokenizer_.start_decoding();
+  run_ = tokenizer_.start_decoding(skip_special_);
   return join(pieces);
 }
 

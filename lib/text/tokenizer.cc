@@ -1,18 +1,25 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 #include <utility>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/json_fields.h"
 #include "text/added_tokens.h"
 #include "text/bpe_model.h"
+#include "text/byte_level_files.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/sentencepiece_tokenizer.h"
 #include "text/streaming_decoder.h"
+#include "text/tiktoken_tokenizer.h"
 #include "text/unicode.h"
 
 namespace elastikv {
@@ -85,7 +92,7 @@ class FileTokenizer final : public Tokenizer {
   int64_t vocab_size() const override { return vocab_size_; }
   bool is_special(int64_t id) const override { return added_.is_special(id); }
   const SpecialIds& special_ids() const override { return special_ids_; }
-  std::unique_ptr<DecoderRun> start_decoding() const override {
+  std::unique_ptr<DecoderRun> start_decoding(bool) const override {
     return decoder_->start(/*fused=*/false);
   }
 
@@ -121,6 +128,35 @@ class FileTokenizer final : public Tokenizer {
   int64_t vocab_size_ = 0;
 };
 
+/// The files that say the rest where the vocabulary does not say everything.
+std::vector<std::string> with_settings(std::vector<std::string> files,
+                                       const std::function<bool(const std::string&)>& is_there) {
+  for (const char* name :
+       {"tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"}) {
+    if (is_there(name)) files.emplace_back(name);
+  }
+  return files;
+}
+
+/// The files of a folder that make its tokenizer; the first says which kind it is.
+std::vector<std::string> tokenizer_files(const std::filesystem::path& folder) {
+  const auto is_there = [&](const std::string& name) {
+    return std::filesystem::exists(folder / name);
+  };
+  for (const char* whole : {"tokenizer.json", "tokenizer.model", "qwen.tiktoken"}) {
+    if (!is_there(whole)) continue;
+    if (std::string_view(whole) != "tokenizer.model") return {whole};
+    return with_settings({whole}, is_there);
+  }
+  if (is_there("vocab.json") && is_there("merges.txt")) {
+    return with_settings({"vocab.json", "merges.txt"}, is_there);
+  }
+  fail(
+      "{}: no tokenizer; tokenizer.json, tokenizer.model, qwen.tiktoken, or vocab.json with "
+      "merges.txt is needed",
+      folder.string());
+}
+
 }  // namespace
 
 std::string Tokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
@@ -131,16 +167,23 @@ std::string Tokenizer::decode(const std::vector<int64_t>& ids, bool skip_special
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& checkpoint) {
-  const std::filesystem::path file = checkpoint / "tokenizer.json";
-  if (!std::filesystem::exists(file)) {
-    for (const char* other : {"tokenizer.model", "qwen.tiktoken", "vocab.json"}) {
-      if (std::filesystem::exists(checkpoint / other)) {
-        fail("{}: there is {} but no tokenizer.json, the only form of tokenizer that is read",
-             checkpoint.string(), other);
-      }
-    }
+  const auto path = [&](const std::string& name) { return checkpoint / name; };
+  const std::vector<std::string> files = tokenizer_files(checkpoint);
+  if (files[0] == "tokenizer.model") return load_sentencepiece_tokenizer(checkpoint);
+  if (files[0] == "qwen.tiktoken") return load_tiktoken_tokenizer(path(files[0]));
+  if (files[0] == "vocab.json") {
+    return std::make_unique<FileTokenizer>(
+        JsonFields(read_byte_level_files(checkpoint), path(files[0]).string()));
   }
-  return std::make_unique<FileTokenizer>(JsonFields::read(file));
+  return std::make_unique<FileTokenizer>(JsonFields::read(path(files[0])));
+}
+
+std::string tokenizer_hash(const std::filesystem::path& checkpoint) {
+  std::vector<std::string> hashes;
+  for (const std::string& name : tokenizer_files(checkpoint)) {
+    hashes.push_back(file_hash(checkpoint / name));
+  }
+  return hashes.size() == 1 ? hashes[0] : content_hash(fmt::format("{}", fmt::join(hashes, " ")));
 }
 
 }  // namespace elastikv

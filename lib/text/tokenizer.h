@@ -40,12 +40,21 @@ class Tokenizer {
   virtual const SpecialIds& special_ids() const = 0;
 
   /// The way from tokens to text, piece by piece; StreamingDecoder is the door to it.
-  virtual std::unique_ptr<DecoderRun> start_decoding() const = 0;
+  /// `skip_special` promises that no special token will come.
+  virtual std::unique_ptr<DecoderRun> start_decoding(bool skip_special) const = 0;
 };
 
-/// Loads the tokenizer.json of a checkpoint: a byte-pair model, byte-level (GPT-2, Qwen2, Llama 3)
-/// or on characters with byte fallback (LLaMA, Vicuna). Error naming the file and the key or entry
-/// when it is missing, malformed or of a kind that is not supported.
+/// Loads the tokenizer of a checkpoint from the first of these that is there:
+/// - tokenizer.json: a byte-pair model, byte-level (GPT-2, Qwen2, Llama 3) or on characters with
+///   byte fallback (LLaMA, Vicuna);
+/// - tokenizer.model: a byte-pair model of SentencePiece, as transformers' LlamaTokenizer reads it;
+/// - qwen.tiktoken: the ranked tokens of Qwen and Qwen-VL;
+/// - vocab.json and merges.txt: Qwen2Tokenizer or GPT2Tokenizer, as tokenizer_config.json says.
+/// Error naming the file and the key, line or entry when all are missing, or when it is malformed
+/// or of a kind that is not supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& checkpoint);
+
+/// One hash over the files that load_tokenizer reads: tells two tokenizers apart.
+std::string tokenizer_hash(const std::filesystem::path& checkpoint);
 
 }  // namespace elastikv

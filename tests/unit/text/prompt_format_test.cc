@@ -1,5 +1,8 @@
 #include "text/prompt_format.h"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -174,7 +177,7 @@ TEST(PromptFormat, PlaceholdersAndPicturesMustAgree) {
 }
 
 TEST(PromptFormat, WrongTurnsAreNamed) {
-  const PromptFormat& format = prompt_format("stampvlm");
+  const PromptFormat format = prompt_format("stampvlm");
   EXPECT_ERROR(format.render({}), "a prompt needs at least one turn");
   EXPECT_ERROR(format.render({{"usr", "x", 0}}),
                "turn 1 has the unknown role 'usr'; did you mean 'user'?");
@@ -191,7 +194,9 @@ TEST(PromptFormat, ChosenByNameOrByChatTemplate) {
   const TemporaryFolder folder;
   const std::string path = folder.path().string();
   const std::string names =
-      "stampvlm, chatml-smollm2, llava-v1-hf, vicuna-v1, llava-v1-elastic-cache, plain";
+      "chatml-qwen2, chatml-qwen2.5, chatml-smollm2, llama-3, llava-next-mistral, "
+      "llava-next-vicuna, llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
+      "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1";
   EXPECT_ERROR(choose_prompt_format(folder.path()),
                path +
                    ": no chat template (chat_template.jinja, chat_template.json or "
@@ -211,6 +216,136 @@ TEST(PromptFormat, ChosenByNameOrByChatTemplate) {
                         path + "/chat_template.jinja: this chat template (hash ");
   EXPECT_ERROR_CONTAINS(choose_prompt_format(folder.path()),
                         ") is none of those known; name a prompt format: " + names);
+}
+
+TEST(PromptFormat, AsPublishedTemplatesWriteIt) {
+  size_t cases = 0;
+  for (const auto& line : golden_lines("prompt-formats.jsonl")) {
+    std::vector<Turn> turns;
+    for (const auto& turn : line["turns"]) {
+      turns.push_back(
+          {turn[0].get<std::string>(), turn[1].get<std::string>(), turn[2].get<int64_t>()});
+    }
+    const auto name = line["format"].get<std::string>();
+    EXPECT_EQ(prompt_format(name).render(turns, line["answer_follows"].get<bool>()).text,
+              line["rendered"].get<std::string>())
+        << name;
+    ++cases;
+  }
+  EXPECT_GT(cases, 30U);
+}
+
+TEST(PromptFormat, FormsWithoutAPublishedTemplate) {
+  EXPECT_EQ(render("qwen-vl-chat", {{"user", "Compare.", 2}}),
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+            "Picture 1: <img><image></img>\nPicture 2: <img><image></img>\nCompare.<|im_end|>\n"
+            "<|im_start|>assistant\n");
+  EXPECT_EQ(render("llava-onevision", kQuestion),
+            "<|im_start|>user <image>\nWhat is it?<|im_end|><|im_start|>assistant\n");
+  EXPECT_EQ(render("llava-onevision", {{"user", "Hi", 0}}),
+            "<|im_start|>user \nHi<|im_end|><|im_start|>assistant\n");
+  EXPECT_EQ(render("llava-onevision", {{"user", "Hi", 2}}),
+            "<|im_start|>user <image><image>\nHi<|im_end|><|im_start|>assistant\n");
+  EXPECT_EQ(render("llava-next-vicuna", kQuestion),
+            "A chat between a curious human and an artificial intelligence assistant. The "
+            "assistant gives helpful, detailed, and polite answers to the human's questions. "
+            "USER: <image>\nWhat is it? ASSISTANT:");
+  EXPECT_EQ(
+      render("mistral-instruct", {{"user", "Hi", 0}, {"assistant", "Yes", 0}, {"user", "?", 0}}),
+      "[INST] Hi [/INST]Yes</s>[INST] ? [/INST]");
+  EXPECT_EQ(render("qwen3", {{"user", "Hi", 0}}),
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(render("chatml-qwen2.5", {{"user", "Hi", 0}}),
+            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
+            "assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(render("chatml-qwen2", {{"user", "Hi", 0}}),
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi"
+            "<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_ERROR(render("mistral-instruct", {{"system", "Be brief.", 0}, {"user", "Hi", 0}}),
+               "prompt format 'mistral-instruct' has no form for a turn of the role 'system'");
+}
+
+TEST(PromptFormat, PicturesGoWhereTheyAreWanted) {
+  const auto placed = [](const char* format, PicturePlace place, const Turn& turn) {
+    return prompt_format(format).render({turn}, /*answer_follows=*/false, place).text;
+  };
+  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kAfter, {"user", "What?", 1}),
+            "USER: What?\n<image> ");
+  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kBefore, {"user", "What?", 1}),
+            "USER: <image>\nWhat? ");
+  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kAfter, {"user", "What?", 0}), "USER: What? ");
+  EXPECT_EQ(placed("smolvlm", PicturePlace::kBefore, {"user", "What?", 2}),
+            "<|im_start|>User:<image><image>What?<end_of_utterance>\n");
+  EXPECT_EQ(placed("smolvlm", PicturePlace::kAfter, {"user", "What?", 2}),
+            "<|im_start|>User: What?<image><image><end_of_utterance>\n");
+  // A picture that the text places itself is spelled the same, and counts.
+  EXPECT_EQ(placed("smolvlm", PicturePlace::kDefault, {"user", "<image>What?", 0}),
+            "<|im_start|>User:<image>What?<end_of_utterance>\n");
+  EXPECT_EQ(placed("plain", PicturePlace::kAfter, {"user", "<image> and", 2}),
+            "<image> and\n<image>\n<image>");
+  const std::string qwen =
+      placed("qwen-vl-chat", PicturePlace::kDefault, {"user", "<image> or <image>?", 0});
+  EXPECT_TRUE(
+      qwen.ends_with("<|im_start|>user\nPicture 1: <img><image></img> or Picture 2: "
+                     "<img><image></img>?<|im_end|>\n"))
+      << qwen;
+}
+
+TEST(PromptFormat, ChosenByArchitecture) {
+  const TemporaryFolder folder;
+  const auto chosen_for = [&](const std::string& architecture) {
+    folder.write("config.json", nlohmann::json{{"architectures", {architecture}}}.dump());
+    return choose_prompt_format(folder.path()).name;
+  };
+  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "qwen-vl-chat");
+  EXPECT_EQ(chosen_for("Qwen2_5_VLForConditionalGeneration"), "qwen2-vl");
+  EXPECT_EQ(chosen_for("Idefics3ForConditionalGeneration"), "smolvlm");
+  EXPECT_EQ(chosen_for("LlavaOnevisionForConditionalGeneration"), "llava-onevision");
+  EXPECT_EQ(chosen_for("LlavaLlamaForCausalLM"), "vicuna-v1");
+  // An unknown template does not stand in the way, a known one goes first.
+  folder.write("chat_template.jinja", "{{ messages }}");
+  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "qwen-vl-chat");
+  EXPECT_ERROR_CONTAINS(chosen_for("LlavaForConditionalGeneration"), " is none of those known");
+  std::filesystem::copy_file(std::string(kStampvlm) + "/chat_template.jinja",
+                             folder.path() / "chat_template.jinja",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "stampvlm");
+}
+
+TEST(PromptFormat, MalformedFilesAreNamed) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "mine.yaml";
+  const std::string good =
+      "source: here\nroles:\n  user: {before: \"U:\", after: \"\\n\"}\nanswer: \"A:\"\n"
+      "answer_end: \"\"\n";
+  const auto read = [&](const std::string& text) {
+    folder.write("mine.yaml", text);
+    return read_prompt_format(path);
+  };
+  EXPECT_EQ(read(good).render({{"user", "Hi", 1}}).text, "U:<image>\nHi\nA:");
+  EXPECT_EQ(read(good).name, "mine");
+  const std::string file = path.string();
+  EXPECT_ERROR(read(good + "sistem: x\n"),
+               file + ":6: unknown key 'sistem'; did you mean 'system'?");
+  EXPECT_ERROR(read("roles: {user: {before: \"\", after: \"\"}}\nanswer: x\n"),
+               file + ":1: key 'source' is missing");
+  EXPECT_ERROR(read("source: x\nanswer: x\nanswer_end: x\nroles:\n  user: {before: x}\n"),
+               file + ":5: key 'roles.user.after' is missing");
+  EXPECT_ERROR(read("source: x\nanswer: x\nanswer_end: x\nroles:\n  usr: {before: x}\n"),
+               file + ":5: unknown key 'roles.usr'; did you mean 'user'?");
+  EXPECT_ERROR(read("source: x\nanswer: x\nanswer_end: x\nroles: {}\n"),
+               file + ":4: key 'roles' has no 'user'");
+  EXPECT_ERROR(read(good + "system: Be brief.\n"),
+               file + ":6: key 'system' is given, but 'roles' has no 'system'");
+  EXPECT_ERROR(read(good + "pictures:\n  place: behind\n"),
+               file + ":7: key 'pictures.place' is 'behind', before or after is needed");
+  EXPECT_ERROR(read(good + "pictures: {text: \"<img>\"}\n"),
+               file + ":6: key 'pictures.text' is '<img>', which has to hold <image> once");
+  setenv("ELASTIKV_CONFIGS", (folder.path() / "none").c_str(), /*replace=*/1);
+  EXPECT_ERROR(prompt_formats(), (folder.path() / "none" / "prompts").string() +
+                                     ": the prompt formats cannot be read: No such file or "
+                                     "directory");
+  unsetenv("ELASTIKV_CONFIGS");
 }
 
 }  // namespace

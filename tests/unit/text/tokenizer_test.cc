@@ -1,11 +1,13 @@
 #include "text/tokenizer.h"
 
+#include <filesystem>
 #include <random>
 #include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/hash.h"
 #include "golden_lines.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -59,7 +61,8 @@ TEST(Tokenizer, LongWordsKeepEveryLetter) {
 TEST(Tokenizer, RandomBytesAndIdsAreHarmless) {
   std::mt19937 draw(17);
   for (const std::string name :
-       {"stampvlm", "qwen2-like", "added-tokens", "llama-like", "unknown-like"}) {
+       {"stampvlm", "qwen2-like", "added-tokens", "llama-like", "unknown-like", "llama-model",
+        "llama-model-later", "qwen-tiktoken"}) {
     const auto tokenizer = load_tokenizer(name == "stampvlm" ? kStampvlm : kTextData + name);
     for (int round = 0; round < 300; ++round) {
       std::string bytes(draw() % 60, '\0');
@@ -141,12 +144,10 @@ TEST(StreamingDecoder, HoldsBackPartsOfCharacters) {
 TEST(Tokenizer, MissingAndMalformedFilesAreNamed) {
   const TemporaryFolder folder;
   const std::string file = (folder.path() / "tokenizer.json").string();
-  EXPECT_ERROR_CONTAINS(load_tokenizer(folder.path()), file);
-  folder.write("tokenizer.model", "x");
   EXPECT_ERROR(load_tokenizer(folder.path()),
                folder.path().string() +
-                   ": there is tokenizer.model but no tokenizer.json, the only form of tokenizer "
-                   "that is read");
+                   ": no tokenizer; tokenizer.json, tokenizer.model, qwen.tiktoken, or vocab.json "
+                   "with merges.txt is needed");
   folder.write("tokenizer.json", "{\"model\": {");
   EXPECT_ERROR_CONTAINS(load_tokenizer(folder.path()), file + ":1:");
   folder.write("tokenizer.json", "{\"model\": {\"vocab\": {\"\xFF\": 0}}}");
@@ -201,6 +202,212 @@ TEST(Tokenizer, MalformedPostProcessorsAreNamed) {
   EXPECT_EQ(tokenizer->encode("ab", /*add_special=*/true), (Ids{1, 1, 0, 1, 0}));
   EXPECT_EQ(tokenizer->encode("ab"), (Ids{0, 1}));
   EXPECT_EQ(tokenizer->decode({0, 1, 0}, /*skip_special=*/false), "a b a");
+}
+
+void copy_data(const std::string& name, const TemporaryFolder& folder) {
+  std::filesystem::copy(kTextData + name, folder.path());
+}
+
+TEST(SentencePieceTokenizer, ReadsAddedTokensFromEitherFile) {
+  const auto later = load_tokenizer(std::string(kTextData) + "llama-model-later");
+  EXPECT_EQ(later->token_to_id("<image>"), 700);
+  EXPECT_EQ(later->token_to_id("<tool>"), 701);
+  // Named by special_tokens_map.json, in no other file: the next free id.
+  EXPECT_EQ(later->token_to_id("<pad>"), 702);
+  EXPECT_EQ(later->vocab_size(), 703);
+  EXPECT_TRUE(later->is_special(700));
+  EXPECT_FALSE(later->is_special(701));
+  EXPECT_EQ(later->special_ids().prefix, Ids{1});
+  EXPECT_EQ(later->special_ids().suffix, Ids{2});
+  const auto first = load_tokenizer(std::string(kTextData) + "llama-model");
+  EXPECT_EQ(first->special_ids().prefix, Ids{1});
+  EXPECT_TRUE(first->special_ids().suffix.empty());
+  EXPECT_EQ(first->id_to_token(702), "<extra>");
+  EXPECT_EQ(first->id_to_token(703), std::nullopt);
+  EXPECT_EQ(first->token_to_id("<0x0A>"), 13);
+}
+
+TEST(SentencePieceTokenizer, StreamsWhereNoSpecialTokenComes) {
+  const auto tokenizer = load_tokenizer(std::string(kTextData) + "llama-model");
+  StreamingDecoder decoder(*tokenizer, /*skip_special=*/true);
+  const auto piece = [&](const char* text) { return tokenizer->token_to_id(text).value(); };
+  EXPECT_EQ(decoder.push(1), "");
+  EXPECT_EQ(decoder.push(piece("▁a")), "a");
+  EXPECT_EQ(decoder.push(piece("▁a")), " a");
+  EXPECT_EQ(decoder.push(piece("<0xF0>")), "");
+  EXPECT_EQ(decoder.push(piece("<0x9F>")), "");
+  EXPECT_EQ(decoder.push(piece("<0x91>")), "");
+  EXPECT_EQ(decoder.push(piece("<0x8D>")), "\U0001F44D");
+  EXPECT_EQ(decoder.push(piece("<0xF0>")), "");
+  EXPECT_EQ(decoder.push(piece("<0x41>")), "\uFFFDA");
+  EXPECT_EQ(decoder.push(2), "");
+  EXPECT_EQ(decoder.flush(), "");
+}
+
+TEST(SentencePieceTokenizer, BadFilesAreNamed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  EXPECT_ERROR(load_tokenizer(std::string(kTextData) + "unigram-model"),
+               std::string(kTextData) +
+                   "unigram-model/tokenizer.model: is a SentencePiece model of type unigram, which "
+                   "is not supported; supported: BPE");
+  for (const char* bytes : {"\x7F", "\x0A\x7Fxyz", "\x12\x02\x18", "version https://git-lfs"}) {
+    folder.write("tokenizer.model", bytes);
+    EXPECT_ERROR(
+        load_tokenizer(folder.path()),
+        path +
+            "/tokenizer.model: is no SentencePiece model (the file is cut short or another "
+            "kind of file)");
+  }
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "GemmaTokenizer"})");
+  EXPECT_ERROR(
+      load_tokenizer(folder.path()),
+      path +
+          "/tokenizer_config.json: key 'tokenizer_class' is 'GemmaTokenizer', which is not "
+          "supported beside a tokenizer.model; supported: LlamaTokenizer, "
+          "LlamaTokenizerFast");
+  std::filesystem::remove(folder.path() / "tokenizer_config.json");
+  std::filesystem::remove(folder.path() / "tokenizer.model");
+  copy_data("llama-model", folder);
+  const auto with = [&](const Json& config) {
+    folder.write("tokenizer_config.json", config.dump());
+    load_tokenizer(folder.path());
+  };
+  const std::string config = path + "/tokenizer_config.json: key ";
+  EXPECT_ERROR(with({{"bos_token", 3}}),
+               config + "'bos_token' is number, a text or an object with 'content' is needed");
+  EXPECT_ERROR(with({{"bos_token", nullptr}}),
+               config + "'bos_token' is null, but add_bos_token asks for it");
+  EXPECT_ERROR(with({{"added_tokens_decoder", {{"x", {{"content", "<x>"}}}}}}),
+               config + "'added_tokens_decoder.x' is no id: an integer is needed as the key");
+  EXPECT_ERROR(with({{"added_tokens_decoder", {{"-4", {{"content", "<x>"}}}}}}),
+               config +
+                   "'added_tokens_decoder.-4' has the id -4, an integer from 0 to 16777215 is "
+                   "needed");
+  EXPECT_ERROR(with({{"added_tokens_decoder", {{"5", {{"content", "<s>"}}}}}}),
+               config +
+                   "'added_tokens_decoder.5' has the id 5, but the vocabulary gives '<s>' the "
+                   "id 1");
+  EXPECT_ERROR(
+      with({{"added_tokens_decoder", {{"700", {{"content", "<x>"}, {"single_word", true}}}}}}),
+      config +
+          "'added_tokens_decoder.700.single_word' is true, which is not supported beside a "
+          "tokenizer.model");
+  folder.write("added_tokens.json", R"({"<a>": 700, "<b>": 700})");
+  EXPECT_ERROR(with(Json::object()), path +
+                                         "/added_tokens.json: key '<b>' has the id 700, which is "
+                                         "already the id of '<a>'");
+}
+
+/// A tiktoken file of all bytes, in order, and what follows.
+std::string tiktoken_file(const std::string& more) {
+  std::ifstream file(std::string(kTextData) + "qwen-tiktoken/qwen.tiktoken");
+  std::string text;
+  std::string line;
+  for (int i = 0; i < 256 && std::getline(file, line); ++i) text += line + "\n";
+  return text + more;
+}
+
+TEST(TiktokenTokenizer, SpecialTokensFollowTheRanks) {
+  const TemporaryFolder folder;
+  folder.write("qwen.tiktoken", tiktoken_file(""));
+  const auto tokenizer = load_tokenizer(folder.path());
+  // The published file has 151643 ranks: <|im_start|> is 151644, <img> 151857 there.
+  const int64_t shift = 151643 - 256;
+  EXPECT_EQ(tokenizer->token_to_id("<|endoftext|>"), 151643 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<|im_start|>"), 151644 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<|im_end|>"), 151645 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<|extra_0|>"), 151646 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<|extra_204|>"), 151850 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<ref>"), 151851 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<img>"), 151857 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("</img>"), 151858 - shift);
+  EXPECT_EQ(tokenizer->token_to_id("<imgpad>"), 151859 - shift);
+  EXPECT_EQ(tokenizer->vocab_size(), 151860 - shift);
+  EXPECT_TRUE(tokenizer->is_special(256));
+  EXPECT_FALSE(tokenizer->is_special(255));
+  EXPECT_EQ(tokenizer->encode("a<img>\n"), (Ids{'a', 151857 - shift, '\n'}));
+  // e and U+0301 become one letter of two bytes.
+  EXPECT_EQ(tokenizer->encode("e\u0301"), (Ids{0xC3, 0xA9}));
+}
+
+TEST(TiktokenTokenizer, SameTokenByOtherPairsHasOneRank) {
+  // "aaa" from (aa, a) and from (a, aa): the leftmost pair of the lowest rank goes first.
+  const TemporaryFolder folder;
+  folder.write("qwen.tiktoken", tiktoken_file("YWE= 256\nYWFh 257\nYWFhYQ== 258\n"));
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->encode("aaaaa"), (Ids{256, 257}));
+  EXPECT_EQ(tokenizer->encode("aaaa"), Ids{258});
+}
+
+TEST(TiktokenTokenizer, BadLinesAreNamed) {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "qwen.tiktoken").string();
+  const auto with = [&](const std::string& more) {
+    folder.write("qwen.tiktoken", tiktoken_file(more));
+    load_tokenizer(folder.path());
+  };
+  EXPECT_ERROR(with("YW= 256\n"),
+               file + ":257: 'YW= 256' is no token; base64, a blank and a rank are needed");
+  EXPECT_ERROR(with("YW*= 256\n"),
+               file + ":257: 'YW*= 256' is no token; base64, a blank and a rank are needed");
+  EXPECT_ERROR(with("YWE=\n"),
+               file + ":257: 'YWE=' is no token; base64, a blank and a rank are needed");
+  EXPECT_ERROR(with("YWE= 256 x\n"),
+               file + ":257: 'YWE= 256 x' is no token; base64, a blank and a rank are needed");
+  EXPECT_ERROR(with("YWE= 3\n"), file + ":257: has the rank 3, which is already that of line 4");
+  EXPECT_ERROR(with("YQ== 256\n"), file + ":257: is the token of line 98 once more");
+  EXPECT_ERROR(with("YWE= 9999\n"),
+               file + ":257: has the rank 9999, but the file has only 258 lines");
+  EXPECT_ERROR(with("YWE= 257\n"), file + ": no token has the rank 256");
+  folder.write("qwen.tiktoken", "YQ== 0\n");
+  EXPECT_ERROR(load_tokenizer(folder.path()), file + ": no token is the byte 0x00");
+}
+
+TEST(ByteLevelFiles, BadFilesAreNamed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  folder.write("vocab.json", R"({"a": 0, "b": 1, "ab": 2})");
+  folder.write("merges.txt", "#version: 0.2\na b\n");
+  EXPECT_ERROR(load_tokenizer(folder.path()),
+               path +
+                   "/tokenizer_config.json: key 'tokenizer_class' is missing (a string is "
+                   "needed)");
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "BertTokenizer"})");
+  EXPECT_ERROR(load_tokenizer(folder.path()),
+               path +
+                   "/tokenizer_config.json: key 'tokenizer_class' is 'BertTokenizer', which is not "
+                   "supported beside a vocab.json; supported: GPT2Tokenizer, GPT2TokenizerFast, "
+                   "Qwen2Tokenizer, Qwen2TokenizerFast");
+  folder.write("tokenizer_config.json",
+               R"({"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->encode("ab", /*add_special=*/true), (Ids{3, 2}));
+  EXPECT_EQ(tokenizer->id_to_token(3), "<|endoftext|>");
+  folder.write("merges.txt", "#version: 0.2\na b\r\n\na  b\n");
+  EXPECT_ERROR(load_tokenizer(folder.path()),
+               path +
+                   "/merges.txt:4: 'a  b' is no merge; two tokens with a blank between are "
+                   "needed");
+  folder.write("merges.txt", "a c\n");
+  EXPECT_ERROR(load_tokenizer(folder.path()),
+               path +
+                   "/vocab.json: entry 0 of model.merges names 'c', which is not in the "
+                   "vocabulary");
+  std::filesystem::remove(folder.path() / "merges.txt");
+  EXPECT_ERROR_CONTAINS(load_tokenizer(folder.path()), ": no tokenizer; ");
+}
+
+TEST(Tokenizer, HashCoversEveryFileThatCounts) {
+  const TemporaryFolder folder;
+  folder.write("vocab.json", "{}");
+  folder.write("merges.txt", "");
+  const std::string bare = tokenizer_hash(folder.path());
+  folder.write("tokenizer_config.json", "{}");
+  const std::string configured = tokenizer_hash(folder.path());
+  EXPECT_NE(configured, bare);
+  folder.write("tokenizer.json", "{}");
+  EXPECT_EQ(tokenizer_hash(folder.path()), file_hash(folder.path() / "tokenizer.json"));
 }
 
 }  // namespace
