@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -162,10 +163,12 @@ TEST(PromptFormat, PicturesOfSeveralRunsKeepTheTextBetweenThem) {
 TEST(PromptFormat, TextMayNotHoldThePlaceholder) {
   const auto tokenizer = load_tokenizer(kStampvlm);
   const std::string placeholder = tokenizer->id_to_token(16).value();
-  std::vector<PromptChunk> chunks{{PromptChunk::Kind::kText, "x" + placeholder}};
+  const std::vector<PromptChunk> chunks{
+      {PromptChunk::Kind::kText, fmt::format("x{}", placeholder)}};
   EXPECT_ERROR(tokenize_prompt(*tokenizer, chunks, /*image_token_id=*/16, {}),
-               "the prompt's text holds '" + placeholder +
-                   "', which stands for pictures: 1 found, 0 expected");
+               fmt::format("the prompt's text holds '{}', which stands for pictures: 1 found, 0 "
+                           "expected",
+                           placeholder));
 }
 
 TEST(PromptFormat, PlaceholdersAndPicturesMustAgree) {
