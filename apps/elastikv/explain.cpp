@@ -25,6 +25,7 @@
 #include "report/explanation.h"
 #include "report/explanation_pictures.h"
 #include "report/table.h"
+#include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/registry.h"
 #include "strategy_options.h"
@@ -402,7 +403,7 @@ int explain_prompt(const ExplainOptions& options) {
     if (problem) fail("--out {}: cannot be made: {}", options.out, problem.message());
   }
 
-  const std::unique_ptr<Model> model = load_model(subject.model.path, device, dtype);
+  const std::unique_ptr<Model> model = open_model(subject.model.path, device, dtype);
   const CacheShape shape = model->language().cache_shape();
   const std::vector<int64_t> layers = parse_layers(options.layers, shape.layers);
   const EncodedPrompt encoded =

@@ -15,6 +15,7 @@
 #include "image/picture.h"
 #include "models/registry.h"
 #include "runtime/generation.h"
+#include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "stop_signal.h"
@@ -70,7 +71,7 @@ int generate(const GenerateOptions& options) {
                                      : prompt_of_ids(options.prompt_ids, reader);
   reader.require_room(prompt, options.max_new_tokens, "the prompt");
 
-  const std::unique_ptr<Model> model = load_model(options.model, device, dtype);
+  const std::unique_ptr<Model> model = open_model(options.model, device, dtype);
   const EncodedPrompt encoded =
       encode_prompt(*model, reader, prompt, pictures, strategy->needs(), options.seed);
   Sequence sequence(model->language(), encoded, *strategy, budget);

@@ -1,13 +1,19 @@
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
+#include "image/picture.h"
 #include "models/registry.h"
+#include "runtime/prompt_encoder.h"
 #include "verbs.h"
 #include "weights/checkpoint.h"
 
@@ -18,7 +24,75 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-int inspect(const std::string& folder, bool tensors) {
+struct InspectOptions {
+  std::string folder;
+  bool tensors = false;
+  std::vector<std::string> images;
+  std::string prompt;
+  std::string prompt_format = "auto";
+  std::string image_aspect_ratio;
+  std::string picture_place = "auto";
+};
+
+/// Runs of one id as "151655 x 576", so that a picture takes one word.
+std::string ids_text(const std::vector<int64_t>& ids) {
+  std::string text;
+  for (size_t i = 0; i < ids.size();) {
+    size_t end = i + 1;
+    while (end < ids.size() && ids[end] == ids[i]) ++end;
+    if (i > 0) text += ' ';
+    text += end - i > 2 ? fmt::format("{}x{}", ids[i], end - i) : std::to_string(ids[i]);
+    if (end - i == 2) text += fmt::format(" {}", ids[i]);
+    i = end;
+  }
+  return text;
+}
+
+/// What the model reads for a question: the text with its placeholders, and how many tokens each
+/// picture becomes.
+void show_prompt(const InspectOptions& options) {
+  const std::optional<ImageAspectRatio> ratio =
+      options.image_aspect_ratio.empty()
+          ? std::nullopt
+          : std::optional(parse_image_aspect_ratio(options.image_aspect_ratio));
+  const PromptReader reader(options.folder, options.prompt_format, ratio,
+                            options.picture_place == "auto"     ? PicturePlace::kDefault
+                            : options.picture_place == "before" ? PicturePlace::kBefore
+                                                                : PicturePlace::kAfter);
+  std::vector<PictureSize> sizes;
+  for (const std::string& file : options.images) sizes.push_back(check_picture(file));
+  const WrittenPrompt prompt = reader.write(options.prompt, sizes);
+  fmt::print("prompt format: {}\n", reader.format().name);
+  fmt::print("prompt:        {}\n", nlohmann::json(prompt.text).dump());
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const ImageGeometry& geometry = prompt.geometries[i];
+    const TokenSpan& span = prompt.tokens.images[i];
+    const auto placeholders =
+        std::count_if(prompt.tokens.placeholders.begin(), prompt.tokens.placeholders.end(),
+                      [&](int64_t index) { return index >= span.begin && index < span.end; });
+    fmt::print(
+        "picture {}:     {} x {} pixels -> {} view{} of {} x {}{}, {} image tokens at {} to {}\n",
+        i + 1, sizes[i].width, sizes[i].height, geometry.views(), geometry.views() == 1 ? "" : "s",
+        geometry.view.width, geometry.view.height,
+        geometry.tile_rows > 0 ? fmt::format(" ({} x {} tiles and the whole)",
+                                             geometry.tile_columns, geometry.tile_rows)
+                               : "",
+        placeholders, span.begin, span.end - 1);
+  }
+  if (reader.image_processor() != nullptr)
+    fmt::print("processing:    {}\n", reader.image_processor()->identity());
+  fmt::print("tokens:        {}, of them {} for pictures\n", prompt.tokens.ids.size(),
+             prompt.tokens.placeholders.size());
+  fmt::print("token ids:     {}\n", ids_text(prompt.tokens.ids));
+}
+
+int inspect(const InspectOptions& options) {
+  const std::string& folder = options.folder;
+  if (!options.prompt.empty() || !options.images.empty()) {
+    show_prompt(options);
+    return 0;
+  }
+  const bool tensors = options.tensors;
   const ModelSummary summary = summarize_model(folder);
   const Checkpoint checkpoint = open_weights(folder);
   const WeightReport report = check_weights(folder);
@@ -60,15 +134,25 @@ int inspect(const std::string& folder, bool tensors) {
 }  // namespace
 
 void add_inspect_verb(CLI::App& app, Verb& chosen) {
-  const auto folder = std::make_shared<std::string>();
-  const auto tensors = std::make_shared<bool>(false);
+  const auto options = std::make_shared<InspectOptions>();
   CLI::App* verb = app.add_subcommand(
-      "inspect", "Show a checkpoint's architecture and shapes, and what is missing");
-  verb->add_option("folder", *folder, "Checkpoint folder (Hugging Face layout)")->required();
-  verb->add_flag("--tensors", *tensors, "List every tensor");
-  verb->callback([folder, tensors, &chosen] {
-    chosen = [folder, tensors] { return inspect(*folder, *tensors); };
-  });
+      "inspect",
+      "Show a checkpoint's architecture and shapes, and what is missing; with --prompt the exact "
+      "prompt and its tokens. Loads no weights.");
+  verb->add_option("folder", options->folder, "Checkpoint folder (Hugging Face layout)")
+      ->required();
+  verb->add_flag("--tensors", options->tensors, "List every tensor");
+  verb->add_option("--prompt", options->prompt, "A question; <image> in it places a picture");
+  verb->add_option("--image", options->images, "Picture (PNG, JPEG, WebP, BMP); may be repeated");
+  verb->add_option(
+      "--prompt-format", options->prompt_format,
+      "A format of configs/prompts, or auto: what the checkpoint's chat template says");
+  verb->add_option("--image-aspect-ratio", options->image_aspect_ratio,
+                   "crop or pad, instead of what the checkpoint says");
+  verb->add_option("--picture-place", options->picture_place,
+                   "Where pictures go that the question does not place")
+      ->check(CLI::IsMember({"auto", "before", "after"}));
+  verb->callback([options, &chosen] { chosen = [options] { return inspect(*options); }; });
 }
 
 }  // namespace elastikv

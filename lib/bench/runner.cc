@@ -20,6 +20,7 @@
 #include "bench/shapes.h"
 #include "models/llama.h"
 #include "models/registry.h"
+#include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
@@ -50,7 +51,7 @@ std::unique_ptr<Model> make_model(const BenchModel& choice, const LlamaConfig& s
                                   uint64_t seed) {
   const c10::Device device = parse_device(choice.device);
   const c10::ScalarType dtype = parse_dtype(choice.dtype);
-  if (!choice.random_weights()) return load_model(choice.path, device, dtype);
+  if (!choice.random_weights()) return open_model(choice.path, device, dtype);
   return std::make_unique<RandomModel>(shape, WeightReader::random(device, dtype, seed));
 }
 

@@ -380,6 +380,19 @@ std::filesystem::path find_picture(const std::string& name, const std::filesyste
   return {};
 }
 
+/// Writes the pictures' places into questions that leave them to the prompt format.
+void place_pictures(std::vector<Read>& samples, const std::string& place) {
+  if (place.empty()) return;
+  for (Read& read : samples) {
+    std::string& question = read.sample.question;
+    if (placeholders_in(question) > 0) continue;
+    for (size_t i = 0; i < read.pictures.size(); ++i) {
+      question = place == "before" ? fmt::format("{}\n{}", kPlaceholder, question)
+                                   : fmt::format("{}\n{}", question, kPlaceholder);
+    }
+  }
+}
+
 void find_pictures(std::vector<Read>& samples, const DataOptions& options, Problems& problems,
                    const std::function<void(const std::filesystem::path&)>& check_picture) {
   const std::filesystem::path root =
@@ -543,6 +556,7 @@ DataSet read_data(const DataOptions& options,
   problems.throw_if_any();
 
   select(samples, options);
+  place_pictures(samples, options.picture_place);
   find_pictures(samples, options, problems, check_picture);
   problems.throw_if_any();
 

@@ -23,6 +23,13 @@ struct TokenWindows {
   int64_t step() const { return stride.value_or(length()); }
 };
 
+/// What is published of a data set that may not be at hand, for plans.
+struct ExpectedData {
+  int64_t samples = 0;
+  int64_t question_tokens = 0;  ///< of a prompt without its picture
+  int64_t answer_tokens = 0;
+};
+
 /// Which samples of which file.
 ///
 /// Formats, recognised by content when `format` is "auto":
@@ -41,13 +48,17 @@ struct DataOptions {
   /// from 1. Every pair is asked alone, with the picture and without the pairs before it, so that a
   /// sample does not depend on which other turns are evaluated.
   std::string turn = "first";
-  std::filesystem::path image_root;     // default: the folder of the data file
+  std::filesystem::path image_root;  // default: the folder of the data file
+  /// "before" or "after": where pictures are written into questions that do not place them, each on
+  /// a line of its own; empty: the prompt format decides.
+  std::string picture_place;
   std::optional<int64_t> limit;         // at most so many samples, after offset
   int64_t offset = 0;                   // samples left out at the beginning
   std::vector<std::string> sample_ids;  // only these (in the file's order); empty: all
   int64_t context_words = 384;          // text: words of a window that become the question
   int64_t answer_words = 128;           // text: words after them that become the answer
   std::optional<TokenWindows> tokens;   // text: windows of tokens instead
+  std::optional<ExpectedData> expected;
 };
 
 /// The samples that a sweep uses.

@@ -52,21 +52,23 @@ at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& weight, const at
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, at::Tensor bias)
+Linear::Linear(const at::Tensor& weight, at::Tensor bias, LinearMemory memory)
     : weight_(weight), bias_(std::move(bias)), out_features_(weight.size(0)) {
   ELASTIKV_ASSERT(weight.dim() == 2, "a linear weight has {} dimensions", weight.dim());
   if (!packs(weight)) return;
+  own_kernel_ = true;
+  if (memory == LinearMemory::kSmall) {
+    weight_ = weight.contiguous();
+    return;
+  }
   packed_ = pack(weight.contiguous());
   weight_ = cpu::in_huge_pages(weight.contiguous());
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (!packed_.defined()) {
-    return at::linear(x, weight_,
-                      bias_.defined() ? std::optional<at::Tensor>(bias_) : std::nullopt);
-  }
-  return has_few_rows(x) ? cpu::few_rows_linear(x, weight_, bias_)
-                         : packed_linear(x, packed_, bias_);
+  if (has_few_rows(x)) return cpu::few_rows_linear(x, weight_, bias_);
+  if (packed_.defined()) return packed_linear(x, packed_, bias_);
+  return at::linear(x, weight_, bias_.defined() ? std::optional<at::Tensor>(bias_) : std::nullopt);
 }
 
 void Linear::add_to(const at::Tensor& residual, const at::Tensor& x) const {
@@ -78,7 +80,7 @@ void Linear::add_to(const at::Tensor& residual, const at::Tensor& x) const {
 }
 
 bool Linear::has_few_rows(const at::Tensor& x) const {
-  return packed_.defined() && x.dim() == 2 && x.size(0) <= few_rows(weight_.scalar_type());
+  return own_kernel_ && x.dim() == 2 && x.size(0) <= few_rows(weight_.scalar_type());
 }
 
 }  // namespace elastikv

@@ -6,6 +6,12 @@
 
 namespace elastikv {
 
+/// What a linear layer on the CPU may take.
+enum class LinearMemory {
+  kFast,   ///< in fp32 and bf16 twice the weight: packed for oneDNN, and plain in large pages
+  kSmall,  ///< the weight as it is given, which may be a view of a file's map
+};
+
 /// y = x W^T + b with the weight in the layout that is fastest on its device. On the CPU (fp32 and
 /// bf16) a packed copy for oneDNN is made and the plain weight kept beside it: a product with few
 /// rows only waits for the weights, which our own kernel reads as fast as memory gives them.
@@ -13,7 +19,7 @@ class Linear {
  public:
   Linear() = default;
   /// weight: [out_features, in_features]; bias: [out_features] or undefined.
-  Linear(const at::Tensor& weight, at::Tensor bias);
+  Linear(const at::Tensor& weight, at::Tensor bias, LinearMemory memory = LinearMemory::kFast);
 
   /// x: [..., in_features] -> [..., out_features], same dtype.
   at::Tensor operator()(const at::Tensor& x) const;
@@ -27,6 +33,7 @@ class Linear {
   at::Tensor weight_;
   at::Tensor bias_;
   at::Tensor packed_;
+  bool own_kernel_ = false;  // for few rows
   int64_t out_features_ = 0;
 };
 

@@ -48,6 +48,9 @@ class LlavaImagePrompt final : public ImagePrompt {
     return config_.view_features() + tile_tokens(geometry, config_.vision.patches_per_side());
   }
 
+  int64_t patches(const ImageGeometry& geometry) const override {
+    return geometry.views() * config_.vision.patches();
+  }
   PictureSize grid(const ImageGeometry&) const override {
     const int64_t side = config_.pinpoints.empty() ? square_root(config_.view_features()) : 0;
     return {side, side};
@@ -109,6 +112,9 @@ class Idefics3ImagePrompt final : public ImagePrompt {
     return geometry.views() * config_.tokens_per_view();
   }
 
+  int64_t patches(const ImageGeometry& geometry) const override {
+    return geometry.views() * config_.vision.patches();
+  }
   PictureSize grid(const ImageGeometry& geometry) const override {
     const int64_t side = geometry.views() == 1 ? square_root(config_.tokens_per_view()) : 0;
     return {side, side};
@@ -158,6 +164,9 @@ class Qwen2VlImagePrompt final : public ImagePrompt {
   int64_t features(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size * config_.vision.merge_size).pixels();
   }
+  int64_t patches(const ImageGeometry& geometry) const override {
+    return squares(geometry, config_.vision.patch_size).pixels();
+  }
   PictureSize grid(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size * config_.vision.merge_size);
   }
@@ -203,7 +212,7 @@ ImageText ImagePrompt::text(const ImageGeometry& geometry) const {
 
 JsonFields read_processor_config(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "processor_config.json";
-  if (std::filesystem::exists(file)) return JsonFields::read(file);
+  if (!folder.empty() && std::filesystem::exists(file)) return JsonFields::read(file);
   return {nlohmann::json::object(), file.string()};
 }
 

@@ -25,6 +25,8 @@ class ImagePrompt {
 
   /// The number of features that the vision tower makes of a picture.
   virtual int64_t features(const ImageGeometry& geometry) const = 0;
+  /// The number of patches that the vision tower computes for them.
+  virtual int64_t patches(const ImageGeometry& geometry) const = 0;
   /// Rows and columns when a picture's placeholders lie on it as one grid, in that order; else 0.
   virtual PictureSize grid(const ImageGeometry& geometry) const = 0;
 

@@ -36,7 +36,8 @@ Linear take_stacked_linear(const WeightReader& weights,
   // Missing tensors are reported together by WeightReader::finish.
   if (!complete) return {};
   return Linear(matrices.size() == 1 ? matrices[0] : at::cat(matrices),
-                !bias ? at::Tensor() : (biases.size() == 1 ? biases[0] : at::cat(biases)));
+                !bias ? at::Tensor() : (biases.size() == 1 ? biases[0] : at::cat(biases)),
+                weights.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast);
 }
 
 at::Tensor activate(Activation activation, const at::Tensor& x) {

@@ -52,7 +52,9 @@ Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightRe
   norm_ = RmsNorm(body.take("norm.weight", {hidden}), config.rms_norm_eps);
   if (config.tie_word_embeddings) {
     head.ignore("lm_head.weight");
-    if (embedding_.defined()) head_ = Linear(embedding_, {});
+    if (embedding_.defined())
+      head_ =
+          Linear(embedding_, {}, body.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast);
   } else {
     head_ = take_linear(head, "lm_head", config.vocab_size, hidden, /*bias=*/false);
   }

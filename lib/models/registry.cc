@@ -1,5 +1,7 @@
 #include "models/registry.h"
 
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -103,6 +105,7 @@ class LlavaArchitecture : public Architecture {
     summarize_text(c.text, summary);
     summary.vision = vision_text(c.vision);
     summary.image_token = c.image_token;
+    summary.image_size = c.vision.image_size;
   }
   std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
     return make_image_prompt(read(folder), read_processor_config(folder.path));
@@ -181,6 +184,7 @@ class Idefics3Architecture final : public Architecture {
     summarize_text(c.text, summary);
     summary.vision = vision_text(c.vision);
     summary.image_token = c.image_token;
+    summary.image_size = c.vision.image_size;
   }
   std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
     return make_image_prompt(Idefics3Config::read(folder.config),
@@ -293,7 +297,7 @@ Checkpoint open_weights(const std::filesystem::path& path) {
 }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device device,
-                                  c10::ScalarType dtype, const LoadProgress& progress) {
+                                  c10::ScalarType dtype, const LoadOptions& options) {
   const Folder folder = open_folder(path);
   const Architecture& architecture = find_architecture(folder);
   // What is missing is said before anything large is read.
@@ -301,9 +305,45 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device
   const WeightReader dry = dry_run(folder, checkpoint);
   dry.finish();
   const WeightReader reader(checkpoint, device, dtype);
-  if (progress) reader.on_progress(progress, dry.taken_bytes());
+  if (options.progress) reader.on_progress(options.progress, dry.taken_bytes());
+  if (options.linear_memory == LinearMemory::kSmall) reader.save_memory();
   std::unique_ptr<Model> model = architecture.build(folder, reader);
   reader.finish();
+  return model;
+}
+
+namespace {
+
+int64_t count_parameters(const Folder& folder) {
+  const WeightReader reader = WeightReader::listing();
+  find_architecture(folder).build(folder, reader);
+  int64_t parameters = 0;
+  for (const WeightReport::Missing& tensor : reader.report().missing)
+    parameters += std::accumulate(tensor.needed.begin(), tensor.needed.end(), int64_t{1},
+                                  std::multiplies<int64_t>());
+  return parameters;
+}
+
+}  // namespace
+
+int64_t count_parameters(const std::filesystem::path& path) {
+  return count_parameters(open_folder(path));
+}
+
+PublishedModel read_published_model(const std::filesystem::path& config_file) {
+  // No folder stands around it, so nothing beside config.json is read.
+  const Folder folder{{}, JsonFields::read(config_file)};
+  const Architecture& architecture = find_architecture(folder);
+  PublishedModel model;
+  model.summary.architecture = architecture.name();
+  architecture.summarize(folder, model.summary);
+  model.parameters = count_parameters(folder);
+  if (model.summary.image_size == 0) return model;
+  ImageGeometry square;
+  square.picture = square.view = {model.summary.image_size, model.summary.image_size};
+  const std::unique_ptr<ImagePrompt> prompt = architecture.image_prompt(folder);
+  model.image_tokens = prompt->features(square);
+  model.image_patches = prompt->patches(square);
   return model;
 }
 

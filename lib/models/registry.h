@@ -27,6 +27,7 @@ struct ModelSummary {
   std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
   std::string vision;  ///< likewise; empty without a tower
   int64_t image_token = -1;  ///< placeholder token; -1 without pictures
+  int64_t image_size = 0;    ///< side in pixels of a view, where the tower takes one size
   int64_t max_positions = 0;
   int64_t vocab_size = 0;
   int64_t cache_bytes_per_token_fp16 = 0;
@@ -47,13 +48,29 @@ std::unique_ptr<ImageProcessor> read_model_image_processor(
 /// path).
 Checkpoint open_weights(const std::filesystem::path& folder);
 
-/// Called while weights load: bytes of the files taken so far, and in all.
-using LoadProgress = WeightReader::Progress;
+/// Number of weights that config.json asks for, vision tower included; reads no weights.
+int64_t count_parameters(const std::filesystem::path& folder);
+
+/// What a plan needs of a model that is not at hand, from its published config.json alone.
+struct PublishedModel {
+  ModelSummary summary;
+  int64_t parameters = 0;
+  /// Of a picture in a model whose tower takes one size; 0 without.
+  int64_t image_tokens = 0;
+  int64_t image_patches = 0;
+};
+PublishedModel read_published_model(const std::filesystem::path& config_file);
+
+struct LoadOptions {
+  /// Called while weights load: bytes of the files taken so far, and in all.
+  WeightReader::Progress progress{};
+  LinearMemory linear_memory = LinearMemory::kFast;
+};
 
 /// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is
 /// spent on the rest.
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
-                                  c10::ScalarType dtype, const LoadProgress& progress = {});
+                                  c10::ScalarType dtype, const LoadOptions& options = {});
 
 /// Error unless config.json can be computed and the weight files' headers hold every tensor it
 /// needs; reads no weights.

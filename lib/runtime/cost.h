@@ -6,12 +6,14 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include "kernels/linear.h"
 #include "models/config.h"
 #include "strategies/budget.h"
 
 namespace elastikv {
 
-// What a benchmark takes and what it must read, from shapes alone: nothing is allocated here.
+// What models, benchmarks and sweeps take and must read, from shapes alone: nothing is allocated
+// here.
 
 /// Number of weights of a decoder, embeddings and head included.
 int64_t parameters_of(const LlamaConfig& shape);
@@ -24,7 +26,7 @@ int64_t step_weight_bytes(const LlamaConfig& shape, int64_t element_bytes);
 /// together) at `bytes_per_second`.
 double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_per_second);
 
-/// What a cell of a benchmark needs at the same time, about: a lower bound, without what the
+/// What work needs at the same time, about: a lower bound, without what the
 /// libraries take for themselves.
 struct MemoryNeed {
   int64_t weights = 0;      ///< held all the time
@@ -38,7 +40,13 @@ struct MemoryNeed {
 /// What the weights alone need. `stored_parameters`: those of a checkpoint, which may have more
 /// than its decoder (a vision tower); 0 for random weights.
 MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c10::Device device,
-                              int64_t stored_parameters = 0);
+                              int64_t stored_parameters = 0,
+                              LinearMemory memory = LinearMemory::kFast);
+
+/// How linear layers are to hold their weights on this device with so many bytes available: fast,
+/// unless that takes more than three quarters of them.
+LinearMemory choose_linear_memory(const LlamaConfig& shape, c10::ScalarType dtype,
+                                  c10::Device device, int64_t stored_parameters, int64_t available);
 
 /// Adds `batch` sequences with this budget to what the weights need.
 MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,

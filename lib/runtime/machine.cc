@@ -13,6 +13,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
@@ -26,6 +27,7 @@
 #include "base/fields.h"
 #include "base/stopwatch.h"
 #include "kernels/cpu/clones.h"
+#include "kernels/linear.h"
 
 namespace elastikv {
 namespace {
@@ -190,6 +192,28 @@ Bandwidth measure_bandwidth(c10::Device device, int64_t working_set) {
     });
   });
   return bandwidth;
+}
+
+double measure_arithmetic(c10::Device device, c10::ScalarType dtype) {
+  constexpr int64_t kSide = 1024;
+  const auto options = at::TensorOptions().device(device).dtype(dtype);
+  const at::Tensor weight = at::ones({kSide, kSide}, options);
+  const at::Tensor x = at::ones({kSide, kSide}, options);
+  const Linear layer(weight, {});
+  return best_rate(device, 2.0 * kSide * kSide * kSide, [&] { layer(x); });
+}
+
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
+  if (!device.is_cpu() && !at::globalContext().hasCUDA()) {
+    // NVIDIA's data sheet of the A100 80 GB SXM: 312 TFLOP/s in 16 bits (TF32 is not used for fp32:
+    // 19.5), 2,039 GB/s.
+    const bool wide = dtype == c10::ScalarType::Float;
+    return {0.5 * (wide ? 19.5e12 : 312e12), 0.5 * 2039e9,
+            "no GPU here: half of an NVIDIA A100 80 GB's data sheet"};
+  }
+  constexpr int64_t kWorkingSet = int64_t{1} << 28;
+  return {measure_arithmetic(device, dtype), measure_bandwidth(device, kWorkingSet).bound(),
+          fmt::format("measured on {}", processor_name(device))};
 }
 
 std::string processor_name(c10::Device device) {

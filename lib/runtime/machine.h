@@ -4,6 +4,7 @@
 #include <string>
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 namespace elastikv {
 
@@ -47,6 +48,20 @@ struct Bandwidth {
 /// GiB, and at most a quarter of what is available), since weights that fit a cache of the CPU are
 /// read faster than memory.
 Bandwidth measure_bandwidth(c10::Device device, int64_t working_set);
+
+/// Operations (a multiplication and an addition are two) per second of a linear layer over many
+/// rows, the best of several passes with all threads.
+double measure_arithmetic(c10::Device device, c10::ScalarType dtype);
+
+/// What work on a machine is bound by.
+struct MachineRates {
+  double operations_per_second = 0;
+  double bytes_per_second = 0;
+  std::string source;  ///< "measured on Intel(R) Xeon(R) Processor"
+};
+/// Measures a device that is there, about a second; for a GPU that is not, half of what the data
+/// sheet of an NVIDIA A100 80 GB says, and says so.
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype);
 
 /// "Intel(R) Xeon(R) Processor", "NVIDIA H200"; "unknown" when the system does not tell.
 std::string processor_name(c10::Device device);

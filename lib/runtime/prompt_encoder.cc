@@ -13,10 +13,11 @@
 namespace elastikv {
 
 PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-                           std::optional<ImageAspectRatio> ratio)
+                           std::optional<ImageAspectRatio> ratio, PicturePlace place)
     : folder_(folder),
       summary_(summarize_model(folder)),
       format_(choose_prompt_format(folder, prompt_format == "auto" ? "" : prompt_format)),
+      place_(place),
       tokenizer_(load_tokenizer(folder)),
       end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
   if (tokenizer_->vocab_size() > summary_.vocab_size) {
@@ -36,7 +37,7 @@ WrittenPrompt PromptReader::write(const std::string& question,
   turn.text = question;
   const bool placed = question.find(kImagePlaceholder) != std::string::npos;
   turn.images = placed ? 0 : static_cast<int64_t>(pictures.size());
-  const Prompt prompt = format_.render({turn});
+  const Prompt prompt = format_.render({turn}, /*answer_follows=*/true, place_);
   WrittenPrompt written;
   written.text = prompt.text;
   std::vector<ImageText> texts;

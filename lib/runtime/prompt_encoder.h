@@ -36,8 +36,11 @@ struct WrittenPrompt {
 class PromptReader {
  public:
   /// `prompt_format`: a format's name, or "auto" for what the checkpoint's chat template says.
+  /// `ratio` overrides what the checkpoint says; `place`: where pictures go that a question does
+  /// not place.
   PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-               std::optional<ImageAspectRatio> ratio = std::nullopt);
+               std::optional<ImageAspectRatio> ratio = std::nullopt,
+               PicturePlace place = PicturePlace::kDefault);
 
   /// One user turn with pictures of these sizes. They go where the question says `<image>`, else
   /// where the format puts them. Error for a model without pictures, and where the checkpoint's
@@ -67,6 +70,7 @@ class PromptReader {
   /// Likewise.
   const ImagePrompt* image_prompt() const { return image_prompt_.get(); }
   const PromptFormat& format() const { return format_; }
+  PicturePlace picture_place() const { return place_; }
   const ModelSummary& summary() const { return summary_; }
   const std::vector<int64_t>& end_tokens() const { return end_tokens_; }
 
@@ -74,6 +78,7 @@ class PromptReader {
   std::filesystem::path folder_;
   ModelSummary summary_;
   PromptFormat format_;
+  PicturePlace place_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ImageProcessor> image_processor_;
   std::unique_ptr<ImagePrompt> image_prompt_;

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "image/image_processor.h"
+#include "text/prompt_format.h"
+
 namespace elastikv {
 
 /// A checkpoint and how to run it.
@@ -16,7 +19,14 @@ struct ModelChoice {
   std::string device = "cpu";
   std::string dtype = "fp32";
   std::string prompt_format = "auto";  // auto: what the checkpoint says
-  std::string origin;                  // "file.yaml:3", for messages
+  /// What becomes of the parts of a picture that a square crop would cut off; the checkpoint
+  /// decides when unset. Only for families that crop.
+  std::optional<ImageAspectRatio> image_aspect_ratio;
+  /// Where pictures stand that a question does not place itself.
+  PicturePlace picture_place = PicturePlace::kDefault;
+  /// The published config.json of a model that may not be at hand, for plans; empty for none.
+  std::filesystem::path published_config;
+  std::string origin;  // "file.yaml:3", for messages
 };
 
 /// A strategy as the sweep names it. The engine knows what the names mean.

@@ -32,6 +32,10 @@ Budget make_budget(const BudgetChoice& choice) {
                                             : Budget::Growth::kPrompt);
 }
 
+PromptReader make_reader(const ModelChoice& choice) {
+  return {choice.path, choice.prompt_format, choice.image_aspect_ratio, choice.picture_place};
+}
+
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
   return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
                           : reader.tokenize(sample.question, sample.images);

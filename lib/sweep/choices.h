@@ -18,6 +18,9 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 Budget make_budget(const BudgetChoice& choice);
 
 /// What a sample asks: the ids of a window of tokens as they are, else one user turn.
+/// What reads prompts for a model as the sweep wants them.
+PromptReader make_reader(const ModelChoice& choice);
+
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
 /// The ids of its expected answer.
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample);

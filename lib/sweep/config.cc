@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/configs.h"
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
@@ -23,11 +24,77 @@ std::string_view reference_name(TextReference reference) {
   return reference == TextReference::kFullCache ? "full-cache" : "dataset";
 }
 
+std::string_view place_name(PicturePlace place) {
+  switch (place) {
+    case PicturePlace::kDefault:
+      return "auto";
+    case PicturePlace::kBefore:
+      return "before";
+    case PicturePlace::kAfter:
+      return "after";
+  }
+  throw InternalError("a picture's place without a name");
+}
+
+/// What of a model is the same in a sweep's file and in a file of configs/models.
+void read_model_settings(const YamlFields& fields, ModelChoice& model) {
+  if (fields.has("path")) model.path = fields.string("path");
+  model.prompt_format = fields.string("prompt_format", model.prompt_format);
+  if (fields.has("image_aspect_ratio")) {
+    const YamlFields node = fields.at("image_aspect_ratio");
+    if (node.as_string() == "auto") {
+      model.image_aspect_ratio.reset();
+    } else {
+      model.image_aspect_ratio =
+          checked(node, [&] { return parse_image_aspect_ratio(node.as_string()); });
+    }
+  }
+  if (!fields.has("picture_place")) return;
+  const YamlFields node = fields.at("picture_place");
+  for (const PicturePlace place :
+       {PicturePlace::kDefault, PicturePlace::kBefore, PicturePlace::kAfter}) {
+    if (node.as_string() != place_name(place)) continue;
+    model.picture_place = place;
+    return;
+  }
+  node.fail_here(fmt::format("is '{}', needs auto, before or after", node.as_string()));
+}
+
+/// A model of configs/models; returns the dtypes it suggests.
+std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
+  const std::filesystem::path folder = configs_folder() / "models";
+  const std::string name = node.as_string();
+  const std::filesystem::path file = folder / (name + ".yaml");
+  if (!std::filesystem::exists(file)) {
+    std::vector<std::string> known;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
+    }
+    std::sort(known.begin(), known.end());
+    node.fail_here(
+        fmt::format("is '{}', which {} has not{}", name, folder.string(), suggestion(name, known)));
+  }
+  const YamlFields fields = YamlFields::read(file);
+  fields.require_known_keys({"source", "path", "dtype", "prompt_format", "image_aspect_ratio",
+                             "picture_place", "published_config"});
+  read_model_settings(fields, model);
+  if (fields.has("published_config"))
+    model.published_config = folder / fields.string("published_config");
+  return fields.string("dtype", model.dtype);
+}
+
 std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"path", "label", "device", "dtype", "prompt_format"});
+  fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
+                             "image_aspect_ratio", "picture_place"});
   ModelChoice model;
   model.origin = place_of(fields);
-  model.path = fields.string("path");
+  std::string dtype = model.dtype;
+  if (fields.has("preset")) {
+    dtype = read_model_preset(fields.at("preset"), model);
+  } else {
+    fields.at("path");  // there has to be one
+  }
+  read_model_settings(fields, model);
   if (model.path.empty()) fields.at("path").fail_here("is empty");
   if (fields.has("label")) {
     model.label = label_of(fields.at("label"));
@@ -41,7 +108,6 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
   } else {
     checked(fields.has("device") ? fields.at("device") : fields, check_device);
   }
-  model.prompt_format = fields.string("prompt_format", model.prompt_format);
 
   std::vector<ModelChoice> models;
   const auto add = [&](const std::string& name) {
@@ -56,7 +122,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
       checked(node, [&] { add(name); });
     }
   } else {
-    add(model.dtype);
+    add(dtype);
   }
   return models;
 }
@@ -85,10 +151,18 @@ std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"path", "format", "name", "turn", "image_root", "limit", "offset",
                              "sample_ids", "context_words", "answer_words", "prompt_tokens",
-                             "answer_tokens", "stride"});
+                             "answer_tokens", "stride", "expect", "picture_place"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
+  if (fields.has("expect")) {
+    const YamlFields expect = fields.at("expect");
+    expect.require_known_keys({"samples", "question_tokens", "answer_tokens"});
+    ExpectedData& expected = data.expected.emplace();
+    expected.samples = at_least(expect, "samples", 1, 1);
+    expected.question_tokens = at_least(expect, "question_tokens", 1, 1);
+    expected.answer_tokens = at_least(expect, "answer_tokens", 1, 1);
+  }
   data.format = fields.string("format", data.format);
   const auto& formats = data_formats();
   if (std::find(formats.begin(), formats.end(), data.format) == formats.end()) {
@@ -103,6 +177,12 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
         fmt::format("is '{}', needs first, all or a number from 1", data.turn));
   }
   data.image_root = fields.string("image_root", "");
+  if (fields.has("picture_place")) {
+    const YamlFields node = fields.at("picture_place");
+    if (node.as_string() != "before" && node.as_string() != "after")
+      node.fail_here(fmt::format("is '{}', needs before or after", node.as_string()));
+    data.picture_place = node.as_string();
+  }
   if (fields.has("limit")) data.limit = at_least(fields, "limit", 1, 1);
   data.offset = at_least(fields, "offset", 0, data.offset);
   if (fields.has("sample_ids")) {
@@ -263,11 +343,15 @@ Json config_json(const SweepConfig& config, bool records_only) {
   if (!records_only) json["name"] = config.name;
   json["models"] = Json::array();
   for (const ModelChoice& model : config.models) {
-    json["models"].push_back({{"path", model.path.string()},
-                              {"label", model.label},
-                              {"device", model.device},
-                              {"dtype", model.dtype},
-                              {"prompt_format", model.prompt_format}});
+    json["models"].push_back(
+        {{"path", model.path.string()},
+         {"label", model.label},
+         {"device", model.device},
+         {"dtype", model.dtype},
+         {"prompt_format", model.prompt_format},
+         {"image_aspect_ratio",
+          model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
+         {"picture_place", place_name(model.picture_place)}});
   }
   json["data"] = Json::array();
   for (const DataOptions& data : config.data) {
@@ -276,6 +360,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
                {"name", data.name},
                {"turn", data.turn},
                {"image_root", data.image_root.string()}};
+    if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
     if (data.tokens) {
       entry["prompt_tokens"] = data.tokens->prompt_tokens;
       entry["answer_tokens"] = data.tokens->answer_tokens;

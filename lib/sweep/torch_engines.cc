@@ -13,10 +13,12 @@
 #include "models/registry.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
+#include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
 #include "sweep/engine.h"
+#include "sweep/estimate.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint.h"
 
@@ -37,10 +39,10 @@ class TorchEvaluator final : public SampleEvaluator {
                  std::function<bool()> should_stop)
       : settings_(settings),
         should_stop_(std::move(should_stop)),
-        reader_(choice.path, choice.prompt_format),
+        reader_(make_reader(choice)),
         weights_hash_(open_weights(choice.path).content_hash()),
         tokenizer_hash_(tokenizer_hash(choice.path)),
-        model_(load_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
+        model_(open_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
 
   EngineIdentity identity() const override {
     EngineIdentity identity;
@@ -50,7 +52,10 @@ class TorchEvaluator final : public SampleEvaluator {
       identity.image_processing = reader_.image_processor()->identity();
     // What the format writes for a question with a picture says all there is to it.
     identity.prompt_format =
-        reader_.format().render({{"user", "{question}", reader_.image_processor() ? 1 : 0}}).text;
+        reader_.format()
+            .render({{"user", "{question}", reader_.image_processor() ? 1 : 0}},
+                    /*answer_follows=*/true, reader_.picture_place())
+            .text;
     return identity;
   }
 
@@ -234,6 +239,24 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
+/// Error unless all that a sweep holds at the same time fits into what the device has left.
+void require_memory(const CellGroup& group, const EvaluationSettings& settings,
+                    std::span<const SampleSize> sizes) {
+  const c10::Device device = parse_device(group.model.device);
+  const c10::ScalarType dtype = parse_dtype(group.model.dtype);
+  const int64_t available = available_bytes(device);
+  ModelSize model{summarize_model(group.model.path).decoder, count_parameters(group.model.path)};
+  model.linear_memory =
+      choose_linear_memory(model.decoder, dtype, device, model.parameters, available);
+  const GroupEstimate need = estimate(group, settings, model, sizes, /*rates=*/nullptr);
+  const std::string problem = refusal(need.memory, available);
+  if (!problem.empty()) {
+    fail("{}: {} in {} on {} with {} cells and prompts of up to {} tokens {}", group.model.origin,
+         group.model.path.string(), group.model.dtype, group.model.device, group.cells.size(),
+         need.longest_prompt, problem);
+  }
+}
+
 class TorchEngines final : public Engines {
  public:
   void check(const ModelChoice& model, std::span<const Cell> cells,
@@ -245,21 +268,27 @@ class TorchEngines final : public Engines {
       make_budget(cell.budget);
     }
     require_loadable(model.path);
-    const PromptReader reader(model.path, model.prompt_format);
+    make_reader(model);
   }
 
   void check_samples(const ModelChoice& model, std::span<const Cell> cells,
                      std::span<const Sample> samples,
                      const EvaluationSettings& settings) const override {
-    const PromptReader reader(model.path, model.prompt_format);
+    const PromptReader reader = make_reader(model);
     const std::vector<Reader> readers = readers_of(cells);
+    CellGroup group;
+    group.model = model;
+    group.cells.assign(cells.begin(), cells.end());
+    std::vector<SampleSize> sizes;
     for (const Sample& sample : samples) {
       const TokenizedPrompt prompt = prompt_of(reader, sample);
       const std::string what =
           fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
       reader.require_room(prompt, room_needed(settings, answer_of(reader, sample).size()), what);
       require_statistics(readers, prompt, what);
+      sizes.push_back(size_of(reader, sample));
     }
+    require_memory(group, settings, sizes);
   }
 
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {

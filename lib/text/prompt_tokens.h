@@ -23,8 +23,8 @@ struct ImageText {
     std::string before;
     int64_t placeholders = 0;
   };
-  std::vector<Run> runs;
-  std::string after;
+  std::vector<Run> runs{};
+  std::string after{};
 
   /// Placeholders and nothing else.
   static ImageText one_run(int64_t placeholders);

@@ -55,6 +55,7 @@ struct WeightReader::Account {
   int64_t all_bytes = 0;
   int64_t taken_bytes = 0;
   bool keep_pages = false;
+  bool saves_memory = false;
 
   const Checkpoint& checkpoint() const {
     ELASTIKV_ASSERT(source.has_value(), "random weights have no checkpoint");
@@ -75,6 +76,20 @@ WeightReader WeightReader::random(c10::Device device, c10::ScalarType dtype, uin
   return {std::move(account), ""};
 }
 
+WeightReader WeightReader::listing() {
+  return {std::make_shared<Account>(Account{std::nullopt,
+                                            c10::Device(c10::DeviceType::CPU),
+                                            c10::ScalarType::Float,
+                                            Mode::kDry,
+                                            {},
+                                            {},
+                                            {}}),
+          ""};
+}
+
+bool WeightReader::saves_memory() const { return account_->saves_memory; }
+void WeightReader::save_memory() const { account_->saves_memory = true; }
+
 at::Tensor WeightReader::draw(const std::string& full_name, c10::IntArrayRef shape) const {
   const auto options = at::TensorOptions().device(account_->device).dtype(account_->dtype);
   if (shape.size() == 1) {
@@ -90,8 +105,9 @@ WeightReader WeightReader::scope(std::string_view prefix) const {
 
 at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) const {
   const std::string full_name = prefix_ + std::string(name);
-  if (!account_->source) return draw(full_name, shape);
-  if (account_->checkpoint().has(full_name)) return take_present(full_name, shape);
+  if (!account_->source && !dry()) return draw(full_name, shape);
+  if (account_->source && account_->checkpoint().has(full_name))
+    return take_present(full_name, shape);
   account_->missing[full_name] = shape.vec();
   return {};
 }
@@ -99,8 +115,8 @@ at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) con
 std::optional<at::Tensor> WeightReader::take_optional(std::string_view name,
                                                       c10::IntArrayRef shape) const {
   const std::string full_name = prefix_ + std::string(name);
-  if (!account_->source) return draw(full_name, shape);
-  if (!account_->checkpoint().has(full_name)) return std::nullopt;
+  if (!account_->source && !dry()) return draw(full_name, shape);
+  if (!account_->source || !account_->checkpoint().has(full_name)) return std::nullopt;
   return take_present(full_name, shape);
 }
 
@@ -158,8 +174,8 @@ void WeightReader::ignore(std::string_view pattern) const {
 
 WeightReport WeightReader::report() const {
   WeightReport report;
-  if (!account_->source) return report;
   for (const auto& [name, needed] : account_->missing) report.missing.push_back({name, needed});
+  if (!account_->source) return report;
   for (const auto& [name, needed] : account_->wrong_shape)
     report.wrong_shape.push_back({name, account_->checkpoint().info(name).shape, needed});
   for (const std::string& name : account_->checkpoint().names()) {

@@ -63,6 +63,14 @@ class WeightReader final {
   /// distribution of standard deviation 0.02, vectors are 1 for norms and 0 for biases.
   static WeightReader random(c10::Device device, c10::ScalarType dtype, uint64_t seed);
 
+  /// A dry reader without a checkpoint: report() lists all that a model asks for as missing, with
+  /// the shapes needed.
+  static WeightReader listing();
+
+  /// Whether layers are to hold no second copy of their weights for speed; see save_memory().
+  bool saves_memory() const;
+  void save_memory() const;
+
   /// A reader whose names all begin with `prefix` (give it its dot: "layers.0."), within this one's
   /// own prefix; both keep one account.
   WeightReader scope(std::string_view prefix) const;

@@ -1,0 +1,100 @@
+#include "sweep/estimate.h"
+
+#include <algorithm>
+
+#include "base/device.h"
+#include "image/picture.h"
+#include "sweep/choices.h"
+
+namespace elastikv {
+namespace {
+
+/// Slots of all cells together at `tokens_seen` tokens of a prompt of `prompt` tokens.
+int64_t slots_of(const CellGroup& group, int64_t tokens_seen, int64_t prompt) {
+  int64_t slots = 0;
+  for (const Cell& cell : group.cells) slots += make_budget(cell.budget).slots(tokens_seen, prompt);
+  return slots;
+}
+
+int64_t new_tokens(const EvaluationSettings& settings, const SampleSize& sample) {
+  return std::max(settings.generate ? settings.max_new_tokens : 0,
+                  settings.perplexity ? sample.answer_tokens : 0);
+}
+
+/// Seconds that a batch of `rows` new tokens takes: its arithmetic, or reading weights and caches.
+double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, int64_t element_bytes,
+                    const MachineRates& rates) {
+  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, /*element_bytes=*/1));
+  return std::max(
+      2 * weights * static_cast<double>(rows) / rates.operations_per_second,
+      (weights * static_cast<double>(element_bytes) + cache_bytes) / rates.bytes_per_second);
+}
+
+double seconds_of(const CellGroup& group, const EvaluationSettings& settings,
+                  const ModelSize& model, const SampleSize& sample, int64_t element_bytes,
+                  const MachineRates& rates) {
+  const LlamaConfig& d = model.decoder;
+  const auto prompt = static_cast<double>(sample.prompt_tokens);
+  const auto body = static_cast<double>(step_weight_bytes(d, /*element_bytes=*/1));
+  const double tower = static_cast<double>(model.parameters - parameters_of(d));
+  // Causal attention: half of the scores and of their products with the values.
+  const double attention =
+      2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
+  double seconds =
+      (2 * body * prompt + attention + 2 * tower * static_cast<double>(sample.patches)) /
+      rates.operations_per_second;
+  const auto cells = static_cast<int64_t>(group.cells.size());
+  const auto phase = [&](int64_t steps) {
+    const int64_t half_way = sample.prompt_tokens + steps / 2;
+    const auto cache = static_cast<double>(slots_of(group, half_way, sample.prompt_tokens) *
+                                           d.cache_bytes_per_token(element_bytes));
+    return static_cast<double>(steps) * step_seconds(model, cells, cache, element_bytes, rates);
+  };
+  if (settings.perplexity || settings.agreement) seconds += phase(sample.answer_tokens);
+  if (settings.generate) seconds += phase(settings.max_new_tokens);
+  return seconds;
+}
+
+}  // namespace
+
+SampleSize size_of(const PromptReader& reader, const Sample& sample) {
+  SampleSize size;
+  size.prompt_tokens = static_cast<int64_t>(prompt_of(reader, sample).ids.size());
+  size.answer_tokens = static_cast<int64_t>(answer_of(reader, sample).size());
+  for (const std::filesystem::path& picture : sample.images) {
+    size.patches +=
+        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
+  }
+  return size;
+}
+
+GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
+                       const ModelSize& model, std::span<const SampleSize> samples,
+                       const MachineRates* rates) {
+  const c10::ScalarType dtype = parse_dtype(group.model.dtype);
+  const c10::Device device = parse_device(group.model.device);
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t token_bytes = model.decoder.cache_bytes_per_token(element_bytes);
+  GroupEstimate result;
+  result.memory =
+      memory_for_weights(model.decoder, dtype, device, model.parameters, model.linear_memory);
+  for (const SampleSize& sample : samples) {
+    const int64_t prompt = sample.prompt_tokens;
+    const int64_t slots = prompt + slots_of(group, prompt, prompt) +
+                          slots_of(group, prompt + new_tokens(settings, sample), prompt);
+    result.memory.caches = std::max(result.memory.caches, slots * token_bytes);
+    result.memory.activations =
+        std::max(result.memory.activations,
+                 memory_for_cell(result.memory, model.decoder, dtype,
+                                 static_cast<int64_t>(group.cells.size()), prompt,
+                                 new_tokens(settings, sample), Budget::unlimited())
+                     .activations);
+    result.longest_prompt = std::max(result.longest_prompt, prompt);
+    result.mean_prompt += static_cast<double>(prompt) / static_cast<double>(samples.size());
+    if (rates != nullptr)
+      result.seconds += seconds_of(group, settings, model, sample, element_bytes, *rates);
+  }
+  return result;
+}
+
+}  // namespace elastikv

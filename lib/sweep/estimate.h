@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "models/registry.h"
+#include "runtime/cost.h"
+#include "runtime/machine.h"
+#include "runtime/prompt_encoder.h"
+#include "sweep/plan.h"
+
+namespace elastikv {
+
+/// What of a sample its cost follows from.
+struct SampleSize {
+  int64_t prompt_tokens = 0;  ///< with the pictures'
+  int64_t answer_tokens = 0;
+  int64_t patches = 0;  ///< that the vision tower computes
+};
+/// Reads the pictures' headers and runs the tokenizer.
+SampleSize size_of(const PromptReader& reader, const Sample& sample);
+
+/// What a group of cells takes, from sizes alone.
+struct GroupEstimate {
+  MemoryNeed memory;   ///< at the longest sample
+  double seconds = 0;  ///< of all samples; 0 without rates
+  int64_t longest_prompt = 0;
+  double mean_prompt = 0;
+};
+
+/// The model of a group, as far as its cost goes.
+struct ModelSize {
+  LlamaConfig decoder;
+  int64_t parameters = 0;  ///< vision tower included
+  LinearMemory linear_memory = LinearMemory::kFast;
+};
+
+/// Memory: weights, one whole prompt's cache, the cells' caches right after the prompt and again at
+/// their end (each of the two phases continues a copy), the activations of a prefill. Time: what
+/// prefills, scoring and writing compute and read at the given rates, as if every text went on to
+/// max_new_tokens; the cells of a sample run as one batch. A lower bound of memory and, where texts
+/// end early, an upper one of the arithmetic; what strategies and metrics compute is not in it.
+GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
+                       const ModelSize& model, std::span<const SampleSize> samples,
+                       const MachineRates* rates);
+
+}  // namespace elastikv
