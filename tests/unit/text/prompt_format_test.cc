@@ -141,9 +141,7 @@ TEST(PromptFormat, PicturesOfSeveralRunsKeepTheTextBetweenThem) {
   const auto tokenizer = load_tokenizer(kStampvlm);
   const int64_t a = tokenizer->token_to_id("a").value();
   const int64_t b = tokenizer->token_to_id("b").value();
-  ImageText image;
-  image.runs = {{"a", 2}, {"b", 1}};
-  image.after = "a";
+  const ImageText image{{{"a", 2}, {"b", 1}}, "a"};
   const TokenizedPrompt prompt =
       tokenize_prompt(*tokenizer, cut_at_images("b<image>b"), /*image_token_id=*/16, {image});
   const Ids text = tokenizer->encode("ab");
