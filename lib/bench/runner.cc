@@ -215,7 +215,12 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
   const LlamaConfig& shape = result.model.shape;
   result.parameters = std::max(parameters_of(shape), stored);
   result.available = available_bytes(device);
-  result.weights = memory_for_weights(shape, dtype, device, stored);
+  // Random weights are always held for speed; a checkpoint's as open_model does.
+  result.weights = memory_for_weights(
+      shape, dtype, device, stored,
+      choice.random_weights()
+          ? LinearMemory::kFast
+          : choose_linear_memory(shape, dtype, device, stored, result.available));
   const std::string what =
       fmt::format("{}: {} in {} on {}", choice.origin, choice.label, choice.dtype, choice.device);
   const std::string no_weights = refusal(result.weights, result.available);

@@ -68,9 +68,12 @@ SampleSize size_of(const PromptReader& reader, const Sample& sample) {
   return size;
 }
 
-GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
-                       const ModelSize& model, std::span<const SampleSize> samples,
-                       const MachineRates* rates) {
+namespace {
+
+/// Of cells that run as one batch.
+GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings& settings,
+                                const ModelSize& model, std::span<const SampleSize> samples,
+                                const MachineRates* rates) {
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
   const c10::Device device = parse_device(group.model.device);
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
@@ -95,6 +98,25 @@ GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& setting
       result.seconds += seconds_of(group, settings, model, sample, element_bytes, *rates);
   }
   return result;
+}
+
+}  // namespace
+
+GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
+                       const ModelSize& model, std::span<const SampleSize> samples,
+                       const MachineRates* rates) {
+  if (settings.cells_together) return estimate_together(group, settings, model, samples, rates);
+  GroupEstimate most;
+  for (const Cell& cell : group.cells) {
+    CellGroup alone = group;
+    alone.cells = {cell};
+    GroupEstimate one = estimate_together(alone, settings, model, samples, rates);
+    one.seconds += most.seconds;
+    one.memory.caches = std::max(one.memory.caches, most.memory.caches);
+    one.memory.activations = std::max(one.memory.activations, most.memory.activations);
+    most = one;
+  }
+  return most;
 }
 
 }  // namespace elastikv

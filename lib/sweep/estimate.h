@@ -38,7 +38,8 @@ struct ModelSize {
 /// Memory: weights, one whole prompt's cache, the cells' caches right after the prompt and again at
 /// their end (each of the two phases continues a copy), the activations of a prefill. Time: what
 /// prefills, scoring and writing compute and read at the given rates, as if every text went on to
-/// max_new_tokens; the cells of a sample run as one batch. A lower bound of memory and, where texts
+/// max_new_tokens; the cells of a sample run as
+/// one batch unless the settings say one by one. A lower bound of memory and, where texts
 /// end early, an upper one of the arithmetic; what strategies and metrics compute is not in it.
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples,

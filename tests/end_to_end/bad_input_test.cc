@@ -231,12 +231,13 @@ TEST_F(BadInput, ModelConfiguration) {
 
 TEST_F(BadInput, TokenizerAndPromptFormat) {
   fs::remove(at("model/chat_template.jinja"));
-  expect_model_refused(model() +
-                       ": no chat template (chat_template.jinja, chat_template.json or "
-                       "tokenizer_config.json); name a prompt format: chatml-qwen2, chatml-qwen2.5, "
-                       "chatml-smollm2, llama-3, llava-next-mistral, llava-next-vicuna, "
-                       "llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
-                       "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1");
+  expect_model_refused(
+      model() +
+      ": no chat template (chat_template.jinja, chat_template.json or "
+      "tokenizer_config.json); name a prompt format: chatml-qwen2, chatml-qwen2.5, "
+      "chatml-smollm2, llama-3, llava-next-mistral, llava-next-vicuna, "
+      "llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
+      "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1");
   expect_generate_refused({"-p", "What?", "--prompt-format", "vicuna-v2"},
                           "no prompt format 'vicuna-v2'; did you mean 'vicuna-v1'?");
   fs::remove(at("model/tokenizer.json"));

@@ -17,6 +17,7 @@ import json
 import shutil
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -393,23 +394,27 @@ def picture_text(template, token):
     sys.exit(f"no picture in {template!r}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--output", default=DATA / "families", help="default: tests/parity/data/families")
-    parser.add_argument("--only", nargs="*", help="names of families, for work on this script")
-    arguments = parser.parse_args()
-    output = arguments.output if hasattr(arguments.output, "mkdir") else type(DATA)(arguments.output)
+def make(output, only=()):
+    """Writes everything into `output`, or the families named alone, beside what is there."""
     tf.utils.logging.set_verbosity_error()
+    tf.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
     pictures = make_pictures(output / "pictures")
     file = output / "families.json"
-    families = json.loads(file.read_text())["families"] if arguments.only and file.exists() else {}
+    families = json.loads(file.read_text())["families"] if only else {}
     for number, name in enumerate(FAMILIES):
-        if arguments.only and name not in arguments.only:
-            continue
-        families[name] = make_family(output, name, number, pictures)
-        print(name, flush=True)
+        if not only or name in only:
+            families[name] = make_family(output, name, number, pictures)
     write_json(file, {"versions": versions(*PACKAGES), "families": families})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=DATA / "families", help="default: tests/parity/data/families")
+    parser.add_argument("--only", nargs="*", default=(), help="names of families, for work on this script")
+    arguments = parser.parse_args()
+    make(arguments.output, arguments.only)
+    print(f"wrote {arguments.output}")
 
 
 if __name__ == "__main__":

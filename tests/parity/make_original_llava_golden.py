@@ -130,10 +130,8 @@ class Reference:
 
 
 @torch.no_grad()
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--output", type=Path, default=DATA / "families", help="default: tests/parity/data/families")
-    output = parser.parse_args().output
+def make(output):
+    """Writes into `output`, which holds the pictures of make_family_golden.py."""
     torch.set_num_threads(1)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER))
     reference = Reference(pieces)
@@ -166,6 +164,14 @@ def main():
     save_tensors(output / f"{NAME}.golden.safetensors", tensors)
     write_json(output / f"{NAME}.json", {"versions": versions(*PACKAGES), "families": {
         NAME: {"prompt_format": "llava-v1-elastic-cache", "answer": ANSWER, "answer_ids": answer, "cases": cases}}})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=DATA / "families", help="default: tests/parity/data/families")
+    output = parser.parse_args().output
+    make(output)
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":

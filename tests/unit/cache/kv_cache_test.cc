@@ -585,5 +585,47 @@ TEST(KVCacheUnrotate, TakesTheRotationOffAllKeysOfAllLayers) {
   EXPECT_TRUE(fork.values(0).equal(cache.values(0)));
 }
 
+TEST(KVCacheRotaryPositions, TokensAfterThePromptGoOnBehindTheLargest) {
+  KVCache cache = filled(6);
+  EXPECT_EQ(cache.rotary_position(9), 9);
+  EXPECT_TRUE(cache.rotary_positions({4, 1}).equal(at::tensor({4, 1}, at::kLong)));
+  // Three axes: a picture of 1 x 2 tokens within text.
+  const at::Tensor positions =
+      at::tensor({0, 1, 2, 2, 4, 5, 0, 1, 2, 2, 4, 5, 0, 1, 2, 3, 4, 5}, at::kLong).view({3, 6});
+  cache.set_rotary_positions(positions);
+  EXPECT_EQ(cache.rotary_position(6), 6);
+  KVCache fork = cache.fork();
+  fork.set_rotary_positions(positions.clamp_max(2));
+  EXPECT_EQ(fork.rotary_position(6), 3);
+  EXPECT_EQ(fork.rotary_position(8), 5);
+  EXPECT_TRUE(fork.rotary_positions({7, 3, 5}).equal(
+      at::tensor({4, 2, 2, 4, 2, 2, 4, 2, 2}, at::kLong).view({3, 3})));
+  EXPECT_EQ(cache.rotary_position(8), 8);
+}
+
+TEST(KVCacheRotaryPositions, RotationsComeOffAndMergesTurnByAllAxes) {
+  const RotaryTable rotary(4, RotaryRule{.theta = 100.0, .sections = {1, 1}}, 64, at::kCPU);
+  const at::Tensor positions =
+      at::tensor({0, 3, 5, 2, 9, 1, 0, 7, 5, 4, 9, 8}, at::kLong).view({2, 6});
+  KVCache cache = filled(6);
+  cache.set_rotary_positions(positions);
+  const at::Tensor keys = cache.keys(0).clone();
+  KVCache plain = cache.fork();
+  plain.unrotate_keys(rotary);
+  EXPECT_LT(max_difference(rotary.rotate(plain.keys(0), positions), keys), 1e-6);
+  // Slots 1 and 3 join slot 4: their un-rotated mean, rotated as slot 4 is.
+  LayerPlan plan = keep({0, 4});
+  plan.source = at::tensor({1, 3}, at::kLong).view({1, 2});
+  plan.anchor = at::tensor({1, 1}, at::kLong).view({1, 2});
+  plan.key_space = LayerPlan::KeySpace::kUnrotated;
+  const at::Tensor free = plain.keys(0);
+  const at::Tensor mean =
+      (free.select(1, 1) + free.select(1, 3) + free.select(1, 4)).unsqueeze(1) / 3;
+  const at::Tensor expected = rotary.rotate(mean, positions.narrow(1, 4, 1));
+  cache.apply(0, plan, &rotary);
+  EXPECT_LT(max_difference(cache.keys(0).narrow(1, 1, 1), expected), 1e-6);
+  EXPECT_TRUE(cache.keys(0).select(1, 0).equal(keys.select(1, 0)));
+}
+
 }  // namespace
 }  // namespace elastikv

@@ -338,5 +338,34 @@ TEST(DataSetName, ComesFromThePath) {
   EXPECT_EQ(data_set_name("mm-vet/test.json"), "mm-vet-test");
 }
 
+TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
+  const Files files;
+  const std::string text =
+      R"([{"id": "x", "image": ["images/a.png", "images/b.png"], "question": "Which?", "answer": "a"},
+          {"id": "y", "images": ["images/b.png"], "question": "<image> What?", "answer": "b"}])";
+  DataOptions options = files.with("q.json", text);
+  const DataSet data = read_data(options);
+  ASSERT_EQ(data.samples.at(0).images.size(), 2U);
+  EXPECT_EQ(data.samples[0].images[1], files.folder.path() / "images/b.png");
+  EXPECT_EQ(data.samples[0].question, "Which?");
+  EXPECT_NE(data.samples[0].content, data.samples[1].content);
+  options.picture_place = "after";
+  const DataSet after = read_data(options);
+  EXPECT_EQ(after.samples[0].question, "Which?\n<image>\n<image>");
+  EXPECT_EQ(after.samples[1].question, "<image> What?");
+  EXPECT_NE(after.samples[0].content, data.samples[0].content);
+  options.picture_place = "before";
+  EXPECT_EQ(read_data(options).samples[0].question, "<image>\n<image>\nWhich?");
+  EXPECT_ERROR(
+      read_data(files.with("n.json", R"([{"id": "x", "image": ["images/a.png", "images/b.png"],
+                                          "question": "<image>?", "answer": "a"},
+                                         {"id": "y", "image": ["images/a.png", 3],
+                                          "question": "?", "answer": "a"}])")),
+      files.message("n.json",
+                    "2 problems: item 0 ('x'): the question has <image> 1 times, the item names 2 "
+                    "pictures; item 1 ('y'): 'image' holds an entry of type number, a string is "
+                    "needed"));
+}
+
 }  // namespace
 }  // namespace elastikv

@@ -33,6 +33,41 @@ TEST(RotaryTable, TurnsEachPairByItsAngle) {
   }
 }
 
+TEST(RotaryTable, SectionsTurnByTheirOwnAxis) {
+  const RotaryTable table(12, RotaryRule{.theta = 50.0, .sections = {3, 1, 2}}, 40, at::kCPU);
+  const std::vector<int64_t> axis_of_pair{0, 0, 0, 1, 2, 2};
+  const at::Tensor x = random_tensor({2, 2, 12}, 7);
+  const at::Tensor positions = at::tensor({5, 39, 0, 7, 31, 2}, at::kLong).view({3, 2});
+  const at::Tensor y = table.rotate(x, positions);
+  for (int64_t t = 0; t < 2; ++t) {
+    for (int64_t d = 0; d < 6; ++d) {
+      const auto position =
+          static_cast<double>(positions[axis_of_pair[static_cast<size_t>(d)]][t].item<int64_t>());
+      const double angle = position * std::pow(50.0, -2.0 * static_cast<double>(d) / 12);
+      const double a = x[1][t][d].item<double>();
+      const double b = x[1][t][d + 6].item<double>();
+      EXPECT_NEAR(y[1][t][d].item<double>(), a * std::cos(angle) - b * std::sin(angle), 2e-6);
+      EXPECT_NEAR(y[1][t][d + 6].item<double>(), b * std::cos(angle) + a * std::sin(angle), 2e-6);
+    }
+  }
+  EXPECT_LT(max_difference(table.unrotate(y, positions), x), 2e-6);
+  // Equal positions in all axes are one position.
+  const at::Tensor one = at::tensor({3, 17}, at::kLong);
+  EXPECT_LT(max_difference(table.rotate(x, one.expand({3, 2})), table.rotate(x, one)), 1e-7);
+  // Signed offsets per axis lead from one position to another.
+  const at::Tensor others = at::tensor({9, 3, 30, 7, 0, 39}, at::kLong).view({3, 2});
+  EXPECT_LT(max_difference(table.turn_by(y, others - positions), table.rotate(x, others)), 5e-6);
+}
+
+TEST(RotaryTable, LinearScalingDividesPositions) {
+  const RotaryTable scaled(8, RotaryRule{.theta = 100.0, .linear_factor = 4}, 50, at::kCPU);
+  const RotaryTable plain(8, RotaryRule{100.0}, 50, at::kCPU);
+  const at::Tensor x = random_tensor({1, 1, 8}, 8);
+  EXPECT_LT(max_difference(scaled.rotate(x, at::tensor({40}, at::kLong)),
+                           plain.rotate(x, at::tensor({10}, at::kLong))),
+            1e-6);
+}
+
 TEST(RotaryTable, UnrotateIsTheInverse) {
   const RotaryTable table(64, RotaryRule{10000.0}, 4096, at::kCPU);
   const at::Tensor x = random_tensor({3, 100, 64}, 2);

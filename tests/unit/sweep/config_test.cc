@@ -1,10 +1,13 @@
 #include "sweep/config.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <gtest/gtest.h>
 
+#include "base/configs.h"
 #include "support/expect_error.h"
+#include "sweep/estimate.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
@@ -326,6 +329,136 @@ TEST(SweepConfig, CellsRunTogetherAndInOnePassUnlessToldOtherwise) {
   const SweepConfig again = parse_sweep(alone.json(), "sweep.json");
   EXPECT_FALSE(again.evaluation().cells_together);
   EXPECT_FALSE(again.evaluation().one_pass);
+}
+
+TEST(SweepConfig, ModelsComeFromPresetsToo) {
+  const std::string tail = "data: {path: d.json}\nstrategies: [full]\n";
+  const SweepConfig config =
+      parse_sweep("models: {preset: llava-1.5-7b-hf, device: cuda}\n" + tail, "s.yaml");
+  const ModelChoice& model = config.models.at(0);
+  EXPECT_EQ(model.path, "checkpoints/llava-1.5-7b-hf");
+  EXPECT_EQ(model.label, "llava-1.5-7b-hf");
+  EXPECT_EQ(model.dtype, "bf16");
+  EXPECT_EQ(model.prompt_format, "llava-v1-elastic-cache");
+  EXPECT_EQ(model.image_aspect_ratio, ImageAspectRatio::kPad);
+  EXPECT_EQ(model.published_config.filename(), "llava-1.5-7b-hf.config.json");
+  // What the sweep says wins, and a kept sweep reads back as it was.
+  const SweepConfig changed = parse_sweep(
+      "models: {preset: llava-1.5-7b-hf, path: x/y, dtype: fp16, prompt_format: vicuna-v1, "
+      "image_aspect_ratio: crop, picture_place: after}\n" +
+          tail,
+      "s.yaml");
+  EXPECT_EQ(changed.models[0].label, "y");
+  EXPECT_EQ(changed.models[0].dtype, "fp16");
+  EXPECT_EQ(changed.models[0].prompt_format, "vicuna-v1");
+  EXPECT_EQ(changed.models[0].image_aspect_ratio, ImageAspectRatio::kCrop);
+  EXPECT_EQ(changed.models[0].picture_place, PicturePlace::kAfter);
+  EXPECT_NE(changed.records_hash(), config.records_hash());
+  EXPECT_EQ(parse_sweep(changed.json(), "sweep.json").json(), changed.json());
+  EXPECT_EQ(parse_sweep(config.json(), "sweep.json").records_hash(), config.records_hash());
+
+  EXPECT_ERROR_CONTAINS(parse_sweep("models: {preset: llava-1.5-7b}\n" + tail, "s.yaml"),
+                        "s.yaml:1: key 'models.preset' is 'llava-1.5-7b', which ");
+  EXPECT_ERROR_CONTAINS(parse_sweep("models: {preset: llava-1.5-7b}\n" + tail, "s.yaml"),
+                        "did you mean 'llava-v1.5-7b'?");
+  EXPECT_ERROR(
+      parse_sweep("models: {path: m, image_aspect_ratio: square}\n" + tail, "s.yaml"),
+      "s.yaml:1: key 'models.image_aspect_ratio' is not usable: unknown image_aspect_ratio "
+      "'square'; known: crop, pad");
+  EXPECT_ERROR(parse_sweep("models: {path: m, picture_place: behind}\n" + tail, "s.yaml"),
+               "s.yaml:1: key 'models.picture_place' is 'behind', needs auto, before or after");
+}
+
+TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
+  int64_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(configs_folder() / "models")) {
+    if (entry.path().extension() != ".yaml") continue;
+    SCOPED_TRACE(entry.path().string());
+    const SweepConfig config = parse_sweep("models: {preset: " + entry.path().stem().string() +
+                                               "}\ndata: {path: d.json}\nstrategies: [full]\n",
+                                           "s.yaml");
+    const ModelChoice& model = config.models.at(0);
+    EXPECT_NO_THROW(prompt_format(model.prompt_format));
+    if (!model.published_config.empty()) {
+      const PublishedModel published = read_published_model(model.published_config);
+      EXPECT_GT(published.parameters, 100'000'000);
+    }
+    ++count;
+  }
+  EXPECT_GT(count, 15);
+}
+
+TEST(PublishedModel, SizesAreThePublishedOnes) {
+  // The model card of llava-hf/llava-1.5-7b-hf says 7,063,427,072 weights; the tower's last block
+  // and norm, which nothing reads, are not asked for.
+  const auto folder = configs_folder() / "models";
+  const int64_t width = 1024;
+  const int64_t unread =
+      4 * (width * width + width) + 2 * 4 * width * width + 5 * width + 2 * 2 * width + 2 * width;
+  const PublishedModel small = read_published_model(folder / "llava-1.5-7b-hf.config.json");
+  EXPECT_EQ(small.parameters, 7063427072 - unread);
+  EXPECT_EQ(small.image_tokens, 576);
+  EXPECT_EQ(small.image_patches, 576);
+  // Vicuna-13B with 64 more tokens, CLIP ViT-L/14 at 336 pixels, and the projector.
+  EXPECT_EQ(read_published_model(folder / "llava-1.5-13b-hf.config.json").parameters,
+            13015864320 + 2 * 64 * 5120 + 303507456 + (1024 + 1 + 5120 + 1) * 5120 - unread);
+}
+
+TEST(SweepConfig, DataSetsPlacePicturesAndSayWhatIsExpected) {
+  const SweepConfig config = parse_sweep(
+      "models: {path: m}\ndata: {path: d.json, picture_place: after, expect: {samples: 7, "
+      "question_tokens: 5, answer_tokens: 3}}\nstrategies: [full]\n",
+      "s.yaml");
+  EXPECT_EQ(config.data[0].picture_place, "after");
+  ASSERT_TRUE(config.data[0].expected.has_value());
+  EXPECT_EQ(config.data[0].expected->samples, 7);
+  EXPECT_ERROR(parse_sweep("models: {path: m}\ndata: {path: d, picture_place: auto}\n"
+                           "strategies: [full]\n",
+                           "s.yaml"),
+               "s.yaml:2: key 'data.picture_place' is 'auto', needs before or after");
+}
+
+TEST(Estimate, FollowsFromSizes) {
+  ModelSize model;
+  model.decoder = read_published_model(configs_folder() / "models" / "llava-1.5-7b-hf.config.json")
+                      .summary.decoder;
+  model.parameters = parameters_of(model.decoder) + 300'000'000;
+  CellGroup group;
+  group.model.device = "cuda";
+  group.model.dtype = "fp16";
+  group.cells.resize(3);  // the full cache
+  group.cells[1].budget.keep = 0.5;
+  group.cells[2].budget.keep_tokens = 100;
+  EvaluationSettings settings;
+  settings.max_new_tokens = 200;
+  const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
+  const MachineRates rates{1e14, 1e12, ""};
+  const GroupEstimate all = estimate(group, settings, model, samples, &rates);
+  EXPECT_EQ(all.longest_prompt, 1000);
+  EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
+  EXPECT_EQ(all.memory.weights, 2 * model.parameters);
+  // 512 KiB a token: a whole prompt, the cells after it and at the end.
+  EXPECT_EQ(all.memory.caches,
+            512 * 1024 * int64_t{1000 + (1000 + 500 + 100) + (1300 + 650 + 100)});
+  // Per sample: the prompt's arithmetic, and steps that read all weights and the caches half way.
+  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, 1));
+  double seconds = 0;
+  for (const SampleSize& sample : samples) {
+    const auto prompt = static_cast<double>(sample.prompt_tokens);
+    seconds += (2 * weights * prompt + 2.0 * 32 * 4096 * prompt * prompt + 2 * 3e8 * 576) / 1e14;
+    for (const int64_t steps : {sample.answer_tokens, int64_t{200}}) {
+      const int64_t seen = sample.prompt_tokens + steps / 2;
+      const auto slots = static_cast<double>(seen + seen / 2 + 100);
+      seconds += static_cast<double>(steps) * (2 * weights + slots * 512 * 1024) / 1e12;
+    }
+  }
+  EXPECT_NEAR(all.seconds, seconds, 1e-6 * seconds);
+  // One after the other the largest cell counts, and every cell has its own prefill.
+  settings.cells_together = false;
+  const GroupEstimate single = estimate(group, settings, model, samples, &rates);
+  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 1000 + 1300});
+  EXPECT_GT(single.seconds, 2 * all.seconds);
+  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
 }
 
 }  // namespace

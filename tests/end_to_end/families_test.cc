@@ -1,0 +1,222 @@
+// The program on checkpoints of every family, as a user runs it.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+using nlohmann::json;
+
+std::filesystem::path families_folder() {
+  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/parity/data/families";
+}
+
+struct FamilyCheckpoint {
+  std::string name;
+  std::string prompt_format;
+  bool pictures = false;
+};
+
+std::vector<FamilyCheckpoint> checkpoints() {
+  std::vector<FamilyCheckpoint> all;
+  for (const auto& entry : std::filesystem::directory_iterator(families_folder())) {
+    if (entry.path().extension() != ".json") continue;
+    const json families = json::parse(read_file(entry.path())).at("families");
+    for (const auto& [name, family] : families.items()) {
+      all.push_back(
+          {name, family.at("prompt_format"), !family.at("cases").at(0).at("pictures").empty()});
+    }
+  }
+  return all;
+}
+
+class Families : public testing::Test {
+ protected:
+  Families() {
+    const auto picture = [](const char* name) {
+      return (families_folder() / "pictures" / name).string();
+    };
+    std::string lines;
+    for (const char* name : {"00_64x48.png", "01_40x120.png"}) {
+      lines += json{{"id", name},
+                    {"image", picture(name)},
+                    {"question", "What is in this picture?"},
+                    {"answer", "A red circle above two blue squares."}}
+                   .dump() +
+               "\n";
+    }
+    folder_.write("pictures.jsonl", lines);
+    folder_.write(
+        "text.jsonl",
+        json{{"id", "t"}, {"question", "Who?"}, {"answer", "Nobody knows."}}.dump() + "\n");
+  }
+  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
+
+  /// A sweep of `elastic` and others over all families, with or without pictures.
+  std::string sweep(bool pictures) const {
+    std::string text = "models:\n";
+    for (const FamilyCheckpoint& checkpoint : checkpoints()) {
+      if (checkpoint.pictures != pictures) continue;
+      text += fmt::format("  - {{path: {}, prompt_format: {}}}\n",
+                          (families_folder() / checkpoint.name).string(), checkpoint.prompt_format);
+    }
+    text += fmt::format("data: {{path: {}}}\n", at(pictures ? "pictures.jsonl" : "text.jsonl"));
+    text +=
+        "strategies: [full, elastic, h2o, streaming-llm]\nbudgets: {keep: [0.2, 0.5, 1.0]}\n"
+        "metrics: {perplexity: true, text: [rouge-l-pltrdy, rougeL]}\n"
+        "generation: {max_new_tokens: 12}\nbootstrap: {iterations: 20}\n";
+    return folder_.write("s.yaml", text).string();
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Families, SweepThroughPerplexityAndRouge) {
+  for (const bool pictures : {true, false}) {
+    const std::string out = at(pictures ? "with" : "without");
+    const ProgramResult result = run_elastikv({"sweep", sweep(pictures), "--output", out});
+    ASSERT_EQ(result.exit_code, 0) << result.errors;
+    size_t cells = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(out)) {
+      if (entry.path().extension() != ".jsonl") continue;
+      const std::string text = read_file(entry.path());
+      for (size_t begin = 0; begin < text.size();) {
+        const size_t end = text.find('\n', begin);
+        const json record = json::parse(text.substr(begin, end - begin));
+        begin = end + 1;
+        if (!record.contains("cell")) continue;
+        ++cells;
+        EXPECT_FALSE(record.contains("error")) << record.dump();
+      }
+    }
+    size_t models = 0;
+    for (const FamilyCheckpoint& checkpoint : checkpoints())
+      models += checkpoint.pictures == pictures ? 1 : 0;
+    // The full cache and three strategies at three budgets, for each sample.
+    EXPECT_EQ(cells, models * 10 * (pictures ? 2 : 1));
+    EXPECT_NE(result.output.find("elastic"), std::string::npos);
+  }
+}
+
+TEST_F(Families, InspectShowsThePromptAndItsTokens) {
+  const std::string model = (families_folder() / "qwen2_vl").string();
+  const std::string picture = (families_folder() / "pictures/02_333x257.png").string();
+  const ProgramResult result = run_elastikv({"inspect", model, "--prompt", "What is it?", "--image",
+                                             picture, "--picture-place", "after"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_NE(result.output.find(R"(prompt:        "<|im_start|>system\nYou are a helpful assistant.)"
+                               R"(<|im_end|>\n<|im_start|>user\nWhat is it?<|vision_start|><image>)"
+                               R"(<|vision_end|><|im_end|>\n<|im_start|>assistant\n")"),
+            std::string::npos)
+      << result.output;
+  EXPECT_NE(result.output.find("333 x 257 pixels -> 1 view of 224 x 168, 48 image tokens at "),
+            std::string::npos)
+      << result.output;
+  const ProgramResult refused =
+      run_elastikv({"inspect", (families_folder() / "qwen3").string(), "--prompt", "x", "--image",
+                    picture, "--prompt-format", "qwen3"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.errors, "error: " + (families_folder() / "qwen3").string() +
+                                ": this model takes no pictures\n");
+}
+
+/// A copy of a family's checkpoint whose files a test may spoil.
+std::filesystem::path copy_of(const TemporaryFolder& folder, const std::string& family) {
+  const std::filesystem::path copy = folder.path() / family;
+  std::filesystem::copy(families_folder() / family, copy, std::filesystem::copy_options::recursive);
+  return copy;
+}
+
+void change_json(const std::filesystem::path& file, const std::string& pointer, const json& value) {
+  json content = json::parse(read_file(file));
+  content[json::json_pointer(pointer)] = value;
+  write_file_atomically(file, content.dump());
+}
+
+TEST_F(Families, SidesThatDisagreeOverImageTokensAreNamed) {
+  const std::filesystem::path model = copy_of(folder_, "llava");
+  change_json(model / "processor_config.json", "/num_additional_image_tokens", 0);
+  const ProgramResult result = run_elastikv(
+      {"generate", "--model", model.string(), "--prompt-format", "llava-v1-hf", "--image",
+       (families_folder() / "pictures/00_64x48.png").string(), "--prompt", "What?"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(
+      result.errors,
+      "error: " + model.string() +
+          ": a picture of 64 x 48 pixels (width x height) gets 15 image tokens in the prompt "
+          "(processor_config.json: patch_size 7, num_additional_image_tokens 0, "
+          "vision_feature_select_strategy default), but the vision tower makes 16 features of "
+          "it (config.json: vision_config.image_size 28, vision_config.patch_size 7, "
+          "vision_feature_select_strategy default)\n");
+  change_json(model / "processor_config.json", "/image_processor/crop_size/height", 21);
+  const ProgramResult view = run_elastikv(
+      {"generate", "--model", model.string(), "--prompt-format", "llava-v1-hf", "--image",
+       (families_folder() / "pictures/00_64x48.png").string(), "--prompt", "What?"});
+  EXPECT_EQ(view.errors,
+            "error: " + model.string() +
+                ": the image processor makes views of 28 x 21 pixels (width x height; "
+                "preprocessor_config.json: size, crop_size), the vision tower takes 28 x 28 "
+                "(config.json: vision_config.image_size)\n");
+}
+
+TEST_F(Families, WrongCheckpointsListWhatIsMissingUnexpectedAndMisshapen) {
+  const std::filesystem::path model = copy_of(folder_, "qwen2_vl");
+  change_json(model / "config.json", "/vision_config/depth", 3);
+  change_json(model / "config.json", "/text_config/num_hidden_layers", 2);
+  change_json(model / "config.json", "/text_config/vocab_size", 512);
+  const ProgramResult result = run_elastikv({"inspect", model.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  for (const char* line :
+       {"missing:       model.visual.blocks.2.attn.qkv.weight [96, 32]",
+        "unexpected:    model.language_model.layers.2.mlp.down_proj.weight",
+        "wrong shape:   model.language_model.embed_tokens.weight is [432, 48], [512, 48] is needed",
+        "this checkpoint does not fit its config.json"}) {
+    EXPECT_NE(result.output.find(line), std::string::npos) << line << "\n" << result.output;
+  }
+  const ProgramResult generate = run_elastikv(
+      {"generate", "--model", model.string(), "--prompt", "x", "--prompt-format", "qwen2-vl"});
+  EXPECT_EQ(generate.exit_code, 1);
+  EXPECT_NE(generate.errors.find("12 tensors are missing: model.visual.blocks.2."),
+            std::string::npos)
+      << generate.errors;
+}
+
+TEST_F(Families, TheOriginalLayoutSaysWhereItLooksForClip) {
+  const std::filesystem::path model = copy_of(folder_, "original_llava");
+  const ProgramResult result = run_elastikv({"inspect", model.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.errors, "error: " + (model / "config.json").string() +
+                               ": key 'mm_vision_tower' is 'somebody/tiny-clip', and no folder "
+                               "with a config.json is at " +
+                               (model / "tiny-clip").string() + ", " + at("tiny-clip") +
+                               " or somebody/tiny-clip; put or link the vision tower's checkpoint "
+                               "there\n");
+  std::filesystem::copy(families_folder() / "tiny-clip", folder_.path() / "tiny-clip");
+  EXPECT_EQ(run_elastikv({"inspect", model.string()}).exit_code, 0);
+}
+
+TEST(PaperConfigs, ArePlannedWithoutCheckpointAndData) {
+  const std::filesystem::path folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "configs/paper";
+  for (const char* name : {"fig2_llava7b", "fig2_llava13b", "fig2_qwenvl"}) {
+    const ProgramResult result =
+        run_elastikv({"plan", (folder / (std::string(name) + ".yaml")).string()});
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    for (const char* part :
+         {"110 cells in tables, 66990 evaluations of 1218 samples", " GiB |", "About ",
+          "Not at hand, planned by its published sizes: checkpoint checkpoints/"}) {
+      EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace elastikv
