@@ -16,7 +16,7 @@ namespace {
 struct Chunk {
   Chunk(int64_t row_count, int64_t tokens, int64_t kv_heads, int64_t group, int64_t head_dim,
         bool ragged, bool unrotated, uint64_t seed)
-      : rotary(head_dim, 10000.0, 512, c10::Device(c10::DeviceType::CPU)),
+      : rotary(head_dim, RotaryRule{10000.0}, 512, c10::Device(c10::DeviceType::CPU)),
         queries(random_tensor({row_count, tokens, kv_heads * group, head_dim}, seed)),
         starts(static_cast<size_t>(row_count)),
         lengths(starts.size()),
