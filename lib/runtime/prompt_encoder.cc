@@ -106,7 +106,6 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
   statistics.image_begin = prompt.image.begin;
   statistics.image_end = prompt.image.end;
   statistics.seed = seed;
-  statistics.rotary_frequencies = language.rotary_frequencies();
   PrefillInput input;
   input.embeddings = prompt.embeddings;
   input.positions = prompt.positions;
@@ -115,6 +114,7 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
     input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
   PrefillOutput output = language.prefill(input, encoded.cache);
+  statistics.rotary_frequencies = language.rotary_frequencies(encoded.cache);
   statistics.position_delta = encoded.cache.rotary_position(tokens) - tokens;
   encoded.logits = std::move(output.logits);
   encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
