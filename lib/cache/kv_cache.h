@@ -84,6 +84,10 @@ class KVCache {
   int64_t rotary_position(int64_t token) const;
   /// What the keys of some tokens are rotated by: int64 [n], or [axes, n].
   at::Tensor rotary_positions(const std::vector<int64_t>& tokens) const;
+  /// Says by which of its model's rotary tables this sequence is rotated (LanguageModel::rotary); 0
+  /// unless told otherwise.
+  void set_rotary_table(int64_t table) { rotary_table_ = table; }
+  int64_t rotary_table() const { return rotary_table_; }
   /// Whether the keys' rotation has been taken off.
   bool keys_are_unrotated() const { return unrotated_; }
 
@@ -170,6 +174,7 @@ class KVCache {
   CacheShape shape_;
   at::Tensor rotary_positions_;       // [axes, prompt tokens], or undefined
   int64_t next_rotary_position_ = 0;  // of the first token after the prompt; with the former
+  int64_t rotary_table_ = 0;
   int64_t reserved_ = 0;
   bool unrotated_ = false;
   std::vector<Layer> layers_;

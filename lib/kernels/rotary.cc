@@ -1,6 +1,8 @@
 #include "kernels/rotary.h"
 
+#include <algorithm>
 #include <numbers>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -60,6 +62,26 @@ RotaryTable::Angles RotaryTable::angles(const at::Tensor& positions, c10::Scalar
     return {cos_.index_select(0, positions).to(dtype), sin_.index_select(0, positions).to(dtype)};
   const Angles all = signed_angles(positions);
   return {all.cos.to(dtype), all.sin.to(dtype)};
+}
+
+RotaryTable::Angles RotaryTable::angles_of_rows(const std::vector<const RotaryTable*>& tables,
+                                                const at::Tensor& positions,
+                                                c10::ScalarType dtype) {
+  ELASTIKV_ASSERT(!tables.empty(), "no tables");
+  const auto is_first = [&](const RotaryTable* table) { return table == tables.front(); };
+  // One lookup for all, where there is only one table.
+  if (std::all_of(tables.begin(), tables.end(), is_first))
+    return tables.front()->angles(positions, dtype);
+  const int64_t each = positions.size(0) / static_cast<int64_t>(tables.size());
+  std::vector<at::Tensor> cos;
+  std::vector<at::Tensor> sin;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    Angles row =
+        tables[i]->angles(positions.narrow(0, static_cast<int64_t>(i) * each, each), dtype);
+    cos.push_back(std::move(row.cos));
+    sin.push_back(std::move(row.sin));
+  }
+  return {at::cat(cos), at::cat(sin)};
 }
 
 RotaryTable::Angles RotaryTable::signed_angles(const at::Tensor& positions) const {

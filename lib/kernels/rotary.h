@@ -50,6 +50,10 @@ class RotaryTable {
   const at::Tensor& frequencies() const { return frequencies_; }
   /// positions: int64 [n] or [axes, n] on the table's device.
   Angles angles(const at::Tensor& positions, c10::ScalarType dtype) const;
+  /// The angles of `positions`, int64 [n] on the tables' device, n a multiple of the number of
+  /// tables: the first ones in the first table, as many in the next, and so on.
+  static Angles angles_of_rows(const std::vector<const RotaryTable*>& tables,
+                               const at::Tensor& positions, c10::ScalarType dtype);
 
   /// x: [heads, tokens, head_dim]; positions: int64 [tokens] or [axes, tokens] on x's device.
   /// Returns x rotated, same dtype.

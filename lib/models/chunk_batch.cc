@@ -8,21 +8,24 @@
 namespace elastikv {
 
 ChunkBatch::ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens,
-                       const RotaryTable& rotary, double scale, c10::Device device,
+                       const LanguageModel& model, double scale, c10::Device device,
                        c10::ScalarType dtype)
-    : rows_(rows), tokens_(tokens), rotary_(rotary), scale_(scale) {
+    : rows_(rows), tokens_(tokens), scale_(scale) {
   std::vector<int64_t> positions;
   positions.reserve(rows.size() * static_cast<size_t>(tokens));
+  tables_.reserve(rows.size());
   for (const ChunkInput& row : rows) {
+    tables_.push_back(model.rotary(*row.cache));
     // Position 0 leaves keys and queries as they are, bit for bit.
     const std::vector<int64_t> none(static_cast<size_t>(tokens), 0);
     for (const int64_t position : row.rotary_positions.empty() ? none : row.rotary_positions) {
-      ELASTIKV_ASSERT(position < rotary.max_positions(), "position {} of {}", position,
-                      rotary.max_positions());
+      ELASTIKV_ASSERT(position < model.max_positions(), "position {} of {}", position,
+                      model.max_positions());
       positions.push_back(position);
     }
   }
-  angles_ = rotary.angles(at::tensor(positions, at::kLong).to(device), dtype);
+  angles_ =
+      RotaryTable::angles_of_rows(tables_, at::tensor(positions, at::kLong).to(device), dtype);
 }
 
 at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
@@ -43,7 +46,7 @@ at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at
     row.lengths = &cache.head_lengths(layer);
     if (cache.has_logit_bias(layer)) row.logit_bias = &cache.logit_bias(layer);
     row.slots = &input.slots[static_cast<size_t>(layer)];
-    if (cache.keys_are_unrotated()) row.rotary = &rotary_;
+    if (cache.keys_are_unrotated()) row.rotary = tables_[r];
   }
   const auto rows = static_cast<int64_t>(rows_.size());
   return chunk_attention(queries.unflatten(0, {rows, tokens_}), attention_rows, scale_)

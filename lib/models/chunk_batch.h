@@ -16,7 +16,8 @@ namespace elastikv {
 /// attends layer by layer. Shared by all decoders with rotary embeddings.
 class ChunkBatch {
  public:
-  ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens, const RotaryTable& rotary,
+  /// `model`: whose rotary tables rotate the rows' keys.
+  ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens, const LanguageModel& model,
              double scale, c10::Device device, c10::ScalarType dtype);
 
   /// queries: [rows * tokens, query_heads, head_dim]; keys, values: [rows * tokens, kv_heads,
@@ -29,7 +30,7 @@ class ChunkBatch {
  private:
   const std::vector<ChunkInput>& rows_;
   int64_t tokens_;
-  const RotaryTable& rotary_;
+  std::vector<const RotaryTable*> tables_;  // by row
   double scale_;
   RotaryTable::Angles angles_;  // of each row's tokens; none at position 0
 };

@@ -31,6 +31,13 @@ struct LlamaConfig {
   bool mlp_bias = false;
   bool qk_norm = false;  ///< queries and keys are normalized per head before they are rotated
   bool tie_word_embeddings = false;
+  /// Qwen's first generation: what a text longer than so many tokens changes; both flags need it.
+  int64_t trained_length = 0;
+  /// A longer prompt is rotated by a larger theta: times alpha^(head_dim / (head_dim - 2)), alpha =
+  /// 2^(n + 1) - 1 for a prompt that takes n doublings of trained_length to hold.
+  bool dynamic_ntk = false;
+  /// Queries of tokens behind it are multiplied by log(index + 1) / log(trained_length).
+  bool logn_attention = false;
 
   /// Reads by the field model_type, or as `type` where that is missing. Error for a field of the
   /// wrong kind, for sizes that do not fit each other, and for what is not computed here
@@ -132,6 +139,30 @@ struct Qwen2VlConfig {
   int64_t image_token = 151655;
 
   static Qwen2VlConfig read(const JsonFields& config);
+};
+
+/// config.json of Qwen-VL and Qwen-VL-Chat (QWenLMHeadModel with a `visual` part). Missing fields
+/// as in the configuration_qwen.py and visual.py that these checkpoints bring along.
+struct QwenVlConfig {
+  struct Vision {
+    int64_t width = 1664;  ///< of the tower's blocks
+    int64_t mlp_size = 8192;
+    int64_t layers = 48;
+    int64_t heads = 16;
+    int64_t image_size = 448;
+    int64_t patch_size = 14;
+    int64_t queries = 256;   ///< of the resampler: so many features become of a picture
+    int64_t out = 4096;      ///< the decoder's hidden size, and the resampler's
+    int64_t out_heads = 32;  ///< of the resampler
+
+    int64_t patches_per_side() const { return image_size / patch_size; }
+  };
+  LlamaConfig text;
+  Vision vision;
+  /// `<imgpad>`; the ids before it are `<img>` and `</img>`.
+  int64_t image_token = 151859;
+
+  static QwenVlConfig read(const JsonFields& config);
 };
 
 /// The token ids that end a text: generation_config.json's eos_token_id (a number or a list), else

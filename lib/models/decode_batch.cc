@@ -59,16 +59,20 @@ std::vector<at::Tensor> fetched(const std::vector<at::Tensor>& tensors) {
 
 }  // namespace
 
-DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable& rotary,
+DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageModel& model,
                          double scale, c10::Device device, c10::ScalarType dtype)
-    : rows_(rows), rotary_(rotary), scale_(scale), weights_(rows.size()) {
+    : rows_(rows), scale_(scale), weights_(rows.size()) {
   std::vector<int64_t> positions;
+  positions.reserve(rows.size());
+  tables_.reserve(rows.size());
   for (const DecodeInput& row : rows) {
+    tables_.push_back(model.rotary(*row.cache));
     positions.push_back(rotary_position(row));
-    ELASTIKV_ASSERT(positions.back() < rotary.max_positions(), "position {} of {}",
-                    positions.back(), rotary.max_positions());
+    ELASTIKV_ASSERT(positions.back() < model.max_positions(), "position {} of {}", positions.back(),
+                    model.max_positions());
   }
-  angles_ = rotary.angles(at::tensor(positions, at::kLong).to(device), dtype);
+  angles_ =
+      RotaryTable::angles_of_rows(tables_, at::tensor(positions, at::kLong).to(device), dtype);
 }
 
 at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
@@ -88,7 +92,7 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
     if (cache.has_logit_bias(layer)) row.logit_bias = &cache.logit_bias(layer);
     row.weights = input.weights;
     if (input.positions == PositionMode::kRerotated) {
-      row.rotary = &rotary_;
+      row.rotary = tables_[r];
       for (int64_t g = 0; g < cache.groups(layer); ++g) {
         row.distances.push_back(rank_distances(cache.positions(layer, g)));
       }

@@ -17,7 +17,8 @@ namespace elastikv {
 /// appends and attends layer by layer. Shared by all decoders with rotary embeddings.
 class DecodeBatch {
  public:
-  DecodeBatch(const std::vector<DecodeInput>& rows, const RotaryTable& rotary, double scale,
+  /// `model`: whose rotary tables rotate the rows' keys.
+  DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageModel& model, double scale,
               c10::Device device, c10::ScalarType dtype);
 
   /// queries: [rows, query_heads, head_dim]; keys, values: [rows, kv_heads, head_dim], all before
@@ -32,7 +33,7 @@ class DecodeBatch {
 
  private:
   const std::vector<DecodeInput>& rows_;
-  const RotaryTable& rotary_;
+  std::vector<const RotaryTable*> tables_;  // by row
   double scale_;
   RotaryTable::Angles angles_;  // of each row's new token
   std::vector<std::vector<at::Tensor>> weights_;

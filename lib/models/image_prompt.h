@@ -48,4 +48,6 @@ std::unique_ptr<ImagePrompt> make_image_prompt(const Idefics3Config& config,
 std::unique_ptr<ImagePrompt> make_image_prompt(const Qwen2VlConfig& config,
                                                const std::filesystem::path& folder);
 
+std::unique_ptr<ImagePrompt> make_image_prompt(const QwenVlConfig& config);
+
 }  // namespace elastikv

@@ -67,13 +67,14 @@ class LanguageModel {
   virtual int64_t vocab_size() const = 0;
   /// Longest sequence: positions beyond have no rotary angle.
   virtual int64_t max_positions() const = 0;
-  /// What keys are rotated by; null for a model without rotary embeddings. Lives as long as the
-  /// model.
-  virtual const RotaryTable* rotary() const = 0;
+  /// What the keys of a cache that prefill filled are rotated by; null for a model without rotary
+  /// embeddings. Lives as long as the model.
+  virtual const RotaryTable* rotary(const KVCache& cache) const = 0;
   /// f64 [head_dim / 2]: radians per position of each rotary pair, on the CPU; undefined without
   /// rotary embeddings.
-  at::Tensor rotary_frequencies() const {
-    return rotary() == nullptr ? at::Tensor() : rotary()->frequencies();
+  at::Tensor rotary_frequencies(const KVCache& cache) const {
+    const RotaryTable* table = rotary(cache);
+    return table == nullptr ? at::Tensor() : table->frequencies();
   }
 
   /// ids: int64 [tokens] -> [tokens, hidden].

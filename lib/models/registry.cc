@@ -8,10 +8,12 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "image/clip_processor.h"
 #include "models/idefics3.h"
 #include "models/llama.h"
 #include "models/llava.h"
 #include "models/qwen2_vl.h"
+#include "models/qwen_vl.h"
 
 namespace elastikv {
 namespace {
@@ -213,6 +215,39 @@ class Qwen2VlArchitecture final : public Architecture {
   }
 };
 
+/// Qwen-VL-Chat, which comes with no file about its image processor: its code does what CLIP's does
+/// without the crop.
+class QwenVlArchitecture final : public Architecture {
+ public:
+  using Architecture::Architecture;
+  std::unique_ptr<Model> build(const Folder& folder, const WeightReader& weights) const override {
+    return std::make_unique<QwenVl>(QwenVlConfig::read(folder.config), weights);
+  }
+  void summarize(const Folder& folder, ModelSummary& summary) const override {
+    const QwenVlConfig c = QwenVlConfig::read(folder.config);
+    summarize_text(c.text, summary);
+    summary.vision =
+        fmt::format("Qwen-VL, {} layers, hidden {}, {} heads, {} px in patches of {}, {} features",
+                    c.vision.layers, c.vision.width, c.vision.heads, c.vision.image_size,
+                    c.vision.patch_size, c.vision.queries);
+    summary.image_token = c.image_token;
+    summary.image_size = c.vision.image_size;
+  }
+  std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
+    return make_image_prompt(QwenVlConfig::read(folder.config));
+  }
+  std::unique_ptr<ImageProcessor> image_processor(
+      const Folder& folder, std::optional<ImageAspectRatio> ratio) const override {
+    const int64_t side = QwenVlConfig::read(folder.config).vision.image_size;
+    ClipProcessorConfig processor;
+    processor.shortest_edge.reset();
+    processor.resize_to = PictureSize{side, side};
+    processor.do_center_crop = false;
+    processor.aspect_ratio = ratio.value_or(ImageAspectRatio::kCrop);
+    return std::make_unique<ClipProcessor>(processor);
+  }
+};
+
 const std::vector<std::unique_ptr<Architecture>>& architectures() {
   static const std::vector<std::unique_ptr<Architecture>> all = [] {
     using Family = LlavaConfig::Family;
@@ -232,6 +267,7 @@ const std::vector<std::unique_ptr<Architecture>>& architectures() {
     list.push_back(std::make_unique<Idefics3Architecture>("SmolVLMForConditionalGeneration"));
     list.push_back(std::make_unique<Qwen2VlArchitecture>("Qwen2VLForConditionalGeneration"));
     list.push_back(std::make_unique<Qwen2VlArchitecture>("Qwen2_5_VLForConditionalGeneration"));
+    list.push_back(std::make_unique<QwenVlArchitecture>("QWenLMHeadModel"));
     return list;
   }();
   return all;

@@ -24,6 +24,13 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const std::strin
     fail("{}: the tokenizer has {} tokens, the model's vocabulary {}; they do not belong together",
          folder.string(), tokenizer_->vocab_size(), summary_.vocab_size);
   }
+  // A format may know of an end that the checkpoint's files do not name (Qwen-VL-Chat).
+  if (!format_.answer_end.empty()) {
+    const std::optional<int64_t> end = tokenizer_->token_to_id(format_.answer_end);
+    if (end && tokenizer_->is_special(*end) &&
+        std::find(end_tokens_.begin(), end_tokens_.end(), *end) == end_tokens_.end())
+      end_tokens_.push_back(*end);
+  }
   image_prompt_ = read_image_prompt(folder);
   if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
 }
@@ -106,7 +113,6 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
   statistics.image_begin = prompt.image.begin;
   statistics.image_end = prompt.image.end;
   statistics.seed = seed;
-  statistics.rotary_frequencies = language.rotary_frequencies();
   PrefillInput input;
   input.embeddings = prompt.embeddings;
   input.positions = prompt.positions;
@@ -115,6 +121,7 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
     input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
   PrefillOutput output = language.prefill(input, encoded.cache);
+  statistics.rotary_frequencies = language.rotary_frequencies(encoded.cache);
   statistics.position_delta = encoded.cache.rotary_position(tokens) - tokens;
   encoded.logits = std::move(output.logits);
   encoded.seconds.prefill = watch.lap() - output.statistics_seconds;

@@ -72,6 +72,7 @@ class PromptReader {
   const PromptFormat& format() const { return format_; }
   PicturePlace picture_place() const { return place_; }
   const ModelSummary& summary() const { return summary_; }
+  /// What the checkpoint's files name, and the special token by which the format ends an answer.
   const std::vector<int64_t>& end_tokens() const { return end_tokens_; }
 
  private:

@@ -13,7 +13,7 @@ namespace elastikv {
 
 Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
                    const Strategy& strategy, const Budget& budget)
-    : rotary_(model.rotary()),
+    : rotary_(model.rotary(prompt.cache)),
       strategy_(strategy),
       prompt_(prompt),
       budget_(budget),

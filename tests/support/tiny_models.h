@@ -94,7 +94,7 @@ struct TinyModel {
     prompt.statistics.query_heads = language().query_heads();
     prompt.statistics.kv_heads = language().cache_shape().kv_heads;
     prompt.statistics.seed = 7;
-    prompt.statistics.rotary_frequencies = language().rotary_frequencies();
+    prompt.statistics.rotary_frequencies = language().rotary_frequencies(prompt.cache);
     const std::vector<int64_t> all = to_ids(ids());
     const int64_t end = text_begin();
     if (end > 0 && end <= count) {

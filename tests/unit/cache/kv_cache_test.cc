@@ -59,6 +59,13 @@ TEST(KVCache, ReservedRoomIsNotReallocated) {
   EXPECT_EQ(cache.length(0), 10);
 }
 
+TEST(KVCache, AForkIsRotatedByTheSameTable) {
+  KVCache cache = filled(6);
+  EXPECT_EQ(cache.rotary_table(), 0);
+  cache.set_rotary_table(2);
+  EXPECT_EQ(cache.fork().rotary_table(), 2);
+}
+
 TEST(KVCache, AForkDoesNotSeeTheOthersChanges) {
   KVCache cache = filled(6);
   const at::Tensor before = cache.keys(0).clone();

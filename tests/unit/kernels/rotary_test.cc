@@ -118,5 +118,22 @@ TEST(RotaryTable, FrequenciesAreThoseOfTheFormula) {
   }
 }
 
+TEST(RotaryTable, RowsHaveTheAnglesOfTheirOwnTables) {
+  const RotaryTable one(8, RotaryRule{100.0}, /*max_positions=*/50, at::kCPU);
+  const RotaryTable other(8, RotaryRule{3000.0}, /*max_positions=*/50, at::kCPU);
+  const at::Tensor positions = at::tensor(std::vector<int64_t>{3, 4, 9, 0, 3, 49}, at::kLong);
+  const auto mixed = RotaryTable::angles_of_rows({&one, &other, &one}, positions, at::kFloat);
+  for (const auto part : {&RotaryTable::Angles::cos, &RotaryTable::Angles::sin}) {
+    const at::Tensor of_one = one.angles(positions, at::kFloat).*part;
+    const at::Tensor of_other = other.angles(positions, at::kFloat).*part;
+    EXPECT_TRUE((mixed.*part).narrow(0, 0, 2).equal(of_one.narrow(0, 0, 2)));
+    EXPECT_TRUE((mixed.*part).narrow(0, 2, 2).equal(of_other.narrow(0, 2, 2)));
+    EXPECT_TRUE((mixed.*part).narrow(0, 4, 2).equal(of_one.narrow(0, 4, 2)));
+    EXPECT_FALSE(of_one.equal(of_other));
+    EXPECT_TRUE((RotaryTable::angles_of_rows({&other, &other}, positions, at::kFloat).*part)
+                    .equal(of_other));
+  }
+}
+
 }  // namespace
 }  // namespace elastikv
