@@ -138,7 +138,7 @@ TEST_F(Generate, InspectDescribesTheCheckpoint) {
                 "architecture:  LlavaForConditionalGeneration\n"
                 "decoder:       2 layers, hidden 32, 4 query and 2 KV heads of 8, vocabulary 260\n"
                 "vision tower:  CLIP, 2 layers, hidden 16, 2 heads, 24 px in patches of 8\n"
-                "picture:       9 tokens, placeholder 259\n"
+                "picture:       placeholder token 259\n"
                 "context:       512 tokens\n"
                 "KV cache:      128 bytes a token at 16 bits\n"
                 "weights:       "),
@@ -154,7 +154,12 @@ TEST(List, NamesWhatThereIs) {
   for (const std::string& preset : kPresets)
     EXPECT_NE(strategies.output.find("\n  " + preset + " "), std::string::npos) << preset;
   EXPECT_EQ(run_elastikv({"list", "models"}).output,
-            "architectures:\n  LlamaForCausalLM\n  LlavaForConditionalGeneration\n");
+            "architectures:\n  LlamaForCausalLM\n  MistralForCausalLM\n  Qwen2ForCausalLM\n"
+            "  Qwen3ForCausalLM\n  LlavaForConditionalGeneration\n"
+            "  LlavaNextForConditionalGeneration\n  LlavaOnevisionForConditionalGeneration\n"
+            "  LlavaLlamaForCausalLM\n  Idefics3ForConditionalGeneration\n"
+            "  SmolVLMForConditionalGeneration\n  Qwen2VLForConditionalGeneration\n"
+            "  Qwen2_5_VLForConditionalGeneration\n  QWenLMHeadModel\n");
   const std::string metrics = run_elastikv({"list", "metrics"}).output;
   EXPECT_EQ(metrics.find("text metrics:\n  rouge-1-pltrdy\n"), 0U) << metrics;
   const std::string prompts = run_elastikv({"list", "prompts"}).output;
