@@ -187,7 +187,11 @@ int plan(const SweepOptions& options) {
                           std::to_string(cost.answer_characters)});
     const c10::Device device = parse_device(group.model.device);
     const auto [rate, is_new] = rates.try_emplace({group.model.device, group.model.dtype});
-    if (is_new) rate->second = rates_of(device, parse_dtype(group.model.dtype));
+    if (is_new) {
+      const auto rows = static_cast<int64_t>(group.cells.size());
+      rate->second = rates_of(device, parse_dtype(group.model.dtype),
+                              config.evaluation().cells_together ? rows : 1);
+    }
     const int64_t available = memory_of(device);
     const GroupEstimate need =
         estimate(group, config.evaluation(), subjects.model_size(group.model, available),

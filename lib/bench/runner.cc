@@ -210,7 +210,7 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
   if (!choice.random_weights()) {
     require_loadable(choice.path);
     result.model.shape = decoder_of(choice.path);
-    stored = Checkpoint::open(choice.path).parameters();
+    stored = count_parameters(choice.path);
   }
   const LlamaConfig& shape = result.model.shape;
   result.parameters = std::max(parameters_of(shape), stored);

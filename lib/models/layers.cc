@@ -35,9 +35,14 @@ Linear take_stacked_linear(const WeightReader& weights,
   }
   // Missing tensors are reported together by WeightReader::finish.
   if (!complete) return {};
-  return Linear(matrices.size() == 1 ? matrices[0] : at::cat(matrices),
-                !bias ? at::Tensor() : (biases.size() == 1 ? biases[0] : at::cat(biases)),
-                weights.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast);
+  const LinearMemory memory = weights.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast;
+  const bool stacked = matrices.size() > 1;
+  Linear layer(stacked ? at::cat(matrices) : matrices[0],
+               !bias ? at::Tensor() : (stacked ? at::cat(biases) : biases[0]), memory);
+  if (stacked || memory == LinearMemory::kFast) {
+    for (const auto& [name, out] : names) weights.release(fmt::format("{}.weight", name));
+  }
+  return layer;
 }
 
 at::Tensor activate(Activation activation, const at::Tensor& x) {

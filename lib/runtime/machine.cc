@@ -194,25 +194,33 @@ Bandwidth measure_bandwidth(c10::Device device, int64_t working_set) {
   return bandwidth;
 }
 
-double measure_arithmetic(c10::Device device, c10::ScalarType dtype) {
+double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t rows) {
   constexpr int64_t kSide = 1024;
+  constexpr int64_t kLayers = 16;  // more than caches hold
   const auto options = at::TensorOptions().device(device).dtype(dtype);
-  const at::Tensor weight = at::ones({kSide, kSide}, options);
-  const at::Tensor x = at::ones({kSide, kSide}, options);
-  const Linear layer(weight, {});
-  return best_rate(device, 2.0 * kSide * kSide * kSide, [&] { layer(x); });
+  std::vector<Linear> layers;
+  layers.reserve(kLayers);
+  for (int64_t i = 0; i < kLayers; ++i)
+    layers.emplace_back(at::ones({kSide, kSide}, options), at::Tensor());
+  const at::Tensor x = at::ones({rows, kSide}, options);
+  const auto operations = static_cast<double>(2 * rows * kSide * kSide * kLayers);
+  return best_rate(device, operations, [&] {
+    for (const Linear& layer : layers) layer(x);
+  });
 }
 
-MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows) {
   if (!device.is_cpu() && !at::globalContext().hasCUDA()) {
     // NVIDIA's data sheet of the A100 80 GB SXM: 312 TFLOP/s in 16 bits (TF32 is not used for fp32:
     // 19.5), 2,039 GB/s.
-    const bool wide = dtype == c10::ScalarType::Float;
-    return {0.5 * (wide ? 19.5e12 : 312e12), 0.5 * 2039e9,
+    const double peak = dtype == c10::ScalarType::Float ? 19.5e12 : 312e12;
+    return {0.5 * peak, 0.5 * peak, 0.5 * 2039e9,
             "no GPU here: half of an NVIDIA A100 80 GB's data sheet"};
   }
+  constexpr int64_t kManyRows = 512;
   constexpr int64_t kWorkingSet = int64_t{1} << 28;
-  return {measure_arithmetic(device, dtype), measure_bandwidth(device, kWorkingSet).bound(),
+  return {measure_arithmetic(device, dtype, kManyRows), measure_arithmetic(device, dtype, rows),
+          measure_bandwidth(device, kWorkingSet).bound(),
           fmt::format("measured on {}", processor_name(device))};
 }
 

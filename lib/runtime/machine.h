@@ -49,19 +49,20 @@ struct Bandwidth {
 /// read faster than memory.
 Bandwidth measure_bandwidth(c10::Device device, int64_t working_set);
 
-/// Operations (a multiplication and an addition are two) per second of a linear layer over many
-/// rows, the best of several passes with all threads.
-double measure_arithmetic(c10::Device device, c10::ScalarType dtype);
+/// Operations (a multiplication and an addition are two) per second of linear layers over so many
+/// rows, their weights read from memory; the best of several passes with all threads.
+double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t rows);
 
 /// What work on a machine is bound by.
 struct MachineRates {
-  double operations_per_second = 0;
+  double operations_per_second = 0;       ///< over many rows: a prefill
+  double step_operations_per_second = 0;  ///< over as many rows as a step has
   double bytes_per_second = 0;
   std::string source;  ///< "measured on Intel(R) Xeon(R) Processor"
 };
 /// Measures a device that is there, about a second; for a GPU that is not, half of what the data
 /// sheet of an NVIDIA A100 80 GB says, and says so.
-MachineRates rates_of(c10::Device device, c10::ScalarType dtype);
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows);
 
 /// "Intel(R) Xeon(R) Processor", "NVIDIA H200"; "unknown" when the system does not tell.
 std::string processor_name(c10::Device device);

@@ -26,7 +26,7 @@ double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, in
                     const MachineRates& rates) {
   const auto weights = static_cast<double>(step_weight_bytes(model.decoder, /*element_bytes=*/1));
   return std::max(
-      2 * weights * static_cast<double>(rows) / rates.operations_per_second,
+      2 * weights * static_cast<double>(rows) / rates.step_operations_per_second,
       (weights * static_cast<double>(element_bytes) + cache_bytes) / rates.bytes_per_second);
 }
 

@@ -158,6 +158,12 @@ int64_t WeightReader::taken_bytes() const { return account_->taken_bytes; }
 
 void WeightReader::keep_pages() const { account_->keep_pages = true; }
 
+void WeightReader::release(std::string_view name) const {
+  const std::string full_name = prefix_ + std::string(name);
+  if (account_->source && !account_->keep_pages && account_->checkpoint().has(full_name))
+    account_->checkpoint().release(full_name);
+}
+
 bool WeightReader::has(std::string_view name) const {
   return !account_->source || account_->checkpoint().has(prefix_ + std::string(name));
 }

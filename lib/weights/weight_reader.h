@@ -104,6 +104,10 @@ class WeightReader final {
   /// it, and that is no problem then.
   std::optional<at::Tensor> take_optional(std::string_view name, c10::IntArrayRef shape) const;
 
+  /// Says that a tensor that was taken is no longer read where it lies in the file (its values were
+  /// copied into another): its pages need not stay resident, unless keep_pages() was called.
+  void release(std::string_view name) const;
+
   /// Whether the checkpoint has a tensor, and its shape there; neither counts as asking for it.
   bool has(std::string_view name) const;
   std::optional<std::vector<int64_t>> shape(std::string_view name) const;

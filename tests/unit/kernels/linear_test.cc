@@ -1,6 +1,8 @@
 #include "kernels/linear.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include "support/tensors.h"
@@ -55,6 +57,23 @@ TEST(Linear, EqualRowsGiveEqualBits) {
     const at::Tensor x = random_tensor({1, 576}, 2).expand({rows, 576}).contiguous();
     const at::Tensor y = Linear(weight, {})(x);
     for (int64_t r = 1; r < rows; ++r) ASSERT_TRUE(y[r].equal(y[0])) << rows << " rows, row " << r;
+  }
+}
+
+TEST(Linear, SmallMemoryGivesTheSame) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const at::Tensor weight = random_tensor({48, 32}, 21).to(dtype);
+    const at::Tensor bias = random_tensor({48}, 22).to(dtype);
+    const Linear fast(weight, bias);
+    const Linear small(weight, bias, LinearMemory::kSmall);
+    for (const int64_t rows : {1, 3, 40}) {
+      const at::Tensor x = random_tensor({rows, 32}, 23).to(dtype);
+      const double tolerance = dtype == at::kFloat ? 1e-5 : 0.1;
+      EXPECT_LT(max_difference(small(x), fast(x)), tolerance) << rows << " rows";
+      const at::Tensor residual = at::ones({rows, 48}, x.options());
+      small.add_to(residual, x);
+      EXPECT_LT(max_difference(residual, fast(x) + 1), tolerance) << rows << " rows";
+    }
   }
 }
 

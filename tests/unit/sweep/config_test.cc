@@ -432,7 +432,7 @@ TEST(Estimate, FollowsFromSizes) {
   EvaluationSettings settings;
   settings.max_new_tokens = 200;
   const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
-  const MachineRates rates{1e14, 1e12, ""};
+  const MachineRates rates{1e14, 1e14, 1e12, ""};
   const GroupEstimate all = estimate(group, settings, model, samples, &rates);
   EXPECT_EQ(all.longest_prompt, 1000);
   EXPECT_DOUBLE_EQ(all.mean_prompt, 800);

@@ -280,5 +280,27 @@ TEST(RandomWeights, EveryTensorIsThereAndDependsOnTheSeed) {
   reader.finish();
 }
 
+TEST_F(WeightReaderTest, ReleasedTensorsAreReadAgain) {
+  write({{"w", at::arange(4096, at::kFloat)}});
+  const WeightReader top = reader();
+  const at::Tensor view = top.take("w", {4096});
+  top.release("w");
+  top.release("absent");
+  EXPECT_TRUE(at::equal(view, at::arange(4096, at::kFloat)));
+}
+
+TEST(WeightReaderListing, SaysWhatAModelAsksFor) {
+  const WeightReader top = WeightReader::listing();
+  EXPECT_FALSE(top.scope("a.").take("w", {2, 3}).defined());
+  EXPECT_FALSE(top.take_optional("b", {7}).has_value());
+  const WeightReport report = top.report();
+  ASSERT_EQ(report.missing.size(), 1U);
+  EXPECT_EQ(report.missing[0].name, "a.w");
+  EXPECT_EQ(report.missing[0].needed, (std::vector<int64_t>{2, 3}));
+  EXPECT_FALSE(top.saves_memory());
+  top.scope("a.").save_memory();
+  EXPECT_TRUE(top.saves_memory());
+}
+
 }  // namespace
 }  // namespace elastikv
