@@ -22,6 +22,7 @@
 #include "image/drawing.h"
 #include "image/picture.h"
 #include "models/registry.h"
+#include "prompt_options.h"
 #include "report/explanation.h"
 #include "report/explanation_pictures.h"
 #include "report/table.h"
@@ -48,7 +49,7 @@ struct ExplainOptions {
   std::vector<std::string> images;
   std::string prompt;
   std::string prompt_ids;
-  std::string prompt_format = "auto";
+  PromptOptions prompt_options;
   std::vector<std::string> strategies;
   std::vector<std::string> set;
   BudgetOptions budget;
@@ -112,7 +113,7 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.model.path = options.model;
   subject.model.device = options.device;
   subject.model.dtype = options.dtype;
-  subject.model.prompt_format = options.prompt_format;
+  options.prompt_options.apply_to(subject.model);
   subject.pictures.assign(options.images.begin(), options.images.end());
   subject.seed = options.seed;
   subject.budget = options.budget.budget();
@@ -373,7 +374,7 @@ int explain_prompt(const ExplainOptions& options) {
   require_available(device);
   const c10::ScalarType dtype = parse_dtype(subject.model.dtype);
   require_loadable(subject.model.path);
-  const PromptReader reader(subject.model.path, subject.model.prompt_format);
+  const PromptReader reader = make_reader(subject.model);
   const TokenizedPrompt prompt = subject.sample ? prompt_of(reader, *subject.sample)
                                  : options.prompt_ids.empty()
                                      ? reader.tokenize(options.prompt, subject.pictures)
@@ -437,8 +438,9 @@ int explain_prompt(const ExplainOptions& options) {
 void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
-    for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
-                             "--device", "--dtype", "--seed"}) {
+    for (const char* name :
+         {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
+          "--image-aspect-ratio", "--picture-place", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }
@@ -469,16 +471,15 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
   verb->add_option("--image", options->images,
-                   "Picture (PNG, JPEG, WebP, BMP); several where the model takes them")
+                   "Picture (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
+      ->allow_extra_args(false)
       ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,--question,-p", options->prompt,
                                          "The question; <image> in it places the picture");
   prompt->excludes(verb->add_option("--prompt-ids", options->prompt_ids,
                                     "Token ids 1,2,3 instead of a prompt and picture")
                        ->check(not_empty()));
-  verb->add_option("--prompt-format", options->prompt_format,
-                   "How the prompt is written; auto: as the checkpoint says")
-      ->capture_default_str();
+  add_prompt_options(*verb, options->prompt_options);
   verb->add_option(
           "--strategy,-s", options->strategies,
           "Presets of configs/strategies, or strategies of the sweep (default: all but the "

@@ -14,6 +14,7 @@
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
+#include "prompt_options.h"
 #include "runtime/generation.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
@@ -21,6 +22,7 @@
 #include "stop_signal.h"
 #include "strategies/registry.h"
 #include "strategy_options.h"
+#include "sweep/choices.h"
 #include "text/streaming_decoder.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -33,7 +35,7 @@ struct GenerateOptions {
   std::vector<std::string> images;
   std::string prompt;
   std::string prompt_ids;
-  std::string prompt_format = "auto";
+  PromptOptions prompt_options;
   std::string strategy = "full";
   std::vector<std::string> overrides;
   BudgetOptions budget;
@@ -65,7 +67,10 @@ int generate(const GenerateOptions& options) {
   const std::vector<std::filesystem::path> pictures(options.images.begin(), options.images.end());
   for (const std::filesystem::path& picture : pictures) check_picture(picture);
   require_loadable(options.model);
-  const PromptReader reader(options.model, options.prompt_format);
+  ModelChoice choice;
+  choice.path = options.model;
+  options.prompt_options.apply_to(choice);
+  const PromptReader reader = make_reader(choice);
   const TokenizedPrompt prompt = options.prompt_ids.empty()
                                      ? reader.tokenize(options.prompt, pictures)
                                      : prompt_of_ids(options.prompt_ids, reader);
@@ -150,7 +155,8 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
   verb->add_option("--image", options->images,
-                   "Picture (PNG, JPEG, WebP, BMP); several where the model takes them")
+                   "Picture (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
+      ->allow_extra_args(false)
       ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,-p", options->prompt,
                                          "The question; <image> in it places the picture");
@@ -158,9 +164,7 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
                                       "Token ids 1,2,3 instead of a prompt and picture")
                          ->check(not_empty());
   prompt->excludes(ids);
-  verb->add_option("--prompt-format", options->prompt_format,
-                   "How the prompt is written; auto: as the checkpoint says")
-      ->capture_default_str();
+  add_prompt_options(*verb, options->prompt_options);
   verb->add_option("--strategy,-s", options->strategy, "Preset of configs/strategies")
       ->capture_default_str();
   verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")

@@ -1,19 +1,19 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/App.hpp>
-#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "image/picture.h"
 #include "models/registry.h"
+#include "prompt_options.h"
 #include "runtime/prompt_encoder.h"
+#include "sweep/choices.h"
 #include "verbs.h"
 #include "weights/checkpoint.h"
 
@@ -29,9 +29,7 @@ struct InspectOptions {
   bool tensors = false;
   std::vector<std::string> images;
   std::string prompt;
-  std::string prompt_format = "auto";
-  std::string image_aspect_ratio;
-  std::string picture_place = "auto";
+  PromptOptions prompt_options;
 };
 
 /// Runs of one id as "151655 x 576", so that a picture takes one word.
@@ -51,14 +49,10 @@ std::string ids_text(const std::vector<int64_t>& ids) {
 /// What the model reads for a question: the text with its placeholders, and how many tokens each
 /// picture becomes.
 void show_prompt(const InspectOptions& options) {
-  const std::optional<ImageAspectRatio> ratio =
-      options.image_aspect_ratio.empty()
-          ? std::nullopt
-          : std::optional(parse_image_aspect_ratio(options.image_aspect_ratio));
-  const PromptReader reader(options.folder, options.prompt_format, ratio,
-                            options.picture_place == "auto"     ? PicturePlace::kDefault
-                            : options.picture_place == "before" ? PicturePlace::kBefore
-                                                                : PicturePlace::kAfter);
+  ModelChoice choice;
+  choice.path = options.folder;
+  options.prompt_options.apply_to(choice);
+  const PromptReader reader = make_reader(choice);
   std::vector<PictureSize> sizes;
   for (const std::string& file : options.images) sizes.push_back(check_picture(file));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
@@ -143,15 +137,9 @@ void add_inspect_verb(CLI::App& app, Verb& chosen) {
       ->required();
   verb->add_flag("--tensors", options->tensors, "List every tensor");
   verb->add_option("--prompt", options->prompt, "A question; <image> in it places a picture");
-  verb->add_option("--image", options->images, "Picture (PNG, JPEG, WebP, BMP); may be repeated");
-  verb->add_option(
-      "--prompt-format", options->prompt_format,
-      "A format of configs/prompts, or auto: what the checkpoint's chat template says");
-  verb->add_option("--image-aspect-ratio", options->image_aspect_ratio,
-                   "crop or pad, instead of what the checkpoint says");
-  verb->add_option("--picture-place", options->picture_place,
-                   "Where pictures go that the question does not place")
-      ->check(CLI::IsMember({"auto", "before", "after"}));
+  verb->add_option("--image", options->images, "Picture (PNG, JPEG, WebP, BMP); may be repeated")
+      ->allow_extra_args(false);
+  add_prompt_options(*verb, options->prompt_options);
   verb->callback([options, &chosen] { chosen = [options] { return inspect(*options); }; });
 }
 

@@ -1,0 +1,32 @@
+#include "prompt_options.h"
+
+#include <CLI/Validators.hpp>
+
+namespace elastikv {
+
+void PromptOptions::apply_to(ModelChoice& model) const {
+  model.prompt_format = format;
+  if (image_aspect_ratio != "auto")
+    model.image_aspect_ratio = parse_image_aspect_ratio(image_aspect_ratio);
+  if (picture_place == "before") model.picture_place = PicturePlace::kBefore;
+  if (picture_place == "after") model.picture_place = PicturePlace::kAfter;
+}
+
+void add_prompt_options(CLI::App& verb, PromptOptions& options) {
+  verb.add_option("--prompt-format", options.format,
+                  "A format of configs/prompts; auto: as the checkpoint says")
+      ->capture_default_str();
+  verb.add_option(
+          "--image-aspect-ratio", options.image_aspect_ratio,
+          "What becomes of what a square would cut off a picture: crop, pad, or auto: as the "
+          "checkpoint says")
+      ->check(CLI::IsMember({"auto", "crop", "pad"}))
+      ->capture_default_str();
+  verb.add_option("--picture-place", options.picture_place,
+                  "Where pictures go that the question does not place: before, after, or auto: as "
+                  "the format says")
+      ->check(CLI::IsMember({"auto", "before", "after"}))
+      ->capture_default_str();
+}
+
+}  // namespace elastikv
