@@ -1,8 +1,8 @@
 #include "bench/shapes.h"
 
 #include "base/error.h"
-#include "models/registry.h"
 #include "base/nearest_name.h"
+#include "models/registry.h"
 #include "strategies/registry.h"
 #include "sweep/config_fields.h"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import make_family_golden
 import make_original_llava_golden
+import make_qwen_vl_golden
 import numpy as np
 from golden_common import DATA, differences, load_tensors, read_json
 from make_parity_golden import add_input_options, check_inputs, make
@@ -109,7 +110,7 @@ def compare_families(committed, made):
     for file in sorted(made.rglob("*")):
         name = file.relative_to(made)
         if file.is_dir() or file.suffix in (".bin", ".model"):
-            continue  # torch.save's files differ in time stamps; what they hold shows in the golden tensors
+            continue  # what torch.save's files hold shows in the golden tensors
         if not (committed / name).exists():
             lines.append(f"{name}: not committed")
         elif file.suffix == ".json":
@@ -146,6 +147,7 @@ def main():
         families = made / "families"
         make_family_golden.make(families)
         make_original_llava_golden.make(families)
+        make_qwen_vl_golden.make(families)
         lines += compare_families(arguments.committed / "families", families)
     for line in lines:
         print(line)

@@ -137,10 +137,8 @@ def long_question(tokenizer, tokens):
 
 
 @torch.no_grad()
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--output", type=Path, default=DATA / "families", help="default: tests/parity/data/families")
-    output = parser.parse_args().output
+def make(output):
+    """Writes into `output`, which holds the pictures of make_family_golden.py; returns what was reached of NTK."""
     torch.set_num_threads(1)
     rank_text, rank_ids = ranks()
     tokenizer = Tokenizer(rank_ids)
@@ -174,7 +172,14 @@ def main():
     write_json(output / f"{NAME}.json", {"versions": versions(*PACKAGES), "families": {
         NAME: {"prompt_format": "qwen-vl-chat", "answer": ANSWER, "answer_ids": maker.answer, "cases": maker.cases}}})
     alphas = {case["name"]: model.ntk_alpha(len(maker.tensors[f"{case['name']}.input_ids"])) for case in maker.cases}
-    print(json.dumps({"seq_length": config["seq_length"], "alphas": alphas}))
+    return {"seq_length": config["seq_length"], "alphas": alphas}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=DATA / "families", help="default: tests/parity/data/families")
+    output = parser.parse_args().output
+    print(json.dumps(make(output)))
 
 
 if __name__ == "__main__":
