@@ -190,6 +190,46 @@ TEST_F(Families, WrongCheckpointsListWhatIsMissingUnexpectedAndMisshapen) {
       << generate.errors;
 }
 
+/// Published Qwen2-VL folders keep the decoder's fields at the top, name the rotary embedding
+/// "mrope", and describe pictures in a preprocessor_config.json with min_pixels and max_pixels.
+TEST_F(Families, Qwen2VlAsItWasPublished) {
+  const std::filesystem::path model = copy_of(folder_, "qwen2_vl");
+  json config = json::parse(read_file(model / "config.json"));
+  json text = config.at("text_config");
+  const json rope = text.at("rope_parameters");
+  for (const char* key : {"rope_parameters", "model_type", "layer_types"}) text.erase(key);
+  text["rope_theta"] = rope.at("rope_theta");
+  text["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", rope.at("mrope_section")}};
+  config.erase("text_config");
+  json& vision = config.at("vision_config");
+  vision["in_chans"] = vision.at("in_channels");
+  vision["spatial_patch_size"] = vision.at("patch_size");
+  for (const char* key : {"in_channels", "patch_size", "rope_parameters"}) vision.erase(key);
+  for (const auto& [key, value] : text.items()) {
+    if (!config.contains(key)) config[key] = value;
+  }
+  write_file_atomically(model / "config.json", config.dump());
+  json processor = json::parse(read_file(model / "processor_config.json")).at("image_processor");
+  processor["min_pixels"] = processor.at("size").at("shortest_edge");
+  processor["max_pixels"] = processor.at("size").at("longest_edge");
+  processor.erase("size");
+  std::filesystem::remove(model / "processor_config.json");
+  write_file_atomically(model / "preprocessor_config.json", processor.dump());
+  const auto generate = [](const std::filesystem::path& folder) {
+    const ProgramResult result =
+        run_elastikv({"generate", "--model", folder.string(), "--image",
+                      (families_folder() / "pictures/02_333x257.png").string(), "--prompt",
+                      "What is it?", "--max-new-tokens", "12", "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return result.exit_code == 0 ? json::parse(result.output) : json::object();
+  };
+  const json as_published = generate(model);
+  const json as_saved = generate(families_folder() / "qwen2_vl");
+  EXPECT_EQ(as_published.value("token_ids", json()), as_saved.value("token_ids", json(1)));
+  EXPECT_EQ(as_published.value("prompt_token_ids", json()),
+            as_saved.value("prompt_token_ids", json(1)));
+}
+
 TEST_F(Families, TheOriginalLayoutSaysWhereItLooksForClip) {
   const std::filesystem::path model = copy_of(folder_, "original_llava");
   const ProgramResult result = run_elastikv({"inspect", model.string()});
