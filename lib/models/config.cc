@@ -52,11 +52,12 @@ RotaryRule read_rope(const JsonFields& config, double default_theta) {
     if (type == "linear") {
       rule.linear_factor = rope.number("factor");
     } else if (type == "llama3") {
-      RotaryRule::Llama3& llama3 = rule.llama3.emplace();
+      RotaryRule::Llama3 llama3;
       llama3.factor = rope.number("factor");
       llama3.low_frequency_factor = rope.number("low_freq_factor");
       llama3.high_frequency_factor = rope.number("high_freq_factor");
       llama3.original_positions = rope.integer("original_max_position_embeddings");
+      rule.llama3 = llama3;
     } else if (type != "default" && type != "mrope") {
       rope.fail_key(
           "rope_type",
@@ -81,7 +82,7 @@ const std::vector<DecoderDefaults>& decoder_defaults() {
     LlamaConfig mistral;
     mistral.intermediate_size = 14336;
     mistral.kv_heads = 8;
-    mistral.max_positions = 4096 * 32;
+    mistral.max_positions = int64_t{4096} * 32;
     LlamaConfig qwen2;
     qwen2.vocab_size = 151936;
     qwen2.intermediate_size = 22016;

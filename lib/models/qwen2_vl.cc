@@ -30,8 +30,8 @@ constexpr double kNormEps = 1e-6;  // not in any configuration
 /// the row, the second by the column, f32 [rows * columns, head_dim].
 RotaryTable::Angles grid_angles(int64_t rows, int64_t columns, int64_t merge, int64_t head_dim,
                                 double theta) {
-  const at::Tensor exponents =
-      at::arange(0, head_dim / 2, 2, at::kFloat) / static_cast<double>(head_dim / 2);
+  const int64_t half = head_dim / 2;
+  const at::Tensor exponents = at::arange(0, half, 2, at::kFloat) / static_cast<double>(half);
   const at::Tensor frequencies = at::reciprocal(at::pow(theta, exponents));
   const auto in_squares = [&](const at::Tensor& grid) {
     return grid.reshape({rows / merge, merge, columns / merge, merge})
