@@ -31,7 +31,14 @@ namespace {
 
 /// A model or a data set that a sweep of published sizes can be planned without.
 bool is_there(const ModelChoice& model) {
-  return model.published_config.empty() || std::filesystem::exists(model.path);
+  return model.published_config.empty() || std::filesystem::exists(model.path / "config.json");
+}
+/// A folder may have everything but the weights, which a plan does not read.
+bool has_weights(const ModelChoice& model) {
+  const auto names = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                      "pytorch_model.bin.index.json"};
+  return std::any_of(names.begin(), names.end(),
+                     [&](const char* name) { return std::filesystem::exists(model.path / name); });
 }
 bool is_there(const DataOptions& data) {
   return !data.expected || std::filesystem::exists(data.path);
@@ -144,8 +151,13 @@ int plan(const SweepOptions& options) {
     if (!is_there(group.model))
       missing.insert(fmt::format("checkpoint {}", group.model.path.string()));
     if (!is_there(group.data)) missing.insert(fmt::format("data set {}", group.data.path.string()));
+    // Of a published model; any other is held to be what the sweep will find.
+    const bool waits_for_weights =
+        !group.model.published_config.empty() && is_there(group.model) && !has_weights(group.model);
+    if (waits_for_weights) missing.insert(fmt::format("weights in {}", group.model.path.string()));
     complete = complete && missing.empty();
-    if (is_there(group.model)) engines->check(group.model, group.cells, config.evaluation());
+    if (is_there(group.model) && !waits_for_weights)
+      engines->check(group.model, group.cells, config.evaluation());
   }
   if (complete) {
     const SweepData data(config, *engines);
@@ -227,7 +239,7 @@ int plan(const SweepOptions& options) {
              duration_text(seconds), fmt::join(sources, "; "));
   for (const std::string& line : tight) fmt::print("Does not fit: {}.\n", line);
   for (const std::string& thing : missing)
-    fmt::print("Not at hand, planned by its published sizes: {}.\n", thing);
+    fmt::print("Not at hand, planned by published sizes: {}.\n", thing);
   return 0;
 }
 

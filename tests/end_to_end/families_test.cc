@@ -244,6 +244,22 @@ TEST_F(Families, TheOriginalLayoutSaysWhereItLooksForClip) {
   EXPECT_EQ(run_elastikv({"inspect", model.string()}).exit_code, 0);
 }
 
+TEST_F(Families, APlanOfAPublishedModelNeedsNoWeights) {
+  const std::filesystem::path model = copy_of(folder_, "smolvlm");
+  std::filesystem::remove(model / "model.safetensors");
+  const std::string text = fmt::format(
+      "models: {{preset: smolvlm-256m-instruct, path: {}}}\ndata: {{path: {}}}\nstrategies: "
+      "[full, elastic]\nbudgets: {{keep: [0.2]}}\n",
+      model.string(), at("pictures.jsonl"));
+  const ProgramResult result = run_elastikv({"plan", folder_.write("p.yaml", text).string()});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  for (const std::string& part :
+       {std::string("2 cells in tables, 4 evaluations of 2 samples"), std::string("About 0:0"),
+        fmt::format("Not at hand, planned by published sizes: weights in {}.", model.string())}) {
+    EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
+  }
+}
+
 TEST(PaperConfigs, ArePlannedWithoutCheckpointAndData) {
   const std::filesystem::path folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "configs/paper";
   for (const char* name : {"fig2_llava7b", "fig2_llava13b", "fig2_qwenvl"}) {
@@ -252,7 +268,7 @@ TEST(PaperConfigs, ArePlannedWithoutCheckpointAndData) {
     EXPECT_EQ(result.exit_code, 0) << result.errors;
     for (const char* part :
          {"110 cells in tables, 66990 evaluations of 1218 samples", " GiB |", "About ",
-          "Not at hand, planned by its published sizes: checkpoint checkpoints/"}) {
+          "Not at hand, planned by published sizes: checkpoint checkpoints/"}) {
       EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
     }
   }
