@@ -39,32 +39,19 @@ const std::vector<PictureSize>& llava_onevision_pinpoints() {
   return pinpoints;
 }
 
-void read_pinpoints(const JsonFields& fields, AnyresProcessorConfig& config) {
-  constexpr std::string_view kKey = "image_grid_pinpoints";
-  if (fields.has(kKey)) {
-    const Json& value = fields.json()[std::string(kKey)];
-    config.pinpoints.clear();
-    if (value.is_array()) {
-      config.pinpoints.reserve(value.size());
-      for (const Json& item : value) {
-        if (!item.is_array() || item.size() != 2) break;
-        config.pinpoints.push_back(*read_both_sides(fields, kKey, item));
-      }
-    }
-    if (config.pinpoints.empty() || config.pinpoints.size() != value.size()) {
-      fields.fail_key(kKey,
-                      fmt::format("is {}; a list of [height, width] is needed", value.dump()));
-    }
-  }
+/// Error for a size that is not made of whole tiles, or too large.
+void check_pinpoints(const JsonFields& fields, const AnyresProcessorConfig& config) {
   for (const PictureSize& pinpoint : config.pinpoints) {
     if (pinpoint.height % config.tile != 0 || pinpoint.width % config.tile != 0) {
-      fields.fail_key(kKey, fmt::format("holds [{}, {}], which is not made of whole tiles of {} "
-                                        "pixels (the height of 'crop_size', else of 'size')",
-                                        pinpoint.height, pinpoint.width, config.tile));
+      fields.fail_key(kPinpointsKey,
+                      fmt::format("holds [{}, {}], which is not made of whole tiles of {} "
+                                  "pixels (the height of 'crop_size', else of 'size')",
+                                  pinpoint.height, pinpoint.width, config.tile));
     }
     if (pinpoint.pixels() > kMaxPicturePixels) {
-      fields.fail_key(kKey, fmt::format("holds [{}, {}]; at most {} pixels in all are made",
-                                        pinpoint.height, pinpoint.width, kMaxPicturePixels));
+      fields.fail_key(kPinpointsKey,
+                      fmt::format("holds [{}, {}]; at most {} pixels in all are made",
+                                  pinpoint.height, pinpoint.width, kMaxPicturePixels));
     }
   }
 }
@@ -113,7 +100,8 @@ AnyresProcessorConfig AnyresProcessorConfig::from_fields(const JsonFields& field
                                 config.whole.width, config.whole.height, kMaxPicturePixels));
   }
   config.tile = crop_size_known ? view.crop_size.height : config.whole.height;
-  read_pinpoints(fields, config);
+  if (fields.has(kPinpointsKey)) config.pinpoints = read_pinpoints(fields);
+  check_pinpoints(fields, config);
   const PictureSize tile{config.tile, config.tile};
   if (!view.do_resize && !view.do_center_crop && config.whole != tile) {
     fields.fail_key(

@@ -89,6 +89,23 @@ std::optional<PictureSize> read_both_sides(const JsonFields& fields, std::string
   return std::nullopt;
 }
 
+std::vector<PictureSize> read_pinpoints(const JsonFields& fields) {
+  const Json& value = fields.json()[std::string(kPinpointsKey)];
+  std::vector<PictureSize> pinpoints;
+  if (value.is_array()) {
+    pinpoints.reserve(value.size());
+    for (const Json& item : value) {
+      if (!item.is_array() || item.size() != 2) break;
+      pinpoints.push_back(*read_both_sides(fields, kPinpointsKey, item));
+    }
+  }
+  if (pinpoints.empty() || pinpoints.size() != value.size()) {
+    fields.fail_key(kPinpointsKey,
+                    fmt::format("is {}; a list of [height, width] is needed", value.dump()));
+  }
+  return pinpoints;
+}
+
 ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise) {
   const int64_t number = fields.integer("resample", static_cast<int64_t>(otherwise));
   if (number < static_cast<int64_t>(ResampleFilter::kLanczos) ||

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -13,7 +14,8 @@
 
 namespace elastikv {
 
-// What the readers of a preprocessor_config.json share; for this room alone.
+// What the readers of a preprocessor_config.json share, with readers of the same keys in a
+// config.json.
 
 /// The image_processor_type (older files: feature_extractor_type, whose FeatureExtractor became
 /// ImageProcessor) without the Fast or Pil at its end, which names another implementation of the
@@ -37,6 +39,11 @@ int64_t read_side(const JsonFields& fields, std::string_view key, const nlohmann
 /// {"height": h, "width": w} or [h, w]; nothing when `value` is something else.
 std::optional<PictureSize> read_both_sides(const JsonFields& fields, std::string_view key,
                                            const nlohmann::json& value);
+
+/// The sizes that the tiles of a picture may make up (LLaVA-NeXT, LLaVA-OneVision).
+inline constexpr std::string_view kPinpointsKey = "image_grid_pinpoints";
+/// The list of [height, width] under kPinpointsKey, which must be there.
+std::vector<PictureSize> read_pinpoints(const JsonFields& fields);
 
 /// The number of a filter under 'resample'.
 ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise);

@@ -66,17 +66,8 @@ at::Tensor ClipVisionTower::attention(const Block& block, const at::Tensor& x) c
 }
 
 at::Tensor ClipVisionTower::embed_patches(const at::Tensor& pixels) const {
-  // A convolution whose stride is its kernel is one product over patches; as such it stays in fp32
-  // on a GPU, where convolutions are computed in TF32 unless that is forbidden for the whole
-  // process. Pixels beyond the last whole patch are in none.
-  const int64_t patch = config_.patch_size;
-  const int64_t side = config_.patches_per_side();
-  const at::Tensor patches = at::matmul(pixels.to(patch_embedding_.options())
-                                            .narrow(1, 0, side * patch)
-                                            .narrow(2, 0, side * patch)
-                                            .reshape({config_.channels, side, patch, side, patch})
-                                            .permute({1, 3, 0, 2, 4})
-                                            .reshape({side * side, -1}),
+  const at::Tensor patches = at::matmul(patch_rows(pixels.to(patch_embedding_.options()),
+                                                   config_.patch_size, config_.patches_per_side()),
                                         patch_embedding_.flatten(1).transpose(0, 1));
   return patch_bias_.defined() ? patches + patch_bias_ : patches;
 }

@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "image/picture.h"
+#include "image/processor_fields.h"
 
 namespace elastikv {
 namespace {
@@ -20,6 +22,12 @@ int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwi
   if (value < 1)
     config.fail_key(key, fmt::format("is {}, a number of at least 1 is needed", value));
   return value;
+}
+
+/// The numbers of a list, cut to whole ones.
+std::vector<int64_t> integers(const JsonFields& config, std::string_view key) {
+  const std::vector<double> numbers = config.numbers(key);
+  return {numbers.begin(), numbers.end()};
 }
 
 Activation read_activation(const JsonFields& config, std::string_view key,
@@ -45,9 +53,7 @@ RotaryRule read_rope(const JsonFields& config, double default_theta) {
     const std::string type = rope.string("rope_type", rope.string("type", "default"));
     rule.theta = rope.number("rope_theta", rule.theta);
     if (rope.has("mrope_section")) {
-      rule.sections.clear();
-      for (const double section : rope.numbers("mrope_section"))
-        rule.sections.push_back(static_cast<int64_t>(section));
+      rule.sections = integers(rope, "mrope_section");
     }
     if (type == "linear") {
       rule.linear_factor = rope.number("factor");
@@ -273,30 +279,6 @@ ClipVisionConfig siglip_so400m_384() {
   return vision;
 }
 
-std::vector<PictureSize> read_pinpoints(const JsonFields& config, LlavaConfig::Family family) {
-  constexpr std::string_view kKey = "image_grid_pinpoints";
-  std::vector<PictureSize> sizes;
-  if (config.has(kKey)) {
-    for (const auto& pair : config.json()[std::string(kKey)]) {
-      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer() ||
-          !pair[1].is_number_integer() || pair[0] < 1 || pair[1] < 1) {
-        config.fail_key(kKey,
-                        fmt::format("holds {}, pairs [height, width] are needed", pair.dump()));
-      }
-      sizes.push_back({pair[0].get<int64_t>(), pair[1].get<int64_t>()});
-    }
-    if (sizes.empty()) config.fail_key(kKey, "is an empty list");
-  } else if (family == LlavaConfig::Family::kNext) {
-    sizes = {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
-  } else {
-    for (int64_t rows = 1; rows <= 6; ++rows) {
-      for (int64_t columns = 1; columns <= 6; ++columns)
-        sizes.push_back({rows * 384, columns * 384});
-    }
-  }
-  return sizes;
-}
-
 /// "anyres_max_9" -> 9.
 int64_t read_max_tiles(const JsonFields& config) {
   constexpr std::string_view kPrefix = "anyres_max_";
@@ -328,9 +310,7 @@ void read_feature_layers(const JsonFields& config, LlavaConfig& c) {
   constexpr std::string_view kKey = "vision_feature_layer";
   if (config.has(kKey)) {
     if (config.json()[std::string(kKey)].is_array()) {
-      c.feature_layers.clear();
-      for (const double layer : config.numbers(kKey))
-        c.feature_layers.push_back(static_cast<int64_t>(layer));
+      c.feature_layers = integers(config, kKey);
       if (c.feature_layers.empty()) config.fail_key(kKey, "is an empty list");
     } else {
       c.feature_layers = {config.integer(kKey)};
@@ -358,7 +338,8 @@ LlavaConfig LlavaConfig::read(const JsonFields& config, Family family) {
                     fmt::format("is '{}', 'default' or 'full' is needed", select));
   }
   c.drop_class_token = select == "default";
-  if (family != Family::kLlava) c.pinpoints = read_pinpoints(config, family);
+  // The image processor's own list is what pictures are cut by; this one only has to be sound.
+  if (c.has_tiles() && config.has(kPinpointsKey)) read_pinpoints(config);
   if (onevision) c.max_tiles = read_max_tiles(config);
   c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");
   c.projector_bias = config.boolean("multimodal_projector_bias", true);
@@ -449,9 +430,7 @@ Qwen2VlConfig Qwen2VlConfig::read(const JsonFields& config) {
     out = positive(vision, "out_hidden_size", 3584);
     v.full_attention_blocks = {7, 15, 23, 31};
     if (vision.has("fullatt_block_indexes")) {
-      v.full_attention_blocks.clear();
-      for (const double block : vision.numbers("fullatt_block_indexes"))
-        v.full_attention_blocks.push_back(static_cast<int64_t>(block));
+      v.full_attention_blocks = integers(vision, "fullatt_block_indexes");
     }
     if (v.window_size / v.merge_size / v.patch_size < 1) {
       vision.fail_key("window_size", fmt::format("is {}, less than {} patches of {} pixels",
@@ -593,8 +572,7 @@ std::vector<int64_t> read_end_tokens(const std::filesystem::path& folder,
     std::vector<int64_t> tokens;
     if (!fields.has("eos_token_id")) return tokens;
     if (fields.json()["eos_token_id"].is_array()) {
-      for (const double token : fields.numbers("eos_token_id"))
-        tokens.push_back(static_cast<int64_t>(token));
+      tokens = integers(fields, "eos_token_id");
     } else {
       tokens.push_back(fields.integer("eos_token_id"));
     }

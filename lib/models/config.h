@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/json_fields.h"
-#include "image/picture.h"
 #include "kernels/rotary.h"
 
 namespace elastikv {
@@ -90,8 +89,6 @@ struct LlavaConfig {
   bool drop_class_token = true;  ///< vision_feature_select_strategy "default"; false for "full"
   Activation projector_activation = Activation::kGelu;
   bool projector_bias = true;
-  /// NeXT and OneVision: the sizes, in pixels, that a picture's tiles may make up.
-  std::vector<PictureSize> pinpoints;
   int64_t max_tiles = 9;  ///< OneVision
 
   /// `family`: by config.json's architecture; not kOriginal.
@@ -99,6 +96,8 @@ struct LlavaConfig {
   /// The original layout, where the tower has a configuration of its own.
   static LlavaConfig read_original(const JsonFields& config, const ClipVisionConfig& vision);
   bool has_class_token() const { return !vision.siglip; }
+  /// Whether pictures are cut into tiles.
+  bool has_tiles() const { return family == Family::kNext || family == Family::kOnevision; }
   /// Features that one view gives.
   int64_t view_features() const {
     return vision.patches() + (has_class_token() ? 1 : 0) - (drop_class_token ? 1 : 0);

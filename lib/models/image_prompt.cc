@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "image/processor_fields.h"
 #include "models/llava.h"
 
 namespace elastikv {
@@ -21,8 +22,8 @@ void require_view(const ImageGeometry& geometry, int64_t image_size) {
   if (geometry.view == PictureSize{image_size, image_size}) return;
   fail(
       "the image processor makes views of {} x {} pixels (width x height; "
-      "preprocessor_config.json: "
-      "size, crop_size), the vision tower takes {} x {} (config.json: vision_config.image_size)",
+      "preprocessor_config.json: size, crop_size), the vision tower takes {} x {} (config.json: "
+      "vision_config.image_size)",
       geometry.view.width, geometry.view.height, image_size, image_size);
 }
 
@@ -32,16 +33,13 @@ class LlavaImagePrompt final : public ImagePrompt {
   LlavaImagePrompt(const LlavaConfig& config, const JsonFields& processor)
       : config_(config),
         // Files of older versions leave these out; then config.json speaks for both sides.
-        patch_size_(processor.integer("patch_size", config.vision.patch_size)),
+        patch_size_(read_positive(processor, "patch_size", config.vision.patch_size)),
         additional_(
             processor.integer("num_additional_image_tokens", config.has_class_token() ? 1 : 0)),
-        tokens_of_view_(processor.integer("num_image_tokens", 0)) {
-    if (patch_size_ < 1)
-      processor.fail_key("patch_size", fmt::format("is {}, at least 1 is needed", patch_size_));
-    drops_class_token_ =
-        processor.string("vision_feature_select_strategy",
-                         config.drop_class_token ? "default" : "full") == "default";
-  }
+        tokens_of_view_(processor.integer("num_image_tokens", 0)),
+        drops_class_token_(processor.string("vision_feature_select_strategy",
+                                            config.drop_class_token ? "default" : "full") ==
+                           "default") {}
 
   int64_t features(const ImageGeometry& geometry) const override {
     require_view(geometry, config_.vision.image_size);
@@ -52,7 +50,7 @@ class LlavaImagePrompt final : public ImagePrompt {
     return geometry.views() * config_.vision.patches();
   }
   PictureSize grid(const ImageGeometry&) const override {
-    const int64_t side = config_.pinpoints.empty() ? square_root(config_.view_features()) : 0;
+    const int64_t side = config_.has_tiles() ? 0 : square_root(config_.view_features());
     return {side, side};
   }
 
@@ -85,7 +83,7 @@ class LlavaImagePrompt final : public ImagePrompt {
 
  private:
   int64_t tile_tokens(const ImageGeometry& geometry, int64_t side) const {
-    if (config_.pinpoints.empty()) return 0;
+    if (!config_.has_tiles()) return 0;
     return geometry.views() > 1 ? tile_features(config_, geometry, side).tokens() : 1;
   }
 
@@ -93,19 +91,15 @@ class LlavaImagePrompt final : public ImagePrompt {
   int64_t patch_size_;
   int64_t additional_;
   int64_t tokens_of_view_;
-  bool drops_class_token_ = true;
+  bool drops_class_token_;
 };
 
 /// Idefics3 and SmolVLM: every tile is named by its row and column.
 class Idefics3ImagePrompt final : public ImagePrompt {
  public:
   Idefics3ImagePrompt(const Idefics3Config& config, const JsonFields& processor)
-      : config_(config), tokens_of_view_(processor.integer("image_seq_len", kDefaultLength)) {
-    if (tokens_of_view_ < 1) {
-      processor.fail_key("image_seq_len",
-                         fmt::format("is {}, at least 1 is needed", tokens_of_view_));
-    }
-  }
+      : config_(config),
+        tokens_of_view_(read_positive(processor, "image_seq_len", kDefaultLength)) {}
 
   int64_t features(const ImageGeometry& geometry) const override {
     require_view(geometry, config_.vision.image_size);
@@ -116,7 +110,8 @@ class Idefics3ImagePrompt final : public ImagePrompt {
     return geometry.views() * config_.vision.patches();
   }
   PictureSize grid(const ImageGeometry& geometry) const override {
-    const int64_t side = geometry.views() == 1 ? square_root(config_.tokens_per_view()) : 0;
+    const int64_t side =
+        geometry.views() == 1 ? config_.vision.patches_per_side() / config_.scale_factor : 0;
     return {side, side};
   }
 
@@ -158,8 +153,8 @@ class Qwen2VlImagePrompt final : public ImagePrompt {
  public:
   Qwen2VlImagePrompt(const Qwen2VlConfig& config, const JsonFields& processor)
       : config_(config),
-        patch_size_(processor.integer("patch_size", 14)),
-        merge_size_(processor.integer("merge_size", 2)) {}
+        patch_size_(read_positive(processor, "patch_size", 14)),
+        merge_size_(read_positive(processor, "merge_size", 2)) {}
 
   int64_t features(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size * config_.vision.merge_size).pixels();

@@ -59,6 +59,14 @@ at::Tensor activate(Activation activation, const at::Tensor& x) {
   throw InternalError("an activation without a formula");
 }
 
+at::Tensor patch_rows(const at::Tensor& pixels, int64_t patch, int64_t side) {
+  return pixels.narrow(1, 0, side * patch)
+      .narrow(2, 0, side * patch)
+      .reshape({pixels.size(0), side, patch, side, patch})
+      .permute({1, 3, 0, 2, 4})
+      .reshape({side * side, -1});
+}
+
 at::Tensor RmsNorm::operator()(const at::Tensor& x) const { return rms_norm(x, weight_, eps_); }
 
 LayerNorm::LayerNorm(const WeightReader& weights, std::string_view name, int64_t size, double eps)

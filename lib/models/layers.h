@@ -31,6 +31,12 @@ Linear take_stacked_linear(const WeightReader& weights,
 
 at::Tensor activate(Activation activation, const at::Tensor& x);
 
+/// The patches of a picture as rows, [side * side, channels * patch * patch], row by row: a
+/// convolution whose stride is its kernel is one product over them, and as such it stays in fp32 on
+/// a GPU, where convolutions are computed in TF32 unless that is forbidden for the whole process.
+/// pixels: [channels, height, width]; those beyond `side` patches are in none.
+at::Tensor patch_rows(const at::Tensor& pixels, int64_t patch, int64_t side);
+
 /// kernels/norm.h with its weight.
 class RmsNorm {
  public:

@@ -56,7 +56,8 @@ Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightRe
              const LlamaNames& names)
     : config_(config), device_(body.device()), dtype_(body.dtype()) {
   const int64_t hidden = config.hidden_size;
-  const int64_t tables = rotary_table(config.max_positions) + 1;
+  // Where only names and shapes are asked for, nothing will be rotated.
+  const int64_t tables = body.dry() ? 0 : rotary_table(config.max_positions) + 1;
   for (int64_t i = 0; i < tables; ++i) {
     // Source: dynamic NTK in Qwen's modeling_qwen.py.
     const double alpha = std::exp2(static_cast<double>(i + 1)) - 1;

@@ -57,8 +57,7 @@ Llava::Llava(const LlavaConfig& config, const WeightReader& weights)
       take_linear(projector, "linear_1", config.text.hidden_size, features, config.projector_bias);
   projector_out_ = take_linear(projector, "linear_2", config.text.hidden_size,
                                config.text.hidden_size, config.projector_bias);
-  if (!config.pinpoints.empty())
-    newline_ = weights.take("model.image_newline", {config.text.hidden_size});
+  if (config.has_tiles()) newline_ = weights.take("model.image_newline", {config.text.hidden_size});
 }
 
 at::Tensor Llava::encode_view(const at::Tensor& pixels, const Observer* observer) const {
@@ -76,7 +75,7 @@ at::Tensor Llava::encode_image(const ProcessedImage& image, const Observer* obse
   std::vector<at::Tensor> views;
   for (int64_t i = 0; i < image.pixels.size(0); ++i)
     views.push_back(encode_view(image.pixels[i], observer));
-  if (config_.pinpoints.empty()) return at::cat(views);
+  if (!config_.has_tiles()) return at::cat(views);
   const at::Tensor whole = views.front();
   if (views.size() == 1) return at::cat({whole, newline_.unsqueeze(0)});
   const ImageGeometry& geometry = image.geometry;

@@ -94,15 +94,8 @@ void QwenVlTower::take_resampler(const WeightReader& weights) {
 }
 
 at::Tensor QwenVlTower::embed_patches(const at::Tensor& pixels) const {
-  // A convolution whose stride is its kernel is one product over patches (see ClipVisionTower).
-  const int64_t patch = config_.patch_size;
-  const int64_t side = config_.patches_per_side();
-  const at::Tensor patches = pixels.to(patch_embedding_.options())
-                                 .narrow(1, 0, side * patch)
-                                 .narrow(2, 0, side * patch)
-                                 .reshape({3, side, patch, side, patch})
-                                 .permute({1, 3, 0, 2, 4})
-                                 .reshape({side * side, -1});
+  const at::Tensor patches = patch_rows(pixels.to(patch_embedding_.options()), config_.patch_size,
+                                        config_.patches_per_side());
   return norm_before_(at::matmul(patches, patch_embedding_.transpose(0, 1)) + positions_);
 }
 
