@@ -18,6 +18,12 @@ struct Sample {
   std::string question;
   /// The expected answer, never empty: what perplexity scores.
   std::string answer;
+  /// All accepted answers where a data set gives several (captions, alternatives), `answer` among
+  /// them: what a text is compared with; its score is the best one. Empty: `answer` alone.
+  std::vector<std::string> references;
+  /// What the data set sorts the sample under (MM-Vet's capabilities, LLaVA-Bench's category), for
+  /// tables by category; empty where it says nothing.
+  std::vector<std::string> categories;
   /// For a window of tokens: exactly these ids, nothing around them and nothing tokenized again.
   /// `question` and `answer` are then their text, for reading. Empty for all other samples.
   std::vector<int64_t> prompt_ids;

@@ -97,10 +97,18 @@ struct CellSeconds {
   double compression = 0;  // deciding and compacting after the prefill
 };
 
+/// What kind of failure an error is.
+enum class Failure {
+  kCell,         // of this cell alone: its strategy, or a result that is no number
+  kOutOfMemory,  // of this cell alone: the device's memory did not suffice
+  kSample,       // of the sample, in all cells alike: its picture, its prompt's length
+};
+
 /// What one cell gave for one sample.
 struct CellOutcome {
   /// Why this cell failed for this sample; empty: it did not, and the rest holds.
   std::string error;
+  Failure failure = Failure::kCell;  // with an error
 
   double nll_sum = 0;         // nats, over the scored tokens of the expected answer
   int64_t scored_tokens = 0;  // 0 when perplexity is off
@@ -123,12 +131,32 @@ struct CellOutcome {
   CellSeconds seconds;
 };
 
+/// A sample to look at: where its attention goes and which entries of its prompt the cells keep.
+struct SampleDetail {
+  int64_t prompt_tokens = 0;
+  /// The picture's tokens lie on it as a grid, row by row; 0 without a picture, or with several.
+  int64_t image_begin = 0;
+  int64_t image_end = 0;
+  int64_t grid_rows = 0;
+  int64_t grid_columns = 0;
+  /// What the vision tower sees of the picture, a small PNG in base64; empty without one.
+  std::string thumbnail;
+  /// Attention received from the whole prompt, by layer: column sums, mean over query heads.
+  /// [layers][prompt_tokens], non-negative; empty when the engine gives none.
+  std::vector<std::vector<float>> importance;
+  /// Per cell, in the order of the cells: the positions kept after the prefill, ascending,
+  /// [layers][groups][kept] with one group where all KV heads keep the same; empty for the full
+  /// cache, and for a cell that failed.
+  std::vector<std::vector<std::vector<std::vector<int64_t>>>> kept;
+};
+
 /// What one sample gave: one outcome per cell, in the order the cells were passed.
 struct SampleOutcome {
   int64_t prompt_tokens = 0;  // with the picture's tokens expanded
   int64_t image_tokens = 0;   // of these, the picture's
   SharedSeconds seconds;
   std::vector<CellOutcome> cells;
+  std::optional<SampleDetail> detail;  // where it was asked for
 };
 
 /// What only the engine knows of everything that can change a record. Each is a name that changes

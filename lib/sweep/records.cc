@@ -21,6 +21,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kRecordsFile = "records.jsonl";
 constexpr const char* kHeaderFile = "sweep.json";
+constexpr const char* kSamplesFile = "samples.jsonl";
+constexpr const char* kDetailsFile = "details.jsonl";
 constexpr const char* kHeaderFormat = "elastikv-sweep-2";
 
 /// A float as the shortest decimal that reads back as the same float.
@@ -28,6 +30,25 @@ double shortest(float value) {
   double result = value;
   if (std::isfinite(value)) parse_double(fmt::format("{}", value), result);
   return result;
+}
+
+std::string_view failure_name(Failure failure) {
+  switch (failure) {
+    case Failure::kCell:
+      return "failed";
+    case Failure::kOutOfMemory:
+      return "oom";
+    case Failure::kSample:
+      return "sample";
+  }
+  throw InternalError("a failure without a name");
+}
+
+Failure parse_failure(std::string_view name, const std::string& place) {
+  for (const Failure failure : {Failure::kCell, Failure::kOutOfMemory, Failure::kSample}) {
+    if (name == failure_name(failure)) return failure;
+  }
+  fail("{}: damaged record: unknown status '{}'; remove the line and use --resume", place, name);
 }
 
 Json shared_seconds(const SharedSeconds& seconds) {
@@ -147,20 +168,87 @@ std::vector<std::string> text_metrics_of(const SweepHeader& header) {
   return Json::parse(header.config).at("metrics").at("text").get<std::vector<std::string>>();
 }
 
-/// Reads all complete lines; returns their length in bytes.
-size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
-                    RecordTable& table) {
+/// Calls `use` with every complete line and its place ("FILE:LINE"); returns their length in bytes.
+template <typename Use>
+size_t read_lines(const std::filesystem::path& file, Use use) {
   const MappedFile mapped(file);
   const std::string_view text = mapped.view();
   size_t start = 0;
   int64_t line = 0;
   for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', start)) {
     ++line;
-    table.add(parse_record(text.substr(start, end - start), text_metrics,
-                           fmt::format("{}:{}", file.string(), line)));
+    use(text.substr(start, end - start), fmt::format("{}:{}", file.string(), line));
     start = end + 1;
   }
   return start;
+}
+
+/// Reads all complete lines; returns their length in bytes.
+size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
+                    RecordTable& table) {
+  return read_lines(file, [&](std::string_view line, const std::string& place) {
+    table.add(parse_record(line, text_metrics, place));
+  });
+}
+
+/// A line that must be JSON; `read` takes it apart.
+template <typename Read>
+void read_json_line(std::string_view line, const std::string& place, Read read) {
+  const Json json = Json::parse(line, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) fail("{}: damaged: not valid JSON", place);
+  try {
+    read(json);
+  } catch (const Json::exception& error) {
+    fail("{}: damaged: {}", place, error.what());
+  }
+}
+
+void read_samples(const std::filesystem::path& file,
+                  std::map<std::string, std::vector<StoredSample>>& samples) {
+  read_lines(file, [&](std::string_view line, const std::string& place) {
+    read_json_line(line, place, [&](const Json& json) {
+      StoredSample sample;
+      json.at("id").get_to(sample.id);
+      json.at("question").get_to(sample.question);
+      json.at("answer").get_to(sample.answer);
+      if (json.contains("references")) json["references"].get_to(sample.references);
+      if (json.contains("categories")) json["categories"].get_to(sample.categories);
+      json.at("images").get_to(sample.images);
+      if (json.contains("problem")) json["problem"].get_to(sample.problem);
+      samples[json.at("data").get<std::string>()].push_back(std::move(sample));
+    });
+  });
+}
+
+void read_details(const std::filesystem::path& file, std::vector<StoredDetail>& details) {
+  read_lines(file, [&](std::string_view line, const std::string& place) {
+    read_json_line(line, place, [&](const Json& json) {
+      StoredDetail stored;
+      json.at("model").get_to(stored.model);
+      json.at("data").get_to(stored.data);
+      json.at("sample").get_to(stored.sample);
+      json.at("cells").get_to(stored.cells);
+      SampleDetail& detail = stored.detail;
+      json.at("prompt_tokens").get_to(detail.prompt_tokens);
+      detail.image_begin = json.at("image").at(0).get<int64_t>();
+      detail.image_end = json.at("image").at(1).get<int64_t>();
+      detail.grid_rows = json.at("grid").at(0).get<int64_t>();
+      detail.grid_columns = json.at("grid").at(1).get<int64_t>();
+      json.at("thumbnail").get_to(detail.thumbnail);
+      json.at("importance").get_to(detail.importance);
+      json.at("kept").get_to(detail.kept);
+      if (detail.kept.size() != stored.cells.size()) {
+        fail("{}: damaged: {} kept sets of {} cells", place, detail.kept.size(),
+             stored.cells.size());
+      }
+      // A sample that was evaluated again replaces what was known of it.
+      std::erase_if(details, [&](const StoredDetail& other) {
+        return other.model == stored.model && other.data == stored.data &&
+               other.sample == stored.sample;
+      });
+      details.push_back(std::move(stored));
+    });
+  });
 }
 
 /// The top-level keys in which two configurations differ in a way that changes records.
@@ -188,11 +276,48 @@ std::string differing_keys(const std::string& ours, const std::string& theirs) {
 
 }  // namespace
 
+std::string sample_line(const std::string& data, const StoredSample& sample) {
+  Json json{
+      {"data", data}, {"id", sample.id}, {"question", sample.question}, {"answer", sample.answer}};
+  if (!sample.references.empty()) json["references"] = sample.references;
+  if (!sample.categories.empty()) json["categories"] = sample.categories;
+  json["images"] = sample.images;
+  if (!sample.problem.empty()) json["problem"] = sample.problem;
+  return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
+                   Json::error_handler_t::replace);
+}
+
+std::string detail_line(const StoredDetail& stored) {
+  constexpr int kDigits = 4;  // enough for a picture
+  const SampleDetail& detail = stored.detail;
+  Json importance = Json::array();
+  for (const std::vector<float>& layer : detail.importance) {
+    Json row = Json::array();
+    for (const float value : layer) {
+      double rounded = 0;
+      parse_double(fmt::format("{:.{}g}", value, kDigits), rounded);
+      row.push_back(rounded);
+    }
+    importance.push_back(std::move(row));
+  }
+  return Json{{"model", stored.model},
+              {"data", stored.data},
+              {"sample", stored.sample},
+              {"cells", stored.cells},
+              {"prompt_tokens", detail.prompt_tokens},
+              {"image", {detail.image_begin, detail.image_end}},
+              {"grid", {detail.grid_rows, detail.grid_columns}},
+              {"thumbnail", detail.thumbnail},
+              {"importance", std::move(importance)},
+              {"kept", detail.kept}}
+      .dump();
+}
+
 std::string record_line(const Record& record, const std::vector<std::string>& text_metrics) {
   const CellOutcome& outcome = record.outcome;
   Json json{{"cell", record.cell},
             {"sample", record.sample},
-            {"status", record.failed() ? "failed" : "ok"},
+            {"status", record.failed() ? failure_name(record.outcome.failure) : "ok"},
             {"key", record.key},
             {"item", record.item},
             {"hidden", record.hidden},
@@ -256,8 +381,10 @@ Record parse_record(std::string_view line, const std::vector<std::string>& text_
     record.shared = {shared.at("image").get<double>(), shared.at("prefill").get<double>(),
                      shared.at("statistics").get<double>(), shared.at("scoring").get<double>(),
                      shared.at("generation").get<double>()};
-    if (json.at("status").get<std::string>() == "failed") {
+    const auto status = json.at("status").get<std::string>();
+    if (status != "ok") {
       record.outcome.error = json.at("error").get<std::string>();
+      record.outcome.failure = parse_failure(status, place);
     } else {
       parse_outcome(json, text_metrics, record);
     }
@@ -286,6 +413,10 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / kRecordsFile)) {
     read_records(folder / kRecordsFile, text_metrics_of(sweep.header), sweep.records);
   }
+  if (std::filesystem::exists(folder / kSamplesFile))
+    read_samples(folder / kSamplesFile, sweep.samples);
+  if (std::filesystem::exists(folder / kDetailsFile))
+    read_details(folder / kDetailsFile, sweep.details);
   return sweep;
 }
 

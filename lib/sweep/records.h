@@ -81,13 +81,44 @@ class RecordTable {
   std::map<std::pair<std::string, std::string>, Record, std::less<>> records_;
 };
 
+/// A sample as the output folder keeps it, so that reports and exports need no data set.
+struct StoredSample {
+  std::string id;
+  std::string question;
+  std::string answer;
+  std::vector<std::string> references;  // as in Sample
+  std::vector<std::string> categories;
+  std::vector<std::string> images;  // files
+  /// Why it could not be evaluated at all (a missing picture): known before anything was loaded.
+  std::string problem;
+};
+
+/// One sample of one model and data set to look at, with the cells it is about.
+struct StoredDetail {
+  std::string model;  // Cell::model
+  std::string data;
+  std::string sample;
+  std::vector<std::string> cells;  // Cell::id, one per entry of detail.kept
+  SampleDetail detail;
+};
+
 /// A sweep's output folder as it was left.
 struct StoredSweep {
   SweepHeader header;
   RecordTable records;
+  /// By data set, in its order; a folder made before samples were kept has none.
+  std::map<std::string, std::vector<StoredSample>> samples;
+  /// Of a few samples, in the order of the cells' groups and of the samples.
+  std::vector<StoredDetail> details;
 };
 
-/// Reads an output folder. Error when it holds no sweep or a damaged one; a torn last line (the
+/// A line of samples.jsonl, without its line end; `data` names the data set.
+std::string sample_line(const std::string& data, const StoredSample& sample);
+/// A line of details.jsonl.
+std::string detail_line(const StoredDetail& detail);
+
+/// Reads an output folder: sweep.json, records.jsonl and, where they are, samples.jsonl and
+/// details.jsonl. Error when it holds no sweep or a damaged one; a torn last line (the
 /// trace of a process that was killed while writing) is not damage and is left out.
 StoredSweep read_stored_sweep(const std::filesystem::path& folder);
 
