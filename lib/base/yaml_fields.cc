@@ -26,6 +26,42 @@ YAML::Node parse_yaml(const std::string& text, const std::string& origin) {
   }
 }
 
+/// A node with `value` at a dotted key below it. What lies beside the way there is shared, so that
+/// it keeps its lines (YAML::Clone forgets them).
+YAML::Node replaced(const YAML::Node& node, std::string_view rest, const YAML::Node& value,
+                    std::string_view dotted_key, const std::string& origin) {
+  const size_t dot = rest.find('.');
+  const std::string part(rest.substr(0, dot));
+  const auto child = [&](const YAML::Node& old) {
+    if (dot == std::string_view::npos) return value;
+    if (old.IsDefined() && old.IsScalar())
+      fail("--set {}: '{}' holds no keys in {}", dotted_key, part, origin);
+    return replaced(old, rest.substr(dot + 1), value, dotted_key, origin);
+  };
+  if (node.IsDefined() && node.IsSequence()) {
+    int64_t index = -1;
+    if (!parse_int(part, index) || index < 0 || index >= static_cast<int64_t>(node.size())) {
+      fail("--set {}: '{}' is no index of a list of {} in {}", dotted_key, part, node.size(),
+           origin);
+    }
+    YAML::Node list(YAML::NodeType::Sequence);
+    for (size_t i = 0; i < node.size(); ++i)
+      list.push_back(i == static_cast<size_t>(index) ? child(node[i]) : node[i]);
+    return list;
+  }
+  YAML::Node map(YAML::NodeType::Map);
+  bool found = false;
+  if (node.IsDefined() && node.IsMap()) {
+    for (const auto& item : node) {
+      const bool here = item.first.Scalar() == part;
+      map.force_insert(item.first, here ? child(item.second) : item.second);
+      found = found || here;
+    }
+  }
+  if (!found) map.force_insert(part, child(YAML::Node()));
+  return map;
+}
+
 }  // namespace
 
 YamlFields::YamlFields(std::shared_ptr<YAML::Node> node, std::string origin, std::string key,
@@ -40,6 +76,48 @@ YamlFields YamlFields::parse(std::string_view text, std::string origin) {
   YAML::Node node = parse_yaml(std::string(text), origin);
   if (!node.IsMap()) fail("{}:1: a mapping of keys to values is needed", origin);
   return {std::make_shared<YAML::Node>(std::move(node)), std::move(origin), "", 1};
+}
+
+YamlFields YamlFields::read_extended(const std::filesystem::path& file) {
+  constexpr std::string_view kKey = "extends";
+  std::vector<std::filesystem::path> chain{file};
+  YamlFields merged = read(file);
+  while (merged.has(kKey)) {
+    const YamlFields key = merged.at(kKey);
+    const std::filesystem::path next =
+        (chain.back().parent_path() / key.as_string()).lexically_normal();
+    for (const std::filesystem::path& before : chain) {
+      if (before.lexically_normal() == next) {
+        key.fail_here(
+            fmt::format("is '{}', which leads back to {}", key.as_string(), before.string()));
+      }
+    }
+    if (!std::filesystem::exists(next)) {
+      key.fail_here(fmt::format("is '{}', but there is no {}", key.as_string(), next.string()));
+    }
+    const YamlFields base = read(next);
+    merged.node_->remove(std::string(kKey));
+    merged.extended_.erase(std::string(kKey));
+    for (const auto& item : *base.node_) {
+      const auto name = item.first.as<std::string>();
+      if (merged.has_key(name)) continue;
+      // The key's own node is kept: its mark is its line.
+      merged.node_->force_insert(item.first, item.second);
+      merged.extended_[name] = next.string();
+    }
+    chain.push_back(next);
+  }
+  return merged;
+}
+
+bool YamlFields::has_key(const std::string& key) const {
+  const YAML::Node& node = *node_;
+  return node[key].IsDefined();
+}
+
+const std::string& YamlFields::origin_of(const std::string& key) const {
+  const auto found = extended_.find(key);
+  return found == extended_.end() ? origin_ : found->second;
 }
 
 bool YamlFields::is_map() const { return node_->IsMap(); }
@@ -59,7 +137,8 @@ void YamlFields::require_known_keys(const std::vector<std::string>& known) const
     const auto key = item.first.as<std::string>();
     const int line = line_of(item.first, line_);
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      fail("{}:{}: unknown key '{}'{}", origin_, line, join_key(key_, key), suggestion(key, known));
+      fail("{}:{}: unknown key '{}'{}", origin_of(key), line, join_key(key_, key),
+           suggestion(key, known));
     }
     if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
       fail("{}:{}: key '{}' is given twice", origin_, line, join_key(key_, key));
@@ -86,8 +165,8 @@ YamlFields YamlFields::at(std::string_view key) const {
   if (!is_map()) fail_here("needs a mapping of keys to values");
   for (const auto& item : *node_) {
     if (item.first.as<std::string>() == key && !item.second.IsNull()) {
-      return {std::make_shared<YAML::Node>(item.second), origin_, join_key(key_, key),
-              line_of(item.first, line_)};
+      return {std::make_shared<YAML::Node>(item.second), origin_of(std::string(key)),
+              join_key(key_, key), line_of(item.first, line_)};
     }
   }
   fail("{}:{}: key '{}' is missing", origin_, line_, join_key(key_, key));
@@ -150,30 +229,12 @@ std::string YamlFields::string(std::string_view key, std::string_view otherwise)
 }
 
 YamlFields YamlFields::with(std::string_view dotted_key, std::string_view text) const {
-  auto copy = std::make_shared<YAML::Node>(YAML::Clone(*node_));
   const YAML::Node value = parse_yaml(std::string(text), fmt::format("--set {}", dotted_key));
-  // YAML::Node is a reference: assigning to a Node variable that already refers somewhere would
-  // overwrite the tree, so the walk keeps one handle per level.
-  std::vector<YAML::Node> walk{*copy};
-  std::string_view rest = dotted_key;
-  const auto child = [&](std::string_view part) -> YAML::Node {
-    if (!walk.back().IsSequence()) return walk.back()[std::string(part)];
-    int64_t index = -1;
-    if (!parse_int(part, index) || index < 0 || index >= static_cast<int64_t>(walk.back().size())) {
-      fail("--set {}: '{}' is no index of a list of {} in {}", dotted_key, part, walk.back().size(),
-           origin_);
-    }
-    return walk.back()[static_cast<size_t>(index)];
-  };
-  for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
-    walk.push_back(child(rest.substr(0, dot)));
-    if (walk.back().IsDefined() && !walk.back().IsNull() && walk.back().IsScalar()) {
-      fail("--set {}: '{}' holds no keys in {}", dotted_key, rest.substr(0, dot), origin_);
-    }
-    rest.remove_prefix(dot + 1);
-  }
-  child(rest) = value;
-  return {std::move(copy), origin_, key_, line_};
+  YamlFields changed(
+      std::make_shared<YAML::Node>(replaced(*node_, dotted_key, value, dotted_key, origin_)),
+      origin_, key_, line_);
+  changed.extended_ = extended_;
+  return changed;
 }
 
 std::string YamlFields::dump() const { return YAML::Dump(*node_); }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +23,11 @@ class YamlFields {
   static YamlFields read(const std::filesystem::path& file);
   /// The same from text; `origin` stands for the file name in messages.
   static YamlFields parse(std::string_view text, std::string origin);
+  /// Reads a file that may name another one under the key `extends`, relative to its own folder:
+  /// all top-level keys that it does not have itself are that file's, which may extend a further
+  /// one. Every key keeps its file and line for messages. Error for files that extend each other in
+  /// a circle.
+  static YamlFields read_extended(const std::filesystem::path& file);
 
   bool is_map() const;
   bool is_list() const;
@@ -70,10 +76,16 @@ class YamlFields {
  private:
   YamlFields(std::shared_ptr<YAML::Node> node, std::string origin, std::string key, int line);
 
+  /// has, but true for a key without a value as well.
+  bool has_key(const std::string& key) const;
+  /// The file that a key of this mapping comes from.
+  const std::string& origin_of(const std::string& key) const;
+
   std::shared_ptr<YAML::Node> node_;
   std::string origin_;
-  std::string key_;  // full dotted key of this node, empty at the root
-  int line_;         // of the key, so that messages point at it even when the value is missing
+  std::map<std::string, std::string> extended_;  // files of keys that another file gave (the root)
+  std::string key_;                              // full dotted key of this node, empty at the root
+  int line_;  // of the key, so that messages point at it even when the value is missing
 };
 
 }  // namespace elastikv

@@ -10,7 +10,6 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
-#include "base/files.h"
 #include "base/hash.h"
 #include "base/yaml_fields.h"
 #include "bench/shapes.h"
@@ -275,7 +274,8 @@ BenchConfig parse_bench(std::string_view text, const std::string& origin,
 }
 
 BenchConfig read_bench(const std::filesystem::path& file, const BenchOverrides& overrides) {
-  return parse_bench(read_file(file), file.string(), overrides);
+  return read_with_settings(YamlFields::read_extended(file), overrides.set,
+                            [&](const YamlFields& root) { return read_fields(root, overrides); });
 }
 
 }  // namespace elastikv

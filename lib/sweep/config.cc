@@ -8,7 +8,6 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
-#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
@@ -435,7 +434,8 @@ SweepConfig parse_sweep(std::string_view text, const std::string& origin,
 }
 
 SweepConfig read_sweep(const std::filesystem::path& file, const SweepOverrides& overrides) {
-  return parse_sweep(read_file(file), file.string(), overrides);
+  return read_with_settings(YamlFields::read_extended(file), overrides.set,
+                            [&](const YamlFields& root) { return read_fields(root, overrides); });
 }
 
 }  // namespace elastikv

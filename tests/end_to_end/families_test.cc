@@ -1,5 +1,6 @@
 // The program on checkpoints of every family, as a user runs it.
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -262,14 +263,20 @@ TEST_F(Families, APlanOfAPublishedModelNeedsNoWeights) {
 
 TEST(PaperConfigs, ArePlannedWithoutCheckpointAndData) {
   const std::filesystem::path folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "configs/paper";
-  for (const char* name : {"fig2_llava7b", "fig2_llava13b", "fig2_qwenvl"}) {
-    const ProgramResult result =
-        run_elastikv({"plan", (folder / (std::string(name) + ".yaml")).string()});
-    EXPECT_EQ(result.exit_code, 0) << result.errors;
-    for (const char* part :
-         {"110 cells in tables, 66990 evaluations of 1218 samples", " GiB |", "About ",
-          "Not at hand, planned by published sizes: checkpoint checkpoints/"}) {
-      EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
+  const std::map<std::string, std::string> sizes{
+      {"fig2", "110 cells in tables, 66990 evaluations of 1218 samples"},
+      {"table3", "22 cells in tables, 2200 evaluations of 100 samples"},
+      {"fig3", "33 cells in tables, 3300 evaluations of 100 samples"}};
+  for (const auto& [name, size] : sizes) {
+    for (const char* model : {"llava7b", "llava13b", "qwenvl"}) {
+      const ProgramResult result =
+          run_elastikv({"plan", (folder / fmt::format("{}_{}.yaml", name, model)).string()});
+      EXPECT_EQ(result.exit_code, 0) << result.errors;
+      for (const std::string& part :
+           {size, std::string(" GiB |"), std::string("About "),
+            std::string("Not at hand, planned by published sizes: checkpoint checkpoints/")}) {
+        EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
+      }
     }
   }
 }

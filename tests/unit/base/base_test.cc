@@ -63,6 +63,41 @@ TEST(YamlFields, SetReachesIntoLists) {
                "--set models.dtype: 'dtype' is no index of a list of 2 in a.yaml");
 }
 
+TEST(YamlFields, AFileExtendsAnother) {
+  TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() / "sub");
+  folder.write("base.yaml", "name: base\nlist: [1, 2]\nmap:\n  a: 1\n  b: x\n");
+  folder.write("sub/middle.yaml", "extends: ../base.yaml\nname: middle\nmap: {a: 2}\n");
+  const auto last = folder.write("sub/last.yaml", "\nextends: middle.yaml\nown: 3\n");
+  const YamlFields root = YamlFields::read_extended(last);
+  root.require_known_keys({"own", "name", "map", "list"});
+  EXPECT_EQ(root.integer("own"), 3);
+  EXPECT_EQ(root.string("name"), "middle");
+  EXPECT_EQ(root.at("list").items().size(), 2U);
+  EXPECT_FALSE(root.at("map").has("b"));  // whole top-level keys are taken or left
+  // A message names the file that a key comes from, also after --set.
+  EXPECT_ERROR(root.with("own", "4").at("list").as_integer(),
+               (folder.path() / "base.yaml").string() + ":2: key 'list' needs an integer");
+  EXPECT_ERROR(root.at("name").as_integer(), (folder.path() / "sub/middle.yaml").string() +
+                                                 ":2: key 'name' needs an integer, not 'middle'");
+  EXPECT_ERROR(root.require_known_keys({"own", "map", "list"}),
+               (folder.path() / "sub/middle.yaml").string() +
+                   ":2: unknown key 'name'; known: own, map, list");
+  EXPECT_EQ(YamlFields::read_extended(folder.path() / "base.yaml").string("name"), "base");
+}
+
+TEST(YamlFields, ExtendingInACircleOrWhatIsNotThereIsAnError) {
+  TemporaryFolder folder;
+  const auto a = folder.write("a.yaml", "x: 1\nextends: b.yaml\n");
+  const auto b = folder.write("b.yaml", "extends: a.yaml\n");
+  EXPECT_ERROR(YamlFields::read_extended(a),
+               b.string() + ":1: key 'extends' is 'a.yaml', which leads back to " + a.string());
+  folder.write("b.yaml", "extends: c.yaml\n");
+  EXPECT_ERROR(YamlFields::read_extended(a), b.string() +
+                                                 ":1: key 'extends' is 'c.yaml', but there is no " +
+                                                 (folder.path() / "c.yaml").string());
+}
+
 TEST(YamlFields, SetReplacesOneValueInACopy) {
   const YamlFields root = YamlFields::parse("model: {path: x, dtype: fp32}\n", "a.yaml");
   const YamlFields changed = root.with("model.dtype", "bf16").with("limit", "[1, 2]");
