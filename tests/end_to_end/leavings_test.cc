@@ -39,7 +39,7 @@ class Leavings : public testing::Test {
     write_tiny_checkpoint(folder_, "model");
     std::string lines;
     for (int i = 0; i < 3; ++i) {
-      Json item{{"id", "s" + std::to_string(i)},
+      Json item{{"id", "sample-" + std::to_string(i)},
                 {"question", "What is number " + std::to_string(i) + "?"},
                 {"answer", "A picture of " + std::to_string(i * 7) + " stamps."}};
       // The last one is text alone.
@@ -50,7 +50,7 @@ class Leavings : public testing::Test {
     sweep_ = folder_.write("sweep.yaml",
                            "models: {path: " + at("model") + "}\ndata: {path: " + at("data.jsonl") +
                                ", name: data, image_root: " + kImages +
-                               "}\nstrategies: [full, elastic, streaming-llm, adakv]\n"
+                               "}\nstrategies: [full, elastic, streaming-llm, knorm]\n"
                                "budgets: {keep: 0.3}\ngeneration: {max_new_tokens: 8}\n");
   }
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
@@ -94,7 +94,7 @@ TEST_F(Leavings, DetailsKeepWhatExplainSays) {
     }
     EXPECT_EQ(detail.at("cells"),
               Json({"model-fp32/data/full", "model-fp32/data/elastic/0.3",
-                    "model-fp32/data/streaming-llm/0.3", "model-fp32/data/adakv/0.3"}));
+                    "model-fp32/data/streaming-llm/0.3", "model-fp32/data/knorm/0.3"}));
     ASSERT_EQ(detail.at("kept").size(), 4U);
     EXPECT_TRUE(detail.at("kept")[0].empty());
     for (size_t cell = 1; cell < 4; ++cell) {
