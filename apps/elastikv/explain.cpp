@@ -358,14 +358,6 @@ std::vector<std::string> write_files(const std::filesystem::path& folder,
   return files;
 }
 
-/// How the tokens of the one picture lie on it; nothing where they do not, or where there are more.
-PictureSize grid_of(const PromptReader& reader,
-                    const std::vector<std::filesystem::path>& pictures) {
-  if (pictures.size() != 1) return {};
-  return reader.image_prompt()->grid(
-      reader.image_processor()->geometry(check_picture(pictures.front())));
-}
-
 int explain_prompt(const ExplainOptions& options) {
   // Everything that can be wrong is looked at before the weights.
   const bool from_sweep = !options.file.empty();
@@ -387,7 +379,7 @@ int explain_prompt(const ExplainOptions& options) {
     if (prompt.images.empty()) {
       fail("the prompt has no picture to draw on; --json prints what is kept without one");
     }
-    grid = grid_of(reader, subject.pictures);
+    grid = reader.grid(subject.pictures);
     require_grid(span.end - span.begin, grid);
   }
   StatisticsRequest request;

@@ -18,6 +18,10 @@ int64_t text_width(const std::string& /*text*/, int64_t /*height*/) {
   fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
 }
 
+std::string encode_png(const Picture& /*picture*/) {
+  fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
+}
+
 void write_png(const std::filesystem::path& file, const Picture& /*picture*/) {
   fail("{}: this program was built without drawing (ELASTIKV_IMAGES=OFF)", file.string());
 }

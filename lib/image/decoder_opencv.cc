@@ -209,14 +209,18 @@ int64_t text_width(const std::string& text, int64_t height) {
       .width;
 }
 
-void write_png(const std::filesystem::path& file, const Picture& picture) {
+std::string encode_png(const Picture& picture) {
   Picture copy = picture;
   cv::Mat bgr;
   cv::cvtColor(mat_of(copy), bgr, cv::COLOR_RGB2BGR);
   std::vector<unsigned char> bytes;
-  ELASTIKV_ASSERT(cv::imencode(".png", bgr, bytes), "{}: not encoded", file.string());
-  write_file_atomically(
-      file, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  ELASTIKV_ASSERT(cv::imencode(".png", bgr, bytes), "a picture of {} x {} pixels is not encoded",
+                  picture.size.height, picture.size.width);
+  return {bytes.begin(), bytes.end()};
+}
+
+void write_png(const std::filesystem::path& file, const Picture& picture) {
+  write_file_atomically(file, encode_png(picture));
 }
 
 }  // namespace elastikv

@@ -33,6 +33,8 @@ void draw_text(Picture& picture, int64_t x, int64_t y, const std::string& text, 
 /// Pixels that such a line takes.
 int64_t text_width(const std::string& text, int64_t height);
 
+/// The bytes of a PNG file.
+std::string encode_png(const Picture& picture);
 /// Writes a PNG file, all at once or not at all. Error when the file cannot be written.
 void write_png(const std::filesystem::path& file, const Picture& picture);
 

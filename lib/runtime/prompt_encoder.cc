@@ -68,6 +68,11 @@ TokenizedPrompt PromptReader::tokenize(const std::string& question,
   return tokenize(question, sizes);
 }
 
+PictureSize PromptReader::grid(const std::vector<std::filesystem::path>& pictures) const {
+  if (pictures.size() != 1 || image_prompt_ == nullptr) return {};
+  return image_prompt_->grid(image_processor_->geometry(check_picture(pictures.front())));
+}
+
 TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
   TokenizedPrompt prompt;
   prompt.ids = std::move(ids);

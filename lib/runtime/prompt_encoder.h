@@ -54,6 +54,9 @@ class PromptReader {
   /// With the pictures' files, of which only headers are read.
   TokenizedPrompt tokenize(const std::string& question,
                            const std::vector<std::filesystem::path>& pictures) const;
+  /// How the tokens of the one picture lie on it, in rows and columns; 0 x 0 where they do not, and
+  /// for another number of pictures. Reads the header of the file.
+  PictureSize grid(const std::vector<std::filesystem::path>& pictures) const;
   /// Ids as they are, without a picture.
   static TokenizedPrompt from_ids(std::vector<int64_t> ids);
   /// The ids of an answer: no special tokens around it.

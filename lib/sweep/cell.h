@@ -146,7 +146,7 @@ struct SampleDetail {
   std::vector<std::vector<float>> importance;
   /// Per cell, in the order of the cells: the positions kept after the prefill, ascending,
   /// [layers][groups][kept] with one group where all KV heads keep the same; empty for the full
-  /// cache, and for a cell that failed.
+  /// cache, and for a cell whose compression failed. What released code keeps twice is there twice.
   std::vector<std::vector<std::vector<std::vector<int64_t>>>> kept;
 };
 
@@ -156,7 +156,6 @@ struct SampleOutcome {
   int64_t image_tokens = 0;   // of these, the picture's
   SharedSeconds seconds;
   std::vector<CellOutcome> cells;
-  std::optional<SampleDetail> detail;  // where it was asked for
 };
 
 /// What only the engine knows of everything that can change a record. Each is a name that changes

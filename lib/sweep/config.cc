@@ -258,9 +258,15 @@ std::vector<std::string> read_comparisons(const YamlFields& root,
   return chosen;
 }
 
+int64_t read_detail_samples(const YamlFields& fields) {
+  fields.require_known_keys({"samples"});
+  return at_least(fields, "samples", 0, SweepConfig{}.detail_samples);
+}
+
 SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides) {
   root.require_known_keys({"name", "models", "data", "strategies", "budgets", "metrics",
-                           "generation", "cells", "bootstrap", "compare_with", "seed", "output"});
+                           "generation", "cells", "bootstrap", "details", "compare_with", "seed",
+                           "output"});
   SweepConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -315,6 +321,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     config.bootstrap.seed = static_cast<uint64_t>(
         at_least(bootstrap, "seed", 0, static_cast<int64_t>(config.bootstrap.seed)));
   }
+  if (root.has("details")) config.detail_samples = read_detail_samples(root.at("details"));
   config.compare_with = read_comparisons(root, config.strategies);
   if (root.has("cells")) {
     const YamlFields cells = root.at("cells");
@@ -394,6 +401,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
   if (!records_only) {
     json["bootstrap"] = {{"iterations", config.bootstrap.iterations},
                          {"seed", config.bootstrap.seed}};
+    json["details"] = {{"samples", config.detail_samples}};
     json["compare_with"] = config.compare_with;
     json["output"] = config.output.string();
   }

@@ -45,6 +45,8 @@ struct SweepConfig {
   int64_t max_new_tokens = 128;
   bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
   BootstrapChoice bootstrap;
+  /// Of so many first samples of every model and data set, details are kept (SampleDetail).
+  int64_t detail_samples = 2;
   /// Strategies that the others are compared with at the same budget, sample by sample; default:
   /// "elastic" where the sweep has it.
   std::vector<std::string> compare_with;
@@ -56,8 +58,8 @@ struct SweepConfig {
   /// of a sweep file, so parse_sweep reads it.
   std::string json() const;
   /// Content hash of the settings that can change a record. Left out are the name, the output
-  /// folder, the bootstrap, what is compared and which samples are used (limit, offset,
-  /// sample_ids), so that a sweep may be resumed with more samples.
+  /// folder, the bootstrap, the details, what is compared and which samples are used (limit,
+  /// offset, sample_ids), so that a sweep may be resumed with more samples.
   std::string records_hash() const;
 };
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -37,6 +38,13 @@ class SampleEvaluator {
   /// is at fault (its picture, a prompt longer than the context), and Interrupted when
   /// `should_stop` became true.
   virtual SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) = 0;
+
+  /// A look at one sample: a prefill of its own, so that no outcome, and no time in one, depends on
+  /// whether somebody looks. Nothing for an engine that cannot tell.
+  virtual std::optional<SampleDetail> look(const Sample& /*sample*/,
+                                           std::span<const Cell> /*cells*/) {
+    return std::nullopt;
+  }
 };
 
 /// Opens engines, and checks beforehand what can be checked without loading weights.

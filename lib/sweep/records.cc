@@ -1,5 +1,7 @@
 #include "sweep/records.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -203,8 +205,7 @@ void read_json_line(std::string_view line, const std::string& place, Read read) 
   }
 }
 
-void read_samples(const std::filesystem::path& file,
-                  std::map<std::string, std::vector<StoredSample>>& samples) {
+void read_samples(const std::filesystem::path& file, StoredSweep& sweep) {
   read_lines(file, [&](std::string_view line, const std::string& place) {
     read_json_line(line, place, [&](const Json& json) {
       StoredSample sample;
@@ -215,13 +216,18 @@ void read_samples(const std::filesystem::path& file,
       if (json.contains("categories")) json["categories"].get_to(sample.categories);
       json.at("images").get_to(sample.images);
       if (json.contains("problem")) json["problem"].get_to(sample.problem);
-      samples[json.at("data").get<std::string>()].push_back(std::move(sample));
+      const auto data = json.at("data").get<std::string>();
+      auto& samples = json.contains("model")
+                          ? sweep.model_samples[{json["model"].get<std::string>(), data}]
+                          : sweep.samples[data];
+      samples.push_back(std::move(sample));
     });
   });
 }
 
-void read_details(const std::filesystem::path& file, std::vector<StoredDetail>& details) {
-  read_lines(file, [&](std::string_view line, const std::string& place) {
+/// Reads all complete lines; returns their length in bytes.
+size_t read_details(const std::filesystem::path& file, std::vector<StoredDetail>& details) {
+  return read_lines(file, [&](std::string_view line, const std::string& place) {
     read_json_line(line, place, [&](const Json& json) {
       StoredDetail stored;
       json.at("model").get_to(stored.model);
@@ -251,6 +257,45 @@ void read_details(const std::filesystem::path& file, std::vector<StoredDetail>& 
   });
 }
 
+/// Details of samples that are used, in the order of models, data sets and samples: a sweep that
+/// was resumed may have made some of them later, and may use fewer samples than before.
+void sort_details(StoredSweep& sweep) {
+  const Json config = Json::parse(sweep.header.config);
+  std::map<std::array<std::string, 3>, size_t> order;
+  for (const Json& model : config.at("models")) {
+    const std::string name =
+        model.at("label").get<std::string>() + "-" + model.at("dtype").get<std::string>();
+    for (const Json& data : config.at("data")) {
+      const auto set = data.at("name").get<std::string>();
+      const auto known = sweep.header.data.find(set);
+      if (known == sweep.header.data.end()) continue;
+      for (const std::string& sample : known->second.samples)
+        order.try_emplace({name, set, sample}, order.size());
+    }
+  }
+  const auto place = [&](const StoredDetail& detail) {
+    return order.find({detail.model, detail.data, detail.sample});
+  };
+  std::erase_if(sweep.details, [&](const auto& detail) { return place(detail) == order.end(); });
+  std::stable_sort(sweep.details.begin(), sweep.details.end(), [&](const auto& a, const auto& b) {
+    return place(a)->second < place(b)->second;
+  });
+}
+
+/// Appends to a file and returns when the bytes are on the disk.
+void append_to(int descriptor, std::string_view bytes, const std::filesystem::path& file) {
+  size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t got = write(descriptor, bytes.data() + written, bytes.size() - written);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+    }
+    written += static_cast<size_t>(got);
+  }
+  if (fsync(descriptor) != 0) fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+}
+
 /// The top-level keys in which two configurations differ in a way that changes records.
 std::string differing_keys(const std::string& ours, const std::string& theirs) {
   const auto relevant = [](const std::string& text, const char* key) {
@@ -276,9 +321,26 @@ std::string differing_keys(const std::string& ours, const std::string& theirs) {
 
 }  // namespace
 
-std::string sample_line(const std::string& data, const StoredSample& sample) {
-  Json json{
-      {"data", data}, {"id", sample.id}, {"question", sample.question}, {"answer", sample.answer}};
+StoredSample stored_sample(const Sample& sample) {
+  StoredSample stored{.id = sample.id,
+                      .question = sample.question,
+                      .answer = sample.answer,
+                      .references = sample.references,
+                      .categories = sample.categories,
+                      .images = {},
+                      .problem = sample.problem};
+  for (const std::filesystem::path& image : sample.images) stored.images.push_back(image.string());
+  return stored;
+}
+
+std::string sample_line(const std::string& data, const StoredSample& sample,
+                        const std::string& model) {
+  Json json = Json::object();
+  if (!model.empty()) json["model"] = model;
+  json["data"] = data;
+  json["id"] = sample.id;
+  json["question"] = sample.question;
+  json["answer"] = sample.answer;
   if (!sample.references.empty()) json["references"] = sample.references;
   if (!sample.categories.empty()) json["categories"] = sample.categories;
   json["images"] = sample.images;
@@ -413,11 +475,20 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / kRecordsFile)) {
     read_records(folder / kRecordsFile, text_metrics_of(sweep.header), sweep.records);
   }
-  if (std::filesystem::exists(folder / kSamplesFile))
-    read_samples(folder / kSamplesFile, sweep.samples);
-  if (std::filesystem::exists(folder / kDetailsFile))
+  if (std::filesystem::exists(folder / kSamplesFile)) read_samples(folder / kSamplesFile, sweep);
+  if (std::filesystem::exists(folder / kDetailsFile)) {
     read_details(folder / kDetailsFile, sweep.details);
+    sort_details(sweep);
+  }
   return sweep;
+}
+
+const std::vector<StoredSample>* StoredSweep::samples_of(const std::string& model,
+                                                         const std::string& data) const {
+  const auto own = model_samples.find({model, data});
+  if (own != model_samples.end()) return &own->second;
+  const auto common = samples.find(data);
+  return common == samples.end() ? nullptr : &common->second;
 }
 
 RecordWriter::RecordWriter(const std::filesystem::path& folder, SweepHeader header,
@@ -471,6 +542,7 @@ RecordWriter::RecordWriter(const std::filesystem::path& folder, SweepHeader head
       }
       header_.engines = std::move(stored.engines);
     }
+    open_details(/*has_records=*/bytes > 0);
     write_header();
   } catch (...) {
     close(descriptor_);
@@ -505,18 +577,45 @@ void RecordWriter::note_engine(const std::string& model_name, const EngineIdenti
 void RecordWriter::append(std::span<const Record> records) {
   std::string lines;
   for (const Record& record : records) lines += record_line(record, text_metrics_) + "\n";
-  size_t written = 0;
-  while (written < lines.size()) {
-    const ssize_t got = write(descriptor_, lines.data() + written, lines.size() - written);
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      fail("{}: cannot write: {}", (folder_ / kRecordsFile).string(), std::strerror(errno));
-    }
-    written += static_cast<size_t>(got);
+  append_to(descriptor_, lines, folder_ / kRecordsFile);
+}
+
+void RecordWriter::write_samples(std::string_view lines) const {
+  write_file_atomically(folder_ / kSamplesFile, lines);
+}
+
+void RecordWriter::open_details(bool has_records) {
+  const std::filesystem::path file = folder_ / kDetailsFile;
+  if (!std::filesystem::exists(file)) return;
+  size_t complete = 0;
+  if (has_records) {
+    std::vector<StoredDetail> details;
+    complete = read_details(file, details);
+    for (const StoredDetail& detail : details)
+      details_.insert({detail.model, detail.data, detail.sample});
   }
-  if (fsync(descriptor_) != 0) {
-    fail("{}: cannot write: {}", (folder_ / kRecordsFile).string(), std::strerror(errno));
+  if (complete < std::filesystem::file_size(file) && truncate(file.c_str(), off_t(complete)) != 0) {
+    fail("{}: cannot cut off a torn line: {}", file.string(), std::strerror(errno));
   }
+}
+
+bool RecordWriter::has_detail(const std::string& model, const std::string& data,
+                              const std::string& sample) const {
+  return details_.contains({model, data, sample});
+}
+
+void RecordWriter::append(const StoredDetail& detail) {
+  const std::filesystem::path file = folder_ / kDetailsFile;
+  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  try {
+    append_to(descriptor, detail_line(detail) + "\n", file);
+  } catch (...) {
+    close(descriptor);
+    throw;
+  }
+  close(descriptor);
+  details_.insert({detail.model, detail.data, detail.sample});
 }
 
 void RecordWriter::write_header() const {

@@ -1,16 +1,19 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "datasets/sample.h"
 #include "metrics/agreement.h"
 #include "metrics/text_score.h"
 #include "sweep/cell.h"
@@ -108,12 +111,23 @@ struct StoredSweep {
   RecordTable records;
   /// By data set, in its order; a folder made before samples were kept has none.
   std::map<std::string, std::vector<StoredSample>> samples;
+  /// By model and data set: those of a model that reads other samples than the first one does,
+  /// because it cuts the same text into other windows of tokens.
+  std::map<std::pair<std::string, std::string>, std::vector<StoredSample>> model_samples;
   /// Of a few samples, in the order of the cells' groups and of the samples.
   std::vector<StoredDetail> details;
+
+  /// The samples as a model reads them; nullptr when there are none.
+  const std::vector<StoredSample>* samples_of(const std::string& model,
+                                              const std::string& data) const;
 };
 
-/// A line of samples.jsonl, without its line end; `data` names the data set.
-std::string sample_line(const std::string& data, const StoredSample& sample);
+/// A sample as it is kept.
+StoredSample stored_sample(const Sample& sample);
+/// A line of samples.jsonl, without its line end; `data` names the data set, `model` the one that
+/// the sample is for, where it is not the same for all.
+std::string sample_line(const std::string& data, const StoredSample& sample,
+                        const std::string& model = {});
 /// A line of details.jsonl.
 std::string detail_line(const StoredDetail& detail);
 
@@ -144,7 +158,16 @@ class RecordWriter {
   /// disk is full.
   void append(std::span<const Record> records);
 
+  /// Writes samples.jsonl, whole lines of sample_line, in place of the one that may be there.
+  void write_samples(std::string_view lines) const;
+  /// The model, data set and sample of the details that are there.
+  bool has_detail(const std::string& model, const std::string& data,
+                  const std::string& sample) const;
+  /// Adds a line to details.jsonl and returns when it is on the disk.
+  void append(const StoredDetail& detail);
+
  private:
+  void open_details(bool has_records);
   void write_header() const;
 
   std::filesystem::path folder_;
@@ -152,6 +175,7 @@ class RecordWriter {
   std::vector<std::string> text_metrics_;
   RecordTable stored_;
   int descriptor_ = -1;
+  std::set<std::array<std::string, 3>> details_;  // model, data set, sample
 };
 
 }  // namespace elastikv

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "metrics/agreement.h"
 #include "metrics/text_metrics.h"
+#include "sweep/details.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -327,6 +328,7 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
   }
   RecordWriter writer(config.output, make_header(config, options, data), config.metrics.text,
                       options.resume);
+  writer.write_samples(sample_lines(groups, data));
 
   SweepOutcome outcome;
   FailureCount failures;
@@ -359,7 +361,8 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
           open.push_back(&sample);
         }
       }
-      if (open.empty()) continue;
+      GroupDetails details(group, set, config.detail_samples, writer);
+      if (open.empty() && details.empty()) continue;
       if (options.should_stop()) throw Interrupted();
       if (open_model != group.model_name) {
         evaluator.reset();  // two models need not fit into memory at once
@@ -374,10 +377,12 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
       progress.say(fmt::format("{} on {}: {} cells, {} of {} samples to do", group.model_name,
                                group.data.name, group.cells.size(), open.size(),
                                set.samples.size()));
+      details.keep_all_but(open, *evaluator, progress);
       for (const Sample* sample : open) {
         if (options.should_stop()) throw Interrupted();
         const std::vector<Record> records = recorder.evaluate(*sample);
         writer.append(to_append(writer.stored(), records));
+        details.keep(*sample, *evaluator, progress);
         for (const Record& record : records) {
           failures.add(record);
           perplexity.add(record);

@@ -19,6 +19,7 @@
 #include "sweep/choices.h"
 #include "sweep/engine.h"
 #include "sweep/estimate.h"
+#include "sweep/look.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint.h"
 
@@ -77,6 +78,28 @@ class TorchEvaluator final : public SampleEvaluator {
       all.cells.push_back(std::move(one.cells[0]));
     }
     return all;
+  }
+
+  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    const TokenizedPrompt prompt = prompt_of(reader_, sample);
+    StatisticsRequest request;
+    for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
+    request.prefill.column_sums = true;
+    const EncodedPrompt encoded = encode_prompt(*model_, reader_, prompt, sample.images, request,
+                                                seed_of(settings_.seed, sample));
+    SampleDetail detail = look_at_prompt(reader_, sample, prompt, encoded.statistics);
+    for (const Cell& cell : cells) {
+      auto& kept = detail.kept.emplace_back();
+      if (cell.is_full()) continue;
+      try {
+        kept = kept_positions(
+            Sequence(model_->language(), encoded, strategy_of(cell), make_budget(cell.budget))
+                .cache());
+      } catch (const Error&) {
+        kept.clear();  // the cell failed when it was evaluated, too: its record says why
+      }
+    }
+    return detail;
   }
 
  private:

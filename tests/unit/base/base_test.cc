@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64_encoder.h"
 #include "base/device.h"
 #include "base/files.h"
 #include "base/hash.h"
@@ -12,6 +13,16 @@
 
 namespace elastikv {
 namespace {
+
+TEST(Base64, IsThatOfTheStandard) {
+  // RFC 4648, section 10.
+  const std::string text = "foobar";
+  const char* expected[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+  for (size_t length = 0; length <= text.size(); ++length)
+    EXPECT_EQ(encode_base64(text.substr(0, length)), expected[length]);
+  using namespace std::string_view_literals;
+  EXPECT_EQ(encode_base64("\xff\xfe\xfb\x00\x80"sv), "//77AIA=");
+}
 
 TEST(NearestName, OffersTheLikelySlip) {
   const std::vector<std::string> known{"elastic", "h2o", "streaming-llm"};

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -32,7 +33,11 @@ struct FakePlan {
   float not_a_number_for_budget = -1;
   std::function<void(const Sample&)> on_evaluate;
 
+  /// Samples that cannot be looked at.
+  std::set<std::string> unseen;
+
   std::vector<std::string> evaluated;  // sample ids, in order
+  std::vector<std::string> looked_at;  // likewise
   int64_t opened = 0;
 };
 
@@ -64,6 +69,24 @@ class FakeEvaluator final : public SampleEvaluator {
     outcome.seconds = {0.5 * s, 0.25 * s, 0.125 * s, 1.5 * s, 2.5 * s};
     for (const Cell& cell : cells) outcome.cells.push_back(one(sample, cell));
     return outcome;
+  }
+
+  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    plan_.looked_at.push_back(sample.id);
+    if (plan_.unseen.count(sample.id) > 0) fail("{}: the picture is torn\nand gone", sample.id);
+    SampleDetail detail;
+    detail.prompt_tokens = 40;
+    detail.image_begin = 3;
+    detail.image_end = 19;
+    detail.grid_rows = 4;
+    detail.grid_columns = 4;
+    detail.thumbnail = "iVBO";
+    detail.importance.assign(2, std::vector<float>(40, 0.125F));
+    for (const Cell& cell : cells) {
+      auto& kept = detail.kept.emplace_back();
+      if (!cell.is_full()) kept.assign(2, {{0, 1, static_cast<int64_t>(sample.index) + 2}});
+    }
+    return detail;
   }
 
  private:

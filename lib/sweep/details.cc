@@ -1,0 +1,90 @@
+#include "sweep/details.h"
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+
+namespace elastikv {
+namespace {
+
+bool reads_alike(const DataSet& a, const DataSet& b) {
+  return std::equal(a.samples.begin(), a.samples.end(), b.samples.begin(), b.samples.end(),
+                    [](const Sample& one, const Sample& other) {
+                      return one.id == other.id && one.question == other.question &&
+                             one.answer == other.answer;
+                    });
+}
+
+std::string lines_of(const DataSet& set, const std::string& model) {
+  std::string lines;
+  for (const Sample& sample : set.samples)
+    lines += sample_line(set.name, stored_sample(sample), model) + "\n";
+  return lines;
+}
+
+}  // namespace
+
+std::string sample_lines(std::span<const CellGroup> groups, const SweepData& data) {
+  std::string lines;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const DataSet& set = data.of(groups[i]);
+    const auto first = std::find_if(groups.begin(), groups.end(), [&](const CellGroup& group) {
+      return group.data.name == groups[i].data.name;
+    });
+    if (first == groups.begin() + static_cast<ptrdiff_t>(i)) {
+      lines += lines_of(set, /*model=*/"");
+    } else if (!reads_alike(data.of(*first), set)) {
+      lines += lines_of(set, groups[i].model_name);
+    }
+  }
+  return lines;
+}
+
+GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data, int64_t samples,
+                           RecordWriter& writer)
+    : group_(group), writer_(writer) {
+  const size_t count = std::min(data.samples.size(), static_cast<size_t>(samples));
+  for (size_t i = 0; i < count; ++i) {
+    const Sample& sample = data.samples[i];
+    if (sample.problem.empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
+      due_.push_back(&sample);
+  }
+}
+
+void GroupDetails::keep(const Sample& sample, SampleEvaluator& evaluator, Progress& progress) {
+  if (std::erase(due_, &sample) == 0) return;
+  StoredDetail stored{group_.model_name, group_.data.name, sample.id, {}, {}};
+  for (const Cell& cell : group_.cells) stored.cells.push_back(cell.id);
+  try {
+    std::optional<SampleDetail> detail = evaluator.look(sample, group_.cells);
+    if (!detail) return;
+    ELASTIKV_ASSERT(detail->kept.size() == group_.cells.size(), "{} kept sets of {} cells",
+                    detail->kept.size(), group_.cells.size());
+    stored.detail = std::move(*detail);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const InternalError&) {
+    throw;
+  } catch (const std::exception& error) {
+    // What an outcome depends on is in the records by now.
+    const std::string why = error.what();
+    progress.say(fmt::format("no details of {} sample {}: {}", group_.data.name, sample.id,
+                             why.substr(0, why.find('\n'))));
+    return;
+  }
+  writer_.append(stored);
+}
+
+void GroupDetails::keep_all_but(std::span<const Sample* const> open, SampleEvaluator& evaluator,
+                                Progress& progress) {
+  const std::vector<const Sample*> due = due_;
+  for (const Sample* sample : due) {
+    if (std::find(open.begin(), open.end(), sample) == open.end())
+      keep(*sample, evaluator, progress);
+  }
+}
+
+}  // namespace elastikv

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "datasets/sample.h"
+#include "sweep/engine.h"
+#include "sweep/plan.h"
+#include "sweep/progress.h"
+#include "sweep/records.h"
+#include "sweep/runner.h"
+
+namespace elastikv {
+
+/// What samples.jsonl holds: every sample of every data set, in order.
+std::string sample_lines(std::span<const CellGroup> groups, const SweepData& data);
+
+/// Keeps details of a group's first samples beside its records.
+class GroupDetails final {
+ public:
+  /// `samples`: of how many. Samples whose details are there already are left alone, and so are
+  /// those that cannot be evaluated.
+  GroupDetails(const CellGroup& group, const DataSet& data, int64_t samples, RecordWriter& writer);
+
+  /// Nothing is left to be looked at.
+  bool empty() const { return due_.empty(); }
+  /// Looks at the sample, unless it is none of the first ones or was looked at before. A look that
+  /// fails costs its details and no more: that is said on the progress' lines.
+  void keep(const Sample& sample, SampleEvaluator& evaluator, Progress& progress);
+  /// The samples that will not be evaluated because their records are there.
+  void keep_all_but(std::span<const Sample* const> open, SampleEvaluator& evaluator,
+                    Progress& progress);
+
+ private:
+  const CellGroup& group_;
+  RecordWriter& writer_;
+  std::vector<const Sample*> due_;
+};
+
+}  // namespace elastikv
