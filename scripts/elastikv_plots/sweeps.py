@@ -1,0 +1,288 @@
+"""Output folders of `elastikv sweep`, alone or several joined, as groups of cells: one per model and data set."""
+
+import csv
+import dataclasses
+import fnmatch
+import functools
+import json
+
+from .base import PlotError
+from .bootstrap import Bootstrap
+
+FULL = "full"
+HEADER_FORMAT = "elastikv-sweep-"
+
+
+def json_lines(file):
+    """Every complete line of a file with its place; what follows the last line end was torn by a killed process."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlotError(f"{file}: cannot be read: {error}") from error
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PlotError(f"{file}:{number}: not valid JSON") from error
+        if not isinstance(value, dict):
+            raise PlotError(f"{file}:{number}: is not a JSON object")
+        yield f"{file}:{number}", value
+
+
+def read_header(file):
+    try:
+        header = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PlotError(f"{file.parent}: holds no sweep ({file.name} is missing)") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlotError(f"{file}: cannot be read: {error}") from error
+    except json.JSONDecodeError as error:
+        raise PlotError(f"{file}:{error.lineno}: not valid JSON: {error.msg}") from error
+    if not isinstance(header, dict) or not str(header.get("format", "")).startswith(HEADER_FORMAT):
+        raise PlotError(f"{file}: is not the description of a sweep's records")
+    return header
+
+
+class Sweep:
+    """One output folder. Of several records of a (cell, sample) the last counts. Where records.jsonl was not kept, cells.csv,
+    the table that `elastikv report` makes of it, stands for it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.header = read_header(folder / "sweep.json")
+        self.config = self.header["config"]
+        self.name = self.header.get("name", folder.name)
+        self.records, self.table = None, None
+        if (folder / "records.jsonl").exists():
+            self.records = {}
+            for place, record in json_lines(folder / "records.jsonl"):
+                if not {"cell", "sample", "status"} <= record.keys():
+                    raise PlotError(f"{place}: is no record (cell, sample or status is missing)")
+                self.records[record["cell"], record["sample"]] = record
+        elif (folder / "cells.csv").exists():
+            with open(folder / "cells.csv", encoding="utf-8", newline="") as file:
+                self.table = {row["cell"]: row for row in csv.DictReader(file)}
+        else:
+            raise PlotError(f"{folder}: holds no results (neither records.jsonl nor cells.csv, the table made of it)")
+
+    def details(self):
+        """The samples to look at; one that was evaluated again replaces what was known of it."""
+        needed = {"model", "data", "sample", "cells", "prompt_tokens", "image", "grid", "thumbnail", "importance", "kept"}
+        found = {}
+        for place, detail in json_lines(self.folder / "details.jsonl"):
+            if missing := sorted(needed - detail.keys()):
+                raise PlotError(f"{place}: damaged: {missing[0]} is missing")
+            if len(detail["kept"]) != len(detail["cells"]):
+                raise PlotError(f"{place}: damaged: {len(detail['kept'])} kept sets of {len(detail['cells'])} cells")
+            key = detail["model"], detail["data"], detail["sample"]
+            found.pop(key, None)
+            found[key] = detail
+        return list(found.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    text: str  # as in cell names: "0.2", "0.2p", "256t"
+    place: float  # on the horizontal axis: a fraction, or tokens
+    growth: str  # generation, prompt, or tokens
+
+
+def budgets_of(config):
+    budgets = config.get("budgets", {})
+    listed = []
+    for growth in budgets.get("growth", []):
+        for keep in budgets.get("keep", []):
+            text = str(int(keep)) if float(keep) == int(keep) else json.dumps(keep)
+            listed.append(Budget(text + ("p" if growth == "prompt" else ""), float(keep), growth))
+    for tokens in budgets.get("keep_tokens", []):
+        listed.append(Budget(f"{tokens}t", float(tokens), "tokens"))
+    return listed
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategy:
+    name: str
+    preset: str
+    overrides: tuple = ()  # (dotted key, value as YAML text)
+
+
+def strategies_of(config):
+    return [Strategy(s["name"], s["preset"], tuple(s.get("set", {}).items())) for s in config["strategies"]]
+
+
+def excluded(config, model, data, strategy, budget):
+    """Whether matrix.exclude leaves a cell out; a key that a rule does not name matches everything. A model is named with its
+    dtype or without."""
+    matrix = config.get("matrix") or {}
+    for rule in matrix.get("exclude", []):
+        names = {"model": (model, model.rsplit("-", 1)[0]), "data": (data,), "strategy": (strategy,), "budget": (budget,)}
+        if all(any(fnmatch.fnmatchcase(name, str(rule[key])) for name in names[key]) for key in names if key in rule):
+            return True
+    return False
+
+
+class Cell:
+    """One strategy at one budget, with the sweep that holds it."""
+
+    def __init__(self, sweep, identity, strategy, budget):
+        self.sweep, self.id, self.strategy, self.budget = sweep, identity, strategy, budget
+
+
+class Group:
+    """The cells of one model and data set."""
+
+    def __init__(self, model, data):
+        self.model, self.data = model, data
+        self.name = f"{model} on {data}"
+        self.cells = {}  # (strategy, budget text) to Cell, without the full cache
+        self.full = None
+        self.expected = []  # every cell that a sample needs to have been given, hidden ones included
+        self.strategies, self.budgets = [], []
+        self.parts = []  # sweeps
+
+    def add(self, sweep, renamed):
+        config = sweep.config
+        self.parts.append(sweep)
+        full_listed = False
+        for strategy in strategies_of(config):
+            label = renamed.get(strategy.name, strategy.name)
+            shown = dataclasses.replace(strategy, name=label)
+            if strategy.preset == FULL:
+                if not excluded(config, self.model, self.data, strategy.name, "1"):
+                    full_listed = True
+                    self.add_full(sweep, strategy.name)
+                continue
+            for budget in budgets_of(config):
+                if excluded(config, self.model, self.data, strategy.name, budget.text):
+                    continue
+                if (label, budget.text) in self.cells:
+                    continue  # both runs have it; the first counts
+                cell = Cell(sweep, f"{self.model}/{self.data}/{strategy.name}/{budget.text}", shown, budget)
+                self.cells[label, budget.text] = cell
+                self.expected.append(cell)
+                if shown not in self.strategies:
+                    self.strategies.append(shown)
+                if budget not in self.budgets:
+                    self.budgets.append(budget)
+        if not full_listed and sweep.records is not None:
+            # Run as a reference alone; a folder whose full cache was left out altogether has no record of it.
+            hidden = f"{self.model}/{self.data}/(full)"
+            if any(cell == hidden for cell, _ in sweep.records):
+                self.add_full(sweep, "(full)")
+
+    def add_full(self, sweep, name):
+        cell = Cell(sweep, f"{self.model}/{self.data}/{name}", Strategy(name, FULL), None)
+        self.expected.append(cell)
+        if self.full is None:
+            self.full = cell
+
+    @functools.cached_property
+    def planned(self):
+        """Samples that all parts were to evaluate, in the first part's order."""
+        lists = [part.header["data"][self.data]["samples"] for part in self.parts]
+        return [sample for sample in lists[0] if all(sample in other for other in lists[1:])]
+
+    @functools.cached_property
+    def samples(self):
+        """Samples that every cell has been given, as in the tables; one that failed in all cells is left out for all alike."""
+        if self.parts[0].records is None:
+            counts = [int(row["samples"]) for cell in self.expected if (row := cell.sweep.table.get(cell.id))]
+            return self.planned[:max(counts, default=0)]
+        common = []
+        for sample in self.planned:
+            records = [cell.sweep.records.get((cell.id, sample)) for cell in self.expected]
+            if all(record is not None for record in records) and any(record["status"] == "ok" for record in records):
+                common.append(sample)
+        return common
+
+    @property
+    def title(self):
+        every = len(self.planned)
+        count = f"{every}" if len(self.samples) == every else f"{len(self.samples)} of {every}"
+        return f"{self.name}, {count} sample{'' if every == 1 else 's'}"
+
+    @functools.cached_property
+    def bootstrap(self):
+        settings = self.parts[0].config["bootstrap"]
+        return Bootstrap(settings["iterations"], settings["seed"])
+
+    def estimate(self, cell, measure):
+        """(value, low, high); None when a sample failed or lacks the value: no mean over survivors."""
+        if cell is None:
+            return None
+        if cell.sweep.records is None:
+            return measure.from_table(cell.sweep.table.get(cell.id))
+        rows = []
+        for sample in self.samples:
+            record = cell.sweep.records.get((cell.id, sample))
+            value = measure.read(record) if record is not None and record["status"] == "ok" else None
+            if value is None:
+                return None
+            rows.append(value)
+        return measure.combine(self.bootstrap, rows)
+
+    def of_strategy(self, name, growth):
+        """The cells of a strategy with budgets of one kind, from the smallest."""
+        cells = [cell for cell in self.cells.values() if cell.strategy.name == name and cell.budget.growth == growth]
+        return sorted(cells, key=lambda cell: cell.budget.place)
+
+    def keep_strategies(self, names):
+        """Shows these strategies only; samples still are those that all cells have."""
+        self.strategies = [strategy for strategy in self.strategies if strategy.name in names]
+        self.cells = {key: cell for key, cell in self.cells.items() if key[0] in names}
+        self.budgets = [budget for budget in self.budgets if any(cell.budget == budget for cell in self.cells.values())]
+
+
+def group_names(sweep):
+    """(model, data) of all groups of a sweep."""
+    return [(f"{model['label']}-{model['dtype']}", data["name"])
+            for model in sweep.config["models"] for data in sweep.config["data"]]
+
+
+def require_comparable(first, other, model, data):
+    """Runs are joined only where their numbers mean the same."""
+    def refuse(what):
+        raise PlotError(f"{other.folder}: differs from {first.folder} in {what}; draw the two apart")
+    for sweep in (first, other):
+        if sweep.records is None:
+            raise PlotError(f"{sweep.folder}: records.jsonl is missing; runs are joined by their samples' records")
+    ours, theirs = (sweep.header.get("engines", {}).get(model, {}) for sweep in (first, other))
+    for key in ours.keys() & theirs.keys():
+        if ours[key] != theirs[key]:
+            refuse(f"the {key.replace('_', ' ')} of model '{model}'")
+    if first.header["data"][data]["content"] != other.header["data"][data]["content"]:
+        refuse(f"the content of data set '{data}'")
+    for key, what in (("perplexity", "metrics.perplexity"), ("reference", "metrics.reference")):
+        mine, its = ({k: v for k, v in s.config["metrics"][key].items() if k != "one_pass"} if key == "perplexity"
+                     else s.config["metrics"][key] for s in (first, other))
+        if mine != its:
+            refuse(what)
+    if first.config.get("generation") != other.config.get("generation"):
+        refuse("generation.max_new_tokens")
+
+
+def join(sweeps):
+    """The groups of all sweeps; those of the same model and data set become one."""
+    groups, known = {}, {}
+    for sweep in sweeps:
+        # Another run's strategy of the same name but with other settings is another strategy.
+        renamed = {}
+        for strategy in strategies_of(sweep.config):
+            settings = strategy.preset, strategy.overrides
+            if known.setdefault(strategy.name, settings) != settings:
+                renamed[strategy.name] = f"{strategy.name} ({sweep.name})"
+                if known.setdefault(renamed[strategy.name], settings) != settings:
+                    raise PlotError(f"{sweep.folder}: strategy '{renamed[strategy.name]}' stands for two settings; "
+                                    "give the sweeps different names")
+        for model, data in group_names(sweep):
+            group = groups.get((model, data))
+            if group is None:
+                group = groups[model, data] = Group(model, data)
+            else:
+                require_comparable(group.parts[0], sweep, model, data)
+            group.add(sweep, renamed)
+            if not group.planned:
+                raise PlotError(f"{sweep.folder}: shares no sample of '{data}' with {group.parts[0].folder}")
+    return [group for group in groups.values() if group.expected]
