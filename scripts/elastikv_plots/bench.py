@@ -121,7 +121,12 @@ def logarithmic_counts(axes, values, inches):
 BOUND = (0, (1.2, 1.2))
 
 
-def bound_handle(label="bound of the memory's bandwidth, same colour"):
+def draw_bound(axes, x, y, look):
+    """A dotted line beside a line, told by small markers of the same kind where colours are not seen."""
+    axes.plot(x, y, color=look[0], linestyle=BOUND, linewidth=1.0, marker=look[1], markersize=2.5)
+
+
+def bound_handle(label="dotted: bound of the memory's bandwidth"):
     return Line2D([], [], color=looks.GREY, linestyle=BOUND, linewidth=1.0, label=label)
 
 
@@ -154,7 +159,8 @@ def draw_decode(bench, arguments):
     axes.set_xlabel("slots kept per layer, mean over the steps")
     axes.set_ylabel("ms per decode step")
     looks.grid(axes)
-    looks.heading(figure, f"batch {cells[0]['batch']}, {cells[0]['new_tokens'] - 1} steps per run", arguments.width)
+    steps = cells[0]["new_tokens"] - 1
+    looks.heading(figure, f"batch {cells[0]['batch']}, {steps} step{'' if steps == 1 else 's'} per run", arguments.width)
     looks.legend(figure, arguments.width, handles)
     return figure
 
@@ -207,7 +213,7 @@ def draw_throughput(bench, arguments, what, published):
             points.sort(key=lambda cell: cell["batch"])
             draw_line(axes, own[name], [(c["batch"], c[field], 1) for c in points])
             bound = [c["batch"] / c["bound"]["step_seconds"] for c in points]
-            axes.plot([c["batch"] for c in points], bound, color=own[name][0], linestyle=BOUND, linewidth=1.0)
+            draw_bound(axes, [c["batch"] for c in points], bound, own[name])
             values += bound + [c[field][end] for c in points for end in ("median", "q1", "q3")]
         for point in published.points(of_lengths, lengths) if published else []:
             colour, marker, _ = own.get(point.line, (looks.GREY, "o", "-"))
@@ -217,13 +223,12 @@ def draw_throughput(bench, arguments, what, published):
             rows[point.label] = (colour, marker)
         finish_batch(axes, lengths, of_lengths, inches, values, label)
     handles = [handle(name, look) for name, look in own.items()]
-    handles.append(bound_handle() if what == "decode" else bound_handle("bound of the bandwidth, decoding alone"))
+    handles.append(bound_handle() if what == "decode" else bound_handle("dotted: bound of the bandwidth, decoding alone"))
     handles += [Line2D([], [], linestyle="none", marker=marker, markerfacecolor="none", markeredgecolor=colour,
-                       markeredgewidth=1.0, markersize=looks.marker_size(marker) + 1.5, label=f"published: {row}")
+                       markeredgewidth=1.0, markersize=looks.marker_size(marker) + 1.5, label=f"{row}, published")
                 for row, (colour, marker) in rows.items()]
-    if rows:
-        handles.append(Line2D([], [], linestyle="none", label=f"Published values: {published.citation}."))
-    looks.legend(figure, arguments.width, handles)
+    note = f"Hollow: published, measured on {published.device} ({published.citation})" if rows else ""
+    looks.legend(figure, arguments.width, handles, note=note)
     return figure
 
 
@@ -246,7 +251,7 @@ def draw_memory(bench, arguments):
             peak = [max(c["memory_bytes"]["peak"] - c["memory_bytes"]["before"], c["cache_bytes"]["at_end"]) / MIB for c in points]
             axes.plot(x, cache, color=colour, marker=marker, linestyle=dashes, markersize=looks.marker_size(marker),
                       markeredgecolor="white", markeredgewidth=0.4)
-            axes.plot(x, peak, color=colour, linestyle=BOUND, linewidth=1.0)
+            draw_bound(axes, x, peak, own[name])
             values += cache + peak
             left_out = [c for c in bench.skipped if line_of(c) == name and lengths_of(c) == lengths]
             for cell in left_out:
@@ -263,7 +268,7 @@ def draw_memory(bench, arguments):
             at_hand = True
         finish_batch(axes, lengths, batches, inches, values, "MiB")
     handles = [handle(name, look) for name, look in own.items()]
-    handles.append(bound_handle("peak above the weights, same colour (drawn through: keys and values at the end)"))
+    handles.append(bound_handle("dotted: peak above the weights; drawn through: keys and values at the end"))
     if any_skipped:
         handles.append(Line2D([], [], linestyle="none", marker="x", color=looks.GREY, markersize=5,
                               label="did not fit: what its caches need"))
@@ -298,7 +303,7 @@ def draw_cost(bench, arguments, varying, fields, figures):
             # Of a strategy that asks for nothing the time is that of reading a clock.
             if drawn and max(spread["median"] * factor for _, spread, factor in drawn) >= 5e-4:
                 exponent = fitted_exponent([(x, spread["median"] * factor) for x, spread, factor in drawn])
-                power = "" if exponent is None else f"  ~ n^{exponent:.2f}"
+                power = "" if exponent is None else f" ~\u00a0n^{exponent:.2f}"
                 lines.append((f"{name}, {what}{power}", drawn))
     if not lines:
         return None
@@ -369,7 +374,7 @@ class PublishedSpeeds(Published):
             model = self.model_for(cell)
             for (strategy, batch, budget), number in (self.values_for(cell, lengths) if model else {}).items():
                 shown = "" if budget == 1 else f" {budget:g}"
-                label = f"{strategy}{shown}, {model}, {self.device}"
+                label = f"{strategy}{shown}, {model}"
                 line = next((line_of(c) for pattern in self.candidates(strategy) for c in cells
                              if matches([pattern], c["strategy"]) and float(c["budget"]) == budget
                              and self.model_for(c) == model), None)

@@ -136,7 +136,7 @@ def figure_of(groups, measure, growth, options, looks_by_name):
     height = (3.0 if options.width == "full" else 2.4) if alone else 2.1
     figure, panels = looks.panels(options.width, len(sets), len(models), height)
     inches = looks.WIDTHS[options.width] * (0.62 if beside else 0.85) / len(models)
-    names, any_full, published_rows = {}, False, {}
+    names, any_full, published_rows = {}, False, []
     for row, data in enumerate(sets):
         for column, model in enumerate(models):
             axes, group = panels[row][column], by_place.get((data, model))
@@ -149,11 +149,11 @@ def figure_of(groups, measure, growth, options, looks_by_name):
                 continue
             names.update(dict.fromkeys(drawn[0]))
             any_full = any_full or drawn[1]
-            published_rows.update({row.label: row for row in drawn[2]})
+            published_rows += drawn[2]
             if not alone:
-                axes.set_title(group.title, loc="left", fontsize=looks.SMALL)
+                axes.set_title(looks.wrapped(group.title, inches), loc="left", fontsize=looks.SMALL)
             if row == len(sets) - 1 or by_place.get((sets[row + 1], model)) is None:
-                axes.set_xlabel(X_LABELS[growth])
+                axes.set_xlabel(looks.wrapped(X_LABELS[growth], inches))
             if column == 0:
                 axes.set_ylabel(measure.label)
     if not names:
@@ -164,21 +164,27 @@ def figure_of(groups, measure, growth, options, looks_by_name):
     handles = [strategy_handle(name, look) for name, look in looks_by_name.items() if name in names]
     if any_full:
         handles.append(full_handle())
+    note = ""
     if published_rows:
-        handles += published_handles(options.published, published_rows.values(), looks_by_name)
-    looks.legend(figure, options.width, handles, beside)
+        handles += published_handles({row.name: row for row in published_rows}.values(), looks_by_name)
+        note = published_note(options.published, published_rows)
+    looks.legend(figure, options.width, handles, beside, note)
     return figure
 
 
-def published_handles(published, rows, looks_by_name):
-    """Hollow markers, one entry per published row, and the source."""
+def published_handles(rows, looks_by_name):
+    """Hollow markers, one entry per published row."""
     handles = []
     for row in rows:
         colour, marker, _ = looks_by_name[row.strategy]
         handles.append(Line2D([], [], linestyle="none", marker=marker, markerfacecolor="none", markeredgecolor=colour,
-                              markeredgewidth=0.9, markersize=looks.marker_size(marker) + 0.8, label=f"published: {row.label}"))
-    handles.append(Line2D([], [], linestyle="none", label=f"Published values: {published.citation}."))
+                              markeredgewidth=0.9, markersize=looks.marker_size(marker) + 0.8, label=f"{row.name}, published"))
     return handles
+
+
+def published_note(published, rows):
+    models = ", ".join(dict.fromkeys(row.model for row in rows))
+    return f"Hollow: published for {models} ({published.citation})"
 
 
 def rows_figure(group, measure, growth, options):

@@ -124,11 +124,10 @@ def importance_figure(detail, budget, width):
     positions = np.arange(detail.tokens)
     smallest = importance[importance > 0].min()
     line, heat = axes[0], axes[1]
-    line.plot(positions, np.maximum(importance.mean(axis=0), smallest), color="black", linewidth=0.8,
-              drawstyle="steps-mid")
-    line.set_yscale("log")
+    mean = np.maximum(importance.mean(axis=0), smallest)
+    line.plot(positions, mean, color="black", linewidth=0.8, drawstyle="steps-mid")
+    looks.logarithmic(line.yaxis, mean.min(), mean.max())
     line.set_ylabel("Attention received,\nmean over layers")
-    line.yaxis.set_minor_locator(looks.ticker.NullLocator())
     looks.grid(line)
     mark_picture(line, detail, named=True)
     # Half of a per cent of very small values would take the colours from all others.
@@ -142,6 +141,7 @@ def importance_figure(detail, budget, width):
     bar = figure.colorbar(shown, ax=heat, pad=0.01, aspect=9, fraction=0.05)
     bar.ax.tick_params(labelsize=looks.SMALL)
     bar.ax.yaxis.set_minor_locator(looks.ticker.NullLocator())
+    bar.ax.yaxis.set_major_formatter(looks.ticker.FuncFormatter(looks.plain))
     if cells:
         strips = axes[2]
         rows = np.stack([shares.mean(axis=0) for _, shares in cells])
@@ -169,13 +169,17 @@ def faded(thumbnail, shares):
     return share * thumbnail + (1 - share) * (0.82 + 0.15 * grey)
 
 
-def draw_layer(axes, detail, shares, layer):
-    picture = shares[layer, detail.begin:detail.end].reshape(detail.rows, detail.columns)
-    axes.imshow(np.clip(faded(detail.thumbnail, picture), 0, 1), interpolation="nearest")
+def show_picture(axes, pixels):
+    axes.imshow(np.clip(pixels, 0, 1), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set(visible=True, linewidth=0.4, color="#888888")
+
+
+def draw_layer(axes, detail, shares, layer):
+    picture = shares[layer, detail.begin:detail.end].reshape(detail.rows, detail.columns)
+    show_picture(axes, faded(detail.thumbnail, picture))
     return f"{picture.sum():.0f} of {shares[layer].sum():.0f}"
 
 
@@ -196,9 +200,7 @@ def overview_figure(detail, budget, width):
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.02)
     for row, (name, shares) in enumerate(cells):
         whole = panels[row][0]
-        whole.imshow(np.clip(detail.thumbnail, 0, 1), interpolation="nearest")
-        whole.set_xticks([])
-        whole.set_yticks([])
+        show_picture(whole, detail.thumbnail)
         whole.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=looks.SMALL)
         for column, layer in enumerate(layers):
             axes = panels[row][column + 1]

@@ -12,6 +12,7 @@ from matplotlib import ticker  # noqa: E402
 # Inches: one column of a two-column page, and the whole page. Fonts are sizes in print; none is below 7 points.
 WIDTHS = {"column": 3.4, "full": 7.0}
 TEXT, SMALL = 8.0, 7.0
+LETTER = 0.055  # inches that a letter of the small size takes, with some to spare
 matplotlib.rcParams.update({
     "svg.hashsalt": "elastikv", "svg.fonttype": "none", "savefig.dpi": 220,
     "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
@@ -33,7 +34,7 @@ GREY = "#6E6E6E"
 # A strategy keeps its look from one picture to the next and across sweeps. What is alike shares a colour: the paper's
 # algorithm is drawn through, released code dashed.
 KNOWN = {
-    "full": ("#000000", "o", "-"),
+    "full": ("#000000", "d", "-"),
     "elastic": (BLUE, "o", "-"), "elastic-released": (BLUE, "X", DASHES[1]), "elastic-plus": ("#4D4D4D", "*", "-"),
     "h2o": (VERMILION, "s", "-"), "h2o-released": (VERMILION, "P", DASHES[1]),
     "streaming-llm": (GREEN, "^", "-"), "local-released": (GREEN, "v", DASHES[1]), "window": (GREEN, "<", DASHES[2]),
@@ -75,22 +76,30 @@ def heading(figure, text, width):
     figure.suptitle("\n".join(textwrap.wrap(text, 55 if width == "column" else 110)), x=0.01, ha="left")
 
 
-def legend(figure, width, handles, beside=False):
-    """The legend of a picture, below it or, where there is room, beside it; makes the figure higher by what it needs below."""
+def wrapped(text, inches):
+    """Text in lines that fit."""
+    return textwrap.fill(text, max(12, int(inches / LETTER)), break_on_hyphens=False)
+
+
+def legend(figure, width, handles, beside=False, note=""):
+    """The legend of a picture, below it or, where there is room, beside it, with a note above its entries; makes the figure
+    higher by what it needs below."""
     if not handles:
         return
-    labels = [textwrap.fill(handle.get_label(), 34 if width == "column" or beside else 44) for handle in handles]
+    room = 1.9 if beside else WIDTHS[width] - 0.7
+    labels = [wrapped(handle.get_label(), min(room, 2.6)) for handle in handles]
+    title = {"title": wrapped(note, room + 0.5), "title_fontsize": SMALL, "alignment": "left"} if note else {}
     if beside:
-        figure.legend(handles, labels, loc="outside right center")
+        figure.legend(handles, labels, loc="outside right center", **title)
         return
-    # Letters of 7 points are about 0.055 inches wide; handle and gaps take 0.55.
-    widest = max(len(line) for label in labels for line in label.split("\n")) * 0.058 + 0.55
+    widest = max(len(line) for label in labels for line in label.split("\n")) * 0.05 + 0.47  # a handle and gaps
     columns = max(1, min(len(labels), int(WIDTHS[width] / widest)))
     rows = math.ceil(len(labels) / columns)
     lines = sum(max((labels[i].count("\n") + 1 for i in range(row, len(labels), rows)), default=1) for row in range(rows))
+    lines += title["title"].count("\n") + 1 if note else 0
     figure.set_figheight(figure.get_figheight() + 0.14 * lines + 0.1)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.2, labelspacing=0.3,
-                  borderaxespad=0.1)
+                  borderaxespad=0.1, **title)
 
 
 def plain(value, _=None):
@@ -103,7 +112,9 @@ def logarithmic(axis, low, high):
     decades = math.log10(high / low)
     subs = (1.0, 2.0, 5.0) if decades < 1.7 else (1.0, 3.0) if decades < 3 else (1.0,)
     axis.set_major_locator(ticker.LogLocator(base=10, subs=subs, numticks=15))
-    if decades < 0.5:
+    if decades < 0.25:
+        axis.set_major_locator(ticker.MaxNLocator(4))
+    elif decades < 0.5:
         axis.set_major_locator(ticker.FixedLocator([m * 10.0**e for e in range(-9, 10) for m in (1, 1.5, 2, 3, 4, 5, 7)]))
     axis.set_major_formatter(ticker.FuncFormatter(plain))
     axis.set_minor_locator(ticker.NullLocator())

@@ -105,9 +105,10 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
+    name: str  # as published
+    model: str
     strategy: str  # whose look the points have
     preset: str
-    label: str  # in the legend
     points: tuple  # (budget, value), ascending
 
 
@@ -149,13 +150,14 @@ class PublishedPoints(Published):
             candidates = self.candidates(name)
             ours = next((strategy for pattern in candidates for strategy in group.strategies
                          if matches([pattern], strategy.name)), None)
-            label = f"{name}, {found[0]}"
-            look = ours.name if ours else label
-            rows.append(Row(look, ours.preset if ours else (candidates or [name])[0], label, tuple(sorted(of_row))))
+            if ours:
+                rows.append(Row(name, found[0], ours.name, ours.preset, tuple(sorted(of_row))))
+            else:
+                rows.append(Row(name, found[0], f"published {name}", (candidates or [name])[0], tuple(sorted(of_row))))
         return rows
 
     def looks_wanted(self, groups, measures):
         """(name, preset) of published rows that no strategy of the runs stands for."""
         rows = [row for group in groups for measure in measures for row in self.rows_for(group, measure, "generation")
                 + self.rows_for(group, measure, "prompt")]
-        return list(dict.fromkeys((row.strategy, row.preset) for row in rows if row.strategy == row.label))
+        return list(dict.fromkeys((row.strategy, row.preset) for row in rows if row.strategy == f"published {row.name}"))
