@@ -18,16 +18,16 @@ PICTURE = "#56B4E9"
 class Detail:
     """A sample of a group, with what its cells kept: arrays [layers][groups][kept positions]."""
 
-    def __init__(self, group, stored):
-        self.group, self.sample = group, stored["sample"]
+    def __init__(self, group, place, stored):
+        self.group, self.place, self.sample = group, place, stored["sample"]
         self.tokens = stored["prompt_tokens"]
         self.begin, self.end = stored["image"]
         self.rows, self.columns = stored["grid"]
         self.importance = np.array(stored["importance"], dtype=float)
         if self.importance.size and self.importance.shape[1:] != (self.tokens,):
-            raise PlotError(f"details.jsonl: sample {self.sample}: {self.importance.shape[-1]} importances of {self.tokens} tokens")
+            raise PlotError(f"{place}: damaged: {self.importance.shape[-1]} importances of {self.tokens} tokens")
         if self.has_grid and self.rows * self.columns != self.end - self.begin:
-            raise PlotError(f"details.jsonl: sample {self.sample}: a grid of {self.rows} x {self.columns} for "
+            raise PlotError(f"{place}: damaged: a grid of {self.rows} x {self.columns} for "
                             f"{self.end - self.begin} picture tokens")
         self.thumbnail = self.decode(stored["thumbnail"])
         self.kept = dict(zip(stored["cells"], stored["kept"]))
@@ -43,7 +43,7 @@ class Detail:
         try:
             pixels = image.imread(io.BytesIO(base64.b64decode(text, validate=True)), format="png")
         except (binascii.Error, OSError, SyntaxError, ValueError) as error:
-            raise PlotError(f"details.jsonl: sample {self.sample}: the thumbnail is no PNG: {error}") from error
+            raise PlotError(f"{self.place}: damaged: the thumbnail is no PNG: {error}") from error
         if pixels.ndim == 2:
             pixels = np.stack([pixels] * 3, axis=-1)
         return pixels[..., :3].astype(float)
@@ -57,7 +57,7 @@ class Detail:
         for layer, groups in enumerate(kept):
             for positions in groups:
                 if positions and max(positions) >= self.tokens:
-                    raise PlotError(f"details.jsonl: sample {self.sample}: {cell.id} keeps position {max(positions)} of "
+                    raise PlotError(f"{self.place}: damaged: {cell.id} keeps position {max(positions)} of "
                                     f"{self.tokens}")
                 shares[layer, positions] += 1.0 / len(groups)
         return shares
@@ -67,14 +67,14 @@ def details_of(group):
     """The stored samples of a group. Of joined runs each tells of its own cells; the first run's attention is shown."""
     found = {}
     for sweep in group.parts:
-        for stored in sweep.details():
+        for place, stored in sweep.details():
             if (stored["model"], stored["data"]) != (group.model, group.data):
                 continue
             if stored["sample"] in found:
                 known = found[stored["sample"]].kept
                 known.update({cell: kept for cell, kept in zip(stored["cells"], stored["kept"]) if cell not in known})
             else:
-                found[stored["sample"]] = Detail(group, stored)
+                found[stored["sample"]] = Detail(group, place, stored)
     return list(found.values())
 
 

@@ -43,7 +43,8 @@ def metric_title(name):
 
 
 def perplexity():
-    return Measure("ppl", "Perplexity of the answers", lambda r: (r["nll_sum"], r["scored_tokens"]), "ppl",
+    return Measure("ppl", "Perplexity of the answers",
+                   lambda r: None if r.get("nll_sum") is None else (r["nll_sum"], r.get("scored_tokens", 0)), "ppl",
                    ("ppl_low", "ppl_high"), log_from=4.0, ratio=True)
 
 

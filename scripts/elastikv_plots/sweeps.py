@@ -42,6 +42,8 @@ def read_header(file):
         raise PlotError(f"{file}:{error.lineno}: not valid JSON: {error.msg}") from error
     if not isinstance(header, dict) or not str(header.get("format", "")).startswith(HEADER_FORMAT):
         raise PlotError(f"{file}: is not the description of a sweep's records")
+    if missing := [key for key in ("config", "data") if not isinstance(header.get(key), dict)]:
+        raise PlotError(f"{file}: damaged: {missing[0]} is missing")
     return header
 
 
@@ -67,10 +69,15 @@ class Sweep:
         else:
             raise PlotError(f"{folder}: holds no results (neither records.jsonl nor cells.csv, the table made of it)")
 
+    def samples_of(self, data):
+        if data not in self.header["data"]:
+            raise PlotError(f"{self.folder}/sweep.json: says nothing of its data set '{data}'")
+        return self.header["data"][data]["samples"]
+
     def details(self):
         """The samples to look at; one that was evaluated again replaces what was known of it."""
         needed = {"model", "data", "sample", "cells", "prompt_tokens", "image", "grid", "thumbnail", "importance", "kept"}
-        found = {}
+        found = {}  # by model, data set and sample: place and line
         for place, detail in json_lines(self.folder / "details.jsonl"):
             if missing := sorted(needed - detail.keys()):
                 raise PlotError(f"{place}: damaged: {missing[0]} is missing")
@@ -78,7 +85,7 @@ class Sweep:
                 raise PlotError(f"{place}: damaged: {len(detail['kept'])} kept sets of {len(detail['cells'])} cells")
             key = detail["model"], detail["data"], detail["sample"]
             found.pop(key, None)
-            found[key] = detail
+            found[key] = place, detail
         return list(found.values())
 
 
@@ -181,7 +188,7 @@ class Group:
     @functools.cached_property
     def planned(self):
         """Samples that all parts were to evaluate, in the first part's order."""
-        lists = [part.header["data"][self.data]["samples"] for part in self.parts]
+        lists = [part.samples_of(self.data) for part in self.parts]
         return [sample for sample in lists[0] if all(sample in other for other in lists[1:])]
 
     @functools.cached_property
@@ -261,6 +268,8 @@ def require_comparable(first, other, model, data):
             refuse(what)
     if first.config.get("generation") != other.config.get("generation"):
         refuse("generation.max_new_tokens")
+    if not set(first.samples_of(data)) & set(other.samples_of(data)):
+        raise PlotError(f"{other.folder}: shares no sample of '{data}' with {first.folder}")
 
 
 def join(sweeps):
@@ -283,6 +292,4 @@ def join(sweeps):
             else:
                 require_comparable(group.parts[0], sweep, model, data)
             group.add(sweep, renamed)
-            if not group.planned:
-                raise PlotError(f"{sweep.folder}: shares no sample of '{data}' with {group.parts[0].folder}")
     return [group for group in groups.values() if group.expected]
