@@ -18,9 +18,10 @@ def run(main):
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("matplotlib", "numpy", "yaml"):
+        module = (error.name or "").split(".")[0]
+        if module not in ("matplotlib", "numpy", "yaml"):
             raise
-        print(f"error: Python's {error.name} is missing; scripts/setup.sh puts a Python that has all of it into "
+        print(f"error: Python's {module} is missing; scripts/setup.sh puts a Python that has all of it into "
               "~/.cache/elastikv/tools/bin, or: python3 -m pip install matplotlib numpy PyYAML", file=sys.stderr)
         sys.exit(1)
 
@@ -47,6 +48,15 @@ def file_part(text):
     return re.sub(r"[^\w.+-]+", "_", text)
 
 
+def settle(figure):
+    """Lays a figure out once for all formats. The layout's solver goes by memory addresses, so that its last bits differ from one
+    run to the next."""
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, 6) for edge in axes.get_position(original=True).bounds])
+
+
 class Album:
     """The folder that pictures are saved to."""
 
@@ -68,6 +78,7 @@ class Album:
             number += 1
             free = f"{name}-{number}"
         self.names.add(free)
+        settle(figure)
         for kind in self.formats:
             file = self.folder / f"{free}.{kind}"
             # No dates and no versions: the same records give the same bytes.

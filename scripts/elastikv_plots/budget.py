@@ -133,7 +133,7 @@ def figure_of(groups, measure, growth, options, looks_by_name):
     by_place = {(group.data, group.model): group for group in groups}
     alone = len(groups) == 1
     beside = options.width == "full" and len(models) == 1
-    height = (3.0 if options.width == "full" else 2.4) if alone else 2.1
+    height = (2.9 if options.width == "full" else 2.3) if alone else 2.1
     figure, panels = looks.panels(options.width, len(sets), len(models), height)
     inches = looks.WIDTHS[options.width] * (0.62 if beside else 0.85) / len(models)
     names, any_full, published_rows = {}, False, []

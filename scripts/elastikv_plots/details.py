@@ -152,7 +152,8 @@ def importance_figure(detail, budget, width):
             strips.axhline(edge, color="white", linewidth=1.0)
         strips.tick_params(axis="y", length=0)
         mark_picture(strips, detail)
-    axes[-1].set_xlabel("Position in the prompt" + (f"; below: kept at budget {budget}, black: in all layers" if cells else ""))
+    note = f"\n(rows: kept at budget {budget}; black: in all layers)" if cells else ""
+    axes[-1].set_xlabel(f"Position in the prompt{note}")
     line.set_xlim(-0.5, detail.tokens - 0.5)
     looks.heading(figure, f"{detail.group.name}, sample {detail.sample}", width)
     return figure
@@ -218,11 +219,11 @@ def layers_figure(detail, strategy, budget, width):
     shares = None if cell is None else detail.shares(cell)
     if shares is None or not detail.has_grid or detail.thumbnail is None:
         return None
-    across = 10 if width == "full" else 6
     count = len(shares)
+    across = min(count, 10 if width == "full" else 5)
     down = -(-count // across)
     ratio = detail.thumbnail.shape[0] / detail.thumbnail.shape[1]
-    figure, panels = looks.panels(width, down, across, (looks.WIDTHS[width] - 0.2) / across * ratio + 0.27)
+    figure, panels = looks.panels(width, down, across, min(1.2, (looks.WIDTHS[width] - 0.2) / across * ratio) + 0.27)
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.02)
     for layer in range(count):
         axes = panels[layer // across][layer % across]

@@ -14,7 +14,7 @@ WIDTHS = {"column": 3.4, "full": 7.0}
 TEXT, SMALL = 8.0, 7.0
 LETTER = 0.055  # inches that a letter of the small size takes, with some to spare
 matplotlib.rcParams.update({
-    "svg.hashsalt": "elastikv", "svg.fonttype": "none", "savefig.dpi": 220,
+    "svg.hashsalt": "elastikv", "svg.fonttype": "none", "figure.dpi": 220, "savefig.dpi": 220,
     "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL, "figure.titlesize": TEXT, "legend.frameon": False, "legend.handlelength": 2.8,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.axisbelow": True,
@@ -72,8 +72,10 @@ def panels(width, rows, columns, height, **options):
 
 
 def heading(figure, text, width):
-    """The title of the whole picture, at its left edge."""
-    figure.suptitle("\n".join(textwrap.wrap(text, 55 if width == "column" else 110)), x=0.01, ha="left")
+    """The title of the whole picture, at its left edge; makes the figure higher by it."""
+    title = textwrap.fill(text, 52 if width == "column" else 108, break_on_hyphens=False)
+    figure.set_figheight(figure.get_figheight() + 0.15 * (title.count("\n") + 1))
+    figure.suptitle(title, x=0.01, ha="left")
 
 
 def wrapped(text, inches):

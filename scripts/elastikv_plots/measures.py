@@ -65,7 +65,7 @@ def measures_of(config):
         measures.append(Measure("match_rate", "Tokens equal to the full cache's\n(share)",
                                 lambda r: r.get("agreement", {}).get("match_rate"), "match_rate",
                                 ("match_low", "match_high"), has_full=False, top=1.0))
-        measures.append(Measure("mean_kl", "KL divergence from the full cache\n(nats per token)",
+        measures.append(Measure("mean_kl", "KL from the full cache\n(nats per token)",
                                 lambda r: r.get("mean_kl"), "kl", ("kl_low", "kl_high"), has_full=False, log_from=10.0))
     return measures
 

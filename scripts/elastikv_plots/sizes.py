@@ -60,8 +60,10 @@ def figure_of(group, measure, growth, options, looks_by_name):
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
         axes.set_ylabel(measure.label)
-    budgets = ", ".join(budget.text for budget in sorted(group.budgets, key=lambda b: b.place) if budget.growth == growth)
-    looks.heading(figure, f"{group.title}; along each line budgets {budgets}", options.width)
+    budgets = sorted((budget for budget in group.budgets if budget.growth == growth), key=lambda budget: budget.place)
+    along = ", ".join(budget.text for budget in budgets)
+    where = f"along each line budgets {along}" if len(budgets) > 1 else f"budget {along}"
+    looks.heading(figure, f"{group.title}; {where}", options.width)
     handles = [strategy_handle(name, look) for name, look in looks_by_name.items() if name in names]
     if full is not None:
         handles.append(Line2D([], [], color="black", linestyle=looks.DASHED, linewidth=1.0, marker="*", markersize=7,
