@@ -96,14 +96,18 @@ class Budget:
     growth: str  # generation, prompt, or tokens
 
 
+def listed_or_one(value):
+    return value if isinstance(value, list) else [value]
+
+
 def budgets_of(config):
     budgets = config.get("budgets", {})
     listed = []
-    for growth in budgets.get("growth", []):
-        for keep in budgets.get("keep", []):
+    for growth in listed_or_one(budgets.get("growth", "generation")):
+        for keep in listed_or_one(budgets.get("keep", [])):
             text = str(int(keep)) if float(keep) == int(keep) else json.dumps(keep)
             listed.append(Budget(text + ("p" if growth == "prompt" else ""), float(keep), growth))
-    for tokens in budgets.get("keep_tokens", []):
+    for tokens in listed_or_one(budgets.get("keep_tokens", [])):
         listed.append(Budget(f"{tokens}t", float(tokens), "tokens"))
     return listed
 

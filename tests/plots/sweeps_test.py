@@ -213,6 +213,11 @@ class Budgets(unittest.TestCase):
         found = sweeps.budgets_of({"budgets": {"keep": [0.05, 1.0], "growth": ["generation", "prompt"], "keep_tokens": [256]}})
         self.assertEqual([b.text for b in found], ["0.05", "1", "0.05p", "1p", "256t"])
 
+    def test_one_stands_for_a_list(self):
+        self.assertEqual(sweeps.budgets_of({"budgets": {"keep": 0.2, "growth": "prompt"}}), [sweeps.Budget("0.2p", 0.2, "prompt")])
+        self.assertEqual(sweeps.budgets_of({"budgets": {"keep": [0.2]}}), [sweeps.Budget("0.2", 0.2, "generation")])
+        self.assertEqual(sweeps.budgets_of({}), [])
+
 
 if __name__ == "__main__":
     unittest.main()
