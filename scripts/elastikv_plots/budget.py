@@ -187,41 +187,69 @@ def published_note(published, rows):
     return f"Hollow: published for {models} ({published.citation})"
 
 
+def rows_wanted(groups, growth, style):
+    """Whether a row per strategy reads better than lines: with many strategies, or where a single budget makes no line."""
+    if style != "auto":
+        return style == "rows"
+    strategies = max(len(group.strategies) for group in groups)
+    places = {budget.place for group in groups for budget in group.budgets if budget.growth == growth}
+    return strategies > LINES or (len(places) == 1 and strategies > 4)
+
+
+def published_by_row(group, measure, growth, published):
+    """{(strategy, budget): values} of published rows; one that no strategy stands for gets a row of its own."""
+    found = {}
+    for row in published.rows_for(group, measure, growth) if published else []:
+        for place, value in row.points:
+            found.setdefault((row.strategy, place), []).append(value)
+    return found
+
+
 def rows_figure(group, measure, growth, options):
-    """One row per strategy and one panel per budget, for sweeps of many strategies; None when no cell has the measure."""
+    """One row per strategy and one panel per budget; None when no cell has the measure."""
     budgets = sorted((b for b in group.budgets if b.growth == growth), key=lambda b: b.place)
-    estimates = {(s.name, b.text): group.estimate(group.cells.get((s.name, b.text)), measure)
+    estimates = {(s.name, b.place): group.estimate(group.cells.get((s.name, b.text)), measure)
                  for s in group.strategies for b in budgets}
-    names = [s.name for s in group.strategies if any(estimates[s.name, b.text] for b in budgets)]
+    names = [s.name for s in group.strategies if any(estimates[s.name, b.place] for b in budgets)]
     if not names:
         return None
+    hollow = {key: values for key, values in published_by_row(group, measure, growth, options.published).items()
+              if key[1] in {budget.place for budget in budgets}}
+    names += dict.fromkeys(name for name, _ in hollow if name not in names)
     full = group.estimate(group.full, measure) if measure.has_full else None
     # A column of print holds two panels beside the names; further budgets go below.
     across = min(len(budgets), 5 if options.width == "full" else 2)
     down = math.ceil(len(budgets) / across)
     figure, panels = looks.panels(options.width, down, across, 0.7 + 0.14 * len(names), sharey=True)
     for number, budget in enumerate(budgets):
-        rows_panel(panels[number // across][number % across], [estimates[n, budget.text] for n in names], full, measure)
+        axes = panels[number // across][number % across]
+        rows_panel(axes, [(estimates.get((name, budget.place)), hollow.get((name, budget.place), [])) for name in names], full, measure)
         unit = "entries per layer" if growth == "tokens" else "of the prompt kept" if growth == "prompt" else "kept"
-        panels[number // across][number % across].set_title(f"{budget.place:g} {unit}")
+        axes.set_title(f"{budget.place:g} {unit}")
     for axes in panels.flat[len(budgets):]:
         axes.set_axis_off()
     panels[0][0].set_yticks(range(len(names)), names)
     panels[0][0].set_ylim(len(names) - 0.4, -0.6)
-    label = measure.label.replace("\n", " ")
-    figure.supxlabel(f"{label}; dashed: full cache" if full else label, fontsize=looks.TEXT)
+    label = measure.label.replace("\n", " ") + ("; dashed: full cache" if full else "")
+    if hollow:
+        label += "\n" + looks.wrapped(published_note(options.published, options.published.rows_for(group, measure, growth)),
+                                      looks.WIDTHS[options.width])
+    figure.supxlabel(label, fontsize=looks.SMALL)
     looks.heading(figure, group.title, options.width)
     return figure
 
 
-def rows_panel(axes, estimates, full, measure):
-    found = [estimate for estimate in estimates if estimate]
-    everything = [x for estimate in found for x in estimate] + ([full[0]] if full else [])
+def rows_panel(axes, rows, full, measure):
+    """`rows` are (estimate or None, published values), from the top."""
+    everything = [x for estimate, published in rows for x in [*(estimate or ()), *published]] + ([full[0]] if full else [])
     # What lies far outside would press all others together: an arrow with its number stands for it.
     edge = math.inf
     if measure.log_from and everything and min(everything) > 0:
         edge = min(everything) * FAR
-    for row, estimate in enumerate(estimates):
+    for row, (estimate, published) in enumerate(rows):
+        for value in published:
+            axes.plot(min(value, edge), row, linestyle="none", marker="D" if value <= edge else ">", markersize=5, zorder=3,
+                      markerfacecolor="none", markeredgecolor="black", markeredgewidth=0.8)
         if estimate is None:
             continue
         value, low, high = estimate

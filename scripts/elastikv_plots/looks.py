@@ -88,12 +88,17 @@ def legend(figure, width, handles, beside=False, note=""):
     higher by what it needs below."""
     if not handles:
         return
-    room = 1.9 if beside else WIDTHS[width] - 0.7
-    labels = [wrapped(handle.get_label(), min(room, 2.6)) for handle in handles]
-    title = {"title": wrapped(note, room + 0.5), "title_fontsize": SMALL, "alignment": "left"} if note else {}
-    if beside:
+    def entries(room):
+        """Labels and note in lines of a width."""
+        title = {"title": wrapped(note, room + 0.5), "title_fontsize": SMALL, "alignment": "left"} if note else {}
+        return [wrapped(handle.get_label(), min(room, 2.6)) for handle in handles], title
+
+    labels, title = entries(1.9)
+    lines = sum(label.count("\n") + 1.35 for label in labels) + (title["title"].count("\n") + 1 if note else 0)
+    if beside and 0.117 * lines < figure.get_figheight():
         figure.legend(handles, labels, loc="outside right center", **title)
         return
+    labels, title = entries(WIDTHS[width] - 0.7)
     widest = max(len(line) for label in labels for line in label.split("\n")) * 0.05 + 0.47  # a handle and gaps
     columns = max(1, min(len(labels), int(WIDTHS[width] / widest)))
     rows = math.ceil(len(labels) / columns)

@@ -62,8 +62,7 @@ def draw_budget(album, groups, measures, arguments, looks_by_name):
     """A picture per group and, where there are several with lines, one of all."""
     for measure in measures:
         for growth in growths_of(groups):
-            many = max(len(group.strategies) for group in groups) > budget.LINES
-            rows = arguments.style == "rows" or (arguments.style == "auto" and many)
+            rows = budget.rows_wanted(groups, growth, arguments.style)
             if len(groups) > 1 and not rows:
                 album.save(measure.name + ("" if growth == "generation" else f"-{growth}"),
                            budget.figure_of(groups, measure, growth, arguments, looks_by_name))

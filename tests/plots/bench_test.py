@@ -11,6 +11,7 @@ from elastikv_plots import bench, looks
 from elastikv_plots.base import PlotError
 
 DATA = pathlib.Path(__file__).parent / "data"
+looks.matplotlib.rcParams["figure.dpi"] = 100  # drawn often here
 
 
 def spread(median):

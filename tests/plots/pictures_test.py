@@ -13,6 +13,7 @@ from elastikv_plots import budget, details, fixed_point, looks, measures, publis
 from elastikv_plots.base import PlotError
 
 DATA = pathlib.Path(__file__).parent / "data"
+looks.matplotlib.rcParams["figure.dpi"] = 100  # drawn often here
 PPL = measures.perplexity()
 
 
@@ -153,6 +154,17 @@ class Budget(PictureTest):
             self.assertIn(f"{value:.3g}", [t.get_text() for t in figure.axes[0].texts], "what lies far outside has its number")
 
 
+    def test_when_rows_read_better(self):
+        def wanted(strategies, budgets, style="auto"):
+            groups = self.groups(folders.header(strategies=strategies, budgets=budgets))
+            return budget.rows_wanted(groups, "generation", style)
+        one, three = ({"keep": keep, "growth": ["generation"]} for keep in ([0.5], [0.1, 0.2, 0.5]))
+        few, some, many = (tuple(f"s{i}" for i in range(count)) for count in (4, 5, budget.LINES + 1))
+        self.assertEqual([wanted(s, b) for s in (few, some, many) for b in (one, three)], [False, False, True, False, True, True])
+        self.assertFalse(wanted(many, one, "lines"))
+        self.assertTrue(wanted(few, three, "rows"))
+
+
 class Published(PictureTest):
     def published(self, groups, name=DATA / "published-fixture.yaml", **more):
         return published.PublishedPoints(str(name), groups, **more)
@@ -179,6 +191,25 @@ class Published(PictureTest):
                          "Hollow: published for Published-7B (Invented et al., arXiv 0000.00000, Table 1)")
         for width in looks.WIDTHS:
             self.assert_legible(self.draw(groups, self.published(groups), width=width))
+
+    def test_rows_have_them_too(self):
+        groups = self.groups()
+        for width in looks.WIDTHS:
+            figure = budget.rows_figure(groups[0], PPL, "generation", options(published=self.published(groups), width=width))
+            rows = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+            self.assertEqual(rows, ["elastic", "h2o-released", "snapkv", "published PrefixKV"])
+            hollow = [[(line.get_xdata()[0], rows[line.get_ydata()[0]]) for line in axes.lines if line.get_markerfacecolor() == "none"]
+                      for axes in figure.axes[:3]]
+            self.assertEqual(hollow, [[(9.0, "elastic"), (4.0, "published PrefixKV")],
+                                      [(5.5, "elastic"), (6.5, "h2o-released"), (3.5, "published PrefixKV")], []])
+            self.assertIn("Hollow: published for Published-7B", figure._supxlabel.get_text())
+            self.assert_legible(figure)
+
+    def test_a_legend_that_is_too_high_goes_below(self):
+        groups = self.groups(folders.header(strategies=("full", *(f"strategy-{i}" for i in range(20)))))
+        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        self.assertEqual(figure.legends[0]._outside_loc, "lower")
+        self.assert_legible(figure)
 
     def test_the_released_code_comes_first(self):
         groups = self.groups(folders.header(strategies=("elastic", "elastic-released")))
