@@ -11,7 +11,7 @@ from . import looks
 from .base import PlotError
 
 STRIPS = 10  # strategies below an importance picture
-FEW_LAYERS = 5
+FEW_LAYERS = {"full": 5, "column": 4}
 PICTURE = "#56B4E9"
 
 
@@ -181,11 +181,12 @@ def show_picture(axes, pixels):
 def draw_layer(axes, detail, shares, layer):
     picture = shares[layer, detail.begin:detail.end].reshape(detail.rows, detail.columns)
     show_picture(axes, faded(detail.thumbnail, picture))
-    return f"{picture.sum():.0f} of {shares[layer].sum():.0f}"
+    return f"{picture.sum():.0f}/{shares[layer].sum():.0f}"
 
 
-def few_layers(count):
-    return sorted({round(i * (count - 1) / (FEW_LAYERS - 1)) for i in range(FEW_LAYERS)}) if count > 1 else [0]
+def few_layers(count, wanted):
+    """Layers from the first to the last, about equally far apart."""
+    return sorted({round(i * (count - 1) / (wanted - 1)) for i in range(wanted)})
 
 
 def overview_figure(detail, budget, width):
@@ -193,7 +194,7 @@ def overview_figure(detail, budget, width):
     cells = shown_cells(detail, budget)[:STRIPS]
     if not detail.has_grid or detail.thumbnail is None or not cells:
         return None
-    layers = few_layers(len(cells[0][1]))
+    layers = few_layers(len(cells[0][1]), FEW_LAYERS[width])
     names = max(len(name) for name, _ in cells) * 0.058 + 0.1
     side = (looks.WIDTHS[width] - names) / (len(layers) + 1)
     ratio = detail.thumbnail.shape[0] / detail.thumbnail.shape[1]
@@ -209,7 +210,7 @@ def overview_figure(detail, budget, width):
             if row == 0:
                 axes.set_title(f"layer {layer}", fontsize=looks.SMALL, pad=3)
     panels[0][0].set_title("picture", fontsize=looks.SMALL, pad=3)
-    looks.heading(figure, f"{detail.group.name}, sample {detail.sample}: kept picture tokens of all kept, budget {budget}", width)
+    looks.heading(figure, f"{detail.group.name}, sample {detail.sample}: kept picture tokens / all kept, budget {budget}", width)
     return figure
 
 
@@ -231,5 +232,5 @@ def layers_figure(detail, strategy, budget, width):
         axes.set_title(f"layer {layer}", fontsize=looks.SMALL, pad=2)
     for axes in panels.flat[count:]:
         axes.set_axis_off()
-    looks.heading(figure, f"{strategy} at budget {budget}, sample {detail.sample}: kept picture tokens of all kept", width)
+    looks.heading(figure, f"{strategy} at budget {budget}, sample {detail.sample}: kept picture tokens / all kept", width)
     return figure

@@ -2,8 +2,8 @@
 
 import dataclasses
 import difflib
-import fnmatch
 import pathlib
+import re
 
 from .base import PlotError
 
@@ -12,7 +12,12 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "results" / "published"
 
 def matches(patterns, *labels):
     """Whether one of the labels matches one of the patterns (`*`, `?`; capitals do not matter)."""
-    return any(fnmatch.fnmatchcase(label.lower(), str(pattern).lower()) for pattern in patterns for label in labels)
+    for pattern in patterns:
+        parts = re.split(r"([*?])", str(pattern))
+        expression = re.compile("".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts), re.I | re.S)
+        if any(expression.fullmatch(label) for label in labels):
+            return True
+    return False
 
 
 def read_document(name):

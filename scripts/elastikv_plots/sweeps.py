@@ -2,9 +2,9 @@
 
 import csv
 import dataclasses
-import fnmatch
 import functools
 import json
+import re
 
 from .base import PlotError
 from .bootstrap import Bootstrap
@@ -123,15 +123,22 @@ def strategies_of(config):
     return [Strategy(s["name"], s["preset"], tuple(s.get("set", {}).items())) for s in config["strategies"]]
 
 
-def excluded(config, model, data, strategy, budget):
-    """Whether matrix.exclude leaves a cell out; a key that a rule does not name matches everything. A model is named with its
-    dtype or without."""
-    matrix = config.get("matrix") or {}
-    for rule in matrix.get("exclude", []):
-        names = {"model": (model, model.rsplit("-", 1)[0]), "data": (data,), "strategy": (strategy,), "budget": (budget,)}
-        if all(any(fnmatch.fnmatchcase(name, str(rule[key])) for name in names[key]) for key in names if key in rule):
+def fits(patterns, *names):
+    """Whether a name fits one of the patterns, in which `*` stands for any characters."""
+    for pattern in listed_or_one(patterns):
+        pattern = f"{pattern:g}" if isinstance(pattern, float) else str(pattern)
+        expression = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+        if any(expression.fullmatch(name) for name in names):
             return True
     return False
+
+
+def excluded(config, model, data, strategy, budget):
+    """Whether matrix.exclude leaves a cell out; a part that a rule does not name fits everything. A model is named with its
+    dtype or without."""
+    names = {"model": (model, model.rsplit("-", 1)[0]), "data": (data,), "strategy": (strategy,), "budget": (budget,)}
+    return any(all(fits(rule[part], *names[part]) for part in names if part in rule)
+               for rule in listed_or_one((config.get("matrix") or {}).get("exclude", [])))
 
 
 class Cell:
@@ -177,11 +184,8 @@ class Group:
                     self.strategies.append(shown)
                 if budget not in self.budgets:
                     self.budgets.append(budget)
-        if not full_listed and sweep.records is not None:
-            # Run as a reference alone; a folder whose full cache was left out altogether has no record of it.
-            hidden = f"{self.model}/{self.data}/(full)"
-            if any(cell == hidden for cell, _ in sweep.records):
-                self.add_full(sweep, "(full)")
+        if not full_listed and sweep.records is not None and any(cell.sweep is sweep for cell in self.expected):
+            self.add_full(sweep, "(full)")  # run as the others' reference alone
 
     def add_full(self, sweep, name):
         cell = Cell(sweep, f"{self.model}/{self.data}/{name}", Strategy(name, FULL), None)

@@ -154,6 +154,12 @@ class Budget(PictureTest):
             self.assertIn(f"{value:.3g}", [t.get_text() for t in figure.axes[0].texts], "what lies far outside has its number")
 
 
+    def test_labels_are_no_formulas(self):
+        groups = self.groups(folders.header(strategies=("full", "cost $5 or $6 {x}", "h\u00e4lfte")))
+        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        self.assertEqual(legend_of(figure)[:2], ["cost $5 or $6 {x}", "h\u00e4lfte"])
+        self.assert_legible(figure)
+
     def test_when_rows_read_better(self):
         def wanted(strategies, budgets, style="auto"):
             groups = self.groups(folders.header(strategies=strategies, budgets=budgets))
@@ -365,6 +371,11 @@ class Details(PictureTest):
         np.testing.assert_allclose(shown[0, 0], [1, 0, 0])
         np.testing.assert_allclose(shown[0, 7], [0.87] * 3)
         np.testing.assert_allclose(shown[7, 0], [0.935, 0.435, 0.435])
+
+    def test_layers_from_first_to_last(self):
+        self.assertEqual(details.few_layers(32, 5), [0, 8, 16, 23, 31])
+        self.assertEqual(details.few_layers(2, 4), [0, 1])
+        self.assertEqual(details.few_layers(1, 4), [0])
 
     def test_pictures_that_do_not_divide_evenly(self):
         self.assertEqual(details.faded(np.zeros((7, 5, 3)), np.ones((4, 4))).shape, (7, 5, 3))

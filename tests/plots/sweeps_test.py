@@ -137,6 +137,21 @@ class Excludes(FolderTest):
         self.assertEqual(everything - self.left({"model": "large-fp32", "budget": 0.5}),
                          {f"large-fp32/{s}/0.5" for s in ("elastic", "h2o-released", "snapkv")})
         self.assertEqual(everything - self.left({"data": "other"}), set())
+        # As the program writes it: lists in every part.
+        self.assertEqual(everything - self.left({"model": ["small", "large-fp32"], "strategy": ["elas*c", "h2o"], "budget": ["0.1"]}),
+                         {"small-fp32/elastic/0.1", "large-fp32/elastic/0.1"})
+
+    def test_only_the_star_is_special(self):
+        self.assertTrue(sweeps.fits("a[b]*", "a[b]c"))
+        self.assertFalse(sweeps.fits("a?c", "abc"))
+        self.assertTrue(sweeps.fits(1.0, "1"))
+        self.assertFalse(sweeps.fits([], "x"))
+
+    def test_a_full_cache_that_is_excluded_is_a_hidden_reference(self):
+        head = folders.header(exclude=[{"strategy": ["full"]}], samples=2)
+        records = [dict(r, cell="stampvlm-fp32/scenes/(full)") if r["cell"].endswith("/full") else r for r in folders.all_records(head)]
+        group = self.group(head, records)
+        self.assertEqual((group.full.id, group.samples), ("stampvlm-fp32/scenes/(full)", ["s0", "s1"]))
 
     def test_excluded_cells_need_no_records(self):
         head = folders.header(exclude=[{"strategy": "snapkv", "budget": "0.5"}], samples=3)
