@@ -1,5 +1,6 @@
 """Errors as one line, and files with the same bytes for the same records."""
 
+import os
 import re
 import sys
 
@@ -16,6 +17,9 @@ def run(main):
         main()
     except PlotError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read the files' names has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except ModuleNotFoundError as error:
         module = (error.name or "").split(".")[0]

@@ -319,8 +319,8 @@ def draw_cost(bench, arguments, varying, fields, figures):
     axes.set_xlabel(varying.replace("_", " "))
     axes.set_ylabel("seconds")
     looks.grid(axes, "both")
-    looks.heading(figure, ", ".join(f"{cells[0][field]} {field.replace('_', ' ')}" if field != "batch" else f"batch {cells[0][field]}"
-                                    for field in fields), arguments.width)
+    equal = [f"batch {cells[0][field]}" if field == "batch" else f"{cells[0][field]} {field.replace('_', ' ')}" for field in fields]
+    looks.heading(figure, ", ".join(equal), arguments.width)
     looks.legend(figure, arguments.width, [handle(name, own[name]) for name, _ in lines])
     return figure
 

@@ -223,7 +223,8 @@ def rows_figure(group, measure, growth, options):
     figure, panels = looks.panels(options.width, down, across, 0.7 + 0.14 * len(names), sharey=True)
     for number, budget in enumerate(budgets):
         axes = panels[number // across][number % across]
-        rows_panel(axes, [(estimates.get((name, budget.place)), hollow.get((name, budget.place), [])) for name in names], full, measure)
+        rows = [(estimates.get((name, budget.place)), hollow.get((name, budget.place), [])) for name in names]
+        rows_panel(axes, rows, full, measure)
         unit = "entries per layer" if growth == "tokens" else "of the prompt kept" if growth == "prompt" else "kept"
         axes.set_title(f"{budget.place:g} {unit}")
     for axes in panels.flat[len(budgets):]:

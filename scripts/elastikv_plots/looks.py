@@ -14,8 +14,8 @@ WIDTHS = {"column": 3.4, "full": 7.0}
 TEXT, SMALL = 8.0, 7.0
 LETTER = 0.055  # inches that a letter of the small size takes, with some to spare
 matplotlib.rcParams.update({
-    "svg.hashsalt": "elastikv", "svg.fonttype": "none", "figure.dpi": 220, "savefig.dpi": 220,
-    "text.parse_math": False, "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
+    "svg.hashsalt": "elastikv", "svg.fonttype": "none", "figure.dpi": 220, "savefig.dpi": 220, "text.parse_math": False,
+    "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL, "figure.titlesize": TEXT, "legend.frameon": False, "legend.handlelength": 2.8,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2, "lines.markersize": 4.5,

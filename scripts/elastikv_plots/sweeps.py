@@ -74,6 +74,11 @@ class Sweep:
             raise PlotError(f"{self.folder}/sweep.json: says nothing of its data set '{data}'")
         return self.header["data"][data]["samples"]
 
+    def items_of(self, model, data):
+        """The content hash of every sample that has records. (The data set's own changes with the number of samples.)"""
+        return {sample: record["item"] for (cell, sample), record in self.records.items()
+                if cell.startswith(f"{model}/{data}/") and "item" in record}
+
     def details(self):
         """The samples to look at; one that was evaluated again replaces what was known of it."""
         needed = {"model", "data", "sample", "cells", "prompt_tokens", "image", "grid", "thumbnail", "importance", "kept"}
@@ -267,8 +272,10 @@ def require_comparable(first, other, model, data):
     for key in ours.keys() & theirs.keys():
         if ours[key] != theirs[key]:
             refuse(f"the {key.replace('_', ' ')} of model '{model}'")
-    if first.header["data"][data]["content"] != other.header["data"][data]["content"]:
-        refuse(f"the content of data set '{data}'")
+    ours, theirs = (sweep.items_of(model, data) for sweep in (first, other))
+    for sample in ours:
+        if theirs.get(sample, ours[sample]) != ours[sample]:
+            refuse(f"the content of sample '{sample}' of '{data}'")
     for key, what in (("perplexity", "metrics.perplexity"), ("reference", "metrics.reference")):
         mine, its = ({k: v for k, v in s.config["metrics"][key].items() if k != "one_pass"} if key == "perplexity"
                      else s.config["metrics"][key] for s in (first, other))

@@ -205,14 +205,27 @@ class Joining(FolderTest):
             self.refused(message, lambda: self.join(head, other))
         differing(f"{second}: differs from {first} in the weights of model 'stampvlm-fp32'; draw the two apart",
                   engines={"stampvlm-fp32": {"weights": "others", "tokenizer": "t"}})
-        differing(f"{second}: differs from {first} in the content of data set 'scenes'; draw the two apart",
-                  data__scenes__content="other")
         differing(f"{second}: differs from {first} in metrics.perplexity; draw the two apart",
                   config__metrics__perplexity={"enabled": True, "score_last_token": False})
         differing(f"{second}: differs from {first} in metrics.reference; draw the two apart", config__metrics__reference="dataset")
         differing(f"{second}: differs from {first} in generation.max_new_tokens; draw the two apart",
                   config__generation={"max_new_tokens": 4})
         differing(f"{second}: shares no sample of 'scenes' with {first}", data__scenes__samples=["other"])
+
+    def test_samples_of_other_content_are_not_joined(self):
+        head = folders.header(samples=2)
+        first, second = ([dict(r, item=f"{r['sample']}{changed}") for r in folders.all_records(head)] for changed in ("", "'"))
+        for record in second:
+            record["item"] = "s0" if record["sample"] == "s0" else record["item"]
+        runs = [sweeps.Sweep(self.write(name, head, records)) for name, records in (("a", first), ("b", second))]
+        self.refused(f"{self.folder}/b: differs from {self.folder}/a in the content of sample 's1' of 'scenes'; draw the two apart",
+                     lambda: sweeps.join(runs))
+
+    def test_another_number_of_samples_is_no_other_data(self):
+        heads = folders.header(strategies=("elastic",)), folders.header(strategies=("h2o",), samples=2)
+        heads[1]["data"]["scenes"]["content"] = "the hash of two samples"
+        group, = self.join(*heads)
+        self.assertEqual(group.samples, ["s0", "s1"])
 
     def test_tables_alone_are_not_joined(self):
         head = folders.header()
