@@ -55,7 +55,7 @@ def file_part(text):
 def settle(figure):
     """Lays a figure out once for all formats. The layout's solver goes by memory addresses, so that its last bits differ from one
     run to the next."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position([round(edge, 6) for edge in axes.get_position(original=True).bounds])
