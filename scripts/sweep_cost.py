@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-from plot_bench import PlotError, draw_line, finish, fitted_exponent, plain_ticks
+from elastikv_plots.base import Album, PlotError, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STRATEGIES = ["full", "elastic", "h2o", "streaming-llm"]
@@ -54,6 +54,10 @@ def spread_of(values):
 
 
 def main():
+    # Inside, so that a missing matplotlib is told in one line, before hours of sweeps.
+    from elastikv_plots import looks
+    from elastikv_plots.bench import draw_line, fitted_exponent, logarithmic_counts
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--samples", default="1,2,4,8", help="comma list, ascending (default: %(default)s)")
@@ -77,32 +81,29 @@ def main():
             times[point].append(seconds)
             print(f"round {turn + 1} of {arguments.rounds}: {point[0]} samples, {cells[point]} cells: {seconds:.1f} s", file=sys.stderr)
 
-    import matplotlib
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.hashsalt": "elastikv", "svg.fonttype": "none", "font.size": 9, "savefig.dpi": 150})
-    from matplotlib import pyplot as plt
-    from matplotlib import ticker
     series = {"samples": [(p[0], spread_of(times[p])) for p in points if p[1] == max(budgets)],
               "cells": [(cells[p], spread_of(times[p])) for p in points if p[0] == max(samples)]}
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    album = Album(arguments.output, ("png", "svg"))
+    figure, panels = looks.panels("full", 1, 2, 2.8)
     lines = ["| against | number | seconds | quartiles |", "| --- | ---: | ---: | ---: |"]
     exponents = {}
     for number, (name, measured) in enumerate(series.items()):
         exponents[name] = fitted_exponent([(x, spread["median"]) for x, spread in measured])
         power = "" if exponents[name] is None else f"~ n^{exponents[name]:.2f}"
-        axes = panels[number]
-        draw_line(axes, number, [(x, spread, 1) for x, spread in measured], power or "seconds")
-        axes.set_yscale("log")
-        plain_ticks(axes, ticker, [x for x, _ in measured])
+        axes = panels[0][number]
+        draw_line(axes, (looks.COLOURS[number], looks.MARKERS[number], "-"), [(x, spread, 1) for x, spread in measured])
+        seconds = [spread[end] for _, spread in measured for end in ("q1", "median", "q3")]
+        looks.logarithmic(axes.yaxis, min(seconds), max(seconds))
+        logarithmic_counts(axes, [x for x, _ in measured], inches=2.8)
         other = f"{cells[max(samples), max(budgets)]} cells" if name == "samples" else f"{max(samples)} samples"
-        finish(axes, other, name, "seconds of one sweep")
-        axes.legend(loc="upper left", frameon=False)
+        axes.set_title(f"{other}  {power}", loc="left")
+        axes.set_xlabel(name)
+        axes.set_ylabel("seconds of one sweep")
+        looks.grid(axes)
         lines += [f"| {name} | {x} | {s['median']:.2f} | {s['q1']:.2f}..{s['q3']:.2f} |" for x, s in measured]
     text = "\n".join(lines) + "\n\n" + ", ".join(
         f"exponent over {name}: {value:.2f}" for name, value in exponents.items() if value is not None) + "\n"
-    for kind in ("png", "svg"):
-        figure.savefig(arguments.output / f"sweep-cost.{kind}", metadata={"Date": None} if kind == "svg" else {"Software": None})
+    album.save("sweep-cost", figure)
     (arguments.output / "sweep-cost.md").write_text(text)
     (arguments.output / "sweep-cost.json").write_text(json.dumps(
         {"schema": "elastikv-sweep-cost-1", "threads": arguments.threads, "rounds": arguments.rounds, "exponents": exponents,
@@ -111,8 +112,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PlotError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    run(main)
