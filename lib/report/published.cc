@@ -218,8 +218,8 @@ class ValueReader {
 
   void add(PublishedValue value, const YamlFields& node) {
     value.text = node.as_string();
-    const bool held = std::find(held_in_bf16_.begin(), held_in_bf16_.end(), value.measure) !=
-                      held_in_bf16_.end();
+    const bool held =
+        std::find(held_in_bf16_.begin(), held_in_bf16_.end(), value.measure) != held_in_bf16_.end();
     // A difference of two numbers of a grid lies on none.
     const auto range = printed_range(value.text, held && value.minus.empty());
     if (range) {
@@ -351,10 +351,10 @@ bool label_matches_any(const std::vector<std::string>& patterns, std::string_vie
 std::optional<Interval> printed_range(std::string_view text, bool held_in_bf16) {
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
   const size_t point = digits.find('.');
-  const bool plain = !digits.empty() && digits.front() != '.' && digits.back() != '.' &&
-                     digits.find_first_not_of("0123456789.") == std::string_view::npos &&
-                     digits.find('.', point == std::string_view::npos ? 0 : point + 1) ==
-                         std::string_view::npos;
+  const bool plain =
+      !digits.empty() && digits.front() != '.' && digits.back() != '.' &&
+      digits.find_first_not_of("0123456789.") == std::string_view::npos &&
+      digits.find('.', point == std::string_view::npos ? 0 : point + 1) == std::string_view::npos;
   double value = 0;
   if (!plain || !parse_double(text, value)) return std::nullopt;
   const auto decimals =

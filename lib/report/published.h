@@ -73,9 +73,9 @@ inline constexpr std::string_view kOutOfMemoryText = "OOM";
 
 // Measures beside text metrics.
 inline constexpr std::string_view kPerplexityMeasure = "ppl";
-inline constexpr std::string_view kLatencyMeasure = "latency";                // seconds
-inline constexpr std::string_view kThroughputMeasure = "throughput";          // tokens per second
-inline constexpr std::string_view kThroughputGainMeasure = "throughput-gain"; // % over full
+inline constexpr std::string_view kLatencyMeasure = "latency";                 // seconds
+inline constexpr std::string_view kThroughputMeasure = "throughput";           // tokens per second
+inline constexpr std::string_view kThroughputGainMeasure = "throughput-gain";  // % over full
 
 /// Whether a label fits a pattern of letters, `*` (any text) and `?` (any character). Capitals do
 /// not matter, since folders of one checkpoint are spelled either way.
