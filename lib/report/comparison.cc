@@ -113,7 +113,7 @@ std::vector<ComparedValue> beside(const PublishedTable& table, const PublishedVa
   if (!values.empty()) return values;
   ComparedValue nothing;
   nothing.theirs = theirs;
-  nothing.status = named ? "budget not in the run" : "not in the run";
+  nothing.status = named ? "cell not in the run" : "not in the run";
   return {nothing};
 }
 
