@@ -21,12 +21,6 @@ constexpr const char* kBenchFile = "bench.json";
 /// Budgets are fractions with a few decimals.
 bool same_budget(double a, double b) { return std::abs(a - b) < 1e-9; }
 
-std::vector<std::string> names_of(const std::vector<PublishedName>& names) {
-  std::vector<std::string> texts;
-  for (const PublishedName& name : names) texts.push_back(name.name);
-  return texts;
-}
-
 /// A published name with the patterns that the user gave for it, if any.
 PublishedName overridden(const PublishedName& name, const std::vector<NameOverride>& overrides) {
   PublishedName result{name.name, {}};

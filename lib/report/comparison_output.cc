@@ -16,9 +16,8 @@ using State = ProtocolPoint::State;
 
 /// "+0.123", "-12.34", "+105.2": the digits of short_number.
 std::string signed_number(double value) {
-  std::string text = short_number(value);
-  if (!text.starts_with('-')) text.insert(0, "+");
-  return text;
+  const std::string text = short_number(value);
+  return text.starts_with('-') ? text : "+" + text;
 }
 
 std::string row_name(const PublishedValue& value) {
@@ -140,7 +139,7 @@ std::string pair_text(const ComparedPair& pair, bool bench) {
   return text + protocol_text(pair);
 }
 
-/// The note of the first run that is made up; empty when none is.
+/// Whether any part is of made-up records.
 bool any_fixture(const std::vector<TableComparison>& comparisons) {
   return std::any_of(comparisons.begin(), comparisons.end(), [](const TableComparison& one) {
     return std::any_of(one.pairs.begin(), one.pairs.end(),

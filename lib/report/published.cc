@@ -303,6 +303,20 @@ PublishedTable read_table(const YamlFields& root, const std::string& id) {
   return table;
 }
 
+/// The files of the tables that come with the program, sorted.
+std::vector<std::filesystem::path> published_files() {
+  const std::filesystem::path folder = published_folder();
+  std::error_code error;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == kExtension) files.push_back(entry.path());
+  }
+  if (error) fail("{}: cannot list the published tables: {}", folder.string(), error.message());
+  if (files.empty()) fail("{}: holds no published tables (*.yaml)", folder.string());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
 std::string PublishedTable::protocol_of(std::string_view key) const {
@@ -385,23 +399,6 @@ std::filesystem::path published_folder() {
   const char* folder = std::getenv("ELASTIKV_PUBLISHED");
   return folder != nullptr && *folder != '\0' ? folder : ELASTIKV_SOURCE_PUBLISHED;
 }
-
-namespace {
-
-std::vector<std::filesystem::path> published_files() {
-  const std::filesystem::path folder = published_folder();
-  std::error_code error;
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() == kExtension) files.push_back(entry.path());
-  }
-  if (error) fail("{}: cannot list the published tables: {}", folder.string(), error.message());
-  if (files.empty()) fail("{}: holds no published tables (*.yaml)", folder.string());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-}  // namespace
 
 std::vector<PublishedTable> read_all_published() {
   std::vector<PublishedTable> tables;
