@@ -270,13 +270,8 @@ std::string comparison_csv(const std::vector<TableComparison>& comparisons) {
       }
       for (const ComparedValue& value : pair.values) {
         const PublishedValue& theirs = value.theirs;
-        const auto low = [](const auto& interval) {
-          return interval ? std::optional(interval->low) : std::nullopt;
-        };
-        const auto high = [](const auto& interval) {
-          return interval ? std::optional(interval->high) : std::nullopt;
-        };
-        const auto range = theirs.value ? std::optional(theirs.range) : std::nullopt;
+        const auto& interval = value.interval;
+        const bool number = theirs.value.has_value();  // else OOM
         const auto within = value.within();
         table.rows.push_back({comparison.table.id,
                               pair.published_model,
@@ -295,11 +290,11 @@ std::string comparison_csv(const std::vector<TableComparison>& comparisons) {
                               std::string(stands_for_text(value.stands_for)),
                               value.status.empty() ? "ok" : value.status,
                               long_number(value.ours),
-                              long_number(low(value.interval)),
-                              long_number(high(value.interval)),
+                              interval ? long_number(interval->low) : "",
+                              interval ? long_number(interval->high) : "",
                               theirs.text,
-                              long_number(low(range)),
-                              long_number(high(range)),
+                              number ? long_number(theirs.range.low) : "",
+                              number ? long_number(theirs.range.high) : "",
                               long_number(value.difference()),
                               long_number(value.ratio()),
                               within ? yes_or_no(within) : "",

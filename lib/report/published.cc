@@ -292,7 +292,8 @@ PublishedTable read_table(const YamlFields& root, const std::string& id) {
     }
   }
   if (root.has("differences")) {
-    if (table.bench) root.at("differences").fail_here("are of sweeps alone, not of benches");
+    if (table.bench)
+      root.at("differences").fail_here("has no place in a table of speeds ('runs: bench')");
     for (const YamlFields& node : root.at("differences").items()) {
       reader.read_value(node, /*difference=*/true);
     }
