@@ -86,7 +86,7 @@ struct ComparedPair {
   std::string model;           // ours, with its dtype (and device other than cpu, of a benchmark)
   std::string data;
   std::string samples;   // "16 samples", with what is missing; empty for speeds
-  bool complete = true;  // false when samples or cells are missing or failed
+  bool complete = true;  // false when samples are missing, or a benchmark was interrupted
   std::vector<ComparedValue> values;
   std::vector<ProtocolPoint> protocol;
   std::vector<std::string> strategies;  // what ours are: "`a` is elastic with compaction: evict"

@@ -100,7 +100,7 @@ std::string protocol_text(const ComparedPair& pair) {
     }
   };
   list("Protocol points that differ:", State::kDiffers);
-  list("Points that nobody can compare (unknown on one side):", State::kUnknown);
+  list("Points that the records cannot settle:", State::kUnknown);
   std::vector<std::string> same;
   for (const ProtocolPoint* point : points_of(pair, State::kSame)) {
     same.push_back(fmt::format("{} ({})", point->name, point->ours));
@@ -225,7 +225,8 @@ std::string comparison_markdown(const std::vector<TableComparison>& comparisons)
     const PublishedTable& table = comparison.table;
     text += fmt::format("\n## {}\n\n`{}`: {}; {}.\n", table.title, table.id, table.citation,
                         table.where);
-    for (const std::string& note : table.notes) text += fmt::format("{}\n", note);
+    if (!table.notes.empty()) text += "\n";
+    for (const std::string& note : table.notes) text += fmt::format("- {}\n", note);
     for (const ComparedPair& pair : comparison.pairs) text += pair_text(pair, table.bench);
   }
   return text;

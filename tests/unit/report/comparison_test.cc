@@ -1,5 +1,6 @@
 #include "report/comparison.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -10,6 +11,8 @@
 
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "sweep/config.h"
+#include "sweep/plan.h"
 
 namespace elastikv {
 namespace {
@@ -617,7 +620,7 @@ TEST(ComparisonOutput, MarkdownHasTheBannerOfAFixture) {
   EXPECT_NE(marked.find("\n**FIXTURE: made-up records, not a measurement.** "), std::string::npos);
   EXPECT_NE(marked.find("\n**FIXTURE: made-up records, not a measurement** (made by a test).\n"),
             std::string::npos);
-  EXPECT_NE(marked.find("\n## A small table\n\n`small`: A paper; Table 1.\nA note.\n"),
+  EXPECT_NE(marked.find("\n## A small table\n\n`small`: A paper; Table 1.\n\n- A note.\n"),
             std::string::npos)
       << marked;
 }

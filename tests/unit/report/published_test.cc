@@ -171,11 +171,14 @@ TEST(PublishedFiles, SpeedsAgreeWithEachOther) {
         static_cast<double>(value.batch * value.new_tokens);
   }
   EXPECT_EQ(out_of_memory, 2);
-  // The paper's own arithmetic: tokens by seconds, to the rounding of its latencies (0.05 s).
+  // The paper's own arithmetic: tokens by seconds, to the rounding of its latencies. One row does
+  // not follow it: 4,096 tokens in 30.5 s are 134.3 per second.
   for (const auto& [key, row] : rows) {
-    const double tokens = row.at("new");
-    EXPECT_GE(row.at("throughput"), tokens / (row.at("latency") + 0.06)) << std::get<0>(key);
-    EXPECT_LE(row.at("throughput"), tokens / (row.at("latency") - 0.06)) << std::get<0>(key);
+    const auto& [model, batch, strategy] = key;
+    const bool odd = model == "LLaVA-1.5-13B" && batch == 8 && strategy == "Full";
+    const bool follows = row.at("throughput") >= row.at("new") / (row.at("latency") + 0.06) &&
+                         row.at("throughput") <= row.at("new") / (row.at("latency") - 0.06);
+    EXPECT_EQ(follows, !odd) << model << " " << batch << " " << strategy;
   }
   const auto& elastic = rows.at({"LLaVA-1.5-7B", 16, "Elastic"});
   const auto& full = rows.at({"LLaVA-1.5-7B", 16, "Full"});
@@ -317,15 +320,16 @@ TEST(ParsePublished, RefusesWhatIsNotWellSaid) {
                  "ends");
   expect_refused("released: [a]", "released: [\"\"]",
                  "small.yaml:9: key 'strategies.A.released[0]' is empty");
-  expect_refused("model: M", "model: N",
-                 "small.yaml:11: key 'grids[0].model' is 'N', which 'models' does not introduce; "
-                 "known: M");
+  expect_refused(
+      "model: M", "model: N",
+      "small.yaml:11: key 'grids[0].model' is 'N', which 'models' does not introduce; did "
+      "you mean 'M'?");
   expect_refused("measure: ppl", "measure: pll",
                  "small.yaml:11: key 'grids[0].measure' speaks of the measure 'pll'; ppl or the "
                  "name of a text metric is needed with 'runs: sweep'");
   expect_refused("rows: {A:", "rows: {B:",
                  "small.yaml:11: key 'grids[0].rows.B' speaks of 'B', which 'strategies' does not "
-                 "introduce; known: A");
+                 "introduce; did you mean 'A'?");
   expect_refused("\"2.0\", \"1.0\"", "\"2.0\"",
                  "small.yaml:11: key 'grids[0].rows.A' has 1 values for 2 budgets");
   expect_refused("\"2.0\"", "\"2,0\"",
