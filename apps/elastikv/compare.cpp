@@ -44,6 +44,7 @@ void list_tables() {
 std::vector<NameOverride> overrides(const std::vector<std::string>& texts,
                                     std::string_view option) {
   std::vector<NameOverride> names;
+  names.reserve(texts.size());
   for (const std::string& text : texts) names.push_back(parse_name_override(text, option));
   return names;
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -160,6 +160,7 @@ class SweepSide final : public Side {
   /// Whether a cell has numbers at all; else says why not.
   static bool check(const CellSummary& cell, const std::string& whose, ComparedValue& value) {
     if (cell.ok()) return true;
+    value.reason = cell.error;
     value.status = whose + (cell.failed > 0 ? fmt::format("failed {}/{}", cell.failed, cell.samples)
                                             : "no samples");
     return false;
@@ -283,6 +284,7 @@ class BenchSide final : public Side {
 
   static bool check(const StoredBenchCell& cell, const std::string& whose, ComparedValue& value) {
     if (cell.latency && cell.throughput) return true;
+    value.reason = cell.skipped;
     value.status = whose + (cell.skipped.empty() ? "not run" : "too large");
     return false;
   }
@@ -638,6 +640,7 @@ std::vector<TableComparison> compare_with_published(const std::vector<PublishedT
                                                     const std::vector<ComparedRun>& runs,
                                                     const ComparisonNames& names, bool all_tables) {
   std::vector<ReadRun> read;
+  read.reserve(runs.size());
   for (const ComparedRun& run : runs) read.push_back(read_groups(run));
   require_known_names(names, tables, read);
   std::vector<TableComparison> comparisons;

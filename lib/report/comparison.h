@@ -55,6 +55,7 @@ struct ComparedValue {
   StandsFor stands_for = StandsFor::kNothing;
   std::string strategy;  // ours; of a difference "a minus b"
   std::string status;    // why there is no number of ours; empty when there is one
+  std::string reason;    // of a failed or left-out cell: the first error
   std::optional<double> ours;
   /// 95 % bootstrap over samples; of a benchmark the quartiles over its runs.
   std::optional<Interval> interval;

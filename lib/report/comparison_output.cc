@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -115,6 +114,22 @@ std::string on(const std::string& model, const std::string& data) {
   return data.empty() ? model : fmt::format("{} on {}", model, data);
 }
 
+/// Why cells have no numbers, each once though several measures are missing for it.
+std::string reasons_text(const ComparedPair& pair) {
+  std::vector<std::string> lines;
+  for (const ComparedValue& value : pair.values) {
+    if (value.reason.empty()) continue;
+    std::string line = fmt::format("- {} at {}", value.strategy, value.theirs.budget);
+    if (value.theirs.batch > 0) {
+      line += fmt::format(", batch {} of {}+{}", value.theirs.batch, value.theirs.prompt_tokens,
+                          value.theirs.new_tokens);
+    }
+    line += fmt::format(": {}: {}\n", value.status, value.reason);
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+  }
+  return lines.empty() ? "" : fmt::format("\nWithout a number:\n\n{}", fmt::join(lines, ""));
+}
+
 std::string pair_text(const ComparedPair& pair, bool bench) {
   std::string text = fmt::format("\n### {} beside {}\n\n", on(pair.model, pair.data),
                                  on(pair.published_model, pair.published_data));
@@ -133,6 +148,7 @@ std::string pair_text(const ComparedPair& pair, bool bench) {
     text += fmt::format("\n#### {}\n\n{}", measure,
                         value_table(pair, measure, bench).markdown(/*left_columns=*/3));
   }
+  text += reasons_text(pair);
   if (!pair.strategies.empty()) {
     text += fmt::format("\nOurs: {}.\n", fmt::join(pair.strategies, "; "));
   }
@@ -172,6 +188,7 @@ Json value_json(const ComparedValue& value, bool bench) {
   json["strategy"] = text_or_null(value.strategy);
   json["computes"] = text_or_null(std::string(stands_for_text(value.stands_for)));
   json["status"] = value.status.empty() ? "ok" : value.status;
+  json["reason"] = text_or_null(value.reason);
   json["ours"] = number(value.ours);
   json[bench ? "ours_quartiles" : "ours_interval"] = interval_json(value.interval);
   json["theirs"] = theirs.text;

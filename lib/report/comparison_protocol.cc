@@ -1,13 +1,11 @@
 #include "report/comparison_protocol.h"
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/error.h"
 #include "text/prompt_format.h"
 
 namespace elastikv {
@@ -29,7 +27,6 @@ Ours exactly(std::string text, const std::string& theirs) {
 
 /// Everything that a point of a sweep's protocol may depend on.
 struct SweepContext {
-  const PublishedTable& table;
   const PublishedName& data_name;
   const StoredSweep& sweep;
   const SweepConfig& config;
@@ -219,10 +216,12 @@ ProtocolPoint name_point(const char* what, const PublishedName& theirs, const st
 std::vector<ProtocolPoint> sweep_protocol(const PublishedTable& table, const PublishedName& model,
                                           const PublishedName& data, const StoredSweep& sweep,
                                           const SweepConfig& config, const GroupSummary& group) {
-  const SweepContext context{table, data, sweep, config, group};
+  const SweepContext context{data, sweep, config, group};
   std::vector<ProtocolPoint> points{name_point("model", model, group.group.model.label),
                                     name_point("data set", data, group.group.data.name)};
-  for (const auto& [key, theirs] : table.protocol) {
+  for (const auto& entry : table.protocol) {
+    const std::string& key = entry.first;
+    const std::string& theirs = entry.second;
     const auto* point = std::find_if(std::begin(kSweepPoints), std::end(kSweepPoints),
                                      [&](const SweepPoint& one) { return key == one.key; });
     if (point == std::end(kSweepPoints)) continue;  // `which` belongs to `samples`

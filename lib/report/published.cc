@@ -184,6 +184,7 @@ class ValueReader {
   static std::string introduced(const YamlFields& node, const std::vector<PublishedName>& names,
                                 std::string_view key) {
     std::vector<std::string> known;
+    known.reserve(names.size());
     for (const PublishedName& name : names) known.push_back(name.name);
     std::string name = node.as_string();
     if (std::find(known.begin(), known.end(), name) == known.end()) {

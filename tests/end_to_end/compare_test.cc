@@ -66,10 +66,9 @@ TEST_F(CompareVerb, Speeds) {
 TEST_F(CompareVerb, WithoutATableAllThatMatchAreUsed) {
   const ProgramResult result = compare({kGrids, kBench, "--format", "json"});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
+  const auto json = nlohmann::json::parse(result.output);
   std::vector<std::string> ids;
-  for (const auto& table : nlohmann::json::parse(result.output).at("tables")) {
-    ids.push_back(table.at("id"));
-  }
+  for (const auto& table : json.at("tables")) ids.push_back(table.at("id"));
   // The grids' 13B has `elastic` at 0.5 on the descriptions, which is a row of Table 3 as well.
   const std::vector<std::string> expected{"elastic-cache-fig2",         "elastic-cache-table2",
                                           "elastic-cache-table3",       "prefixkv-latency",

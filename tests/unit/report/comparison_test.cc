@@ -235,6 +235,7 @@ TEST(Comparison, FailedAndMissingCellsSaySo) {
   };
   const ComparedPair pair = compare_one(made);
   EXPECT_EQ(value_of(pair, "a", "ppl").status, "failed 1/2");
+  EXPECT_EQ(value_of(pair, "a", "ppl").reason, "out of memory");
   EXPECT_EQ(value_of(pair, "a", "rouge-l-pltrdy").status, "failed 1/2");
   EXPECT_FALSE(value_of(pair, "a", "ppl").ours);
   EXPECT_TRUE(value_of(pair, "a-released", "ppl").ours);
@@ -549,6 +550,7 @@ TEST(BenchComparison, CellsWithoutTimesSaySo) {
   ComparedPair pair = compare_speeds({skipped, bench_cell("a", "0.2", 2)});
   EXPECT_EQ(pair.values[2].status, "full cache: too large");
   EXPECT_EQ(pair.values[3].status, "too large");
+  EXPECT_EQ(pair.values[3].reason, "needs 90 GiB");
   pair = compare_speeds({bench_cell("a", "0.2", 0)});
   EXPECT_EQ(pair.values[0].status, "not run");
   EXPECT_EQ(pair.values[2].status, "not run");
