@@ -1,4 +1,6 @@
 #include <filesystem>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,24 @@ class CompareVerb : public testing::Test {
 
 TEST_F(CompareVerb, Table3) {
   expect_text({kTable3, "--with", "elastic-cache-table3"}, "table3.md");
+}
+
+TEST_F(CompareVerb, TheManualShowsWhatItPrints) {
+  std::set<std::string> printed;
+  std::istringstream expected(read_file("tests/fixtures/expected/table3.md"));
+  for (std::string line; std::getline(expected, line);) printed.insert(line);
+  std::istringstream manual(read_file("docs/compare.md"));
+  bool inside = false;  // the block that follows the command
+  int64_t lines = 0;
+  for (std::string line; std::getline(manual, line);) {
+    if (line.starts_with("How to read it")) break;
+    if (inside && !line.empty() && line != "```") {
+      EXPECT_EQ(printed.count(line), 1U) << line;
+      ++lines;
+    }
+    inside = inside || line.starts_with("gives, with some rows left out");
+  }
+  EXPECT_GT(lines, 15);
 }
 
 TEST_F(CompareVerb, BothGridsOfPrefixKvAndTheDifferencesOfFigure2) {
