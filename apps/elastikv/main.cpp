@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   elastikv::add_plan_verb(app, chosen);
   elastikv::add_bench_verb(app, chosen);
   elastikv::add_report_verb(app, chosen);
+  elastikv::add_compare_verb(app, chosen);
   elastikv::add_generate_verb(app, chosen);
   elastikv::add_explain_verb(app, chosen);
   elastikv::add_score_verb(app, chosen);

@@ -17,6 +17,7 @@ using Verb = std::function<int()>;
 // holds.
 
 void add_bench_verb(CLI::App& app, Verb& chosen);
+void add_compare_verb(CLI::App& app, Verb& chosen);
 void add_explain_verb(CLI::App& app, Verb& chosen);
 void add_generate_verb(CLI::App& app, Verb& chosen);
 void add_inspect_verb(CLI::App& app, Verb& chosen);

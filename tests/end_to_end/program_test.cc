@@ -19,7 +19,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_EQ(nothing.output, "");
   EXPECT_EQ(nothing.errors,
-            "error: a verb is needed: sweep, plan, bench, report, generate, explain, score, list, "
+            "error: a verb is needed: sweep, plan, bench, report, compare, generate, explain, "
+            "score, list, "
             "inspect (see "
             "elastikv --help)\n");
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
@@ -29,16 +30,16 @@ TEST(Program, BadUsageIsExitCodeOne) {
     EXPECT_EQ(result.errors, "error: " + message + "\n");
   };
   refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
-  refused(
-      {"train"},
-      "unknown verb 'train'; known: sweep, plan, bench, report, generate, explain, score, list, "
-      "inspect (see "
-      "elastikv --help)");
-  refused(
-      {"--limit", "3"},
-      "a verb is needed: sweep, plan, bench, report, generate, explain, score, list, inspect (see "
-      "elastikv "
-      "--help)");
+  refused({"train"},
+          "unknown verb 'train'; known: sweep, plan, bench, report, compare, generate, explain, "
+          "score, list, "
+          "inspect (see "
+          "elastikv --help)");
+  refused({"--limit", "3"},
+          "a verb is needed: sweep, plan, bench, report, compare, generate, explain, score, list, "
+          "inspect (see "
+          "elastikv "
+          "--help)");
   refused({"sweep"}, "file is required (see elastikv sweep --help)");
   refused({"sweep", "a.yaml", "--resumee"},
           "unknown option '--resumee'; did you mean '--resume'? (see elastikv sweep --help)");
@@ -57,7 +58,7 @@ TEST(Program, BadUsageIsExitCodeOne) {
 
 TEST(Program, EveryVerbHasHelp) {
   for (const char* verb :
-       {"sweep", "plan", "report", "generate", "explain", "score", "list", "inspect"}) {
+       {"sweep", "plan", "report", "compare", "generate", "explain", "score", "list", "inspect"}) {
     const ProgramResult help = run_elastikv({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_EQ(help.errors, "") << verb;

@@ -1,0 +1,660 @@
+#include "report/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "report/comparison_protocol.h"
+#include "report/summary.h"
+
+namespace elastikv {
+namespace {
+
+constexpr const char* kSweepFile = "sweep.json";
+constexpr const char* kBenchFile = "bench.json";
+
+/// Budgets are fractions with a few decimals.
+bool same_budget(double a, double b) { return std::abs(a - b) < 1e-9; }
+
+/// A published name with the patterns that the user gave for it, if any.
+PublishedName overridden(const PublishedName& name, const std::vector<NameOverride>& overrides) {
+  PublishedName result{name.name, {}};
+  for (const NameOverride& one : overrides) {
+    if (one.published == name.name) result.labels.push_back(one.ours);
+  }
+  return result.labels.empty() ? name : result;
+}
+
+/// One of our strategies that can stand beside a published row.
+struct Candidate {
+  std::string label;
+  StandsFor stands_for = StandsFor::kNothing;
+};
+
+/// Those of `labels` that stand for a row: of released code first, then of papers.
+std::vector<Candidate> candidates_of(const PublishedStrategy& row,
+                                     const std::vector<std::string>& labels,
+                                     const std::vector<NameOverride>& overrides) {
+  const PublishedName chosen = overridden({row.name, {}}, overrides);
+  std::vector<Candidate> released;
+  std::vector<Candidate> paper;
+  for (const std::string& label : labels) {
+    if (!chosen.labels.empty()) {
+      if (label_matches_any(chosen.labels, label)) released.push_back({label, StandsFor::kChosen});
+      continue;
+    }
+    const bool as_released = label_matches_any(row.released, label);
+    const bool as_described = label_matches_any(row.paper, label);
+    if (as_released) {
+      released.push_back({label, as_described ? StandsFor::kBoth : StandsFor::kReleased});
+    } else if (as_described) {
+      paper.push_back({label, StandsFor::kPaper});
+    }
+  }
+  released.insert(released.end(), paper.begin(), paper.end());
+  return released;
+}
+
+/// What a run has to put beside one published number.
+class Side {
+ public:
+  Side() = default;
+  Side(const Side&) = delete;
+  Side& operator=(const Side&) = delete;
+  virtual ~Side() = default;
+  /// Labels of the run's strategies, each once, in its order.
+  virtual std::vector<std::string> strategies() const = 0;
+  /// Fills in ours, its interval and its status; false when the run has no such cell.
+  virtual bool fill(const std::string& strategy, const std::string& minus,
+                    ComparedValue& value) const = 0;
+};
+
+std::string minus_text(const std::string& strategy, const std::string& minus) {
+  return minus.empty() ? strategy : fmt::format("{} minus {}", strategy, minus);
+}
+
+/// All that a run has beside a published number; one value with a status when it has nothing.
+std::vector<ComparedValue> beside(const PublishedTable& table, const PublishedValue& theirs,
+                                  const Side& side, const std::vector<NameOverride>& overrides) {
+  const std::vector<std::string> labels = side.strategies();
+  std::vector<Candidate> minus{{"", StandsFor::kNothing}};
+  if (!theirs.minus.empty()) {
+    minus = candidates_of(table.strategy(theirs.minus), labels, overrides);
+  }
+  std::vector<ComparedValue> values;
+  bool named = false;
+  for (const Candidate& one : candidates_of(table.strategy(theirs.strategy), labels, overrides)) {
+    for (const Candidate& other : minus) {
+      // A paper's strategy is compared with another paper's, released code with released code.
+      const bool chosen =
+          one.stands_for == StandsFor::kChosen || other.stands_for == StandsFor::kChosen;
+      const bool alike = one.stands_for == other.stands_for || one.stands_for == StandsFor::kBoth ||
+                         other.stands_for == StandsFor::kBoth;
+      if (!theirs.minus.empty() && !chosen && !alike) continue;
+      named = true;
+      ComparedValue value;
+      value.theirs = theirs;
+      value.stands_for = chosen ? StandsFor::kChosen : one.stands_for;
+      value.strategy = minus_text(one.label, other.label);
+      if (side.fill(one.label, other.label, value)) values.push_back(std::move(value));
+    }
+  }
+  if (!values.empty()) return values;
+  ComparedValue nothing;
+  nothing.theirs = theirs;
+  nothing.status = named ? "cell not in the run" : "not in the run";
+  return {nothing};
+}
+
+/// A group of cells of a sweep.
+class SweepSide final : public Side {
+ public:
+  SweepSide(const GroupSummary& group, const SweepConfig& config)
+      : group_(group),
+        config_(config),
+        bootstrap_(config.bootstrap.iterations, config.bootstrap.seed) {}
+
+  std::vector<std::string> strategies() const override {
+    std::vector<std::string> labels;
+    for (const CellSummary& cell : group_.cells) {
+      const std::string& label = cell.cell.strategy.label;
+      if (!cell.cell.hidden && std::find(labels.begin(), labels.end(), label) == labels.end()) {
+        labels.push_back(label);
+      }
+    }
+    return labels;
+  }
+
+  bool fill(const std::string& strategy, const std::string& minus,
+            ComparedValue& value) const override {
+    const CellSummary* cell = find(strategy, value.theirs.budget);
+    if (cell == nullptr) return false;
+    if (!check(*cell, "", value)) return true;
+    if (minus.empty()) {
+      fill_single(*cell, value);
+      return true;
+    }
+    const CellSummary* other = find(minus, value.theirs.budget);
+    if (other == nullptr) return false;
+    if (check(*other, minus + ": ", value)) fill_difference(*cell, *other, value);
+    return true;
+  }
+
+ private:
+  const CellSummary* find(const std::string& strategy, double budget) const {
+    for (const CellSummary& cell : group_.cells) {
+      if (cell.cell.hidden || cell.cell.strategy.label != strategy) continue;
+      const bool full = cell.cell.is_full() && budget == 1;
+      if (full || (cell.cell.budget.keep && same_budget(*cell.cell.budget.keep, budget))) {
+        return &cell;
+      }
+    }
+    return nullptr;
+  }
+
+  /// Whether a cell has numbers at all; else says why not.
+  static bool check(const CellSummary& cell, const std::string& whose, ComparedValue& value) {
+    if (cell.ok()) return true;
+    value.reason = cell.error;
+    value.status = whose + (cell.failed > 0 ? fmt::format("failed {}/{}", cell.failed, cell.samples)
+                                            : "no samples");
+    return false;
+  }
+
+  /// The index of the table's text metric; nullopt after saying that it was not measured.
+  std::optional<size_t> metric(ComparedValue& value) const {
+    const std::vector<std::string>& text = config_.metrics.text;
+    const auto found = std::find(text.begin(), text.end(), value.theirs.measure);
+    if (found != text.end()) return static_cast<size_t>(found - text.begin());
+    value.status = "not measured";
+    return std::nullopt;
+  }
+
+  void fill_single(const CellSummary& cell, ComparedValue& value) const {
+    if (value.theirs.measure == kPerplexityMeasure) {
+      value.ours = cell.perplexity.ppl;
+      value.interval = cell.perplexity.ppl_bootstrap;
+      if (!value.ours) value.status = "not measured";
+      return;
+    }
+    const auto index = metric(value);
+    if (!index) return;
+    value.ours = cell.text[*index].value;
+    value.interval = cell.text[*index].interval;
+  }
+
+  void fill_difference(const CellSummary& cell, const CellSummary& other,
+                       ComparedValue& value) const {
+    if (value.theirs.measure == kPerplexityMeasure) {
+      fill_perplexity_difference(cell, other, value);
+      return;
+    }
+    const auto index = metric(value);
+    if (!index) return;
+    const PairedDifference difference =
+        paired_mean_difference(cell.text_values[*index], other.text_values[*index], bootstrap_);
+    value.ours = difference.difference;
+    value.interval = difference.interval;
+  }
+
+  /// Papers state differences of perplexities, not of their logarithms.
+  void fill_perplexity_difference(const CellSummary& cell, const CellSummary& other,
+                                  ComparedValue& value) const {
+    if (!cell.perplexity.ppl || !other.perplexity.ppl) {
+      value.status = "not measured";
+      return;
+    }
+    if (cell.tokens != other.tokens) {
+      fail("{} and {}: scored different numbers of tokens of the same answers", cell.cell.id,
+           other.cell.id);
+    }
+    value.ours = *cell.perplexity.ppl - *other.perplexity.ppl;
+    if (cell.nll.size() < 2) return;
+    const std::vector<std::span<const double>> columns{cell.nll, other.nll, cell.tokens};
+    const auto sums = bootstrap_.resampled_sums(columns);
+    std::vector<double> replicates;
+    for (size_t i = 0; i < sums[0].size(); ++i) {
+      replicates.push_back(std::exp(sums[0][i] / sums[2][i]) - std::exp(sums[1][i] / sums[2][i]));
+    }
+    value.interval = Interval{percentile(replicates, 0.025), percentile(replicates, 0.975)};
+  }
+
+  const GroupSummary& group_;
+  const SweepConfig& config_;
+  Bootstrap bootstrap_;
+};
+
+/// One model of a benchmark.
+class BenchSide final : public Side {
+ public:
+  BenchSide(const StoredBench& bench, const StoredBenchModel& model)
+      : bench_(bench), model_(model) {}
+
+  std::vector<std::string> strategies() const override {
+    std::vector<std::string> labels;
+    for (const StoredBenchCell& cell : bench_.cells) {
+      if (mine(cell) && std::find(labels.begin(), labels.end(), cell.strategy) == labels.end()) {
+        labels.push_back(cell.strategy);
+      }
+    }
+    return labels;
+  }
+
+  bool fill(const std::string& strategy, const std::string& /*minus*/,
+            ComparedValue& value) const override {
+    const StoredBenchCell* cell = find(strategy, value.theirs.budget, value.theirs);
+    if (cell == nullptr) return false;
+    if (!check(*cell, "", value)) return true;
+    if (value.theirs.measure == kThroughputGainMeasure) {
+      fill_gain(*cell, value);
+    } else {
+      const bool latency = value.theirs.measure == kLatencyMeasure;
+      const BenchFigure& figure = latency ? *cell->latency : *cell->throughput;
+      value.ours = figure.median;
+      value.interval = figure.quartiles;
+    }
+    return true;
+  }
+
+ private:
+  bool mine(const StoredBenchCell& cell) const {
+    return cell.model == model_.label && cell.dtype == model_.dtype && cell.device == model_.device;
+  }
+
+  const StoredBenchCell* find(const std::string& strategy, double budget,
+                              const PublishedValue& theirs) const {
+    for (const StoredBenchCell& cell : bench_.cells) {
+      // "0.2p" is a fraction of the prompt alone; "256t" is none.
+      std::string_view text = cell.budget;
+      if (text.ends_with('p')) text.remove_suffix(1);
+      double keep = 0;
+      if (mine(cell) && cell.strategy == strategy && parse_double(text, keep) &&
+          same_budget(keep, budget) && cell.batch == theirs.batch &&
+          cell.prompt_tokens == theirs.prompt_tokens && cell.new_tokens == theirs.new_tokens) {
+        return &cell;
+      }
+    }
+    return nullptr;
+  }
+
+  static bool check(const StoredBenchCell& cell, const std::string& whose, ComparedValue& value) {
+    if (cell.latency && cell.throughput) return true;
+    value.reason = cell.skipped;
+    value.status = whose + (cell.skipped.empty() ? "not run" : "too large");
+    return false;
+  }
+
+  /// Percent of throughput over the full cache's; medians have no interval of their ratio.
+  void fill_gain(const StoredBenchCell& cell, ComparedValue& value) const {
+    const StoredBenchCell* full = nullptr;
+    for (const std::string& label : strategies()) {
+      if (full == nullptr) full = find(label, /*budget=*/1, value.theirs);
+    }
+    if (full == nullptr) {
+      value.status = "no full cache in the run";
+    } else if (check(*full, "full cache: ", value)) {
+      value.ours = 100 * (cell.throughput->median / full->throughput->median - 1);
+    }
+  }
+
+  const StoredBench& bench_;
+  const StoredBenchModel& model_;
+};
+
+/// What one of our strategies is, in words.
+std::string described(const StrategyChoice& strategy) {
+  std::string text = fmt::format("`{}` is {}", strategy.label, strategy.preset);
+  for (size_t i = 0; i < strategy.overrides.size(); ++i) {
+    const auto& [key, value] = strategy.overrides[i];
+    text += fmt::format("{} {}: {}", i == 0 ? " with" : ",", key, value);
+  }
+  return text;
+}
+
+/// Those of a sweep's strategies that stand beside a number and are not what their label says.
+std::vector<std::string> described_strategies(const SweepConfig& config,
+                                              const std::vector<ComparedValue>& values) {
+  std::vector<std::string> texts;
+  for (const StrategyChoice& strategy : config.strategies) {
+    if (strategy.label == strategy.preset && strategy.overrides.empty()) continue;
+    const bool used = std::any_of(values.begin(), values.end(), [&](const ComparedValue& value) {
+      return value.strategy == strategy.label ||
+             value.strategy.starts_with(strategy.label + " minus ") ||
+             value.strategy.ends_with(" minus " + strategy.label);
+    });
+    if (used) texts.push_back(described(strategy));
+  }
+  return texts;
+}
+
+std::vector<ComparedValue> all_beside(const PublishedTable& table, const std::string& model,
+                                      const std::string& data, const Side& side,
+                                      const std::vector<NameOverride>& overrides) {
+  std::vector<ComparedValue> values;
+  for (const PublishedValue& theirs : table.values) {
+    if (theirs.model != model || theirs.data != data) continue;
+    for (ComparedValue& value : beside(table, theirs, side, overrides)) {
+      values.push_back(std::move(value));
+    }
+  }
+  return values;
+}
+
+/// Whether any of the table's rows is in the run.
+bool any_row(const ComparedPair& pair) {
+  return std::any_of(pair.values.begin(), pair.values.end(), [](const ComparedValue& value) {
+    return value.stands_for != StandsFor::kNothing;
+  });
+}
+
+/// A run with what is computed from it once for all tables.
+struct ReadRun {
+  const ComparedRun& run;
+  std::optional<SweepConfig> config;
+  std::vector<GroupSummary> groups;
+};
+
+ReadRun read_groups(const ComparedRun& run) {
+  ReadRun result{run, std::nullopt, {}};
+  if (run.sweep) {
+    result.config = parse_sweep(run.sweep->header.config,
+                                (std::filesystem::path(run.folder) / kSweepFile).string());
+    result.groups = summarize(*run.sweep, *result.config);
+  }
+  return result;
+}
+
+ComparedPair sweep_pair(const PublishedTable& table, const PublishedName& model,
+                        const PublishedName& data, const ReadRun& read, const GroupSummary& group,
+                        const ComparisonNames& names) {
+  ComparedPair pair;
+  pair.run = read.run.folder;
+  pair.fixture = read.run.fixture();
+  pair.published_model = model.name;
+  pair.published_data = data.name;
+  pair.model = group.group.model_name;
+  pair.data = group.group.data.name;
+  pair.complete = group.samples == group.planned_samples;
+  pair.samples = pair.complete ? fmt::format("{} samples", group.samples)
+                               : fmt::format("incomplete: {} of {} samples", group.samples,
+                                             group.planned_samples);
+  pair.values =
+      all_beside(table, model.name, data.name, SweepSide(group, *read.config), names.strategies);
+  pair.protocol = sweep_protocol(table, model, data, *read.run.sweep, *read.config, group);
+  pair.strategies = described_strategies(*read.config, pair.values);
+  return pair;
+}
+
+void add_sweep_pairs(const ReadRun& read, const ComparisonNames& names,
+                     TableComparison& comparison) {
+  const PublishedTable& table = comparison.table;
+  for (const PublishedName& model : table.models) {
+    const PublishedName our_models = overridden(model, names.models);
+    for (const PublishedName& data : table.data) {
+      const PublishedName our_data = overridden(data, names.data);
+      for (const GroupSummary& group : read.groups) {
+        if (!label_matches_any(our_models.labels, group.group.model.label) ||
+            !label_matches_any(our_data.labels, group.group.data.name)) {
+          continue;
+        }
+        ComparedPair pair = sweep_pair(table, model, data, read, group, names);
+        if (any_row(pair)) comparison.pairs.push_back(std::move(pair));
+      }
+    }
+  }
+}
+
+void add_bench_pairs(const ReadRun& read, const ComparisonNames& names,
+                     TableComparison& comparison) {
+  const PublishedTable& table = comparison.table;
+  const StoredBench& bench = *read.run.bench;
+  for (const PublishedName& model : table.models) {
+    const PublishedName our_models = overridden(model, names.models);
+    for (const StoredBenchModel& ours : bench.models) {
+      if (!label_matches_any(our_models.labels, ours.label)) continue;
+      ComparedPair pair;
+      pair.run = read.run.folder;
+      pair.fixture = read.run.fixture();
+      pair.published_model = model.name;
+      pair.model = fmt::format("{}-{}{}", ours.label, ours.dtype,
+                               ours.device == "cpu" ? "" : "-" + ours.device);
+      pair.complete = !bench.interrupted;
+      pair.values = all_beside(table, model.name, "", BenchSide(bench, ours), names.strategies);
+      pair.protocol = bench_protocol(table, model, ours);
+      if (any_row(pair)) comparison.pairs.push_back(std::move(pair));
+    }
+  }
+}
+
+/// What runs have that a table could speak of, each once, in the order met.
+struct Offer {
+  std::vector<std::string> models;
+  std::vector<std::string> data;
+  std::vector<std::string> strategies;
+  std::vector<std::string> budgets;
+};
+
+void add_once(std::vector<std::string>& list, const std::string& text) {
+  if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+}
+
+void add_offer(const ReadRun& read, bool bench, Offer& offer) {
+  if (bench && read.run.bench) {
+    for (const StoredBenchModel& model : read.run.bench->models) {
+      add_once(offer.models, model.label);
+    }
+    for (const StoredBenchCell& cell : read.run.bench->cells) {
+      add_once(offer.strategies, cell.strategy);
+      add_once(offer.budgets, fmt::format("{} (batch {} of {}+{})", cell.budget, cell.batch,
+                                          cell.prompt_tokens, cell.new_tokens));
+    }
+  }
+  if (bench || !read.run.sweep) return;
+  for (const GroupSummary& group : read.groups) {
+    add_once(offer.models, group.group.model.label);
+    add_once(offer.data, group.group.data.name);
+    for (const CellSummary& cell : group.cells) {
+      if (cell.cell.hidden) continue;
+      add_once(offer.strategies, cell.cell.strategy.label);
+      add_once(offer.budgets, cell.cell.budget.text());
+    }
+  }
+}
+
+/// The same of published tables.
+Offer published_offer(const std::vector<PublishedTable>& tables, bool bench) {
+  Offer offer;
+  for (const PublishedTable& table : tables) {
+    if (table.bench != bench) continue;
+    for (const PublishedName& model : table.models) add_once(offer.models, model.name);
+    for (const PublishedName& data : table.data) add_once(offer.data, data.name);
+    for (const PublishedStrategy& strategy : table.strategies) {
+      add_once(offer.strategies, strategy.name);
+    }
+    for (const PublishedValue& value : table.values) {
+      const std::string budget = fmt::format("{}", value.budget);
+      add_once(offer.budgets, !bench ? budget
+                                     : fmt::format("{} (batch {} of {}+{})", budget, value.batch,
+                                                   value.prompt_tokens, value.new_tokens));
+    }
+  }
+  return offer;
+}
+
+std::string offer_text(const Offer& offer) {
+  std::string text = fmt::format("models {}", fmt::join(offer.models, ", "));
+  if (!offer.data.empty()) text += fmt::format("; data {}", fmt::join(offer.data, ", "));
+  text += fmt::format("; strategies {}", fmt::join(offer.strategies, ", "));
+  return text + fmt::format("; budgets {}", fmt::join(offer.budgets, ", "));
+}
+
+constexpr const char* kOverrideHint =
+    "--model, --data and --strategy PUBLISHED=OURS say what stands for what";
+
+/// Every table that was asked for has to be of use.
+void require_match(const TableComparison& comparison, const std::vector<ReadRun>& runs) {
+  if (!comparison.pairs.empty()) return;
+  const PublishedTable& table = comparison.table;
+  Offer offer;
+  bool any = false;
+  for (const ReadRun& read : runs) {
+    any = any || (table.bench ? read.run.bench.has_value() : read.run.sweep.has_value());
+    add_offer(read, table.bench, offer);
+  }
+  if (!any) {
+    fail("{}: stands beside {}, of which no run is one", table.id,
+         table.bench ? "benchmarks (bench.json)" : "sweeps (sweep.json)");
+  }
+  fail("{}: nothing of it matches; it has {}; the {} {}; {}", table.id,
+       offer_text(published_offer({table}, table.bench)),
+       runs.size() == 1 ? "run has" : "runs have", offer_text(offer), kOverrideHint);
+}
+
+/// And so has every run.
+void require_used(const ReadRun& read, const std::vector<PublishedTable>& tables,
+                  const std::vector<TableComparison>& comparisons) {
+  for (const TableComparison& comparison : comparisons) {
+    for (const ComparedPair& pair : comparison.pairs) {
+      if (pair.run == read.run.folder) return;
+    }
+  }
+  const bool bench = !read.run.sweep;
+  Offer ours;
+  add_offer(read, bench, ours);
+  const Offer theirs = published_offer(tables, bench);
+  if (theirs.models.empty()) {
+    fail("{}: holds a {}, and none of the tables is of such", read.run.folder,
+         bench ? "benchmark" : "sweep");
+  }
+  fail("{}: matches no published table; it has {}; the tables have models {}{}; {}",
+       read.run.folder, offer_text(ours), fmt::join(theirs.models, ", "),
+       theirs.data.empty() ? "" : fmt::format("; data {}", fmt::join(theirs.data, ", ")),
+       kOverrideHint);
+}
+
+void require_known(const std::vector<NameOverride>& overrides, std::string_view option,
+                   const std::vector<std::string>& published,
+                   const std::vector<std::string>& ours) {
+  for (const NameOverride& one : overrides) {
+    if (std::find(published.begin(), published.end(), one.published) == published.end()) {
+      fail("{} {}={}: no table has '{}'; they have: {}", option, one.published, one.ours,
+           one.published, fmt::join(published, ", "));
+    }
+    const bool found = std::any_of(ours.begin(), ours.end(), [&](const std::string& label) {
+      return label_matches(one.ours, label);
+    });
+    if (!found) {
+      fail("{} {}={}: no run has '{}'; they have: {}", option, one.published, one.ours, one.ours,
+           fmt::join(ours, ", "));
+    }
+  }
+}
+
+void require_known_names(const ComparisonNames& names, const std::vector<PublishedTable>& tables,
+                         const std::vector<ReadRun>& runs) {
+  Offer theirs;
+  Offer ours;
+  for (const bool bench : {false, true}) {
+    const Offer offer = published_offer(tables, bench);
+    for (const std::string& name : offer.models) add_once(theirs.models, name);
+    for (const std::string& name : offer.data) add_once(theirs.data, name);
+    for (const std::string& name : offer.strategies) add_once(theirs.strategies, name);
+    for (const ReadRun& read : runs) add_offer(read, bench, ours);
+  }
+  require_known(names.models, "--model", theirs.models, ours.models);
+  require_known(names.data, "--data", theirs.data, ours.data);
+  require_known(names.strategies, "--strategy", theirs.strategies, ours.strategies);
+}
+
+}  // namespace
+
+NameOverride parse_name_override(std::string_view text, std::string_view option) {
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
+    fail("{} '{}': needs PUBLISHED=OURS", option, text);
+  }
+  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+std::string ComparedRun::fixture() const {
+  if (sweep) {
+    const auto note = sweep->header.provenance.find("fixture");
+    if (note != sweep->header.provenance.end()) return note->second;
+  }
+  return bench ? bench->fixture : "";
+}
+
+ComparedRun read_compared_run(const std::filesystem::path& folder) {
+  ComparedRun run;
+  run.folder = folder.string();
+  if (std::filesystem::exists(folder / kSweepFile)) run.sweep = read_stored_sweep(folder);
+  if (std::filesystem::exists(folder / kBenchFile)) {
+    run.bench = read_stored_bench(folder / kBenchFile);
+  }
+  if (!run.sweep && !run.bench) {
+    fail("{}: holds neither a sweep ({}) nor a benchmark ({})", run.folder, kSweepFile, kBenchFile);
+  }
+  return run;
+}
+
+std::string_view stands_for_text(StandsFor stands_for) {
+  switch (stands_for) {
+    case StandsFor::kNothing:
+      return "";
+    case StandsFor::kReleased:
+      return "released code";
+    case StandsFor::kPaper:
+      return "the paper";
+    case StandsFor::kBoth:
+      return "both";
+    case StandsFor::kChosen:
+      return "as told";
+  }
+  throw InternalError("a way to stand for a row without a text");
+}
+
+std::optional<double> ComparedValue::difference() const {
+  if (!ours || !theirs.value) return std::nullopt;
+  return *ours - *theirs.value;
+}
+
+std::optional<double> ComparedValue::ratio() const {
+  const bool has_ratio = theirs.minus.empty() && (theirs.measure == kPerplexityMeasure ||
+                                                  theirs.measure == kLatencyMeasure ||
+                                                  theirs.measure == kThroughputMeasure);
+  if (!has_ratio || !ours || !theirs.value || *theirs.value == 0) return std::nullopt;
+  return *ours / *theirs.value;
+}
+
+std::optional<bool> ComparedValue::within() const {
+  if (!interval || !theirs.value) return std::nullopt;
+  return interval->low <= theirs.range.high && theirs.range.low <= interval->high;
+}
+
+std::vector<TableComparison> compare_with_published(const std::vector<PublishedTable>& tables,
+                                                    const std::vector<ComparedRun>& runs,
+                                                    const ComparisonNames& names, bool all_tables) {
+  std::vector<ReadRun> read;
+  read.reserve(runs.size());
+  for (const ComparedRun& run : runs) read.push_back(read_groups(run));
+  require_known_names(names, tables, read);
+  std::vector<TableComparison> comparisons;
+  for (const PublishedTable& table : tables) {
+    TableComparison comparison{table, {}};
+    for (const ReadRun& one : read) {
+      if (table.bench && one.run.bench) add_bench_pairs(one, names, comparison);
+      if (!table.bench && one.run.sweep) add_sweep_pairs(one, names, comparison);
+    }
+    if (all_tables) require_match(comparison, read);
+    if (!comparison.pairs.empty()) comparisons.push_back(std::move(comparison));
+  }
+  for (const ReadRun& one : read) require_used(one, tables, comparisons);
+  return comparisons;
+}
+
+}  // namespace elastikv
