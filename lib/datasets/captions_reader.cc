@@ -45,7 +45,7 @@ void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
     const char* key = present_key(row, {"captions", "caption", "sentences"});
     std::vector<std::string> captions;
     draft.lacks_answer =
-        !read_strings(row, key == nullptr ? "caption" : key, captions, draft, reading.problems);
+        !read_answers(row, key == nullptr ? "caption" : key, captions, draft, reading.problems);
     draft.sample.categories = categories_of(row);
     const auto [entry, is_new] = by_image ? by_id.try_emplace(draft.sample.id, pictures.size())
                                           : std::make_pair(by_id.end(), true);
@@ -73,13 +73,15 @@ void read_coco(const Json& object, const Reading& reading) {
     draft.where = where;
     if (!image.is_object() || present_key(image, {"id"}) == nullptr) {
       problems.add(ProblemKind::kItem, where + ": an object with 'id' is needed");
+      draft.lacks_answer = true;
     } else {
       draft.sample.id = id_text(image["id"], "id", where, problems);
       draft.where = fmt::format("{} ('{}')", where, draft.sample.id);
       std::string name;
       draft.lacks_pictures = !read_string(image, "file_name", "", name, draft, problems);
       if (!draft.lacks_pictures) draft.pictures.push_back({{std::move(name)}, {}});
-      by_id.try_emplace(draft.sample.id, pictures.size());
+      // The captions of a repeated id belong to its first picture.
+      draft.lacks_answer = !by_id.try_emplace(draft.sample.id, pictures.size()).second;
     }
     pictures.emplace_back(std::move(draft), std::vector<std::string>());
   }

@@ -95,10 +95,15 @@ Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, 
                   Problems& problems) {
   Draft draft;
   draft.sample.index = item.index;
-  const char* key = present_key(*item.value, id_keys);
-  draft.sample.id = key == nullptr ? std::to_string(item.index)
-                                   : id_text((*item.value)[key], key, item.where, problems);
-  draft.where = fmt::format("{} ('{}')", item.where, draft.sample.id);
+  if (item.key.empty()) {
+    const char* key = present_key(*item.value, id_keys);
+    draft.sample.id = key == nullptr ? std::to_string(item.index)
+                                     : id_text((*item.value)[key], key, item.where, problems);
+    draft.where = fmt::format("{} ('{}')", item.where, draft.sample.id);
+  } else {
+    draft.sample.id = item.key;
+    draft.where = item.where;
+  }
   read_pictures(*item.value, text, draft, problems);
   return draft;
 }
@@ -109,31 +114,38 @@ bool read_string(const Json& object, const char* key, const std::string& prefix,
     problems.add(ProblemKind::kItem, draft, fmt::format("{}'{}' is missing", prefix, key));
     return false;
   }
-  const Json& found = object[key];
-  if (!found.is_string() && !found.is_number()) {
-    problems.add(
-        ProblemKind::kItem, draft,
-        fmt::format("{}'{}' is of type {}, a string is needed", prefix, key, found.type_name()));
+  if (!object[key].is_string()) {
+    problems.add(ProblemKind::kItem, draft,
+                 fmt::format("{}'{}' is of type {}, a string is needed", prefix, key,
+                             object[key].type_name()));
     return false;
   }
-  value = found.is_string() ? found.get<std::string>() : found.dump();
+  value = object[key].get<std::string>();
   return true;
 }
 
-bool read_strings(const Json& object, const char* key, std::vector<std::string>& values,
+bool read_answer(const Json& object, const char* key, const std::string& prefix, std::string& value,
+                 Draft& draft, Problems& problems) {
+  if (!has_value(object, key) || !object[key].is_number())
+    return read_string(object, key, prefix, value, draft, problems);
+  value = object[key].dump();
+  return true;
+}
+
+bool read_answers(const Json& object, const char* key, std::vector<std::string>& values,
                   Draft& draft, Problems& problems) {
   if (!has_value(object, key) || !object[key].is_array()) {
     values.emplace_back();
-    return read_string(object, key, "", values.back(), draft, problems);
+    return read_answer(object, key, "", values.back(), draft, problems);
   }
   for (const Json& value : object[key]) {
-    if (!value.is_string()) {
+    if (!value.is_string() && !value.is_number()) {
       problems.add(ProblemKind::kItem, draft,
                    fmt::format("'{}' holds an entry of type {}, a string is needed", key,
                                value.type_name()));
       return false;
     }
-    values.push_back(value.get<std::string>());
+    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
   }
   return true;
 }

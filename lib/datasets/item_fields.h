@@ -24,18 +24,20 @@ const char* picture_key(const nlohmann::json& object);
 std::string id_text(const nlohmann::json& value, const char* key, const std::string& where,
                     Problems& problems);
 
-/// A draft with the item's id, index, place and pictures. The id is the value of the first of
-/// `id_keys` that is there, else the item's index.
+/// A draft with the item's id, index, place and pictures. The id is that of an entry, else the
+/// value of the first of `id_keys` that is there, else the item's index.
 Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, FileText& text,
                   Problems& problems);
 
-/// Puts the text at a key into `value`; a number is taken as its text. False after noting a
-/// problem.
+/// Puts the text at a key into `value`. False after noting a problem, which `prefix` begins.
 bool read_string(const nlohmann::json& object, const char* key, const std::string& prefix,
                  std::string& value, Draft& draft, Problems& problems);
+/// The same of an answer, which may be a number: it is taken as its text.
+bool read_answer(const nlohmann::json& object, const char* key, const std::string& prefix,
+                 std::string& value, Draft& draft, Problems& problems);
 
-/// The texts at a key that holds one or a list of them. False after noting a problem.
-bool read_strings(const nlohmann::json& object, const char* key, std::vector<std::string>& values,
+/// The answers at a key that holds one or a list of them. False after noting a problem.
+bool read_answers(const nlohmann::json& object, const char* key, std::vector<std::string>& values,
                   Draft& draft, Problems& problems);
 
 /// What the item is sorted under; a value that is no text says nothing.

@@ -27,11 +27,12 @@ Turns turns_of(const Json& item, Draft& draft, Problems& problems) {
   for (size_t i = 0; i < conversations.size(); ++i) {
     const std::string turn = fmt::format("conversations[{}]", i);
     const char* expected = i % 2 == 0 ? "human" : "gpt";
+    const auto read_value = i % 2 == 0 ? read_string : read_answer;
     std::string from;
     std::string value;
     if (!conversations[i].is_object()) return refused(turn + " is no object");
     if (!read_string(conversations[i], "from", turn + ": ", from, draft, problems) ||
-        !read_string(conversations[i], "value", turn + ": ", value, draft, problems)) {
+        !read_value(conversations[i], "value", turn + ": ", value, draft, problems)) {
       return {};
     }
     if (from != expected)

@@ -11,9 +11,9 @@ namespace {
 using Json = nlohmann::json;
 
 /// Puts one answer, or a list of accepted ones, into the sample.
-void read_answer(const Json& object, const char* key, Draft& draft, Problems& problems) {
+void accept_answers(const Json& object, const char* key, Draft& draft, Problems& problems) {
   std::vector<std::string> answers;
-  draft.lacks_answer = !read_strings(object, key, answers, draft, problems);
+  draft.lacks_answer = !read_answers(object, key, answers, draft, problems);
   if (draft.lacks_answer || answers.empty()) return;
   draft.sample.answer = answers.front();
   draft.sample.references =
@@ -23,11 +23,10 @@ void read_answer(const Json& object, const char* key, Draft& draft, Problems& pr
 void read_pair(const Json& object, const char* question, const char* answer, Draft draft,
                const Reading& reading) {
   draft.sample.categories = categories_of(object);
-  draft.lacks_question = !read_string(object, question == nullptr ? "question" : question, "",
-                                      draft.sample.question, draft, reading.problems);
-  if (answer != nullptr || reading.options.needs_answers) {
-    read_answer(object, answer == nullptr ? "answer" : answer, draft, reading.problems);
-  }
+  draft.lacks_question =
+      !read_string(object, question, "", draft.sample.question, draft, reading.problems);
+  if (reading.options.needs_answers || present_key(object, {answer}) != nullptr)
+    accept_answers(object, answer, draft, reading.problems);
   reading.add(std::move(draft));
 }
 
@@ -35,19 +34,18 @@ void read_pair(const Json& object, const char* question, const char* answer, Dra
 
 void read_qa(const std::vector<Item>& items, const Reading& reading) {
   for (const Item& item : items) {
-    read_pair(*item.value, present_key(*item.value, {"question", "instruction"}),
-              present_key(*item.value, {"answer", "gpt_answer", "gpt4_ans", "output"}),
+    const char* question = present_key(*item.value, {"question", "instruction"});
+    const char* answer = present_key(*item.value, {"answer", "gpt_answer", "gpt4_ans", "output"});
+    read_pair(*item.value, question == nullptr ? "question" : question,
+              answer == nullptr ? "answer" : answer,
               begin_draft(item, {"id", "question_id"}, reading.text, reading.problems), reading);
   }
 }
 
 void read_mm_vet(const std::vector<Item>& entries, const Reading& reading) {
   for (const Item& entry : entries) {
-    Draft draft = begin_draft(entry, {}, reading.text, reading.problems);
-    draft.sample.id = entry.key;
-    draft.where = entry.where;
-    read_pair(*entry.value, "question", present_key(*entry.value, {"answer"}), std::move(draft),
-              reading);
+    read_pair(*entry.value, "question", "answer",
+              begin_draft(entry, {}, reading.text, reading.problems), reading);
   }
 }
 

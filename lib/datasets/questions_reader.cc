@@ -71,7 +71,7 @@ void read_questions(const std::vector<Item>& items, const std::filesystem::path&
                              fmt::format("no answer in {}", answers_file.string()));
       } else {
         draft.lacks_answer =
-            !read_string(*answer->second.value, "text",
+            !read_answer(*answer->second.value, "text",
                          fmt::format("{}: {}: ", answers_file.string(), answer->second.where),
                          draft.sample.answer, draft, reading.problems);
       }

@@ -383,8 +383,8 @@ TEST_F(BadInput, Pictures) {
   Json gone = item("gone");
   gone["image"] = "gone.png";
   write_data({item("a"), gone});
-  expect_sweep_refused(write_sweep(),
-                       at("data.jsonl") + ": line 2 ('gone'): no picture " + at("gone.png"));
+  expect_sweep_refused(write_sweep(), at("data.jsonl") + ": line 2 ('gone'): no picture " +
+                                          at("gone.png") + "; also looked in " + at("images"));
   expect_generate_refused({"--image", at("gone.png"), "-p", "What?"},
                           at("gone.png") + ": cannot open: No such file or directory");
   EXPECT_FALSE(fs::exists(at("out")));
