@@ -112,8 +112,10 @@ std::string data_set_name(const std::filesystem::path& file) {
   const auto says_nothing = [](const std::string& name) {
     return std::find(vague.begin(), vague.end(), name) != vague.end();
   };
-  std::string name = file.stem().string();
-  std::filesystem::path folder = file.parent_path();
+  // A folder's path may end with a slash.
+  const std::filesystem::path path = file.has_filename() ? file : file.parent_path();
+  std::string name = path.stem().string();
+  std::filesystem::path folder = path.parent_path();
   // The file's own name goes when a folder can stand for it; the split (test, train) stays.
   if ((name == "annotations" || name == "data") && !folder.filename().empty()) {
     name = folder.filename().string();

@@ -332,6 +332,8 @@ TEST(DataSetName, ComesFromThePath) {
   EXPECT_EQ(data_set_name("datasets/stamp-scenes/test/annotations.json"), "stamp-scenes-test");
   EXPECT_EQ(data_set_name("annotations.json"), "annotations");
   EXPECT_EQ(data_set_name("mm-vet/test.json"), "mm-vet-test");
+  EXPECT_EQ(data_set_name("data/llava-bench-in-the-wild"), "llava-bench-in-the-wild");
+  EXPECT_EQ(data_set_name("data/llava-bench-in-the-wild/"), "llava-bench-in-the-wild");
 }
 
 TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
