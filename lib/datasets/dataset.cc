@@ -1,8 +1,13 @@
 #include "datasets/dataset.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fields.h"
@@ -70,7 +75,8 @@ void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
     std::string& question = draft.sample.question;
     if (places_in(question) > 0) continue;
     for (size_t i = 0; i < draft.pictures.size(); ++i)
-      question = place == "before" ? "<image>\n" + question : question + "\n<image>";
+      question = place == "before" ? fmt::format("<image>\n{}", question)
+                                   : fmt::format("{}\n<image>", question);
   }
 }
 
@@ -86,7 +92,10 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
   select(drafts, options);
   place_pictures(drafts, options.picture_place);
   Pictures pictures(options, check_picture, problems);
-  for (Draft& draft : drafts) pictures.find(draft);
+  for (Draft& draft : drafts) {
+    pictures.find(draft);
+    draft.pictures.clear();  // they may be pieces of the text, which ends here
+  }
   pictures.check_root();
   return drafts;
 }

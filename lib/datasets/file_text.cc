@@ -1,6 +1,8 @@
 #include "datasets/file_text.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "base/error.h"

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -137,7 +140,7 @@ std::string recognise(const Reading& reading, const JsonFile& json) {
 fs::path answers_of(const Reading& reading, const std::string& format) {
   const DataOptions& options = reading.options;
   if (!options.answers.empty()) return options.answers;
-  const fs::path beside = bench_answers(options.path);
+  fs::path beside = bench_answers(options.path);
   if (format == "llava-bench" && fs::exists(beside)) return beside;
   if (options.needs_answers) {
     fail(
@@ -163,15 +166,20 @@ std::string read_json_samples(const Reading& reading) {
   const DataOptions& options = reading.options;
   const std::string& file = reading.problems.file();
   JsonFile json = read_json(reading.text.view(), reading.problems);
-  const std::string format = options.format == "auto" ? recognise(reading, json) : options.format;
+  std::string format = options.format == "auto" ? recognise(reading, json) : options.format;
   if (format == "mm-vet") {
     if (!json.object) fail("{}: mm-vet is one JSON object, this file holds items", file);
-    read_mm_vet(objects_among(json.entries(reading.problems), reading.problems), reading);
+    std::vector<Item> entries = read_entries(reading.text.view(), json.object, reading.problems);
+    read_mm_vet(objects_among(std::move(entries), reading.problems), reading);
     return format;
   }
   if (format == "coco-captions" && json.object && is_coco(*json.object)) {
     read_coco(*json.object, reading);
     return format;
+  }
+  if (json.object && (is_coco(*json.object) || is_mm_vet(*json.object))) {
+    fail("{}: is {} by its content, not {}; leave 'format' out", file,
+         is_coco(*json.object) ? "coco-captions" : "mm-vet", format);
   }
   if (json.object) json.items.push_back({json.object, 0, "line 1", ""});
   const std::vector<Item> items = objects_among(std::move(json.items), reading.problems);

@@ -1,5 +1,6 @@
 #include "datasets/item_fields.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -87,7 +88,7 @@ std::string id_text(const Json& value, const char* key, const std::string& where
   if (value.is_string() && !is_blank(value.get_ref<const std::string&>()))
     return value.get<std::string>();
   problems.add(ProblemKind::kId, fmt::format("{}: '{}' is {}, a string or an integer is needed",
-                                             where, key, value.dump()));
+                                             where, key, shortened(value.dump())));
   return "";
 }
 

@@ -50,36 +50,36 @@ bool is_lines(std::string_view text) {
   return line.ends_with('}') && !Json::accept(text);
 }
 
-JsonFile read_object(std::string_view text, const std::string& file) {
-  JsonFile result;
-  const auto note_key = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth == 1 && event == Json::parse_event_t::key)
-      result.keys.push_back(value.get<std::string>());
+/// Collects the keys of the outermost object. (The parser's callback would do that too, but looks
+/// through a whole array at the end of each of its elements.)
+class OuterKeys : public nlohmann::json_sax<Json> {
+ public:
+  std::vector<std::string> keys;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return ++depth_ > 0; }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(size_t) override { return ++depth_ > 0; }
+  bool end_array() override { return --depth_ >= 0; }
+  bool key(string_t& name) override {
+    if (depth_ == 1) keys.push_back(name);
     return true;
-  };
-  Json object = Json::parse(text, note_key, /*allow_exceptions=*/false);
-  if (object.is_discarded()) object = parse_json(text, file);  // says where
-  result.object = std::make_shared<const Json>(std::move(object));
-  return result;
-}
+  }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  int64_t depth_ = 0;
+};
 
 }  // namespace
-
-std::vector<Item> JsonFile::entries(Problems& problems) const {
-  std::vector<Item> items;
-  std::unordered_set<std::string_view> seen;
-  for (const std::string& key : keys) {
-    const std::string where = fmt::format("entry '{}'", key);
-    if (!seen.insert(key).second) {
-      problems.add(ProblemKind::kRepeatedId, where + ": the id is used before");
-      continue;
-    }
-    // Shares the object's ownership: the entry is a part of it.
-    items.push_back({std::shared_ptr<const Json>(object, &object->at(key)),
-                     static_cast<int64_t>(items.size()), where, key});
-  }
-  return items;
-}
 
 bool looks_like_json(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
@@ -89,7 +89,10 @@ bool looks_like_json(std::string_view text) {
 JsonFile read_json(std::string_view text, Problems& problems) {
   JsonFile result;
   if (text[text.find_first_not_of(" \t\r\n")] == '{') {
-    if (!is_lines(text)) return read_object(text, problems.file());
+    if (!is_lines(text)) {
+      result.object = std::make_shared<const Json>(parse_json(text, problems.file()));
+      return result;
+    }
     result.items = read_lines(text, problems);
     if (result.items.empty()) problems.refuse();
     return result;
@@ -102,6 +105,25 @@ JsonFile read_json(std::string_view text, Problems& problems) {
   }
   if (result.items.empty()) fail("{}: the file holds no items", problems.file());
   return result;
+}
+
+std::vector<Item> read_entries(std::string_view text, const std::shared_ptr<const Json>& object,
+                               Problems& problems) {
+  OuterKeys outer;
+  Json::sax_parse(text, &outer);
+  std::vector<Item> items;
+  std::unordered_set<std::string_view> seen;
+  for (const std::string& key : outer.keys) {
+    const std::string where = fmt::format("entry '{}'", key);
+    if (!seen.insert(key).second) {
+      problems.add(ProblemKind::kRepeatedId, where + ": the id is used before");
+      continue;
+    }
+    // Shares the object's ownership: the entry is a part of it.
+    items.push_back({std::shared_ptr<const Json>(object, &object->at(key)),
+                     static_cast<int64_t>(items.size()), where, key});
+  }
+  return items;
 }
 
 }  // namespace elastikv

@@ -24,10 +24,6 @@ struct Item {
 struct JsonFile {
   std::vector<Item> items;
   std::shared_ptr<const nlohmann::json> object;  // null: items
-  std::vector<std::string> keys;                 // of the object, as often as the file has them
-
-  /// The object's entries in the file's order. A repeated key, whose first entry is lost, is noted.
-  std::vector<Item> entries(Problems& problems) const;
 };
 
 /// Whether a text begins as JSON does.
@@ -37,5 +33,11 @@ bool looks_like_json(std::string_view text);
 /// line that is not JSON is noted; Error with line and column for other text that is not, and for a
 /// file without items.
 JsonFile read_json(std::string_view text, Problems& problems);
+
+/// The entries of the object that a text is, in the text's order. A repeated key, whose first entry
+/// is lost, is noted.
+std::vector<Item> read_entries(std::string_view text,
+                               const std::shared_ptr<const nlohmann::json>& object,
+                               Problems& problems);
 
 }  // namespace elastikv

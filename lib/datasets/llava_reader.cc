@@ -1,4 +1,7 @@
+#include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,6 @@
 #include "datasets/python_list.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <utility>

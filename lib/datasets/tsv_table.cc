@@ -1,6 +1,7 @@
 #include "datasets/tsv_table.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 

@@ -68,7 +68,7 @@ class BadInput : public testing::Test {
         .string();
   }
 
-  /// Nothing on standard output, one line on standard error, exit code 1, and no folder left.
+  /// Nothing on standard output, the message on standard error, exit code 1, and no folder left.
   void expect_refused(const std::vector<std::string>& arguments, const std::string& message) const {
     const ProgramResult result = run_elastikv(arguments);
     EXPECT_EQ(result.exit_code, 1);
@@ -316,6 +316,16 @@ TEST_F(BadInput, DataSets) {
   unanswered["answer"] = " ";
   write_data({item("a"), unanswered});
   expect_sweep_refused(write_sweep(), data + ": line 2 ('b'): the answer is empty");
+
+  // Several problems are one report, which is printed whole.
+  Json gone = item("gone");
+  gone["image"] = "gone.png";
+  write_data({gone, unanswered, item("a")});
+  expect_sweep_refused(write_sweep(),
+                       data +
+                           ": 2 problems\n  empty texts: 1\n    line 2 ('b'): the answer is empty\n"
+                           "  missing pictures: 1\n    line 1 ('gone'): no picture " +
+                           at("gone.png") + "; also looked in " + at("images"));
 
   folder_.write("data.jsonl", item("a").dump() + "\n{\"id\": \"b\", \n");
   result = run_elastikv({"sweep", write_sweep()});

@@ -328,6 +328,10 @@ TEST(Recognition, NamedFormatsAreTakenAtTheirWord) {
                files.message("a.json", "item 0 ('x'): 'conversations' is missing"));
   options.format = "vlmevalkit-tsv";
   EXPECT_ERROR(read_data(options), files.message("a.json", "the header has no 'index'"));
+  options = files.with("a.json", R"({"v1_0": {"imagename": "a.png", "question": "q"}})");
+  options.format = "qa";
+  EXPECT_ERROR(read_data(options),
+               files.message("a.json", "is mm-vet by its content, not qa; leave 'format' out"));
   options = files.with("a.txt", R"([{"id": "x", "question": "q", "answer": "a"}])");
   options.format = "qa";
   EXPECT_EQ(read_data(options).format, "qa");
