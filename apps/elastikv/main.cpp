@@ -55,6 +55,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\nThis is a bug in ElastiKV; please report it with the command line.\n",
                error.what());
     return kInternalErrorExitCode;
+  } catch (const elastikv::Error& error) {
+    fmt::print(stderr, "error: {}\n", error.what());  // several lines when it reports a data set
+    return 1;
   } catch (const std::exception& error) {
     // LibTorch's own errors go on with a stack trace.
     const std::string text = error.what();

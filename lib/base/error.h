@@ -8,9 +8,9 @@
 
 namespace elastikv {
 
-/// A failure that the user can mend: a wrong file, key, value, name or option. The message is one
-/// line that says what was wrong, where, and what would be right; the program prints it and exits
-/// with code 1.
+/// A failure that the user can mend: a wrong file, key, value, name or option. The message
+/// says what was wrong, where, and what would be right, in one line unless it reports everything
+/// that is wrong with a data set; the program prints it and exits with code 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -30,28 +30,58 @@ struct ExpectedData {
   int64_t answer_tokens = 0;
 };
 
+/// What becomes of samples that cannot be evaluated.
+enum class OnProblem {
+  kRefuse,  // one report of all problems, and nothing is evaluated
+  kRecord,  // they stay in their place, marked with Sample::problem, for the run to record as
+            // failed
+};
+
 /// Which samples of which file.
 ///
-/// Formats, recognised by content when `format` is "auto":
-/// - "llava": a JSON array of {id, image, conversations: [{from: human|gpt, value}, ...]};
-/// - "qa": a JSON array, or JSONL, of {id, image, question, answer}; the id may also be called
+/// Formats, recognised by content when `format` is "auto" (docs/data-formats.md has examples):
+/// - "llava": a JSON array or JSON lines of {id, image, conversations: [{from: human|gpt, value},
+///   ...]};
+/// - "qa": a JSON array, or JSON lines, of {id, image, question, answer}. The id may also be called
 ///   question_id, and is the item's index when absent; the picture may also be called imagename,
-///   image_path, file_name, filename or images, is a list where there are several, and is absent
-///   for text alone;
+///   image_path, file_name, filename or images, is a list where there are several, may be the
+///   picture itself in base64, and is absent for text alone; the question may also be called
+///   instruction, the answer output, gpt_answer or gpt4_ans, and it may be a list of accepted ones;
+/// - "mm-vet": MM-Vet's object of {imagename, question, answer, capability} by id;
+/// - "llava-questions": {question_id, image, text, category}, with the answers of another file;
+/// - "llava-bench": the same in LLaVA-Bench's folder, which has answers beside the questions;
+/// - "coco-captions": COCO's object of images and annotations, or rows of {image, caption} or
+///   {image_id, caption}; all captions of a picture are one sample;
+/// - "vlmevalkit-tsv": tab-separated values with index, image (base64, or another row's index) or
+///   image_path, question, hint, options A to Z, answer, category;
 /// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or
 ///   into windows of tokens.
 struct DataOptions {
-  std::filesystem::path path;
+  std::filesystem::path path;  // the data file, or LLaVA-Bench's folder
   std::string format = "auto";
   std::string name;  // default: see data_set_name
   /// Which question and answer of a conversation: "first", "all" (one sample per pair), or a number
   /// from 1. Every pair is asked alone, with the picture and without the pairs before it, so that a
   /// sample does not depend on which other turns are evaluated.
   std::string turn = "first";
-  std::filesystem::path image_root;  // default: the folder of the data file
+  /// Where pictures are looked for first, by their whole name and by its last component; default:
+  /// the folder of the data file. That folder and its images/ are tried too.
+  std::filesystem::path image_root;
+  /// JSON lines of {question_id, text} for questions that come without answers; LLaVA-Bench's
+  /// default is answers_gpt4.jsonl beside the questions.
+  std::filesystem::path answers;
+  /// False where nothing is compared with the data set's answers (text is generated and kept):
+  /// questions without answers are then read too.
+  bool needs_answers = true;
+  /// The question that captions answer; empty: "Provide a one-sentence caption ...".
+  std::string prompt;
   /// "before" or "after": where pictures are written into questions that do not place them, each on
   /// a line of its own; empty: the prompt format decides.
   std::string picture_place;
+  /// Where pictures that a data file holds in base64 are kept as files, named by their content;
+  /// empty: default_picture_cache().
+  std::filesystem::path picture_cache;
+  OnProblem on_problem = OnProblem::kRefuse;
   std::optional<int64_t> limit;         // at most so many samples, after offset
   int64_t offset = 0;                   // samples left out at the beginning
   std::vector<std::string> sample_ids;  // only these (in the file's order); empty: all
@@ -77,12 +107,18 @@ const std::vector<std::string>& data_formats();
 /// they are needed: "stamp-scenes-test" for datasets/stamp-scenes/test/annotations.json.
 std::string data_set_name(const std::filesystem::path& file);
 
+/// $ELASTIKV_CACHE/pictures, else $XDG_CACHE_HOME/elastikv/pictures, else
+/// ~/.cache/elastikv/pictures.
+std::filesystem::path default_picture_cache();
+
 /// Reads and checks a data set. All items of the file are checked for their structure, unique ids
-/// and non-empty answers, and the selected samples' pictures for their existence and by
-/// `check_picture` (which throws Error, and may be empty). One Error lists the first few problems
-/// with the item they are in. Windows of tokens are those of `tokenizer`, which is read for nothing
-/// else: the ids of the whole file, without special ones, are cut; sample "tokens-N" begins at id N
-/// and ids that do not fill a window are left out.
+/// and non-empty texts, and the selected samples' pictures for their existence and by
+/// `check_picture` (which throws Error, and may be empty). One Error reports every problem, by
+/// kind, the first few of each with the item they are in. With OnProblem::kRecord problems of
+/// single samples mark these instead, as long as a selected sample is left without one; problems of
+/// the file (its format, encoding, ids, table rows) still refuse it. Windows of tokens are those of
+/// `tokenizer`, which is read for nothing else: the ids of the whole file, without special ones,
+/// are cut; sample "tokens-N" begins at id N and ids that do not fill a window are left out.
 DataSet read_data(const DataOptions& options,
                   const std::function<void(const std::filesystem::path&)>& check_picture = {},
                   const Tokenizer* tokenizer = nullptr);

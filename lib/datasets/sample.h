@@ -16,10 +16,12 @@ struct Sample {
   /// The user's words. May hold the placeholder "<image>" once for each picture, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
-  /// The expected answer, never empty: what perplexity scores.
+  /// The expected answer: what perplexity scores. Never empty unless the sample has a problem or
+  /// DataOptions::needs_answers is off.
   std::string answer;
-  /// All accepted answers where a data set gives several (captions, alternatives), `answer` among
-  /// them: what a text is compared with; its score is the best one. Empty: `answer` alone.
+  /// All accepted answers where a data set gives several (captions, alternatives): what a text is
+  /// compared with; its score is the best one. `answer` is among them, unless it is MM-Vet's text
+  /// with the alternatives written into it. Empty: `answer` alone.
   std::vector<std::string> references;
   /// What the data set sorts the sample under (MM-Vet's capabilities, LLaVA-Bench's category), for
   /// tables by category; empty where it says nothing.
@@ -34,9 +36,12 @@ struct Sample {
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer and the pictures' bytes (not of names and paths), or of the
-  /// ids of a window of tokens.
+  /// Content hash of question, answer, references and the pictures' bytes (not of names and paths),
+  /// or of the ids of a window of tokens. Of a sample with a problem: of what is known of it.
   std::string content;
+  /// Why the sample cannot be evaluated, for a data set that records such samples
+  /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and pictures be lacking.
+  std::string problem;
 
   bool has_ids() const { return !prompt_ids.empty(); }
 };

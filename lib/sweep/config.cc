@@ -1,6 +1,7 @@
 #include "sweep/config.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -147,10 +148,32 @@ std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   return windows;
 }
 
+/// Where a data set's answers, questions and pictures come from when its file has none, and what
+/// becomes of samples that lack them.
+void read_data_sources(const YamlFields& fields, DataOptions& data) {
+  for (auto [key, file] :
+       {std::pair{"answers", &data.answers}, std::pair{"picture_cache", &data.picture_cache}}) {
+    if (!fields.has(key)) continue;
+    *file = fields.string(key);
+    if (file->empty()) fields.at(key).fail_here("is empty");
+  }
+  if (fields.has("prompt")) {
+    data.prompt = fields.string("prompt");
+    if (data.prompt.empty()) fields.at("prompt").fail_here("is empty");
+  }
+  if (fields.has("on_problem")) {
+    const YamlFields node = fields.at("on_problem");
+    if (node.as_string() != "refuse" && node.as_string() != "record")
+      node.fail_here(fmt::format("is '{}', needs refuse or record", node.as_string()));
+    data.on_problem = node.as_string() == "record" ? OnProblem::kRecord : OnProblem::kRefuse;
+  }
+}
+
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"path", "format", "name", "turn", "image_root", "limit", "offset",
                              "sample_ids", "context_words", "answer_words", "prompt_tokens",
-                             "answer_tokens", "stride", "expect", "picture_place"});
+                             "answer_tokens", "stride", "expect", "picture_place", "answers",
+                             "prompt", "picture_cache", "on_problem"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
@@ -176,6 +199,7 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
         fmt::format("is '{}', needs first, all or a number from 1", data.turn));
   }
   data.image_root = fields.string("image_root", "");
+  read_data_sources(fields, data);
   if (fields.has("picture_place")) {
     const YamlFields node = fields.at("picture_place");
     if (node.as_string() != "before" && node.as_string() != "after")
@@ -366,7 +390,10 @@ Json config_json(const SweepConfig& config, bool records_only) {
                {"name", data.name},
                {"turn", data.turn},
                {"image_root", data.image_root.string()}};
+    // Written only where they are set: earlier records were made without them.
     if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
+    if (!data.answers.empty()) entry["answers"] = data.answers.string();
+    if (!data.prompt.empty()) entry["prompt"] = data.prompt;
     if (data.tokens) {
       entry["prompt_tokens"] = data.tokens->prompt_tokens;
       entry["answer_tokens"] = data.tokens->answer_tokens;
@@ -379,6 +406,8 @@ Json config_json(const SweepConfig& config, bool records_only) {
       if (data.limit) entry["limit"] = *data.limit;
       entry["offset"] = data.offset;
       if (!data.sample_ids.empty()) entry["sample_ids"] = data.sample_ids;
+      if (!data.picture_cache.empty()) entry["picture_cache"] = data.picture_cache.string();
+      if (data.on_problem == OnProblem::kRecord) entry["on_problem"] = "record";
     }
     json["data"].push_back(std::move(entry));
   }

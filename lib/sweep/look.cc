@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "base/base64_encoder.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "image/drawing.h"
 #include "image/image_processor.h"

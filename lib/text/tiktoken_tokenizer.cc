@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "text/added_tokens.h"
@@ -26,31 +27,6 @@ namespace elastikv {
 namespace {
 
 constexpr int kExtras = 205;
-
-/// The bytes that base64 text stands for; nothing when it is malformed.
-std::optional<std::string> decode_base64(std::string_view text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  std::string bytes;
-  uint32_t bits = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    size_t digit = 0;
-    if (i < text.size() - padding) {
-      digit = kDigits.find(text[i]);
-      if (digit == std::string_view::npos) return std::nullopt;
-    }
-    bits = (bits << 6) | static_cast<uint32_t>(digit);
-    if (i % 4 != 3) continue;
-    for (const unsigned shift : {16U, 8U, 0U}) {
-      bytes.push_back(static_cast<char>((bits >> shift) & 0xFF));
-    }
-    bits = 0;
-  }
-  bytes.resize(bytes.size() - padding);
-  return bytes;
-}
 
 /// The tokens of a file by rank.
 std::vector<std::string> read_ranks(const std::filesystem::path& file) {

@@ -68,7 +68,7 @@ class BadInput : public testing::Test {
         .string();
   }
 
-  /// Nothing on standard output, one line on standard error, exit code 1, and no folder left.
+  /// Nothing on standard output, the message on standard error, exit code 1, and no folder left.
   void expect_refused(const std::vector<std::string>& arguments, const std::string& message) const {
     const ProgramResult result = run_elastikv(arguments);
     EXPECT_EQ(result.exit_code, 1);
@@ -317,6 +317,16 @@ TEST_F(BadInput, DataSets) {
   write_data({item("a"), unanswered});
   expect_sweep_refused(write_sweep(), data + ": line 2 ('b'): the answer is empty");
 
+  // Several problems are one report, which is printed whole.
+  Json gone = item("gone");
+  gone["image"] = "gone.png";
+  write_data({gone, unanswered, item("a")});
+  expect_sweep_refused(write_sweep(),
+                       data +
+                           ": 2 problems\n  empty texts: 1\n    line 2 ('b'): the answer is empty\n"
+                           "  missing pictures: 1\n    line 1 ('gone'): no picture " +
+                           at("gone.png") + "; also looked in " + at("images"));
+
   folder_.write("data.jsonl", item("a").dump() + "\n{\"id\": \"b\", \n");
   result = run_elastikv({"sweep", write_sweep()});
   EXPECT_EQ(result.exit_code, 1);
@@ -383,8 +393,8 @@ TEST_F(BadInput, Pictures) {
   Json gone = item("gone");
   gone["image"] = "gone.png";
   write_data({item("a"), gone});
-  expect_sweep_refused(write_sweep(),
-                       at("data.jsonl") + ": line 2 ('gone'): no picture " + at("gone.png"));
+  expect_sweep_refused(write_sweep(), at("data.jsonl") + ": line 2 ('gone'): no picture " +
+                                          at("gone.png") + "; also looked in " + at("images"));
   expect_generate_refused({"--image", at("gone.png"), "-p", "What?"},
                           at("gone.png") + ": cannot open: No such file or directory");
   EXPECT_FALSE(fs::exists(at("out")));

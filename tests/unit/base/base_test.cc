@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/base64_encoder.h"
+#include "base/base64.h"
 #include "base/device.h"
 #include "base/files.h"
 #include "base/hash.h"

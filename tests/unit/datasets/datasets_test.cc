@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "datasets/dataset.h"
+#include "support.h"
 #include "support/expect_error.h"
-#include "support/temporary_folder.h"
 
 namespace elastikv {
 namespace {
@@ -18,29 +18,6 @@ constexpr const char* kConversations = R"([
    {"from": "human", "value": "<image>\nDescribe."}, {"from": "gpt", "value": "A dog."}],
   "scene": {"background": "gray"}}
 ])";
-
-/// A folder with two pictures (whose bytes nobody decodes here) and a data file.
-struct Files {
-  Files() {
-    folder.write("images/a.png", "first picture");
-    folder.write("images/b.png", "second picture");
-  }
-  DataOptions with(const std::string& name, std::string_view text) const {
-    DataOptions options;
-    options.path = folder.write(name, text);
-    return options;
-  }
-  std::string message(const std::string& name, std::string_view problem) const {
-    return (folder.path() / name).string() + ": " + std::string(problem);
-  }
-  TemporaryFolder folder;
-};
-
-std::vector<std::string> ids(const DataSet& data) {
-  std::vector<std::string> names;
-  for (const Sample& sample : data.samples) names.push_back(sample.id);
-  return names;
-}
 
 TEST(ReadLlava, FirstPairByDefault) {
   const Files files;
@@ -79,9 +56,11 @@ TEST(ReadLlava, ConversationsMustAlternate) {
         {"id": "y", "conversations": []},
         {"id": "z", "conversations": [{"from": "human", "value": 3}, {"from": "gpt"}]}])")),
       files.message("a.json",
-                    "3 problems: item 0 ('x'): conversations[0] is from 'gpt', not 'human'; "
-                    "item 1 ('y'): 'conversations' needs pairs of a human's and a gpt's turn; "
-                    "item 2 ('z'): conversations[0]: 'value' is of type number, a string is "
+                    "3 problems\n"
+                    "  malformed items: 3\n"
+                    "    item 0 ('x'): conversations[0] is from 'gpt', not 'human'\n"
+                    "    item 1 ('y'): 'conversations' needs pairs of a human's and a gpt's turn\n"
+                    "    item 2 ('z'): conversations[0]: 'value' is of type number, a string is "
                     "needed"));
 }
 
@@ -123,11 +102,20 @@ TEST(ReadData, ProblemsAreGatheredWithTheirPlace) {
       "[1]\n";
   EXPECT_ERROR(read_data(files.with("p.jsonl", lines)),
                files.message("p.jsonl",
-                             "7 problems: line 1 ('a'): the answer is empty; "
-                             "line 3: 'id' is 1.5, a string or an integer is needed; "
-                             "line 4 ('d'): 'question' is of type number, a string is needed; "
-                             "line 5 ('e'): the question has <image>, but the item names no "
-                             "picture; line 6 ('f'): 'answer' is missing; and 2 more"));
+                             "7 problems\n"
+                             "  malformed items: 3\n"
+                             "    line 7: is of type array, an object is needed\n"
+                             "    line 4 ('d'): 'question' is of type number, a string is needed\n"
+                             "    line 6 ('f'): 'answer' is missing\n"
+                             "  unusable ids: 1\n"
+                             "    line 3: 'id' is 1.5, a string or an integer is needed\n"
+                             "  repeated ids: 1\n"
+                             "    line 2 ('a'): the id is used before\n"
+                             "  empty texts: 1\n"
+                             "    line 1 ('a'): the answer is empty\n"
+                             "  places of pictures that do not fit the pictures: 1\n"
+                             "    line 5 ('e'): the question has <image>, but the item names no "
+                             "picture"));
 }
 
 TEST(ReadData, DuplicateIdAndEmptyAnswerAreFoundBeyondTheLimit) {
@@ -151,11 +139,14 @@ TEST(ReadData, PicturesOfTheSelectedSamplesAreChecked) {
   const auto reject_b = [](const std::filesystem::path& file) {
     if (file.filename() == "b.png") fail("{}: not a picture", file.string());
   };
-  EXPECT_ERROR(read_data(options, reject_b),
-               files.message("p.json", "3 problems: item 1 ('b'): no picture " + images +
-                                           "/none.png; item 2 ('c'): " + images +
-                                           "/empty.png: the file is empty; item 3 ('d'): " +
-                                           images + "/b.png: not a picture"));
+  EXPECT_ERROR(
+      read_data(options, reject_b),
+      files.message("p.json", "3 problems\n  missing pictures: 1\n    item 1 ('b'): no picture " +
+                                  images + "/none.png; also looked in " +
+                                  files.folder.path().string() + ", " + images +
+                                  "/images\n  unreadable pictures: 2\n    item 2 ('c'): " + images +
+                                  "/empty.png: the file is empty\n    item 3 ('d'): " + images +
+                                  "/b.png: not a picture"));
   options.limit = 1;
   EXPECT_EQ(read_data(options, reject_b).samples.size(), 1U);
 }
@@ -196,11 +187,16 @@ TEST(ReadData, UnknownFormatsSayWhatWasTried) {
   const Files files;
   const std::string tried =
       "unknown data format: tried llava (items with 'conversations'), qa (items with 'question' "
-      "and 'answer') and text (a .txt file); ";
-  EXPECT_ERROR(read_data(files.with("o.json", "{\n \"v1_0\": {\"imagename\": \"x\"}\n}")),
-               files.message("o.json", tried + "the file is one JSON object"));
-  EXPECT_ERROR(read_data(files.with("k.json", R"([{"text": "q", "image": "x"}])")),
-               files.message("k.json", tried + "the first item has the keys image, text"));
+      "and 'answer'), llava-questions (items with 'question_id' and 'text'), coco-captions (an "
+      "object with 'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an "
+      "object of entries with 'imagename'), vlmevalkit-tsv (a header with 'index' and 'image') and "
+      "text (a .txt file); ";
+  // A file of results in MM-Vet's form is no data set.
+  EXPECT_ERROR(read_data(files.with("o.json", "{\n \"v1_0\": \"x\",\n \"v1_1\": \"y\"\n}")),
+               files.message("o.json",
+                             tried + "the file is one JSON object, which has the keys v1_0, v1_1"));
+  EXPECT_ERROR(read_data(files.with("k.json", R"([{"text": "q", "picture": "x"}])")),
+               files.message("k.json", tried + "the first item has the keys picture, text"));
   EXPECT_ERROR(read_data(files.with("n.json", "[3]")),
                files.message("n.json", tried + "the first item is of type number"));
   EXPECT_ERROR(read_data(files.with("n.md", "# Title")),
@@ -336,6 +332,8 @@ TEST(DataSetName, ComesFromThePath) {
   EXPECT_EQ(data_set_name("datasets/stamp-scenes/test/annotations.json"), "stamp-scenes-test");
   EXPECT_EQ(data_set_name("annotations.json"), "annotations");
   EXPECT_EQ(data_set_name("mm-vet/test.json"), "mm-vet-test");
+  EXPECT_EQ(data_set_name("data/llava-bench-in-the-wild"), "llava-bench-in-the-wild");
+  EXPECT_EQ(data_set_name("data/llava-bench-in-the-wild/"), "llava-bench-in-the-wild");
 }
 
 TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
@@ -362,9 +360,12 @@ TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
                                          {"id": "y", "image": ["images/a.png", 3],
                                           "question": "?", "answer": "a"}])")),
       files.message("n.json",
-                    "2 problems: item 0 ('x'): the question has <image> 1 times, the item names 2 "
-                    "pictures; item 1 ('y'): 'image' holds an entry of type number, a string is "
-                    "needed"));
+                    "2 problems\n"
+                    "  malformed items: 1\n"
+                    "    item 1 ('y'): 'image' holds an entry of type number, a string is needed\n"
+                    "  places of pictures that do not fit the pictures: 1\n"
+                    "    item 0 ('x'): the question has <image> 1 times, the item names 2 "
+                    "pictures"));
 }
 
 }  // namespace

@@ -461,5 +461,42 @@ TEST(Estimate, FollowsFromSizes) {
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
 }
 
+TEST(SweepConfig, DataSourcesAndProblems) {
+  const auto parse_data = [](const std::string& keys) {
+    return parse_sweep("models: {path: m}\ndata: {path: q.jsonl" + keys + "}\nstrategies: [full]\n",
+                       "s.yaml");
+  };
+  const SweepConfig plain = parse_data("");
+  EXPECT_EQ(plain.data[0].answers, "");
+  EXPECT_EQ(plain.data[0].prompt, "");
+  EXPECT_EQ(plain.data[0].picture_cache, "");
+  EXPECT_EQ(plain.data[0].on_problem, OnProblem::kRefuse);
+  const SweepConfig config = parse_data(
+      ", answers: answers_gpt4.jsonl, prompt: 'Describe.', picture_cache: cache, "
+      "on_problem: record");
+  EXPECT_EQ(config.data[0].answers, "answers_gpt4.jsonl");
+  EXPECT_EQ(config.data[0].prompt, "Describe.");
+  EXPECT_EQ(config.data[0].picture_cache, "cache");
+  EXPECT_EQ(config.data[0].on_problem, OnProblem::kRecord);
+  EXPECT_EQ(parse_data(", on_problem: refuse").json(), plain.json());
+
+  // What can change a record, and what cannot.
+  EXPECT_NE(parse_data(", answers: a.jsonl").records_hash(), plain.records_hash());
+  EXPECT_NE(parse_data(", prompt: Describe.").records_hash(), plain.records_hash());
+  EXPECT_EQ(parse_data(", on_problem: record").records_hash(), plain.records_hash());
+  EXPECT_EQ(parse_data(", picture_cache: cache").records_hash(), plain.records_hash());
+  for (const char* key : {"answers", "prompt", "on_problem", "picture_cache"})
+    EXPECT_NE(config.json().find("\"" + std::string(key) + "\":"), std::string::npos) << key;
+
+  EXPECT_ERROR(parse_data(", on_problem: skip"),
+               "s.yaml:2: key 'data.on_problem' is 'skip', needs refuse or record");
+  for (const char* key : {"answers", "prompt", "picture_cache"}) {
+    EXPECT_ERROR(parse_data(", " + std::string(key) + ": ''"),
+                 "s.yaml:2: key 'data." + std::string(key) + "' is empty");
+  }
+  EXPECT_ERROR(parse_data(", answer: a.jsonl"),
+               "s.yaml:2: unknown key 'data.answer'; did you mean 'answers'?");
+}
+
 }  // namespace
 }  // namespace elastikv

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datasets/sample.h"
+
+namespace elastikv {
+
+/// A picture as a data file gives it.
+struct PictureSource {
+  /// The names that its file may have, the likeliest first: one where the data file says it.
+  std::vector<std::string> names;
+  /// Or the picture itself in base64, a piece of the data file's FileText.
+  std::string_view embedded;
+};
+
+/// A sample on its way, together with the place it is named by in messages.
+struct Draft {
+  Sample sample;
+  std::string where;  // "item 3 ('x')"
+  std::vector<PictureSource> pictures;
+  // What could not be read; that has been noted, so it is not checked again.
+  bool lacks_question = false;
+  bool lacks_answer = false;
+  bool lacks_pictures = false;
+};
+
+}  // namespace elastikv

@@ -1,0 +1,231 @@
+#include "datasets/item_fields.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view kPlaceholder = "<image>";
+
+bool has_value(const Json& object, const char* key) {
+  const auto entry = object.find(key);
+  return entry != object.end() && !entry->is_null();
+}
+
+/// Whether a picture's name is the picture itself in base64. Names of files have an extension and
+/// base64 has no dot; VLMEvalKit draws the line at the same length.
+bool is_embedded(std::string_view name) {
+  constexpr size_t kLongestName = 64;
+  return name.starts_with("data:image/") ||
+         (name.size() > kLongestName && name.find('.') == std::string_view::npos);
+}
+
+/// The pictures that an item names: one, or a list.
+void read_pictures(const Json& object, FileText& text, Draft& draft, Problems& problems) {
+  const char* key = picture_key(object);
+  if (key == nullptr) return;
+  const Json& value = object[key];
+  for (const Json& name : value.is_array() ? value : Json::array({value})) {
+    if (!name.is_string()) {
+      problems.add(ProblemKind::kItem, draft,
+                   fmt::format("'{}' {} of type {}, a string is needed", key,
+                               value.is_array() ? "holds an entry" : "is", name.type_name()));
+      draft.pictures.clear();
+      draft.lacks_pictures = true;
+      return;
+    }
+    auto picture = name.get<std::string>();
+    if (picture.empty()) {
+      problems.add(ProblemKind::kItem, draft, fmt::format("'{}' is empty", key));
+      draft.lacks_pictures = true;
+    } else if (is_embedded(picture)) {
+      draft.pictures.push_back({{}, text.keep(std::move(picture))});
+    } else {
+      draft.pictures.push_back({{std::move(picture)}, {}});
+    }
+  }
+}
+
+/// Pieces of a text between separators, without white space around them and without empty ones.
+std::vector<std::string> split(std::string_view text, std::string_view separator) {
+  std::vector<std::string> pieces;
+  for (size_t start = 0; start <= text.size();) {
+    const size_t end = std::min(text.find(separator, start), text.size());
+    std::string_view piece = text.substr(start, end - start);
+    start = end + separator.size();
+    if (is_blank(piece)) continue;
+    piece.remove_prefix(piece.find_first_not_of(" \t\r\n"));
+    piece = piece.substr(0, piece.find_last_not_of(" \t\r\n") + 1);
+    pieces.emplace_back(piece);
+  }
+  return pieces;
+}
+
+}  // namespace
+
+const char* present_key(const Json& object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (has_value(object, key)) return key;
+  }
+  return nullptr;
+}
+
+const char* picture_key(const Json& object) {
+  return present_key(object,
+                     {"images", "image", "imagename", "image_path", "file_name", "filename"});
+}
+
+std::string id_text(const Json& value, const char* key, const std::string& where,
+                    Problems& problems) {
+  if (value.is_number_integer()) return value.dump();
+  if (value.is_string() && !is_blank(value.get_ref<const std::string&>()))
+    return value.get<std::string>();
+  problems.add(ProblemKind::kId, fmt::format("{}: '{}' is {}, a string or an integer is needed",
+                                             where, key, shortened(value.dump())));
+  return "";
+}
+
+Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, FileText& text,
+                  Problems& problems) {
+  Draft draft;
+  draft.sample.index = item.index;
+  if (item.key.empty()) {
+    const char* key = present_key(*item.value, id_keys);
+    draft.sample.id = key == nullptr ? std::to_string(item.index)
+                                     : id_text((*item.value)[key], key, item.where, problems);
+    draft.where = fmt::format("{} ('{}')", item.where, draft.sample.id);
+  } else {
+    draft.sample.id = item.key;
+    draft.where = item.where;
+  }
+  read_pictures(*item.value, text, draft, problems);
+  return draft;
+}
+
+bool read_string(const Json& object, const char* key, const std::string& prefix, std::string& value,
+                 Draft& draft, Problems& problems) {
+  if (!has_value(object, key)) {
+    problems.add(ProblemKind::kItem, draft, fmt::format("{}'{}' is missing", prefix, key));
+    return false;
+  }
+  if (!object[key].is_string()) {
+    problems.add(ProblemKind::kItem, draft,
+                 fmt::format("{}'{}' is of type {}, a string is needed", prefix, key,
+                             object[key].type_name()));
+    return false;
+  }
+  value = object[key].get<std::string>();
+  return true;
+}
+
+bool read_answer(const Json& object, const char* key, const std::string& prefix, std::string& value,
+                 Draft& draft, Problems& problems) {
+  if (!has_value(object, key) || !object[key].is_number())
+    return read_string(object, key, prefix, value, draft, problems);
+  value = object[key].dump();
+  return true;
+}
+
+bool read_answers(const Json& object, const char* key, std::vector<std::string>& values,
+                  Draft& draft, Problems& problems) {
+  if (!has_value(object, key) || !object[key].is_array()) {
+    values.emplace_back();
+    return read_answer(object, key, "", values.back(), draft, problems);
+  }
+  for (const Json& value : object[key]) {
+    if (!value.is_string() && !value.is_number()) {
+      problems.add(ProblemKind::kItem, draft,
+                   fmt::format("'{}' holds an entry of type {}, a string is needed", key,
+                               value.type_name()));
+      return false;
+    }
+    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return true;
+}
+
+std::vector<std::string> categories_of(const Json& object) {
+  std::vector<std::string> categories;
+  const auto add = [&](const Json& value) {
+    if (value.is_string() && !is_blank(value.get_ref<const std::string&>()))
+      categories.push_back(value.get<std::string>());
+  };
+  for (const char* key : {"category", "l2-category", "type", "capability"}) {
+    if (!has_value(object, key)) continue;
+    const Json& value = object[key];
+    if (value.is_array()) {
+      for (const Json& entry : value) add(entry);
+    } else if (std::string_view(key) == "capability" && value.is_string()) {
+      // As the Parquet mirrors of MM-Vet write the list.
+      for (const std::string& entry : split(value.get_ref<const std::string&>(), ",")) add(entry);
+    } else {
+      add(value);
+    }
+  }
+  return categories;
+}
+
+size_t places_in(std::string_view question) {
+  size_t count = 0;
+  for (size_t at = question.find(kPlaceholder); at != std::string_view::npos;
+       at = question.find(kPlaceholder, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+void check_texts(Draft& draft, bool needs_answer, Problems& problems) {
+  const std::string& question = draft.sample.question;
+  if (needs_answer && !draft.lacks_answer && is_blank(draft.sample.answer))
+    problems.add(ProblemKind::kEmptyText, draft, "the answer is empty");
+  if (draft.lacks_question) return;
+  const size_t places = places_in(question);
+  const size_t pictures = draft.pictures.size();
+  if (places == 0) {
+    if (is_blank(question)) problems.add(ProblemKind::kEmptyText, draft, "the question is empty");
+  } else if (draft.lacks_pictures) {
+    return;
+  } else if (pictures == 0) {
+    problems.add(ProblemKind::kPlaces, draft,
+                 "the question has <image>, but the item names no picture");
+  } else if (places != pictures) {
+    problems.add(ProblemKind::kPlaces, draft,
+                 fmt::format("the question has <image> {} times, the item names {} picture{}",
+                             places, pictures, pictures == 1 ? "" : "s"));
+  }
+}
+
+std::vector<std::string> alternatives_of(const std::string& answer) {
+  if (answer.find("<OR>") == std::string::npos && answer.find("<AND>") == std::string::npos)
+    return {};
+  std::vector<std::string> alternatives;
+  for (const std::string& alternative : split(answer, "<OR>")) {
+    const std::vector<std::string> parts = split(alternative, "<AND>");
+    std::string text;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (i > 0) text += i + 1 == parts.size() ? " and " : ", ";
+      text += parts[i];
+    }
+    if (!text.empty()) alternatives.push_back(std::move(text));
+  }
+  return alternatives;
+}
+
+std::string shortened(std::string_view text) {
+  constexpr size_t kLongest = 120;
+  constexpr size_t kShown = 40;
+  if (text.size() <= kLongest) return std::string(text);
+  size_t shown = kShown;
+  // Not inside a character.
+  while (shown > 0 && (static_cast<unsigned char>(text[shown]) & 0xC0) == 0x80) --shown;
+  return fmt::format("{}... ({} bytes)", text.substr(0, shown), text.size());
+}
+
+}  // namespace elastikv

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "datasets/draft.h"
+#include "datasets/file_text.h"
+#include "datasets/json_items.h"
+#include "datasets/problems.h"
+
+namespace elastikv {
+
+/// The first of several names of a key that an object has with a value; null without any.
+const char* present_key(const nlohmann::json& object, std::initializer_list<const char*> keys);
+
+/// What a picture may be called in an item, whichever comes first.
+const char* picture_key(const nlohmann::json& object);
+
+/// A string or an integer as an id's text; empty after noting that the value is neither.
+std::string id_text(const nlohmann::json& value, const char* key, const std::string& where,
+                    Problems& problems);
+
+/// A draft with the item's id, index, place and pictures. The id is that of an entry, else the
+/// value of the first of `id_keys` that is there, else the item's index.
+Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, FileText& text,
+                  Problems& problems);
+
+/// Puts the text at a key into `value`. False after noting a problem, which `prefix` begins.
+bool read_string(const nlohmann::json& object, const char* key, const std::string& prefix,
+                 std::string& value, Draft& draft, Problems& problems);
+/// The same of an answer, which may be a number: it is taken as its text.
+bool read_answer(const nlohmann::json& object, const char* key, const std::string& prefix,
+                 std::string& value, Draft& draft, Problems& problems);
+
+/// The answers at a key that holds one or a list of them. False after noting a problem.
+bool read_answers(const nlohmann::json& object, const char* key, std::vector<std::string>& values,
+                  Draft& draft, Problems& problems);
+
+/// What the item is sorted under; a value that is no text says nothing.
+std::vector<std::string> categories_of(const nlohmann::json& object);
+
+/// How often a question places a picture.
+size_t places_in(std::string_view question);
+
+/// Notes texts that are empty and pictures that the question places wrongly, as far as they could
+/// be read.
+void check_texts(Draft& draft, bool needs_answer, Problems& problems);
+
+/// The alternatives of an answer as MM-Vet writes it: apart at "<OR>", parts that are all wanted
+/// ("<AND>") in one list of words. Empty for an answer with neither.
+std::vector<std::string> alternatives_of(const std::string& answer);
+
+/// A text for messages: cut when it is long.
+std::string shortened(std::string_view text);
+
+}  // namespace elastikv

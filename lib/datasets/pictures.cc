@@ -1,0 +1,206 @@
+#include "datasets/pictures.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/ranges.h>
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "datasets/item_fields.h"
+
+namespace elastikv {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The files that a picture's name may mean, in the order they are tried. Published files and the
+/// commands that go with them do not agree on whether a name repeats the root's last folders.
+std::vector<fs::path> candidates(const std::string& name, const fs::path& root,
+                                 const fs::path& data_folder) {
+  const fs::path whole(name);
+  const fs::path last = whole.filename();
+  std::vector<fs::path> files{root / whole, root / last};
+  const fs::path top = root.has_filename() ? root : root.parent_path();
+  if (whole.begin() != whole.end() && *whole.begin() == top.filename())
+    files.push_back(top.parent_path() / whole);
+  for (const fs::path& folder : {data_folder, data_folder / "images"}) {
+    files.push_back(folder / whole);
+    files.push_back(folder / last);
+  }
+  std::vector<fs::path> once;
+  for (fs::path& file : files) {
+    if (std::find(once.begin(), once.end(), file) == once.end()) once.push_back(std::move(file));
+  }
+  return once;
+}
+
+/// "no picture R/images/a.png; also looked in R and R/images/images".
+std::string not_found(const std::vector<fs::path>& tried) {
+  std::vector<std::string> folders;
+  for (const fs::path& file : tried) {
+    const fs::path parent = file.parent_path();
+    const std::string folder = parent.empty() ? fs::path(".").string() : parent.string();
+    if (parent != tried.front().parent_path() &&
+        std::find(folders.begin(), folders.end(), folder) == folders.end()) {
+      folders.push_back(folder);
+    }
+  }
+  const std::string name = shortened(tried.front().string());
+  if (folders.empty()) return "no picture " + name;
+  return fmt::format("no picture {}; also looked in {}", name, fmt::join(folders, ", "));
+}
+
+/// The usual ending of a picture's file name, by its first bytes.
+std::string_view extension_of(std::string_view bytes) {
+  if (bytes.starts_with("\x89PNG")) return ".png";
+  if (bytes.starts_with("\xff\xd8")) return ".jpg";
+  if (bytes.starts_with("RIFF")) return ".webp";
+  if (bytes.starts_with("BM")) return ".bmp";
+  if (bytes.starts_with("GIF8")) return ".gif";
+  return ".picture";
+}
+
+/// Puts a picture into the folder of pictures that data files hold, unless it is there. Its name is
+/// its content's, so a file of the right size is the right one.
+fs::path store(const fs::path& folder, const std::string& bytes, const std::string& hash) {
+  fs::path file = folder / fmt::format("{}{}", hash, extension_of(bytes));
+  std::error_code error;
+  if (fs::file_size(file, error) == bytes.size() && !error) return file;
+  fs::create_directories(folder, error);
+  if (error) fail("{}: cannot make the folder of pictures: {}", folder.string(), error.message());
+  write_file_atomically(file, bytes);
+  return file;
+}
+
+/// Base64 as it stands in a table or behind "data:image/png;base64,".
+std::string_view without_scheme(std::string_view text) {
+  if (!text.starts_with("data:")) return text;
+  const size_t comma = text.find(',');
+  return comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+}
+
+}  // namespace
+
+fs::path default_picture_cache() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return fs::path(value == nullptr ? "" : value);
+  };
+  if (const fs::path cache = variable("ELASTIKV_CACHE"); !cache.empty()) return cache / "pictures";
+  if (const fs::path cache = variable("XDG_CACHE_HOME"); !cache.empty())
+    return cache / "elastikv/pictures";
+  if (const fs::path home = variable("HOME"); !home.empty())
+    return home / ".cache/elastikv/pictures";
+  return fs::temp_directory_path() / "elastikv/pictures";
+}
+
+std::string content_of(const Sample& sample, const std::string& pictures) {
+  if (sample.has_ids()) {
+    return content_hash(
+        fmt::format("{}|{}", fmt::join(sample.prompt_ids, ","), fmt::join(sample.answer_ids, ",")));
+  }
+  // Lengths keep the boundary between question and answer in the hash.
+  std::string text = fmt::format("{}:{}{}:{}{}", sample.question.size(), sample.question,
+                                 sample.answer.size(), sample.answer, pictures);
+  for (const std::string& reference : sample.references)
+    text += fmt::format("|{}:{}", reference.size(), reference);
+  // What is mended later is another sample.
+  if (!sample.problem.empty()) text += "|not usable";
+  return content_hash(text);
+}
+
+Pictures::Pictures(const DataOptions& options, const Check& check, Problems& problems)
+    : options_(options),
+      check_(check),
+      problems_(problems),
+      data_folder_(options.path.parent_path()),
+      root_(options.image_root.empty() ? data_folder_ : options.image_root) {}
+
+void Pictures::find(Draft& draft) {
+  std::string hashes;
+  for (const PictureSource& source : draft.pictures) {
+    const Found found = look_up(source);
+    if (!found.problem.empty()) problems_.add(found.kind, draft, found.problem);
+    if (!found.file.empty()) draft.sample.images.push_back(found.file);
+    hashes += found.hash;
+  }
+  draft.sample.content = content_of(draft.sample, hashes);
+}
+
+void Pictures::check_root() {
+  if (missing_ && !options_.image_root.empty() && !fs::is_directory(root_))
+    problems_.add(ProblemKind::kFolder,
+                  fmt::format("image_root is {}, which is no folder", root_.string()));
+}
+
+Pictures::Found Pictures::look_up(const PictureSource& source) {
+  if (source.names.empty()) {
+    const auto [entry, is_new] = by_text_.try_emplace(source.embedded.data());
+    if (is_new) entry->second = embedded(source.embedded);
+    return entry->second;
+  }
+  const auto [entry, is_new] = by_name_.try_emplace(source.names.front());
+  if (is_new) entry->second = named(source.names);
+  return entry->second;
+}
+
+Pictures::Found Pictures::named(const std::vector<std::string>& names) {
+  Found found;
+  std::vector<fs::path> first_tried;
+  for (const std::string& name : names) {
+    std::vector<fs::path> tried = candidates(name, root_, data_folder_);
+    const auto file = std::find_if(tried.begin(), tried.end(), [](const fs::path& candidate) {
+      std::error_code error;
+      return fs::exists(candidate, error) && !fs::is_directory(candidate, error);
+    });
+    if (file != tried.end()) {
+      found.file = *file;
+      check_file(found);
+      return found;
+    }
+    if (first_tried.empty()) first_tried = std::move(tried);
+  }
+  missing_ = true;
+  found.kind = ProblemKind::kMissingPicture;
+  found.problem = not_found(first_tried);
+  return found;
+}
+
+Pictures::Found Pictures::embedded(std::string_view base64) {
+  Found found;
+  const std::string_view digits = without_scheme(base64);
+  const std::optional<std::string> bytes = decode_base64(digits);
+  if (!bytes) {
+    found.kind = ProblemKind::kBase64;
+    found.problem = fmt::format("the picture '{}' is not base64", shortened(base64));
+    return found;
+  }
+  found.hash = content_hash(*bytes);
+  found.file =
+      store(options_.picture_cache.empty() ? default_picture_cache() : options_.picture_cache,
+            *bytes, found.hash);
+  check_file(found);
+  return found;
+}
+
+void Pictures::check_file(Found& found) {
+  try {
+    std::error_code ignored;  // what cannot be read is said below
+    if (fs::file_size(found.file, ignored) == 0 && !ignored)
+      fail("{}: the file is empty", found.file.string());
+    if (check_) check_(found.file);
+    if (found.hash.empty()) found.hash = file_hash(found.file);
+  } catch (const Error& error) {
+    found.problem = error.what();
+  }
+}
+
+}  // namespace elastikv

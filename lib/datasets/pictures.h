@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "datasets/draft.h"
+#include "datasets/problems.h"
+
+namespace elastikv {
+
+/// Turns what data files say of pictures into files. A picture of several samples is looked at
+/// once.
+class Pictures {
+ public:
+  using Check = std::function<void(const std::filesystem::path&)>;
+
+  Pictures(const DataOptions& options, const Check& check, Problems& problems);
+
+  /// Fills in the sample's pictures and content; notes what is missing or not usable.
+  void find(Draft& draft);
+  /// Notes an image_root that does not exist, when pictures were missing.
+  void check_root();
+
+ private:
+  struct Found {
+    std::filesystem::path file;
+    std::string hash;  // of the bytes, as far as they could be read
+    ProblemKind kind = ProblemKind::kUnreadablePicture;
+    std::string problem;  // empty: none
+  };
+  Found look_up(const PictureSource& source);
+  Found named(const std::vector<std::string>& names);
+  Found embedded(std::string_view base64);
+  void check_file(Found& found);
+
+  const DataOptions& options_;
+  const Check& check_;
+  Problems& problems_;
+  std::filesystem::path data_folder_;
+  std::filesystem::path root_;
+  bool missing_ = false;
+  std::unordered_map<std::string, Found> by_name_;
+  std::unordered_map<const char*, Found> by_text_;  // embedded, by their place in the data file
+};
+
+/// The hash of what a sample asks and expects; `pictures`: the hashes of its pictures.
+std::string content_of(const Sample& sample, const std::string& pictures);
+
+}  // namespace elastikv

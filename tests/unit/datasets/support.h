@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+
+/// The fixtures: a folder for each format.
+inline std::filesystem::path fixtures() {
+  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/datasets/data";
+}
+
+/// A folder with two pictures (whose bytes nobody decodes here) and a data file.
+struct Files {
+  Files() {
+    folder.write("images/a.png", "first picture");
+    folder.write("images/b.png", "second picture");
+  }
+  DataOptions with(const std::string& name, std::string_view text) const {
+    DataOptions options;
+    options.path = folder.write(name, text);
+    options.picture_cache = folder.path() / "cache";
+    return options;
+  }
+  std::string message(const std::string& name, std::string_view problem) const {
+    return (folder.path() / name).string() + ": " + std::string(problem);
+  }
+  std::string at(const std::string& name) const { return (folder.path() / name).string(); }
+
+  TemporaryFolder folder;
+};
+
+inline std::vector<std::string> ids(const DataSet& data) {
+  std::vector<std::string> names;
+  for (const Sample& sample : data.samples) names.push_back(sample.id);
+  return names;
+}
+
+}  // namespace elastikv
