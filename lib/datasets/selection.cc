@@ -15,6 +15,7 @@ void keep_ids(std::vector<Draft>& drafts, const DataOptions& options) {
   for (const std::string& id : options.sample_ids) {
     if (known.contains(id)) continue;
     std::vector<std::string> names;
+    names.reserve(drafts.size());
     for (const Draft& draft : drafts) names.push_back(draft.sample.id);
     const std::string near = nearest_name(id, names);
     fail("{}: no sample '{}'{}", options.path.string(), id,

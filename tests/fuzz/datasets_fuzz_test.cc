@@ -58,6 +58,7 @@ TEST_P(DataFuzz, DamagedFilesGiveSoundSamplesOrAnError) {
   const TemporaryFolder folder;
   DataOptions options;
   options.image_root = original.parent_path();
+  if (exists(options.image_root / "images")) options.image_root /= "images";
   if (options.image_root.filename() == "annotations")
     options.image_root = options.image_root.parent_path() / "val2014";
   options.picture_cache = folder.path() / "cache";
