@@ -30,6 +30,13 @@ struct ExpectedData {
   int64_t answer_tokens = 0;
 };
 
+/// What becomes of samples that cannot be evaluated.
+enum class OnProblem {
+  kRefuse,  // one report of all problems, and nothing is evaluated
+  kRecord,  // they stay in their place, marked with Sample::problem, for the run to record as
+            // failed
+};
+
 /// Which samples of which file.
 ///
 /// Formats, recognised by content when `format` is "auto":
@@ -52,6 +59,7 @@ struct DataOptions {
   /// "before" or "after": where pictures are written into questions that do not place them, each on
   /// a line of its own; empty: the prompt format decides.
   std::string picture_place;
+  OnProblem on_problem = OnProblem::kRefuse;
   std::optional<int64_t> limit;         // at most so many samples, after offset
   int64_t offset = 0;                   // samples left out at the beginning
   std::vector<std::string> sample_ids;  // only these (in the file's order); empty: all

@@ -35,6 +35,9 @@ struct Sample {
   /// Content hash of question, answer and the pictures' bytes (not of names and paths), or of the
   /// ids of a window of tokens.
   std::string content;
+  /// Why the sample cannot be evaluated, for a data set that records such samples
+  /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and pictures be lacking.
+  std::string problem;
 
   bool has_ids() const { return !prompt_ids.empty(); }
 };
