@@ -1,17 +1,12 @@
-#include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/App.hpp>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -19,6 +14,7 @@
 #include "bench/config.h"
 #include "bench/output.h"
 #include "bench/runner.h"
+#include "provenance.h"
 #include "stop_signal.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -37,13 +33,6 @@ struct BenchVerbOptions {
   bool plan = false;
 };
 
-std::map<std::string, std::string> provenance() {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  return {{"host", host},
-          {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
-}
-
 int bench(const BenchVerbOptions& options) {
   BenchOverrides overrides;
   for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
@@ -61,7 +50,9 @@ int bench(const BenchVerbOptions& options) {
 
   BenchOptions run;
   run.plan_only = options.plan;
-  run.provenance = provenance();
+  std::vector<std::string> devices;
+  for (const BenchModel& model : config.models) devices.push_back(model.device);
+  run.provenance = provenance(devices);
   run.on_progress = [](const std::string& line) { inform("{}", line); };
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };

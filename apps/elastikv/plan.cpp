@@ -142,10 +142,19 @@ int64_t memory_of(c10::Device device) {
 }
 
 int plan(const SweepOptions& options) {
-  const SweepConfig config = options.read();
+  SweepConfig config = options.read();
+  const std::unique_ptr<MemoryLimit> limit = options.limit_memory();
   const std::unique_ptr<Engines> engines = torch_engines();
+  std::vector<std::string> left_out;
+  const std::vector<std::string> sample_ids = options.chosen_samples();
+  if (!sample_ids.empty()) {
+    SampleChoice choice = choose_samples(config, sample_ids, *engines);
+    config = std::move(choice.config);
+    left_out = std::move(choice.left_out);
+  }
   const std::vector<CellGroup> groups = plan_cells(config);
   std::set<std::string> missing;
+  std::vector<std::string> failing;  // samples that will be recorded as failed
   bool complete = true;
   for (const CellGroup& group : groups) {
     if (!is_there(group.model))
@@ -161,8 +170,16 @@ int plan(const SweepOptions& options) {
   }
   if (complete) {
     const SweepData data(config, *engines);
-    for (const CellGroup& group : groups)
-      engines->check_samples(group.model, group.cells, data.of(group).samples, config.evaluation());
+    for (const CellGroup& group : groups) {
+      const DataSet& set = data.of(group);
+      const std::vector<std::string> problems =
+          problems_of(group, set, config.evaluation(), *engines);
+      for (size_t i = 0; i < problems.size(); ++i) {
+        if (problems[i].empty()) continue;
+        failing.push_back(fmt::format("{} on {}, sample {}: {}", group.model_name, group.data.name,
+                                      set.samples[i].id, problems[i]));
+      }
+    }
   }
 
   Table cells;
@@ -237,6 +254,16 @@ int plan(const SweepOptions& options) {
   }
   fmt::print("About {} at {}; less where texts end before their last token.\n",
              duration_text(seconds), fmt::join(sources, "; "));
+  if (!config.exclude.empty()) {
+    SweepConfig everything = config;
+    everything.exclude.clear();
+    int64_t all = 0;
+    for (const CellGroup& group : plan_cells(everything)) all += group.shown_cells();
+    fmt::print("Excluded: {} of {} cells.\n", all - shown, all);
+  }
+  for (const std::string& name : left_out)
+    fmt::print("Data set {} is left out: it has none of the samples.\n", name);
+  for (const std::string& line : failing) fmt::print("Will fail: {}.\n", line);
   for (const std::string& line : tight) fmt::print("Does not fit: {}.\n", line);
   for (const std::string& thing : missing)
     fmt::print("Not at hand, planned by published sizes: {}.\n", thing);

@@ -1,46 +1,91 @@
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "provenance.h"
 #include "report/report.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
 #include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "sweep_options.h"
+#include "usage_error.h"
 #include "verbs.h"
 
 namespace elastikv {
 namespace {
 
-std::map<std::string, std::string> provenance() {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  return {{"host", host},
-          {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
+struct SweepVerbOptions {
+  std::shared_ptr<SweepOptions> common = std::make_shared<SweepOptions>();
+  bool resume = false;
+  bool fail_fast = false;
+  std::optional<int64_t> max_failures;
+};
+
+/// What this sweep is run with. `reproduce` leaves out how far a run went: a run that resumes, or
+/// stops at a failure, is part of the same sweep.
+std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options,
+                                                 const SweepConfig& config) {
+  std::set<std::string> devices;
+  std::set<std::string> dtypes;
+  for (const ModelChoice& model : config.models) {
+    devices.insert(model.device);
+    dtypes.insert(model.dtype);
+  }
+  std::map<std::string, std::string> facts = provenance({devices.begin(), devices.end()});
+  facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
+  facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
+  facts["config"] = options.common->file;
+  facts["config_hash"] = content_hash(read_file(options.common->file));
+  std::string command = "elastikv sweep";
+  for (const std::string& word : options.common->words()) command += " " + shell_word(word);
+  if (!options.resume && !options.common->sample_ids.empty()) {
+    command += " --sample-id " +
+               shell_word(fmt::format("{}", fmt::join(options.common->chosen_samples(), ",")));
+  }
+  facts["reproduce"] =
+      fmt::format("{}  # {}, commit {}", command, facts["program"], facts["source"]);
+  return facts;
 }
 
-int sweep(const SweepOptions& options, bool resume) {
-  const SweepConfig config = options.read();
+int sweep(const SweepVerbOptions& options) {
+  if (options.max_failures && *options.max_failures < 1)
+    fail("--max-failures is {}, needs to be at least 1", *options.max_failures);
+  const SweepConfig config = options.common->read();
+  const std::unique_ptr<MemoryLimit> limit = options.common->limit_memory();
   const std::unique_ptr<Engines> engines = torch_engines();
   Progress progress(stderr);
   RunOptions run;
-  run.resume = resume;
-  run.provenance = provenance();
+  run.resume = options.resume;
+  run.provenance = provenance_of(options, config);
+  run.sample_ids = options.common->chosen_samples();
+  run.max_failures = options.fail_fast ? 1 : options.max_failures;
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };
   const SweepOutcome outcome = run_sweep(config, run, *engines, progress);
   const std::string folder = config.output.string();
   if (outcome.interrupted) {
     warn("interrupted; the records in {} are kept, --resume continues", folder);
+    return outcome.exit_code();
+  }
+  if (outcome.stopped) {
+    warn("stopped at {}: {}", options.fail_fast ? "the first failure" : "--max-failures",
+         outcome.first_failure);
+    warn(
+        "{} of {} cells are left undone; the records in {} are kept, --resume continues and tries "
+        "again what failed",
+        outcome.undone_cells, outcome.cells, folder);
     return outcome.exit_code();
   }
   const Report report = write_report(config.output);
@@ -58,16 +103,21 @@ int sweep(const SweepOptions& options, bool resume) {
 }  // namespace
 
 void add_sweep_verb(CLI::App& app, Verb& chosen) {
-  const auto options = std::make_shared<SweepOptions>();
-  const auto resume = std::make_shared<bool>(false);
+  const auto options = std::make_shared<SweepVerbOptions>();
   CLI::App* verb = app.add_subcommand(
       "sweep",
       "Run every model, data set, strategy and budget of a YAML file; write records and "
       "tables.");
-  add_sweep_options(*verb, options);
-  verb->add_flag("--resume", *resume,
+  add_sweep_options(*verb, options->common);
+  verb->add_flag("--resume", options->resume,
                  "Continue a sweep that was interrupted, or try its failed cells again");
-  verb->callback([options, resume, &chosen] { chosen = [=] { return sweep(*options, *resume); }; });
+  CLI::Option* fail_fast =
+      verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
+  verb->add_option("--max-failures", options->max_failures,
+                   "Stop after so many failures (default: never)")
+      ->check(not_empty())
+      ->excludes(fail_fast);
+  verb->callback([options, &chosen] { chosen = [options] { return sweep(*options); }; });
 }
 
 }  // namespace elastikv

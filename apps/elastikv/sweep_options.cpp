@@ -1,5 +1,10 @@
 #include "sweep_options.h"
 
+#include <algorithm>
+
+#include "base/error.h"
+#include "usage_error.h"
+
 namespace elastikv {
 
 SweepConfig SweepOptions::read() const {
@@ -9,7 +14,39 @@ SweepConfig SweepOptions::read() const {
   if (device_option->count() > 0) overrides.device = device;
   if (dtype_option->count() > 0) overrides.dtype = dtype;
   if (output_option->count() > 0) overrides.output = output;
+  overrides.record_problems = keep_going;
   return read_sweep(file, overrides);
+}
+
+std::vector<std::string> SweepOptions::chosen_samples() const {
+  std::vector<std::string> chosen;
+  for (const std::string& text : sample_ids) {
+    for (const std::string& id : split_commas(text)) {
+      if (id.empty()) fail("--sample-id {}: the list has an empty entry", text);
+      if (std::find(chosen.begin(), chosen.end(), id) == chosen.end()) chosen.push_back(id);
+    }
+  }
+  return chosen;
+}
+
+std::unique_ptr<MemoryLimit> SweepOptions::limit_memory() const {
+  if (memory_limit.empty()) return nullptr;
+  return std::make_unique<MemoryLimit>(parse_bytes(memory_limit, "--memory-limit"));
+}
+
+std::vector<std::string> SweepOptions::words() const {
+  std::vector<std::string> words{file};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  for (const std::string& text : set) add("--set", text);
+  if (limit_option->count() > 0) add("--limit", std::to_string(limit));
+  if (output_option->count() > 0) add("--output", output);
+  if (device_option->count() > 0) add("--device", device);
+  if (dtype_option->count() > 0) add("--dtype", dtype);
+  if (keep_going) words.emplace_back("--keep-going");
+  if (!memory_limit.empty()) add("--memory-limit", memory_limit);
+  return words;
 }
 
 void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& options) {
@@ -27,6 +64,17 @@ void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& opti
       verb.add_option("--device", options->device, "cpu, cuda or cuda:N, for every model");
   options->dtype_option = verb.add_option(
       "--dtype", options->dtype, "fp32, bf16 or fp16, or a comma list of them, for every model");
+  verb.add_option("--sample-id", options->sample_ids,
+                  "Only these samples (a comma list), wherever they are; may be repeated")
+      ->allow_extra_args(false)
+      ->check(not_empty());
+  verb.add_flag("--keep-going", options->keep_going,
+                "Record samples that cannot be evaluated (a missing picture, a prompt too long) as "
+                "failed instead of refusing the sweep");
+  verb.add_option("--memory-limit", options->memory_limit,
+                  "The most that tensors on the CPU may take, such as 6GiB: cells that need more "
+                  "fail, instead of the system ending the program")
+      ->check(not_empty());
 }
 
 }  // namespace elastikv

@@ -7,6 +7,7 @@
 
 #include <CLI/App.hpp>
 
+#include "runtime/memory.h"
 #include "sweep/config.h"
 
 namespace elastikv {
@@ -20,6 +21,9 @@ struct SweepOptions {
   std::string device;
   std::string dtype;
   std::string output;
+  std::vector<std::string> sample_ids;
+  bool keep_going = false;
+  std::string memory_limit;
 
   // Which of the options above were given.
   CLI::Option* limit_option = nullptr;
@@ -28,6 +32,12 @@ struct SweepOptions {
   CLI::Option* output_option = nullptr;
 
   SweepConfig read() const;
+  /// Those of --sample-id, each once.
+  std::vector<std::string> chosen_samples() const;
+  /// The limit of --memory-limit, in force while it lives; nothing without that option.
+  std::unique_ptr<MemoryLimit> limit_memory() const;
+  /// The words after "elastikv sweep" that run the same again.
+  std::vector<std::string> words() const;
 };
 
 /// Adds the options to a subcommand.

@@ -150,7 +150,8 @@ BenchConfig read_fields(const YamlFields& root, const BenchOverrides& overrides)
   if (root.has("strategies")) {
     const YamlFields strategies = root.at("strategies");
     for (const YamlFields& node : one_or_list(strategies)) {
-      config.strategies.push_back(read_strategy(node));
+      for (StrategyChoice& strategy : read_strategies(node))
+        config.strategies.push_back(std::move(strategy));
       needs_budget = needs_budget || config.strategies.back().preset != "full";
     }
     require_unique(

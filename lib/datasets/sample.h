@@ -26,8 +26,6 @@ struct Sample {
   /// What the data set sorts the sample under (MM-Vet's capabilities, LLaVA-Bench's category), for
   /// tables by category; empty where it says nothing.
   std::vector<std::string> categories;
-  /// Why it cannot be evaluated; empty: it can.
-  std::string problem;
   /// For a window of tokens: exactly these ids, nothing around them and nothing tokenized again.
   /// `question` and `answer` are then their text, for reading. Empty for all other samples.
   std::vector<int64_t> prompt_ids;

@@ -22,6 +22,7 @@
 
 #ifdef ELASTIKV_WITH_CUDA
 #include <ATen/cuda/CUDAContextLight.h>
+#include <cuda_runtime_api.h>
 #endif
 
 #include "base/fields.h"
@@ -235,6 +236,18 @@ std::string processor_name(c10::Device device) {
     if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "unknown";
+}
+
+std::string cuda_version() {
+#ifdef ELASTIKV_WITH_CUDA
+  int runtime = 0;
+  int driver = 0;
+  if (cudaRuntimeGetVersion(&runtime) == cudaSuccess &&
+      cudaDriverGetVersion(&driver) == cudaSuccess)
+    return fmt::format("{}.{}, driver for {}.{}", runtime / 1000, runtime % 1000 / 10,
+                       driver / 1000, driver % 1000 / 10);
+#endif
+  return "none";
 }
 
 std::string libtorch_version() {

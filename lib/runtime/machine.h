@@ -67,6 +67,10 @@ MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows);
 /// "Intel(R) Xeon(R) Processor", "NVIDIA H200"; "unknown" when the system does not tell.
 std::string processor_name(c10::Device device);
 
+/// "13.0, driver for 13.1": CUDA's version and the newest that the driver knows; "none" in a build
+/// without CUDA.
+std::string cuda_version();
+
 /// LibTorch's version.
 std::string libtorch_version();
 

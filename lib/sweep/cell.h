@@ -32,6 +32,7 @@ struct ModelChoice {
 /// A strategy as the sweep names it. The engine knows what the names mean.
 struct StrategyChoice {
   std::string label;   // in cell names and tables, unique in a sweep; default: the preset's name
+  std::string name;    // the label before a list of parameters made several strategies of it
   std::string preset;  // a preset of configs/strategies
   /// Parameters that differ from the preset: dotted key and its value as YAML text, in file order.
   std::vector<std::pair<std::string, std::string>> overrides;

@@ -36,6 +36,26 @@ std::string_view place_name(PicturePlace place) {
   throw InternalError("a picture's place without a name");
 }
 
+/// A list here would change the whole sweep, not its cells.
+void require_one_value(const YamlFields& fields, std::string_view key) {
+  if (!fields.has(key) || fields.at(key).is_scalar()) return;
+  fields.at(key).fail_here(
+      "takes one value for the whole sweep; for several, run it once for each with its own "
+      "--output");
+}
+
+/// Error for a name that would be that of several things.
+void require_no_name(const YamlFields& fields, std::string_view name_key,
+                     const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (!fields.has(name_key) || !fields.has(key) || !fields.at(key).is_list()) continue;
+    const size_t count = fields.at(key).items().size();
+    if (count < 2) continue;
+    fields.at(name_key).fail_here(
+        fmt::format("names one, but '{}' lists {}; leave it out", key, count));
+  }
+}
+
 /// What of a model is the same in a sweep's file and in a file of configs/models.
 void read_model_settings(const YamlFields& fields, ModelChoice& model) {
   if (fields.has("path")) model.path = fields.string("path");
@@ -83,7 +103,8 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   return fields.string("dtype", model.dtype);
 }
 
-std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrides& overrides) {
+/// One model, once for each of its dtypes.
+std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
                              "image_aspect_ratio", "picture_place"});
   ModelChoice model;
@@ -123,6 +144,23 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
     }
   } else {
     add(dtype);
+  }
+  return models;
+}
+
+/// An entry of `models`: one model, or one for each combination of what its keys list.
+std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrides& overrides) {
+  require_no_name(fields, "label", {"preset", "path"});
+  std::vector<ModelChoice> models;
+  for (const Variant& variant : variants_of(fields, {{"preset", /*named=*/false},
+                                                     {"path", /*named=*/false},
+                                                     {"prompt_format"},
+                                                     {"image_aspect_ratio"},
+                                                     {"picture_place"}})) {
+    for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
+      model.label += variant.suffix;
+      models.push_back(std::move(model));
+    }
   }
   return models;
 }
@@ -223,6 +261,23 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
   return data;
 }
 
+/// An entry of `data`: one data set, or one for each combination of what its keys list.
+std::vector<DataOptions> read_data_choices(const YamlFields& fields,
+                                           const SweepOverrides& overrides) {
+  require_no_name(fields, "name", {"path"});
+  std::vector<VariantKey> keys{{"path", /*named=*/false}, {"picture_place"}};
+  for (const char* key :
+       {"turn", "context_words", "answer_words", "prompt_tokens", "answer_tokens", "stride"})
+    keys.push_back({key, /*named=*/true, /*ranges=*/true});
+  std::vector<DataOptions> sets;
+  for (const Variant& variant : variants_of(fields, keys)) {
+    sets.push_back(read_data_choice(variant.fields, overrides));
+    sets.back().name += variant.suffix;
+    if (overrides.record_problems) sets.back().on_problem = OnProblem::kRecord;
+  }
+  return sets;
+}
+
 MetricChoice read_metrics(const YamlFields& fields) {
   fields.require_known_keys({"perplexity", "text", "reference", "agreement"});
   MetricChoice metrics;
@@ -273,10 +328,19 @@ std::vector<std::string> read_comparisons(const YamlFields& root,
   const YamlFields list = root.at("compare_with");
   // An empty list is a choice: no comparison.
   for (const YamlFields& node : list.is_list() ? list.items() : std::vector<YamlFields>{list}) {
-    chosen.push_back(node.as_string());
-    if (!listed(chosen.back())) {
-      node.fail_here(fmt::format("names no strategy of this sweep: '{}'{}", chosen.back(),
-                                 suggestion(chosen.back(), labels)));
+    const std::string name = node.as_string();
+    if (listed(name)) {
+      chosen.push_back(name);
+      continue;
+    }
+    // The name of a strategy that a list made several of means all of them.
+    const size_t before = chosen.size();
+    for (const StrategyChoice& strategy : strategies) {
+      if (strategy.name == name) chosen.push_back(strategy.label);
+    }
+    if (chosen.size() == before) {
+      node.fail_here(
+          fmt::format("names no strategy of this sweep: '{}'{}", name, suggestion(name, labels)));
     }
   }
   return chosen;
@@ -287,10 +351,16 @@ int64_t read_detail_samples(const YamlFields& fields) {
   return at_least(fields, "samples", 0, SweepConfig{}.detail_samples);
 }
 
+const std::vector<std::string>& sweep_keys() {
+  static const std::vector<std::string> keys{
+      "name",       "models", "data",      "strategies", "budgets",      "matrix", "metrics",
+      "generation", "cells",  "bootstrap", "details",    "compare_with", "seed",   "output"};
+  return keys;
+}
+
 SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides) {
-  root.require_known_keys({"name", "models", "data", "strategies", "budgets", "metrics",
-                           "generation", "cells", "bootstrap", "details", "compare_with", "seed",
-                           "output"});
+  root.require_known_keys(sweep_keys());
+  for (const char* key : {"name", "cells", "seed", "output"}) require_one_value(root, key);
   SweepConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -306,7 +376,8 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
 
   const YamlFields data = root.at("data");
   for (const YamlFields& node : one_or_list(data)) {
-    config.data.push_back(read_data_choice(node, overrides));
+    for (DataOptions& set : read_data_choices(node, overrides))
+      config.data.push_back(std::move(set));
   }
   require_unique(
       config.data, data, [](const DataOptions& d) { return d.name; }, "give them different names");
@@ -314,7 +385,8 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
   const YamlFields strategies = root.at("strategies");
   bool needs_budget = false;
   for (const YamlFields& node : one_or_list(strategies)) {
-    config.strategies.push_back(read_strategy(node));
+    for (StrategyChoice& strategy : read_strategies(node))
+      config.strategies.push_back(std::move(strategy));
     needs_budget = needs_budget || config.strategies.back().preset != "full";
   }
   require_unique(
@@ -327,6 +399,11 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
         .fail_here(root.has("budgets") ? "needs 'keep' or 'keep_tokens'"
                                        : "key 'budgets' is missing");
   }
+  if (root.has("matrix")) {
+    const YamlFields matrix = root.at("matrix");
+    matrix.require_known_keys({"exclude"});
+    if (matrix.has("exclude")) config.exclude = read_exclusions(matrix.at("exclude"), config);
+  }
   if (root.has("metrics")) config.metrics = read_metrics(root.at("metrics"));
   if (!config.metrics.perplexity && config.metrics.text.empty() && !config.metrics.agreement) {
     root.at("metrics").fail_here("leaves nothing to measure");
@@ -334,6 +411,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
   if (root.has("generation")) {
     const YamlFields generation = root.at("generation");
     generation.require_known_keys({"max_new_tokens"});
+    require_one_value(generation, "max_new_tokens");
     config.max_new_tokens =
         at_least(generation, "max_new_tokens", 1, config.max_new_tokens, kMostNewTokens);
   }
@@ -365,6 +443,49 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     root.at("output").fail_here("is empty");
   }
   return config;
+}
+
+/// A setting of all entries of models or data, or of one with its index.
+YamlFields with_entry_setting(const YamlFields& root, const std::string& section,
+                              const std::string& rest, const std::string& value) {
+  int64_t index = 0;
+  const size_t end = std::min(rest.find('.'), rest.size());
+  const bool indexed = parse_int(rest.substr(0, end), index);
+  const bool list = root.has(section) && root.at(section).is_list();
+  if (!list && indexed && index == 0 && end < rest.size())
+    return root.with(join_key(section, rest.substr(end + 1)), value);
+  if (!list || indexed) return root.with(join_key(section, rest), value);
+  YamlFields changed = root;
+  const size_t entries = root.at(section).items().size();
+  for (size_t i = 0; i < entries; ++i)
+    changed = changed.with(fmt::format("{}.{}.{}", section, i, rest), value);
+  return changed;
+}
+
+/// The names of the strategies' entries.
+std::vector<std::string> strategy_names(const YamlFields& root) {
+  std::vector<std::string> names;
+  if (!root.has("strategies")) return names;
+  for (const YamlFields& node : one_or_list(root.at("strategies"))) {
+    const std::string preset = node.is_scalar() ? node.as_string() : node.string("preset", "");
+    names.push_back(node.is_map() ? node.string("name", preset) : preset);
+  }
+  return names;
+}
+
+/// A setting of a strategy's entry, which becomes a mapping if it only names a preset.
+YamlFields with_strategy_setting(const YamlFields& root, int64_t index, const std::string& rest,
+                                 const std::string& value) {
+  const bool list = root.has("strategies") && root.at("strategies").is_list();
+  const std::string place =
+      list || index != 0 ? fmt::format("strategies.{}", index) : std::string("strategies");
+  YamlFields changed = root;
+  const std::vector<YamlFields> entries =
+      root.has("strategies") ? one_or_list(root.at("strategies")) : std::vector<YamlFields>{};
+  const auto i = static_cast<size_t>(index);
+  if (index >= 0 && i < entries.size() && entries[i].is_scalar())
+    changed = changed.with(place, fmt::format("{{preset: {}}}", entries[i].as_string()));
+  return changed.with(join_key(place, rest), value);
 }
 
 /// The whole configuration; `records_only` leaves out what cannot change a record.
@@ -416,6 +537,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
     json["strategies"].push_back(strategy_json(strategy));
   }
   if (!config.budgets.empty()) json["budgets"] = budgets_json(config.budgets);
+  if (!config.exclude.empty()) json["matrix"] = {{"exclude", exclusions_json(config.exclude)}};
   json["metrics"] = {{"perplexity",
                       {{"enabled", config.metrics.perplexity},
                        {"score_last_token", config.metrics.score_last_token}}},
@@ -464,9 +586,35 @@ std::string SweepConfig::records_hash() const {
   return content_hash(config_json(*this, /*records_only=*/true).dump());
 }
 
+YamlFields with_sweep_setting(const YamlFields& root, const std::string& key,
+                              const std::string& value) {
+  const size_t dot = key.find('.');
+  if (dot == std::string::npos) return root.with(key, value);
+  const std::string head = key.substr(0, dot);
+  std::string rest = key.substr(dot + 1);
+  if (head == "models" || head == "data") return with_entry_setting(root, head, rest, value);
+  if (head == "strategies") {
+    int64_t index = 0;
+    const size_t end = std::min(rest.find('.'), rest.size());
+    if (end == rest.size() || !parse_int(rest.substr(0, end), index)) return root.with(key, value);
+    return with_strategy_setting(root, index, rest.substr(end + 1), value);
+  }
+  const auto& keys = sweep_keys();
+  if (std::find(keys.begin(), keys.end(), head) != keys.end()) return root.with(key, value);
+  const std::vector<std::string> names = strategy_names(root);
+  const auto named = std::find(names.begin(), names.end(), head);
+  if (named == names.end()) {
+    std::vector<std::string> known = keys;
+    known.insert(known.end(), names.begin(), names.end());
+    fail("--set {}: '{}' is neither a key of a sweep nor a strategy of {}{}", key, head,
+         root.origin(), suggestion(head, known));
+  }
+  return with_strategy_setting(root, named - names.begin(), "set." + rest, value);
+}
+
 SweepConfig parse_sweep(std::string_view text, const std::string& origin,
                         const SweepOverrides& overrides) {
-  return read_with_settings(YamlFields::parse(text, origin), overrides.set,
+  return read_with_settings(YamlFields::parse(text, origin), overrides.set, with_sweep_setting,
                             [&](const YamlFields& root) { return read_fields(root, overrides); });
 }
 

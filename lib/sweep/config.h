@@ -10,6 +10,7 @@
 #include "datasets/dataset.h"
 #include "sweep/cell.h"
 #include "sweep/config_fields.h"
+#include "sweep/exclusions.h"
 
 namespace elastikv {
 
@@ -41,6 +42,7 @@ struct SweepConfig {
   std::vector<DataOptions> data;    // named
   std::vector<StrategyChoice> strategies;
   std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
+  std::vector<Exclusion> exclude;     // cells that are left out
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
   bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
@@ -70,7 +72,16 @@ struct SweepOverrides {
   std::optional<std::string> device;  // of every model
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
+  bool record_problems = false;  // OnProblem::kRecord for every data set
 };
+
+/// Puts a setting of the command line into a sweep's fields. Beyond YamlFields::with: the first
+/// part of the key may be a strategy's name, which means its entry's `set`
+/// ("elastic.selection.sinks"); keys of models and data without an index go to every entry; a
+/// strategy that is only named becomes a mapping where a key goes into it; index 0 is the one thing
+/// that is no list.
+YamlFields with_sweep_setting(const YamlFields& root, const std::string& key,
+                              const std::string& value);
 
 /// Reads a sweep. Error naming file, line and key for anything that is unknown, of the wrong kind
 /// or out of range. Looks at no other file.

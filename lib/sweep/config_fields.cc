@@ -27,18 +27,104 @@ int decimals(std::string_view number) {
   return point == std::string_view::npos ? 0 : static_cast<int>(number.size() - point - 1);
 }
 
+/// The place of a sign in a number's or range's text that is not an exponent's, from `start`.
+size_t find_sign(std::string_view text, std::string_view signs, size_t start) {
+  size_t at = text.find_first_of(signs, start);
+  while (at != std::string_view::npos && at > 0 && (text[at - 1] == 'e' || text[at - 1] == 'E'))
+    at = text.find_first_of(signs, at + 1);
+  return at;
+}
+
+/// What a list or range means, one by one.
+std::vector<std::string> texts_of(const YamlFields& value, bool ranges) {
+  std::vector<std::string> texts;
+  for (const YamlFields& node : one_or_list(value)) {
+    if (!node.is_scalar()) {
+      texts.push_back(node.dump());
+      continue;
+    }
+    const std::vector<double> numbers =
+        ranges ? checked(node, [&] { return expand_range(node.as_string()); })
+               : std::vector<double>{};
+    if (numbers.empty()) texts.push_back(node.as_string());
+    for (const double number : numbers) texts.push_back(fmt::format("{}", number));
+  }
+  return texts;
+}
+
+/// A copy with a scalar at a key. Numbers and words stay plain, so that a dump has them as they
+/// were written; other texts are quoted, or they might mean something in YAML.
+YamlFields with_scalar(const YamlFields& fields, const std::string& key, const std::string& text) {
+  if (as_label(text) == text) return fields.with(key, text);
+  return fields.with(key, nlohmann::json(text).dump());
+}
+
+/// "sinks2", "granularity-layer": a key and its value as part of a name. A component stands for
+/// itself by its kind.
+std::string name_part(std::string_view key, const std::string& text) {
+  std::string value = text;
+  if (text.find("kind:") != std::string::npos)
+    value = YamlFields::parse(text, "a component").string("kind", "unnamed");
+  double number = 0;
+  return as_label(fmt::format("{}{}{}", key, parse_double(value, number) ? "" : "-", value));
+}
+
+/// A parameter of a strategy and its values.
+struct Setting {
+  std::string key;  // dotted
+  struct Value {
+    std::string suffix;  // of the strategy's name where there are several values
+    std::string text;    // YAML
+  };
+  std::vector<Value> values;
+};
+
+/// The values of a component that is put in the place of the preset's, whole.
+std::vector<Setting::Value> components_of(const YamlFields& component) {
+  std::vector<VariantKey> keys;
+  for (const std::string& key : component.keys())
+    keys.push_back({key, /*named=*/true, /*ranges=*/true});
+  std::vector<Setting::Value> values;
+  for (const Variant& variant : variants_of(component, keys))
+    values.push_back({variant.suffix, variant.fields.dump()});
+  return values;
+}
+
 /// Nested mappings become dotted keys: {a: {b: 1}} is a.b.
-void flatten(const YamlFields& fields, const std::string& prefix,
-             std::vector<std::pair<std::string, std::string>>& flat) {
+void flatten(const YamlFields& fields, const std::string& prefix, std::vector<Setting>& flat) {
   for (const std::string& key : fields.keys()) {
     if (!fields.has(key)) fields.fail_here(fmt::format("has no value at '{}'", key));
     const YamlFields value = fields.at(key);
-    // A component with its kind is put in the place of the preset's, whole.
+    const std::string whole = join_key(prefix, key);
     if (value.is_map() && !value.has("kind")) {
-      flatten(value, join_key(prefix, key), flat);
+      flatten(value, whole, flat);
+      continue;
+    }
+    Setting setting{whole, {}};
+    if (value.is_map()) {
+      setting.values = components_of(value);
     } else {
-      flat.emplace_back(join_key(prefix, key),
-                        value.is_scalar() ? value.as_string() : value.dump());
+      for (const std::string& text : texts_of(value, /*ranges=*/true))
+        setting.values.push_back({"", text});
+    }
+    // The command line may have written {a: {b: 1}} beside a file's {a.b: 2}.
+    std::erase_if(flat, [&](const Setting& other) { return other.key == whole; });
+    flat.push_back(std::move(setting));
+  }
+}
+
+/// Names the values of settings that have several: by the last part of the key, or by all of it
+/// where another such key ends alike.
+void name_values(std::vector<Setting>& settings) {
+  const auto last_part = [](const std::string& key) { return key.substr(key.rfind('.') + 1); };
+  for (Setting& setting : settings) {
+    if (setting.values.size() < 2) continue;
+    const auto alike = std::count_if(settings.begin(), settings.end(), [&](const Setting& other) {
+      return other.values.size() > 1 && last_part(other.key) == last_part(setting.key);
+    });
+    const std::string name = alike > 1 ? setting.key : last_part(setting.key);
+    for (Setting::Value& value : setting.values) {
+      if (value.suffix.empty()) value.suffix = fmt::format("-{}", name_part(name, value.text));
     }
   }
 }
@@ -108,19 +194,55 @@ std::vector<std::string> split_commas(std::string_view text) {
   return parts;
 }
 
-StrategyChoice read_strategy(const YamlFields& node) {
+std::vector<Variant> variants_of(const YamlFields& fields, const std::vector<VariantKey>& keys) {
+  std::vector<Variant> variants{{fields, ""}};
+  for (const VariantKey& key : keys) {
+    if (!fields.has(key.key)) continue;
+    const YamlFields value = fields.at(key.key);
+    if (value.is_map()) continue;
+    const std::vector<std::string> texts = texts_of(value, key.ranges);
+    if (texts.size() == 1 && value.is_scalar()) continue;
+    std::vector<Variant> all;
+    for (const Variant& variant : variants) {
+      for (const std::string& text : texts) {
+        all.push_back({with_scalar(variant.fields, key.key, text), variant.suffix});
+        if (key.named && texts.size() > 1)
+          all.back().suffix += fmt::format("-{}", name_part(key.key, text));
+      }
+    }
+    variants = std::move(all);
+  }
+  return variants;
+}
+
+std::vector<StrategyChoice> read_strategies(const YamlFields& node) {
   StrategyChoice strategy;
   strategy.origin = place_of(node);
   if (node.is_scalar()) {
     strategy.preset = label_of(node);
-    strategy.label = strategy.preset;
-    return strategy;
+    strategy.label = strategy.name = strategy.preset;
+    return {strategy};
   }
   node.require_known_keys({"preset", "name", "set"});
   strategy.preset = label_of(node.at("preset"));
-  strategy.label = node.has("name") ? label_of(node.at("name")) : strategy.preset;
-  if (node.has("set")) flatten(node.at("set"), "", strategy.overrides);
-  return strategy;
+  strategy.name = node.has("name") ? label_of(node.at("name")) : strategy.preset;
+  strategy.label = strategy.name;
+  std::vector<Setting> settings;
+  if (node.has("set")) flatten(node.at("set"), "", settings);
+  name_values(settings);
+  std::vector<StrategyChoice> strategies{strategy};
+  for (const Setting& setting : settings) {
+    std::vector<StrategyChoice> all;
+    for (const StrategyChoice& known : strategies) {
+      for (const Setting::Value& value : setting.values) {
+        all.push_back(known);
+        all.back().label += value.suffix;
+        all.back().overrides.emplace_back(setting.key, value.text);
+      }
+    }
+    strategies = std::move(all);
+  }
+  return strategies;
 }
 
 void read_numbers(const YamlFields& list,
@@ -217,18 +339,22 @@ std::pair<std::string, std::string> parse_set_option(std::string_view text) {
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
-std::string set_value(std::string_view text) {
+std::string set_value(std::string_view key, std::string_view text) {
   const bool yaml = text.empty() || text.find_first_of("[{\"'") == 0;
   if (yaml || text.find(',') == std::string_view::npos) return std::string(text);
+  for (const std::string& part : split_commas(text)) {
+    if (part.find_first_not_of(' ') == std::string::npos)
+      fail("--set {}={}: the list has an empty entry", key, text);
+  }
   return fmt::format("[{}]", text);
 }
 
 std::vector<double> expand_range(std::string_view text) {
   double value = 0;
   if (parse_double(text, value)) return {};  // "1e-3" is a number
-  const size_t dash = text.find('-', 1);
+  const size_t dash = text.empty() ? std::string_view::npos : find_sign(text, "-", 1);
   if (dash == std::string_view::npos) return {};
-  const size_t sign = text.find_first_of("+*", dash);
+  const size_t sign = find_sign(text, "+*", dash);
   const std::string_view first_text = text.substr(0, dash);
   const std::string_view last_text =
       text.substr(dash + 1, sign == std::string_view::npos ? sign : sign - dash - 1);
@@ -237,9 +363,10 @@ std::vector<double> expand_range(std::string_view text) {
   double first = 0;
   double last = 0;
   double step = 0;
-  if (!parse_double(first_text, first) || !parse_double(last_text, last) ||
-      !parse_double(step_text, step)) {
-    return {};
+  if (!parse_double(first_text, first) || !parse_double(last_text, last)) return {};
+  if (!parse_double(step_text, step)) {
+    fail("range '{}' has the step '{}', needs a number after its '{}'", text, step_text,
+         text[sign]);
   }
   const bool whole = first == std::floor(first) && last == std::floor(last);
   if (sign == std::string_view::npos && !whole) {

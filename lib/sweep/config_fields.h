@@ -30,15 +30,19 @@ using SetOptions = std::vector<std::pair<std::string, std::string>>;
 /// "a.b=c" as one of SetOptions. Error when there is no key before a "=".
 std::pair<std::string, std::string> parse_set_option(std::string_view text);
 
-/// Puts the settings into a file's fields and lets `read` read them. An Error of `read` gets the
-/// settings appended: the line is the file's, but the value at fault may be the command line's.
+/// Puts the settings into a file's fields, each as `apply(root, key, value as YAML)` says, and lets
+/// `read` read them. An Error of `read` gets the settings appended: the line is the file's, but the
+/// value at fault may be the command line's.
+template <typename Apply, typename Read>
+auto read_with_settings(YamlFields root, const SetOptions& set, Apply apply, Read read);
+/// The same with every setting put where its key says.
 template <typename Read>
 auto read_with_settings(YamlFields root, const SetOptions& set, Read read);
 
 /// The numbers that a range means: "0.1-0.5+0.2" is 0.1, 0.3, 0.5 (the end is included when a step
 /// meets it), "64-512*2" doubles, "1-3" counts in ones. The values are rounded to the decimals that
 /// the range was written with, so that 0.3 is the same 0.3 as in a list. Empty when `text` is no
-/// range.
+/// range; Error for one without a step where it needs one, or whose step leads nowhere.
 std::vector<double> expand_range(std::string_view text);
 
 /// The elements of a list, or the one thing itself: people write "data: {...}" for one data set.
@@ -75,8 +79,10 @@ std::vector<std::string> split_commas(std::string_view text);
 void read_numbers(const YamlFields& list,
                   const std::function<void(const YamlFields&, double)>& use);
 
-/// A preset's name, or a mapping of preset, name and set.
-StrategyChoice read_strategy(const YamlFields& node);
+/// A preset's name, or a mapping of preset, name and set. A list or range in `set` makes a strategy
+/// for each value (for each combination where several keys list), named after it:
+/// "elastic-sinks2".
+std::vector<StrategyChoice> read_strategies(const YamlFields& node);
 
 /// A section `budgets` with keep, keep_tokens and growth: fractions ascending as listed, then token
 /// counts.
@@ -100,14 +106,30 @@ void require_unique(const std::vector<Item>& items, const YamlFields& node, Name
 }
 
 /// The value of a setting as YAML: a comma list becomes a YAML list, anything that is already
-/// written as YAML stays.
-std::string set_value(std::string_view text);
+/// written as YAML stays. Error for a list with an empty entry, naming `key`.
+std::string set_value(std::string_view key, std::string_view text);
 
-template <typename Read>
-auto read_with_settings(YamlFields root, const SetOptions& set, Read read) {
+/// A mapping for each combination of values that some of its keys list.
+struct Variant {
+  YamlFields fields;  ///< with one value at each of the keys
+  std::string
+      suffix;  ///< "-sinks2-granularity-layer": what a name needs to tell it from the others
+};
+/// A key of a mapping that may list values.
+struct VariantKey {
+  std::string key;
+  bool named = true;    ///< false: the name follows from the value anyhow, as from a path
+  bool ranges = false;  ///< "1-4+1" counts
+};
+/// The mapping once for each combination, the first key's values outermost; itself when no key
+/// lists several.
+std::vector<Variant> variants_of(const YamlFields& fields, const std::vector<VariantKey>& keys);
+
+template <typename Apply, typename Read>
+auto read_with_settings(YamlFields root, const SetOptions& set, Apply apply, Read read) {
   std::string applied;
   for (const auto& [key, value] : set) {
-    root = root.with(key, set_value(value));
+    root = apply(root, key, set_value(key, value));
     applied += fmt::format("{} --set {}={}", applied.empty() ? "" : ",", key, value);
   }
   try {
@@ -116,6 +138,13 @@ auto read_with_settings(YamlFields root, const SetOptions& set, Read read) {
     if (applied.empty()) throw;
     fail("{} (with{})", error.what(), applied);
   }
+}
+
+template <typename Read>
+auto read_with_settings(YamlFields root, const SetOptions& set, Read read) {
+  const auto apply = [](const YamlFields& fields, const std::string& key,
+                        const std::string& value) { return fields.with(key, value); };
+  return read_with_settings(std::move(root), set, apply, read);
 }
 
 }  // namespace elastikv

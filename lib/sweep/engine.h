@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "datasets/sample.h"
 #include "sweep/cell.h"
@@ -21,6 +23,13 @@ class Interrupted final : public std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
 
+/// Thrown by an evaluator when the device's memory does not suffice for the cells that it was given
+/// together: with fewer of them it may.
+class OutOfMemory final : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The door between a sweep and whatever runs the model.
 class SampleEvaluator {
  public:
@@ -31,12 +40,14 @@ class SampleEvaluator {
   /// behaviour.
   virtual std::string strategy_text(const Cell& cell) const = 0;
 
-  /// Runs one sample through every cell. The first cell is always the full cache, and every call
-  /// gets all cells of the sweep for this model and data set in the same order, because the cells
-  /// decode as one batch whose composition may change the last bits of a result.
+  /// Runs one sample through every cell. The first cell is the full cache, and every call gets all
+  /// cells of the sweep for this model and data set in the same order, because the cells decode as
+  /// one batch whose composition may change the last bits of a result; only where memory does not
+  /// suffice they come in smaller groups (CellBatches), and without the full cache where nothing is
+  /// measured against it or it does not fit itself.
   /// A failure of one cell belongs in its outcome's `error`; Error is thrown when the whole sample
-  /// is at fault (its picture, a prompt longer than the context), and Interrupted when
-  /// `should_stop` became true.
+  /// is at fault (its picture, a prompt longer than the context), OutOfMemory when the cells do not
+  /// fit together, and Interrupted when `should_stop` became true.
   virtual SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) = 0;
 
   /// A look at one sample: a prefill of its own, so that no outcome, and no time in one, depends on
@@ -45,6 +56,9 @@ class SampleEvaluator {
                                            std::span<const Cell> /*cells*/) {
     return std::nullopt;
   }
+
+  /// Hands back memory that is kept for later, after OutOfMemory.
+  virtual void release_memory() {}
 };
 
 /// Opens engines, and checks beforehand what can be checked without loading weights.
@@ -61,12 +75,14 @@ class Engines {
   virtual void check_picture(const std::filesystem::path& file) const = 0;
   /// The tokenizer that cuts a text into windows of this model's tokens; reads no weights.
   virtual std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const = 0;
-  /// Error for the first sample whose prompt the model cannot take: too long for its context
-  /// together with what is to follow, a picture for a model without eyes, or a strategy that reads
-  /// what the prompt has not. Reads the tokenizer, no weights.
-  virtual void check_samples(const ModelChoice& model, std::span<const Cell> cells,
-                             std::span<const Sample> samples,
-                             const EvaluationSettings& settings) const = 0;
+  /// Says of each sample why the model cannot take its prompt: too long for its context together
+  /// with what is to follow, a picture for a model without eyes, or a strategy that reads what the
+  /// prompt has not; empty where it can, and for samples that have a problem already. Error when
+  /// the sweep does not fit into the device's memory. Reads the tokenizer, no weights.
+  virtual std::vector<std::string> check_samples(const ModelChoice& model,
+                                                 std::span<const Cell> cells,
+                                                 std::span<const Sample> samples,
+                                                 const EvaluationSettings& settings) const = 0;
   /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
   /// Interrupted.
   virtual std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,

@@ -1,6 +1,7 @@
 #include "sweep/plan.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -23,20 +24,27 @@ Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const Bud
 
 void plan_group(const SweepConfig& config, CellGroup& group) {
   std::vector<Cell> compressed;
+  const auto add = [&](std::vector<Cell>& cells, Cell cell) {
+    const bool excluded = std::any_of(
+        config.exclude.begin(), config.exclude.end(),
+        [&](const Exclusion& exclusion) { return exclusion.covers(group.model, cell); });
+    if (!excluded) cells.push_back(std::move(cell));
+  };
   for (const StrategyChoice& strategy : config.strategies) {
     if (strategy.preset == kFullPreset) {
-      group.cells.push_back(make_cell(group, strategy, BudgetChoice{}));
+      add(group.cells, make_cell(group, strategy, BudgetChoice{}));
       continue;
     }
     for (const BudgetChoice& budget : config.budgets) {
-      compressed.push_back(make_cell(group, strategy, budget));
+      add(compressed, make_cell(group, strategy, budget));
     }
   }
+  if (group.cells.empty() && compressed.empty()) return;
   if (group.cells.empty()) {
     StrategyChoice full;
     full.preset = kFullPreset;
     // A name that no strategy of the sweep has: a listed "full" would have made the cell visible.
-    full.label = "(full)";
+    full.label = full.name = "(full)";
     full.origin = "the sweep's reference";
     group.cells.push_back(make_cell(group, full, BudgetChoice{}));
     group.cells.back().hidden = true;
@@ -50,16 +58,20 @@ int64_t CellGroup::shown_cells() const {
   return std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.hidden; });
 }
 
+std::string model_name(const ModelChoice& model) {
+  return fmt::format("{}-{}", model.label, model.dtype);
+}
+
 std::vector<CellGroup> plan_cells(const SweepConfig& config) {
   std::vector<CellGroup> groups;
   for (const ModelChoice& model : config.models) {
     for (const DataOptions& data : config.data) {
       CellGroup group;
       group.model = model;
-      group.model_name = fmt::format("{}-{}", model.label, model.dtype);
+      group.model_name = model_name(model);
       group.data = data;
       plan_group(config, group);
-      groups.push_back(std::move(group));
+      if (!group.cells.empty()) groups.push_back(std::move(group));
     }
   }
   return groups;

@@ -23,8 +23,13 @@ struct CellGroup {
   int64_t shown_cells() const;
 };
 
-/// Every cell of a sweep: models x data sets x strategies x budgets. The preset "full" has no
-/// budget and is one cell.
+/// A model's name in cells and tables: its label and dtype.
+std::string model_name(const ModelChoice& model);
+
+/// Every cell of a sweep: models x data sets x strategies x budgets, without those that it
+/// excludes. The preset "full" has no budget and is one cell; where it is excluded, it runs hidden
+/// as the reference of the others. A model and data set of which everything is excluded has no
+/// group.
 std::vector<CellGroup> plan_cells(const SweepConfig& config);
 
 /// What a group costs, counted without loading anything.

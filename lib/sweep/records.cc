@@ -311,7 +311,7 @@ std::string differing_keys(const std::string& ours, const std::string& theirs) {
   };
   std::string keys;
   for (const char* key :
-       {"models", "data", "strategies", "budgets", "metrics", "generation", "seed"}) {
+       {"models", "data", "strategies", "budgets", "matrix", "metrics", "generation", "seed"}) {
     if (relevant(ours, key) != relevant(theirs, key)) {
       keys += (keys.empty() ? "" : ", ") + std::string(key);
     }

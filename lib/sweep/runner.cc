@@ -1,17 +1,24 @@
 #include "sweep/runner.h"
 
+#include <algorithm>
 #include <cmath>
+#include <deque>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 #include "base/device.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/nearest_name.h"
 #include "base/version.h"
 #include "metrics/agreement.h"
 #include "metrics/text_metrics.h"
+#include "sweep/cell_batches.h"
 #include "sweep/details.h"
 #include "sweep/records.h"
 
@@ -68,7 +75,7 @@ class RunningPerplexity {
 class GroupRecorder {
  public:
   GroupRecorder(const SweepConfig& config, const CellGroup& group, SampleEvaluator& evaluator)
-      : config_(config), group_(group), evaluator_(evaluator) {
+      : config_(config), group_(group), batches_(evaluator, group.cells, reference_of(config)) {
     if (!config.metrics.text.empty()) text_metrics_.emplace(config.metrics.text);
     identity_.engine = evaluator.identity();
     identity_.device = parse_device(group.model.device).is_cpu() ? "cpu" : "cuda";
@@ -91,22 +98,63 @@ class GroupRecorder {
     return record_key(identity);
   }
 
-  /// One record per cell.
-  std::vector<Record> evaluate(const Sample& sample) const {
+  /// What became of a sample: one record per cell.
+  struct Evaluation {
+    std::vector<Record> records;
+    int64_t failures = 0;  // as RunOptions::max_failures counts them
+  };
+  /// `problem`: why it is not to be tried; empty otherwise.
+  Evaluation evaluate(const Sample& sample, const std::string& problem) {
     SampleOutcome outcome;
-    try {
-      outcome = evaluator_.evaluate(sample, group_.cells);
-      ELASTIKV_ASSERT(outcome.cells.size() == group_.cells.size(), "{} outcomes of {} cells",
-                      outcome.cells.size(), group_.cells.size());
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const InternalError&) {
-      throw;
-    } catch (const std::exception& error) {
+    int64_t consequences = 0;
+    bool sample_failed = false;
+    const auto fail_all = [&](const std::string& why) {
       outcome = SampleOutcome{};
       outcome.cells.resize(group_.cells.size());
-      for (CellOutcome& cell : outcome.cells) cell.error = one_line(error.what());
+      for (CellOutcome& cell : outcome.cells) {
+        cell.error = one_line(why);
+        cell.failure = Failure::kSample;
+      }
+      sample_failed = true;
+    };
+    if (!problem.empty()) {
+      fail_all(problem);
+    } else {
+      try {
+        outcome = batches_.evaluate(sample);
+        consequences = batches_.not_tried();
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const InternalError&) {
+        throw;
+      } catch (const std::exception& error) {
+        fail_all(error.what());
+      }
     }
+    Evaluation evaluation;
+    evaluation.records = records_of(sample, std::move(outcome));
+    if (sample_failed) {
+      evaluation.failures = problem.empty() ? 1 : 0;
+    } else {
+      evaluation.failures = std::count_if(evaluation.records.begin(), evaluation.records.end(),
+                                          [](const Record& record) { return record.failed(); }) -
+                            consequences;
+    }
+    compare(sample, evaluation.records);
+    return evaluation;
+  }
+
+ private:
+  static CellBatches::Reference reference_of(const SweepConfig& config) {
+    if (config.metrics.agreement)
+      return config.metrics.perplexity ? CellBatches::Reference::kBatch
+                                       : CellBatches::Reference::kOutcome;
+    const bool compares =
+        !config.metrics.text.empty() && config.metrics.reference == TextReference::kFullCache;
+    return compares ? CellBatches::Reference::kOutcome : CellBatches::Reference::kNone;
+  }
+
+  std::vector<Record> records_of(const Sample& sample, SampleOutcome outcome) const {
     std::vector<Record> records;
     for (size_t i = 0; i < group_.cells.size(); ++i) {
       Record record;
@@ -122,11 +170,9 @@ class GroupRecorder {
       require_finite(record.outcome);
       records.push_back(std::move(record));
     }
-    compare(sample, records);
     return records;
   }
 
- private:
   /// A perplexity that is no number is a failure of its cell, never a number in a mean.
   static void require_finite(CellOutcome& outcome) {
     if (!outcome.error.empty()) return;
@@ -151,6 +197,7 @@ class GroupRecorder {
       const bool needs_full = config_.metrics.agreement || (text_metrics_ && to_full);
       if (full.failed() && needs_full) {
         record.outcome.error = "no reference: the full cache failed: " + full.outcome.error;
+        record.outcome.failure = Failure::kCell;
         continue;
       }
       if (text_metrics_) {
@@ -165,7 +212,7 @@ class GroupRecorder {
 
   const SweepConfig& config_;
   const CellGroup& group_;
-  SampleEvaluator& evaluator_;
+  CellBatches batches_;
   std::optional<TextMetrics> text_metrics_;
   CellIdentity identity_;
   std::vector<std::string> strategies_;
@@ -180,13 +227,14 @@ bool complete(const RecordTable& stored, const CellGroup& group, const Sample& s
   return true;
 }
 
-/// Error when a stored record speaks of another question, answer or picture under the same id.
+/// Error when a stored record speaks of another question, answer or picture under the same id. One
+/// that failed does not count: its sample may have been mended, and is evaluated again.
 void require_same_items(const RecordTable& stored, const CellGroup& group, const DataSet& data,
                         const std::filesystem::path& folder) {
   for (const Sample& sample : data.samples) {
     for (const Cell& cell : group.cells) {
       const Record* record = stored.find(cell.id, sample.id);
-      if (record != nullptr && record->item != sample.content) {
+      if (record != nullptr && !record->failed() && record->item != sample.content) {
         fail(
             "{}: sample '{}' of {} was recorded with another question, answer or picture; use "
             "another --output",
@@ -201,7 +249,7 @@ void require_same_keys(const RecordTable& stored, const CellGroup& group, const 
   for (const Sample& sample : data.samples) {
     for (size_t i = 0; i < group.cells.size(); ++i) {
       const Record* record = stored.find(group.cells[i].id, sample.id);
-      if (record != nullptr && record->key != recorder.key(i, sample)) {
+      if (record != nullptr && !record->failed() && record->key != recorder.key(i, sample)) {
         fail(
             "{}: its records of {} were made with other parameters of '{}' or of a strategy "
             "beside it; use another --output",
@@ -232,15 +280,18 @@ std::vector<Record> to_append(const RecordTable& stored, std::vector<Record> fre
   return missing;
 }
 
+/// What the output folder is about, by data set.
+using KeptData = std::map<std::string, const DataSet*>;
+
 SweepHeader make_header(const SweepConfig& config, const RunOptions& options,
-                        const SweepData& data) {
+                        const KeptData& data) {
   SweepHeader header;
   header.name = config.name;
   header.config = config.json();
   header.records_hash = config.records_hash();
   header.program = version();
   header.provenance = options.provenance;
-  for (const auto& [name, set] : data.by_name()) {
+  for (const auto& [name, set] : data) {
     SweepHeader::Data& entry = header.data[name];
     entry.format = set->format;
     entry.content = set->content;
@@ -275,27 +326,87 @@ class FailureCount {
   std::map<std::pair<std::string, std::string>, std::string> reasons_;
 };
 
+/// One group's samples and which of them are still to do.
+struct GroupWork {
+  const CellGroup& group;
+  const DataSet& set;
+  std::vector<std::string> problems;  // by sample; empty: none
+  std::deque<size_t> open = {};       // places in set.samples
+
+  std::vector<const Sample*> open_samples() const {
+    std::vector<const Sample*> samples;
+    samples.reserve(open.size());
+    for (const size_t place : open) samples.push_back(&set.samples[place]);
+    return samples;
+  }
+};
+
+/// Ends a run that had as many failures as it may have.
+struct TooManyFailures {};
+
+bool holds_sweep(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "sweep.json");
+}
+
+/// Leaves out what exclusions say of data sets that are gone.
+void drop_exclusions(SweepConfig& config) {
+  std::erase_if(config.exclude, [&](Exclusion& exclusion) {
+    if (exclusion.data.empty()) return false;
+    std::erase_if(exclusion.data, [&](const std::string& pattern) {
+      return std::none_of(config.data.begin(), config.data.end(), [&](const DataOptions& data) {
+        return matches_pattern(pattern, data.name);
+      });
+    });
+    return exclusion.data.empty();
+  });
+}
+
+/// The chosen samples together with those that a folder is about, in their data sets' order.
+std::map<std::string, DataSet> widen(const SampleChoice& choice, const SweepHeader& stored,
+                                     const SweepData& data) {
+  std::map<std::string, DataSet> widened;
+  for (const auto& [name, chosen] : data.by_name()) {
+    std::set<std::string> ids;
+    for (const Sample& sample : chosen->samples) ids.insert(sample.id);
+    const auto known = stored.data.find(name);
+    if (known != stored.data.end())
+      ids.insert(known->second.samples.begin(), known->second.samples.end());
+    DataSet& set = widened[name];
+    set.name = name;
+    set.format = chosen->format;
+    for (const Sample& sample : choice.whole.at(name).samples) {
+      if (ids.contains(sample.id)) set.samples.push_back(sample);
+    }
+    std::string all;  // as read_data has it
+    for (const Sample& sample : set.samples)
+      all += fmt::format("{}:{}{}", sample.id.size(), sample.id, sample.content);
+    set.content = content_hash(all);
+  }
+  return widened;
+}
+
 }  // namespace
 
 int SweepOutcome::exit_code() const {
   if (interrupted) return 130;
-  return failed_cells > 0 ? 2 : 0;
+  return failed_cells > 0 || stopped ? 2 : 0;
 }
 
 SweepData::SweepData(const SweepConfig& config, const Engines& engines) {
-  const ModelChoice& first = config.models.front();
-  for (const DataOptions& options : config.data) {
-    const DataSet& common = read(options, first, engines);
-    by_name_[options.name] = &common;
-    for (const ModelChoice& model : config.models) {
-      const DataSet& set = read(options, model, engines);
-      if (set.samples.size() == common.samples.size()) continue;
-      fail(
-          "{}: {} cuts it into {} windows, {} into {}; with 'limit: {}' both have as many, to be "
-          "compared",
-          options.path.string(), first.path.string(), common.samples.size(), model.path.string(),
-          set.samples.size(), std::min(common.samples.size(), set.samples.size()));
-    }
+  std::map<std::string, const ModelChoice*> first;  // by data set
+  const std::vector<CellGroup> groups = plan_cells(config);
+  for (const CellGroup& group : groups) {
+    const DataSet& set = read(group.data, group.model, engines);
+    const auto [entry, is_new] = by_name_.try_emplace(group.data.name, &set);
+    const ModelChoice& model = *first.try_emplace(group.data.name, &group.model).first->second;
+    const DataSet& common = *entry->second;
+    if (set.samples.size() == common.samples.size()) continue;
+    fail(
+        "{}: {} cuts it into {} windows, {} into {}; with 'limit: {}' both have as many, to be "
+        "compared",
+        group.data.path.string(), model.path.string(), common.samples.size(),
+        group.model.path.string(), set.samples.size(),
+        std::min(common.samples.size(), set.samples.size()));
   }
 }
 
@@ -317,52 +428,131 @@ const DataSet& SweepData::read(const DataOptions& options, const ModelChoice& mo
   return entry->second;
 }
 
-SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, const Engines& engines,
+std::vector<std::string> problems_of(const CellGroup& group, const DataSet& data,
+                                     const EvaluationSettings& settings, const Engines& engines) {
+  std::vector<std::string> problems =
+      engines.check_samples(group.model, group.cells, data.samples, settings);
+  ELASTIKV_ASSERT(problems.size() == data.samples.size(), "{} answers about {} samples",
+                  problems.size(), data.samples.size());
+  const std::string* first = nullptr;
+  int64_t usable = 0;
+  for (size_t i = 0; i < problems.size(); ++i) {
+    if (problems[i].empty()) problems[i] = data.samples[i].problem;
+    if (problems[i].empty()) ++usable;
+    if (!problems[i].empty() && first == nullptr) first = &problems[i];
+  }
+  if (first == nullptr || (group.data.on_problem == OnProblem::kRecord && usable > 0))
+    return problems;
+  fail("{}", *first);
+}
+
+SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& ids,
+                            const Engines& engines) {
+  SampleChoice choice{config, {}, {}};
+  choice.config.data.clear();
+  std::set<std::string> found;
+  std::vector<std::string> known;
+  for (const DataOptions& options : config.data) {
+    DataOptions all = options;
+    all.limit.reset();
+    all.offset = 0;
+    all.sample_ids.clear();
+    all.on_problem = OnProblem::kRecord;  // of samples that may not be chosen
+    const std::unique_ptr<Tokenizer> tokenizer =
+        options.tokens ? engines.tokenizer(config.models.front()) : nullptr;
+    DataSet set = read_data(all, /*check_picture=*/{}, tokenizer.get());
+    DataOptions chosen = all;
+    chosen.on_problem = options.on_problem;
+    for (const Sample& sample : set.samples) {
+      known.push_back(sample.id);
+      if (std::find(ids.begin(), ids.end(), sample.id) == ids.end()) continue;
+      chosen.sample_ids.push_back(sample.id);
+      found.insert(sample.id);
+    }
+    if (chosen.sample_ids.empty()) {
+      choice.left_out.push_back(options.name);
+      continue;
+    }
+    choice.whole.emplace(options.name, std::move(set));
+    choice.config.data.push_back(std::move(chosen));
+  }
+  for (const std::string& id : ids) {
+    if (found.contains(id)) continue;
+    const std::string near = nearest_name(id, known);
+    fail("--sample-id {}: no data set of the sweep has that sample{}", id,
+         near.empty() ? fmt::format(" among its {}", known.size())
+                      : fmt::format("; did you mean '{}'?", near));
+  }
+  drop_exclusions(choice.config);
+  if (plan_cells(choice.config).empty())
+    fail("--sample-id {}: every cell of its data set is excluded", fmt::join(ids, ","));
+  return choice;
+}
+
+SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, const Engines& engines,
                        Progress& progress) {
+  std::optional<SampleChoice> choice;
+  if (!options.sample_ids.empty()) {
+    choice = choose_samples(whole, options.sample_ids, engines);
+    for (const std::string& name : choice->left_out)
+      progress.say(fmt::format("data set {} is left out: it has none of the samples", name));
+  }
+  const SweepConfig& config = choice ? choice->config : whole;
   const EvaluationSettings settings = config.evaluation();
   const std::vector<CellGroup> groups = plan_cells(config);
   for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
   const SweepData data(config, engines);
+  std::vector<GroupWork> work;
   for (const CellGroup& group : groups) {
-    engines.check_samples(group.model, group.cells, data.of(group).samples, settings);
+    const DataSet& set = data.of(group);
+    work.push_back({group, set, problems_of(group, set, settings, engines)});
   }
-  RecordWriter writer(config.output, make_header(config, options, data), config.metrics.text,
-                      options.resume);
-  writer.write_samples(sample_lines(groups, data));
+  // Some samples again of a folder about more: it stays about all of them.
+  const bool part = choice && options.resume && holds_sweep(config.output);
+  std::map<std::string, DataSet> widened;
+  SweepHeader header = make_header(part ? whole : config, options, data.by_name());
+  if (part) {
+    const SweepHeader stored = read_stored_sweep(config.output).header;
+    widened = widen(*choice, stored, data);
+    KeptData kept;
+    for (const auto& [name, set] : widened) kept[name] = &set;
+    header = make_header(whole, options, kept);
+    header.data.insert(stored.data.begin(), stored.data.end());
+  }
+  RecordWriter writer(config.output, std::move(header), config.metrics.text, options.resume);
+  // A folder that stays about more samples keeps what it says of them.
+  if (!part) writer.write_samples(sample_lines(groups, data));
 
   SweepOutcome outcome;
   FailureCount failures;
   int64_t total = 0;
   int64_t done = 0;
-  for (const CellGroup& group : groups) {
-    const DataSet& set = data.of(group);
-    require_same_items(writer.stored(), group, set, config.output);
-    outcome.cells += static_cast<int64_t>(group.cells.size());
-    total += static_cast<int64_t>(set.samples.size());
-    for (const Sample& sample : set.samples) {
-      done += complete(writer.stored(), group, sample) ? 1 : 0;
+  for (GroupWork& item : work) {
+    require_same_items(writer.stored(), item.group, item.set, config.output);
+    outcome.cells += static_cast<int64_t>(item.group.cells.size());
+    total += static_cast<int64_t>(item.set.samples.size());
+    for (size_t i = 0; i < item.set.samples.size(); ++i) {
+      if (!complete(writer.stored(), item.group, item.set.samples[i])) item.open.push_back(i);
     }
+    done += static_cast<int64_t>(item.set.samples.size() - item.open.size());
   }
   progress.begin(total, done);
 
   std::unique_ptr<SampleEvaluator> evaluator;
   std::string open_model;
+  int64_t failed = 0;
   try {
-    for (const CellGroup& group : groups) {
-      const DataSet& set = data.of(group);
+    for (GroupWork& item : work) {
+      const CellGroup& group = item.group;
+      const DataSet& set = item.set;
       RunningPerplexity perplexity(group);
-      std::vector<const Sample*> open;
       for (const Sample& sample : set.samples) {
-        if (complete(writer.stored(), group, sample)) {
-          for (const Cell& cell : group.cells) {
-            perplexity.add(*writer.stored().find(cell.id, sample.id));
-          }
-        } else {
-          open.push_back(&sample);
-        }
+        if (!complete(writer.stored(), group, sample)) continue;
+        for (const Cell& cell : group.cells)
+          perplexity.add(*writer.stored().find(cell.id, sample.id));
       }
       GroupDetails details(group, set, config.detail_samples, writer);
-      if (open.empty() && details.empty()) continue;
+      if (item.open.empty() && details.empty()) continue;
       if (options.should_stop()) throw Interrupted();
       if (open_model != group.model_name) {
         evaluator.reset();  // two models need not fit into memory at once
@@ -372,26 +562,35 @@ SweepOutcome run_sweep(const SweepConfig& config, const RunOptions& options, con
         open_model = group.model_name;
         writer.note_engine(open_model, evaluator->identity());
       }
-      const GroupRecorder recorder(config, group, *evaluator);
+      GroupRecorder recorder(config, group, *evaluator);
       require_same_keys(writer.stored(), group, set, recorder, config.output);
       progress.say(fmt::format("{} on {}: {} cells, {} of {} samples to do", group.model_name,
-                               group.data.name, group.cells.size(), open.size(),
+                               group.data.name, group.cells.size(), item.open.size(),
                                set.samples.size()));
-      details.keep_all_but(open, *evaluator, progress);
-      for (const Sample* sample : open) {
+      details.keep_all_but(item.open_samples(), *evaluator, progress);
+      while (!item.open.empty()) {
         if (options.should_stop()) throw Interrupted();
-        const std::vector<Record> records = recorder.evaluate(*sample);
-        writer.append(to_append(writer.stored(), records));
-        details.keep(*sample, *evaluator, progress);
-        for (const Record& record : records) {
+        const size_t next = item.open.front();
+        const GroupRecorder::Evaluation evaluation =
+            recorder.evaluate(set.samples[next], item.problems[next]);
+        writer.append(to_append(writer.stored(), evaluation.records));
+        item.open.pop_front();
+        details.keep(set.samples[next], *evaluator, progress);
+        for (const Record& record : evaluation.records) {
           failures.add(record);
           perplexity.add(record);
         }
         progress.sample_done(config.metrics.perplexity ? perplexity.text() : "");
+        failed += evaluation.failures;
+        if (options.max_failures && failed >= *options.max_failures) throw TooManyFailures();
       }
     }
   } catch (const Interrupted&) {
     outcome.interrupted = true;
+  } catch (const TooManyFailures&) {
+    for (const GroupWork& item : work)
+      outcome.undone_cells += item.open.empty() ? 0 : std::ssize(item.group.cells);
+    outcome.stopped = outcome.undone_cells > 0;
   }
   progress.finish();
   failures.report(outcome);

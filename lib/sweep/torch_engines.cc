@@ -14,6 +14,7 @@
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "runtime/loading.h"
+#include "runtime/memory.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
@@ -40,10 +41,11 @@ class TorchEvaluator final : public SampleEvaluator {
                  std::function<bool()> should_stop)
       : settings_(settings),
         should_stop_(std::move(should_stop)),
+        device_(parse_device(choice.device)),
         reader_(make_reader(choice)),
         weights_hash_(open_weights(choice.path).content_hash()),
         tokenizer_hash_(tokenizer_hash(choice.path)),
-        model_(open_model(choice.path, parse_device(choice.device), parse_dtype(choice.dtype))) {}
+        model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
 
   EngineIdentity identity() const override {
     EngineIdentity identity;
@@ -65,6 +67,20 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+    try {
+      return evaluate_cells(sample, cells);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (is_out_of_memory(error)) throw OutOfMemory(out_of_memory_text(error));
+      throw;
+    }
+  }
+
+  void release_memory() override { release_free_memory(device_); }
+
+ private:
+  SampleOutcome evaluate_cells(const Sample& sample, std::span<const Cell> cells) {
     if (settings_.cells_together) return evaluate_together(sample, cells);
     SampleOutcome all;
     for (size_t i = 0; i < cells.size(); ++i) {
@@ -145,8 +161,11 @@ class TorchEvaluator final : public SampleEvaluator {
       cell.seconds.compression = sequence.compression_seconds();
       running.push_back(i);
     }
-    if (settings_.perplexity && !running.empty())
-      score(encoded, answer, running, compressed, outcome);
+    if (settings_.perplexity && !running.empty()) {
+      // Without the full cache (it failed, or does not fit) there is nothing to diverge from.
+      const bool reference_runs = running.front() == 0 && cells.front().is_full();
+      score(encoded, answer, running, reference_runs, compressed, outcome);
+    }
     if (settings_.generate && !running.empty()) generate(encoded, running, compressed, outcome);
     return outcome;
   }
@@ -176,8 +195,8 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   void score(const EncodedPrompt& encoded, const std::vector<int64_t>& answer,
-             const std::vector<size_t>& running, const std::vector<Sequence>& compressed,
-             SampleOutcome& outcome) const {
+             const std::vector<size_t>& running, bool reference_runs,
+             const std::vector<Sequence>& compressed, SampleOutcome& outcome) const {
     Stopwatch watch;
     std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer.size()));
     ForcedOptions options;
@@ -187,8 +206,6 @@ class TorchEvaluator final : public SampleEvaluator {
     const std::vector<ForcedScores> scores =
         teacher_force(model_->language(), encoded, pointers(sequences), answer, options);
     if (scores.empty()) throw Interrupted();
-    // Without the full cache (it failed) there is nothing to diverge from.
-    const bool reference_runs = running.front() == 0;
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
@@ -224,6 +241,7 @@ class TorchEvaluator final : public SampleEvaluator {
 
   EvaluationSettings settings_;
   std::function<bool()> should_stop_;
+  c10::Device device_;
   PromptReader reader_;
   std::string weights_hash_;
   std::string tokenizer_hash_;
@@ -262,10 +280,13 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
-/// Error unless all that a sweep holds at the same time fits into what the device has left.
-void require_memory(const CellGroup& group, const EvaluationSettings& settings,
+/// Error unless all that a sweep holds at the same time fits into what the device has left. Where
+/// an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells need not fit
+/// together: those that do not are evaluated in smaller groups.
+void require_memory(const CellGroup& group, EvaluationSettings settings,
                     std::span<const SampleSize> sizes) {
   const c10::Device device = parse_device(group.model.device);
+  if (!device.is_cpu() || MemoryLimit::in_force()) settings.cells_together = false;
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
   const int64_t available = available_bytes(device);
   ModelSize model{summarize_model(group.model.path).decoder, count_parameters(group.model.path)};
@@ -294,24 +315,32 @@ class TorchEngines final : public Engines {
     make_reader(model);
   }
 
-  void check_samples(const ModelChoice& model, std::span<const Cell> cells,
-                     std::span<const Sample> samples,
-                     const EvaluationSettings& settings) const override {
+  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                                         std::span<const Sample> samples,
+                                         const EvaluationSettings& settings) const override {
     const PromptReader reader = make_reader(model);
     const std::vector<Reader> readers = readers_of(cells);
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
     std::vector<SampleSize> sizes;
+    std::vector<std::string> problems;
     for (const Sample& sample : samples) {
-      const TokenizedPrompt prompt = prompt_of(reader, sample);
-      const std::string what =
-          fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
-      reader.require_room(prompt, room_needed(settings, answer_of(reader, sample).size()), what);
-      require_statistics(readers, prompt, what);
-      sizes.push_back(size_of(reader, sample));
+      problems.emplace_back();
+      if (!sample.problem.empty()) continue;
+      try {
+        const TokenizedPrompt prompt = prompt_of(reader, sample);
+        const std::string what =
+            fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
+        reader.require_room(prompt, room_needed(settings, answer_of(reader, sample).size()), what);
+        require_statistics(readers, prompt, what);
+        sizes.push_back(size_of(reader, sample));
+      } catch (const Error& error) {
+        problems.back() = error.what();
+      }
     }
-    require_memory(group, settings, sizes);
+    if (!sizes.empty()) require_memory(group, settings, sizes);
+    return problems;
   }
 
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -24,6 +26,12 @@ struct FakePlan {
   /// (cell, sample) pairs that fail.
   std::set<std::pair<std::string, std::string>> failing;
   std::set<std::string> failing_samples;
+  /// (model label, sample) pairs that the model's context is too short for.
+  std::set<std::pair<std::string, std::string>> too_long;
+  /// Memory that a cell needs, by its id, otherwise 1; and what there is. Cells that are evaluated
+  /// together need the sum.
+  std::map<std::string, int64_t> need;
+  int64_t memory = INT64_MAX;
   /// Ends the run in the middle of the n-th evaluation (from 0), as a killed process would.
   int64_t crash_at = -1;
   /// Added to every log likelihood: an engine that does not repeat itself.
@@ -38,6 +46,8 @@ struct FakePlan {
 
   std::vector<std::string> evaluated;  // sample ids, in order
   std::vector<std::string> looked_at;  // likewise
+  std::vector<std::string> groups;     // "ID: cells", in order
+  int64_t released = 0;
   int64_t opened = 0;
 };
 
@@ -57,11 +67,22 @@ class FakeEvaluator final : public SampleEvaluator {
     return cell.strategy.preset + "-" + plan_.strategy_version;
   }
 
+  void release_memory() override { ++plan_.released; }
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
     if (static_cast<int64_t>(plan_.evaluated.size()) == plan_.crash_at) throw Crash();
     plan_.evaluated.push_back(sample.id);
     if (plan_.on_evaluate) plan_.on_evaluate(sample);
     if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the picture is torn", sample.id);
+    int64_t needed = 0;
+    std::string group;
+    for (const Cell& cell : cells) {
+      const auto known = plan_.need.find(cell.id);
+      needed += known == plan_.need.end() ? 1 : known->second;
+      group +=
+          (group.empty() ? "" : " ") + cell.id.substr(cell.id.find('/', cell.id.find('/') + 1) + 1);
+    }
+    plan_.groups.push_back(sample.id + ": " + group);
+    if (needed > plan_.memory) throw OutOfMemory("out of memory: " + std::to_string(needed));
     SampleOutcome outcome;
     outcome.prompt_tokens = 40;
     outcome.image_tokens = 16;
@@ -93,7 +114,7 @@ class FakeEvaluator final : public SampleEvaluator {
   CellOutcome one(const Sample& sample, const Cell& cell) const {
     CellOutcome result;
     if (plan_.failing.count({cell.id, sample.id}) > 0) {
-      result.error = "out of memory";
+      result.error = "no attention left";
       return result;
     }
     const double keep = cell.budget.keep.value_or(1.0);
@@ -151,8 +172,16 @@ class FakeEngines final : public Engines {
     return load_tokenizer(model.path);
   }
   void check_picture(const std::filesystem::path&) const override {}
-  void check_samples(const ModelChoice&, std::span<const Cell>, std::span<const Sample>,
-                     const EvaluationSettings&) const override {}
+  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell>,
+                                         std::span<const Sample> samples,
+                                         const EvaluationSettings&) const override {
+    std::vector<std::string> problems(samples.size());
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const auto found = plan_.too_long.find({model.label, samples[i].id});
+      if (found != plan_.too_long.end()) problems[i] = "sample " + samples[i].id + " is too long";
+    }
+    return problems;
+  }
   std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
                                         std::function<bool()>) const override {
     ++plan_.opened;

@@ -276,7 +276,7 @@ TEST_F(Runner, FailedCellIsRecordedAndTriedAgainOnResume) {
   const SweepOutcome outcome = run();
   EXPECT_EQ(outcome.exit_code(), 2);
   EXPECT_EQ(outcome.failed_cells, 1);
-  EXPECT_EQ(outcome.first_failure, "m-fp32/data/h2o/0.2, sample s1: out of memory");
+  EXPECT_EQ(outcome.first_failure, "m-fp32/data/h2o/0.2, sample s1: no attention left");
   EXPECT_TRUE(read_stored_sweep(output_).records.find("m-fp32/data/h2o/0.2", "s1")->failed());
   EXPECT_EQ(lines().size(), 20U);
 
@@ -315,7 +315,7 @@ TEST_F(Runner, FailedFullCacheLeavesNoReference) {
   plan_.failing = {{"m-fp32/data/full", "s0"}};
   EXPECT_EQ(run().failed_cells, 5);
   EXPECT_EQ(read_stored_sweep(output_).records.find("m-fp32/data/h2o/0.5", "s0")->outcome.error,
-            "no reference: the full cache failed: out of memory");
+            "no reference: the full cache failed: no attention left");
 }
 
 TEST_F(Runner, PerplexityThatIsNoNumberFailsItsCell) {

@@ -1,0 +1,76 @@
+#include "provenance.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <set>
+
+#include <ATen/Parallel.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "base/device.h"
+#include "base/version.h"
+#include "runtime/machine.h"
+#include "source_version.h"
+
+namespace elastikv {
+namespace {
+
+std::string command_line() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string command;
+  for (std::string word; std::getline(file, word, '\0');)
+    command += (command.empty() ? "" : " ") + shell_word(word);
+  return command;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> provenance(const std::vector<std::string>& devices) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  const char* threads = std::getenv("OMP_NUM_THREADS");
+  std::map<std::string, std::string> facts{
+      {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+      {"host", host},
+      {"command", command_line()},
+      {"program", fmt::format("ElastiKV {}", version())},
+      {"source", source_version()},
+      {"libtorch", libtorch_version()},
+      {"cpu", processor_name(c10::Device(c10::DeviceType::CPU))},
+      {"threads", std::to_string(at::get_num_threads())},
+      {"omp_num_threads", threads == nullptr ? "unset" : threads}};
+  std::set<std::string> gpus;
+  for (const std::string& name : devices) {
+    const c10::Device device = parse_device(name);
+    if (!device.is_cpu()) gpus.insert(processor_name(device));
+  }
+  if (!gpus.empty()) {
+    facts["gpu"] = fmt::format("{}", fmt::join(gpus, ", "));
+    facts["cuda"] = cuda_version();
+  }
+  return facts;
+}
+
+std::string shell_word(std::string_view text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-+./,:=@%").find(c) != std::string_view::npos;
+  });
+  if (plain) return std::string(text);
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+}  // namespace elastikv

@@ -1,0 +1,189 @@
+#include "runtime/memory.h"
+
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include <ATen/Context.h>
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/util/Exception.h>
+#include <malloc.h>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "runtime/cost.h"
+
+namespace elastikv {
+namespace {
+
+/// Above the priority of every allocator that LibTorch sets itself.
+constexpr uint8_t kPriority = 255;
+
+/// Counts what another allocator gives, and refuses what is too much.
+class LimitedAllocator final : public c10::Allocator {
+ public:
+  void begin(int64_t limit) {
+    ELASTIKV_ASSERT(!in_force_, "two memory limits at a time");
+    in_force_ = true;
+    limit_ = limit;
+    ++generation_;
+    used_ = 0;
+    peak_ = 0;
+    before_ = c10::GetCPUAllocator();
+    c10::SetCPUAllocator(this, kPriority);
+  }
+  void end() {
+    c10::SetCPUAllocator(before_, kPriority);
+    in_force_ = false;
+  }
+
+  int64_t used() const { return used_; }
+  int64_t peak() const { return peak_; }
+  void reset_peak() { peak_ = used_.load(); }
+  bool in_force() const { return in_force_; }
+
+  c10::DataPtr allocate(size_t bytes) override {
+    const auto size = static_cast<int64_t>(bytes);
+    const int64_t used = used_.fetch_add(size) + size;
+    if (used > limit_) {
+      used_ -= size;
+      throw c10::OutOfMemoryError(
+          {__func__, __FILE__, static_cast<uint32_t>(__LINE__)},
+          fmt::format("tried to allocate {} beside {} in use, with a limit of {}", bytes_text(size),
+                      bytes_text(used - size), bytes_text(limit_)));
+    }
+    Block* block = nullptr;
+    try {
+      block = new Block{before_->allocate(bytes), size, generation_};
+    } catch (...) {
+      used_ -= size;
+      throw;
+    }
+    int64_t peak = peak_;
+    while (used > peak && !peak_.compare_exchange_weak(peak, used)) {
+    }
+    return {block->data.get(), block, &release, c10::Device(c10::DeviceType::CPU)};
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+
+  /// Never destroyed: tensors may be freed after everything else.
+  static LimitedAllocator& instance() {
+    static auto* allocator = new LimitedAllocator;
+    return *allocator;
+  }
+
+ private:
+  struct Block {
+    c10::DataPtr data;
+    int64_t bytes;
+    int64_t generation;
+  };
+
+  static void release(void* context) {
+    auto* block = static_cast<Block*>(context);
+    // A block of an earlier limit is none of this one's.
+    if (block->generation == instance().generation_) instance().used_ -= block->bytes;
+    delete block;
+  }
+
+  c10::Allocator* before_ = nullptr;
+  int64_t limit_ = 0;
+  std::atomic<bool> in_force_ = false;
+  std::atomic<int64_t> generation_ = 0;
+  std::atomic<int64_t> used_ = 0;
+  std::atomic<int64_t> peak_ = 0;
+};
+
+/// The message without the stack trace that LibTorch appends.
+std::string message_of(const std::exception& error) {
+  const auto* torch = dynamic_cast<const c10::Error*>(&error);
+  return torch == nullptr ? error.what() : torch->what_without_backtrace();
+}
+
+/// The text between two marks, or nothing.
+std::string between(const std::string& text, std::string_view begin, std::string_view end) {
+  const size_t at = text.find(begin);
+  if (at == std::string::npos) return "";
+  const size_t from = at + begin.size();
+  const size_t to = text.find(end, from);
+  return to == std::string::npos ? "" : text.substr(from, to - from);
+}
+
+}  // namespace
+
+MemoryLimit::MemoryLimit(int64_t bytes) { LimitedAllocator::instance().begin(bytes); }
+MemoryLimit::~MemoryLimit() { LimitedAllocator::instance().end(); }
+int64_t MemoryLimit::used() { return LimitedAllocator::instance().used(); }
+int64_t MemoryLimit::peak() { return LimitedAllocator::instance().peak(); }
+void MemoryLimit::reset_peak() { LimitedAllocator::instance().reset_peak(); }
+bool MemoryLimit::in_force() { return LimitedAllocator::instance().in_force(); }
+
+int64_t parse_bytes(std::string_view text, std::string_view what) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"KiB", 1024.0},
+      {"MiB", 1024.0 * 1024},
+      {"GiB", 1024.0 * 1024 * 1024},
+      {"TiB", 1024.0 * 1024 * 1024 * 1024},
+      {"kB", 1e3},
+      {"MB", 1e6},
+      {"GB", 1e9},
+      {"TB", 1e12},
+      {"B", 1.0},
+      {"", 1.0},
+  };
+  for (const auto& [unit, factor] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    std::string_view number = text.substr(0, text.size() - unit.size());
+    while (number.ends_with(' ')) number.remove_suffix(1);
+    double value = 0;
+    if (!parse_double(number, value)) break;
+    const double bytes = value * factor;
+    if (!(bytes >= 1 && bytes < 9e18)) break;
+    return static_cast<int64_t>(bytes);
+  }
+  fail("{} is '{}', needs a size such as 6GiB, 512MiB or 8GB", what, text);
+}
+
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  if (dynamic_cast<const c10::Error*>(&error) == nullptr) return false;
+  const std::string text = message_of(error);
+  // The CPU's allocator, the CUDA runtime, cuBLAS and cuDNN say it in a general error.
+  for (const char* phrase :
+       {"DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory",
+        "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"}) {
+    if (text.find(phrase) != std::string::npos) return true;
+  }
+  return false;
+}
+
+std::string out_of_memory_text(const std::exception& error) {
+  const std::string text = message_of(error);
+  // "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total ..."
+  const std::string asked = between(text, "Tried to allocate ", ". ");
+  if (!asked.empty()) return "out of memory: tried to allocate " + asked;
+  // "DefaultCPUAllocator: can't allocate memory: you tried to allocate 123 bytes. Error code 12"
+  int64_t bytes = 0;
+  if (parse_int(between(text, "you tried to allocate ", " bytes"), bytes))
+    return "out of memory: tried to allocate " + bytes_text(bytes);
+  if (text.starts_with("tried to allocate ")) return "out of memory: " + text;
+  return "out of memory";
+}
+
+void release_free_memory(c10::Device device) {
+  if (device.is_cpu()) {
+    malloc_trim(/*pad=*/0);
+    return;
+  }
+  at::globalContext().lazyInitDevice(device.type());
+  c10::getDeviceAllocator(device.type())->emptyCache();
+}
+
+}  // namespace elastikv

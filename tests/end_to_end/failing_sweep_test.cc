@@ -1,0 +1,290 @@
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "runtime/memory.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_checkpoint.h"
+#include "sweep/records.h"
+#include "sweep/runner.h"
+
+namespace elastikv {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kSamples = 3;
+constexpr int kCells = 1 + 4 * 5;  // of each model and data set
+
+/// The engines of the program, with one cell that never fits into memory, as a GPU would say it.
+class NarrowEngines final : public Engines {
+ public:
+  explicit NarrowEngines(std::string cell) : cell_(std::move(cell)) {}
+
+  void check(const ModelChoice& model, std::span<const Cell> cells,
+             const EvaluationSettings& settings) const override {
+    engines_->check(model, cells, settings);
+  }
+  void check_picture(const fs::path& file) const override { engines_->check_picture(file); }
+  std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
+    return engines_->tokenizer(model);
+  }
+  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                                         std::span<const Sample> samples,
+                                         const EvaluationSettings& settings) const override {
+    return engines_->check_samples(model, cells, samples, settings);
+  }
+  std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
+                                        const EvaluationSettings& settings,
+                                        std::function<bool()> should_stop) const override {
+    return std::make_unique<Evaluator>(engines_->open(model, settings, std::move(should_stop)),
+                                       cell_);
+  }
+
+ private:
+  class Evaluator final : public SampleEvaluator {
+   public:
+    Evaluator(std::unique_ptr<SampleEvaluator> evaluator, std::string cell)
+        : evaluator_(std::move(evaluator)), cell_(std::move(cell)) {}
+    EngineIdentity identity() const override { return evaluator_->identity(); }
+    std::string strategy_text(const Cell& cell) const override {
+      return evaluator_->strategy_text(cell);
+    }
+    SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+      SampleOutcome outcome = evaluator_->evaluate(sample, cells);
+      for (const Cell& cell : cells) {
+        if (cell.id == cell_) throw OutOfMemory("out of memory: tried to allocate 2.00 GiB");
+      }
+      return outcome;
+    }
+    void release_memory() override { evaluator_->release_memory(); }
+
+   private:
+    std::unique_ptr<SampleEvaluator> evaluator_;
+    std::string cell_;
+  };
+
+  std::unique_ptr<Engines> engines_ = torch_engines();
+  std::string cell_;
+};
+
+/// A sweep over 2 models of random weights x 2 data sets x 5 strategies x 5 budgets.
+class FailingSweep : public testing::Test {
+ protected:
+  FailingSweep() {
+    // Matrices this small gain nothing from threads, which wait for each other on a busy machine.
+    setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
+    write_tiny_checkpoint(folder_, "one");
+    write_tiny_checkpoint(folder_, "two");
+    const fs::path pictures = ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images";
+    for (const std::string set : {"x", "y"}) {
+      std::string lines;
+      for (int i = 0; i < kSamples; ++i) {
+        const std::string id = set + std::to_string(i);
+        fs::create_directories(folder_.path() / "pictures");
+        fs::copy(pictures / ("test_00" + std::to_string(10 + i) + ".png"),
+                 folder_.path() / "pictures" / (id + ".png"));
+        lines += nlohmann::json{{"id", id},
+                                {"question", "What is number " + std::to_string(i) + "?"},
+                                {"answer", "It is a picture of stamps."},
+                                {"image", id + ".png"}}
+                     .dump() +
+                 "\n";
+      }
+      folder_.write(set + ".jsonl", lines);
+    }
+    sweep_ = folder_.write(
+        "sweep.yaml",
+        "models: {path: [" + at("one") + ", " + at("two") + "]}\ndata: {path: [" + at("x.jsonl") +
+            ", " + at("y.jsonl") + "], image_root: " + at("pictures") +
+            "}\nstrategies: [full, elastic, h2o, streaming-llm, random]\n"
+            "budgets: {keep: 0.1-0.9+0.2}\ngeneration: {max_new_tokens: 4}\noutput: " +
+            at("out") + "\n");
+  }
+
+  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
+  /// Leaves the head of a picture, which looks like one until it is decoded.
+  void tear(const std::string& id) const {
+    const fs::path file = folder_.path() / "pictures" / (id + ".png");
+    fs::resize_file(file, fs::file_size(file) / 2);
+  }
+  SweepOutcome run(const Engines& engines, const SweepOverrides& overrides) const {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
+                                                               &std::fclose);
+    Progress progress(null.get());
+    return run_sweep(read_sweep(sweep_, overrides), RunOptions{}, engines, progress);
+  }
+  StoredSweep stored() const { return read_stored_sweep(folder_.path() / "out"); }
+
+  TemporaryFolder folder_;
+  fs::path sweep_;
+};
+
+TEST_F(FailingSweep, EveryOtherCellIsComplete) {
+  tear("x1");
+  fs::remove(folder_.path() / "pictures/y2.png");
+  SweepOverrides overrides;
+  overrides.record_problems = true;
+  const SweepOutcome outcome = run(NarrowEngines("two-fp32/x/h2o/0.5"), overrides);
+  EXPECT_EQ(outcome.exit_code(), 2);
+  EXPECT_EQ(outcome.cells, 4 * kCells);
+  const StoredSweep sweep = stored();
+  EXPECT_EQ(sweep.records.size(), 4U * kCells * kSamples);
+  int64_t torn = 0;
+  int64_t missing = 0;
+  int64_t memory = 0;
+  for (const auto& [place, record] : sweep.records) {
+    const bool failed = record.failed();
+    if (record.sample == "x1" || record.sample == "y2") {
+      ASSERT_TRUE(failed) << record.cell;
+      EXPECT_EQ(record.outcome.failure, Failure::kSample) << record.outcome.error;
+      EXPECT_NE(record.outcome.error.find(record.sample + ".png"), std::string::npos)
+          << record.outcome.error;
+      ++(record.sample == "x1" ? torn : missing);
+    } else if (record.cell == "two-fp32/x/h2o/0.5") {
+      ASSERT_TRUE(failed);
+      EXPECT_EQ(record.outcome.failure, Failure::kOutOfMemory);
+      EXPECT_EQ(record.outcome.error,
+                "out of memory: tried to allocate 2.00 GiB, beside the full cache that it is "
+                "compared with");
+      ++memory;
+    } else {
+      EXPECT_FALSE(failed) << record.cell << " " << record.sample << record.outcome.error;
+      EXPECT_EQ(record.outcome.mean_kl.has_value(), !record.cell.ends_with("/full"));
+    }
+  }
+  EXPECT_EQ(torn, 2 * kCells);
+  EXPECT_EQ(missing, 2 * kCells);
+  EXPECT_EQ(memory, kSamples - 1);
+}
+
+TEST_F(FailingSweep, AMissingPictureIsRefusedWithoutKeepGoing) {
+  fs::remove(folder_.path() / "pictures/y2.png");
+  const ProgramResult refused = run_elastikv({"sweep", sweep_.string()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.errors.find("y2.png"), std::string::npos) << refused.errors;
+  EXPECT_FALSE(fs::exists(folder_.path() / "out"));
+}
+
+/// The caches of the cells are what takes most here: with room for many new tokens, the larger
+/// budget needs more than the smaller one, and the limit lies between.
+TEST_F(FailingSweep, AMemoryLimitFailsTheCellThatDoesNotFit) {
+  const auto with_budgets = [&](const std::string& budgets) {
+    SweepOverrides overrides;
+    overrides.set = {{"models", "{path: " + at("one") + "}"},
+                     {"data.path", at("x.jsonl")},
+                     {"strategies", "full,elastic"},
+                     {"budgets.keep", budgets},
+                     {"generation.max_new_tokens", "400"}};
+    overrides.limit = 1;
+    return overrides;
+  };
+  const auto peak_with = [&](const std::string& budgets) {
+    fs::remove_all(folder_.path() / "out");
+    const MemoryLimit no_limit(INT64_MAX);
+    EXPECT_EQ(run(*torch_engines(), with_budgets(budgets)).exit_code(), 0);
+    return MemoryLimit::peak();
+  };
+  const int64_t small = peak_with("0.1");
+  const int64_t large = peak_with("0.9");
+  ASSERT_GT(static_cast<double>(large), 1.05 * static_cast<double>(small));
+
+  fs::remove_all(folder_.path() / "out");
+  {
+    const MemoryLimit limit((small + large) / 2);
+    const SweepOutcome outcome = run(*torch_engines(), with_budgets("0.1,0.9"));
+    EXPECT_EQ(outcome.exit_code(), 2);
+    EXPECT_EQ(outcome.failed_cells, 1);
+  }
+  const StoredSweep sweep = stored();
+  EXPECT_FALSE(sweep.records.find("one-fp32/x/full", "x0")->failed());
+  EXPECT_FALSE(sweep.records.find("one-fp32/x/elastic/0.1", "x0")->failed());
+  const Record* failed = sweep.records.find("one-fp32/x/elastic/0.9", "x0");
+  ASSERT_TRUE(failed->failed());
+  EXPECT_EQ(failed->outcome.failure, Failure::kOutOfMemory);
+  EXPECT_TRUE(failed->outcome.error.starts_with("out of memory: tried to allocate "))
+      << failed->outcome.error;
+  EXPECT_TRUE(failed->outcome.error.ends_with(", beside the full cache that it is compared with"))
+      << failed->outcome.error;
+}
+
+TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
+  const ProgramResult result =
+      run_elastikv({"sweep", sweep_.string(), "--set", "models={path: " + at("one") + "}", "--set",
+                    "strategies=full", "--sample-id", "x0", "--memory-limit", "6GiB"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const std::map<std::string, std::string> facts = stored().header.provenance;
+  for (const char* key : {"started", "host", "command", "program", "source", "libtorch", "cpu",
+                          "threads", "omp_num_threads", "device", "dtype", "config", "config_hash"})
+    EXPECT_FALSE(facts.at(key).empty()) << key;
+  EXPECT_EQ(facts.at("omp_num_threads"), "1");
+  EXPECT_EQ(facts.at("threads"), "1");
+  EXPECT_EQ(facts.at("dtype"), "fp32");
+  EXPECT_EQ(facts.count("gpu"), 0U);
+  const std::string options = "sweep " + sweep_.string() + " --set 'models={path: " + at("one") +
+                              "}' --set strategies=full";
+  EXPECT_NE(facts.at("command").find(options + " --sample-id x0 --memory-limit 6GiB"),
+            std::string::npos)
+      << facts.at("command");
+  EXPECT_EQ(facts.at("reproduce"), "elastikv " + options +
+                                       " --memory-limit 6GiB --sample-id x0  # " +
+                                       facts.at("program") + ", commit " + facts.at("source"));
+}
+
+TEST_F(FailingSweep, StoppingSaysWhatIsLeftAndHowToGoOn) {
+  tear("x0");
+  const std::vector<std::string> command{"sweep", sweep_.string(), "--set",
+                                         "models={path: " + at("one") + "}"};
+  std::vector<std::string> stopping = command;
+  stopping.emplace_back("--fail-fast");
+  const ProgramResult stopped = run_elastikv(stopping);
+  EXPECT_EQ(stopped.exit_code, 2);
+  EXPECT_EQ(stopped.output, "");
+  EXPECT_NE(stopped.errors.find("warning: stopped at the first failure: one-fp32/x/"),
+            std::string::npos)
+      << stopped.errors;
+  EXPECT_NE(stopped.errors.find("42 of 42 cells are left undone; the records in " + at("out") +
+                                " are kept, --resume continues and tries again what failed\n"),
+            std::string::npos)
+      << stopped.errors;
+  std::vector<std::string> again = command;
+  again.insert(again.end(), {"--resume", "--sample-id", "x0"});
+  EXPECT_EQ(run_elastikv(again).exit_code, 2);
+  const ProgramResult both =
+      run_elastikv({"sweep", sweep_.string(), "--fail-fast", "--max-failures", "2"});
+  EXPECT_EQ(both.exit_code, 1);
+  const ProgramResult none = run_elastikv({"sweep", sweep_.string(), "--max-failures", "0"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_EQ(none.errors, "error: --max-failures is 0, needs to be at least 1\n");
+}
+
+TEST_F(FailingSweep, PlanShowsWhatIsExcludedAndChosen) {
+  const ProgramResult plan =
+      run_elastikv({"plan", sweep_.string(), "--sample-id", "x1", "--set",
+                    "matrix.exclude=[{model: two}, {strategy: h2o, budget: 0.1-0.3+0.2}]"});
+  EXPECT_EQ(plan.exit_code, 1);
+  const ProgramResult good =
+      run_elastikv({"plan", sweep_.string(), "--sample-id", "x1", "--set",
+                    "matrix.exclude=[{model: two}, {strategy: h2o, budget: [0.1, 0.3]}]"});
+  EXPECT_EQ(good.exit_code, 0) << good.errors;
+  EXPECT_NE(good.output.find("Excluded: 23 of 42 cells.\n"), std::string::npos) << good.output;
+  EXPECT_NE(good.output.find("Data set y is left out: it has none of the samples.\n"),
+            std::string::npos);
+  EXPECT_EQ(good.output.find("/h2o/0.3"), std::string::npos);
+  EXPECT_NE(good.output.find("/h2o/0.5"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace elastikv
