@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/files.h"
@@ -26,8 +27,8 @@ class Failures : public testing::Test {
     for (const std::string name : {"x", "y"}) {
       std::string lines;
       for (int i = 0; i < 3; ++i) {
-        lines += "{\"id\": \"" + name + std::to_string(i) +
-                 "\", \"question\": \"q\", \"answer\": \"answer " + std::to_string(i) + "\"}\n";
+        lines += fmt::format(
+            "{{\"id\": \"{0}{1}\", \"question\": \"q\", \"answer\": \"answer {1}\"}}\n", name, i);
       }
       folder_.write(name + ".jsonl", lines);
     }
@@ -176,7 +177,7 @@ TEST_F(Failures, WhatIsComparedWithTheFullCacheFailsWithIt) {
 TEST_F(Failures, ACellIsGivenUpAfterThreeSamplesWithoutMemory) {
   std::string lines;
   for (int i = 0; i < 5; ++i)
-    lines += "{\"id\": \"x" + std::to_string(i) + "\", \"question\": \"q\", \"answer\": \"a\"}\n";
+    lines += fmt::format("{{\"id\": \"x{}\", \"question\": \"q\", \"answer\": \"a\"}}\n", i);
   folder_.write("x.jsonl", lines);
   plan_.memory = 10;
   plan_.need = {{"one-fp32/x/h2o/0.5", 50}};

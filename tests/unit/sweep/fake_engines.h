@@ -78,8 +78,8 @@ class FakeEvaluator final : public SampleEvaluator {
     for (const Cell& cell : cells) {
       const auto known = plan_.need.find(cell.id);
       needed += known == plan_.need.end() ? 1 : known->second;
-      group +=
-          (group.empty() ? "" : " ") + cell.id.substr(cell.id.find('/', cell.id.find('/') + 1) + 1);
+      if (!group.empty()) group += ' ';
+      group += cell.id.substr(cell.id.find('/', cell.id.find('/') + 1) + 1);
     }
     plan_.groups.push_back(sample.id + ": " + group);
     if (needed > plan_.memory) throw OutOfMemory("out of memory: " + std::to_string(needed));
