@@ -1,18 +1,21 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "report/report.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
+#include "sweep/predictions.h"
 #include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "sweep_options.h"
@@ -28,8 +31,20 @@ std::map<std::string, std::string> provenance() {
           {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
 }
 
+/// The end of a sweep that measures nothing: its texts, for whoever judges them.
+void export_predictions(const std::filesystem::path& output) {
+  for (const PredictionFile& file : write_predictions(output)) {
+    if (!file.missing.empty())
+      warn("predictions of {} leave out: {}", file.cell, fmt::join(file.missing, ", "));
+  }
+  const std::string folder = (output / "predictions").string();
+  inform("predictions: {} ('elastikv score {}/*.jsonl' scores them)", folder, folder);
+}
+
 int sweep(const SweepOptions& options, bool resume) {
   const SweepConfig config = options.read();
+  if (config.predict_only)
+    inform("predict-only: texts are generated, nothing is measured; 'metrics' are switched off");
   const std::unique_ptr<Engines> engines = torch_engines();
   Progress progress(stderr);
   RunOptions run;
@@ -48,6 +63,7 @@ int sweep(const SweepOptions& options, bool resume) {
   std::fflush(stdout);
   inform("\ntables: {}/report.md and {} more files beside it; pictures: scripts/plot.py {}", folder,
          report.files.size() - 1, folder);
+  if (config.predict_only) export_predictions(config.output);
   if (outcome.failed_cells > 0) {
     warn("{} of {} cells have failed samples; first: {}", outcome.failed_cells, outcome.cells,
          outcome.first_failure);

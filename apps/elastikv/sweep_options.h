@@ -20,6 +20,7 @@ struct SweepOptions {
   std::string device;
   std::string dtype;
   std::string output;
+  bool predict_only = false;
 
   // Which of the options above were given.
   CLI::Option* limit_option = nullptr;

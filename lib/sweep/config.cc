@@ -267,7 +267,7 @@ int64_t read_detail_samples(const YamlFields& fields) {
 SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides) {
   root.require_known_keys({"name", "models", "data", "strategies", "budgets", "metrics",
                            "generation", "cells", "bootstrap", "details", "compare_with", "seed",
-                           "output"});
+                           "output", "predict_only"});
   SweepConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -305,7 +305,13 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
                                        : "key 'budgets' is missing");
   }
   if (root.has("metrics")) config.metrics = read_metrics(root.at("metrics"));
-  if (!config.metrics.perplexity && config.metrics.text.empty() && !config.metrics.agreement) {
+  config.predict_only = overrides.predict_only || root.boolean("predict_only", false);
+  if (config.predict_only) {
+    config.metrics.perplexity = false;
+    config.metrics.text.clear();
+    config.metrics.agreement = false;
+  } else if (!config.metrics.perplexity && config.metrics.text.empty() &&
+             !config.metrics.agreement) {
     root.at("metrics").fail_here("leaves nothing to measure");
   }
   if (root.has("generation")) {
@@ -330,6 +336,8 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     if (choice != "together" && choice != "one-by-one")
       cells.fail_here(fmt::format("is '{}'; 'together' or 'one-by-one' is needed", choice));
     config.cells_together = choice == "together";
+    if (!config.cells_together && config.predict_only)
+      cells.fail_here("one-by-one times perplexity alone, and predict_only switches it off");
     if (!config.cells_together && (config.metrics.agreement || !config.metrics.text.empty()))
       cells.fail_here(
           "one-by-one times perplexity alone: 'metrics' needs text: [] and agreement: false");
@@ -397,6 +405,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
   // Written only where they differ: they change rounding, not results.
   if (!config.metrics.one_pass) json["metrics"]["perplexity"]["one_pass"] = false;
   json["generation"] = {{"max_new_tokens", config.max_new_tokens}};
+  if (config.predict_only) json["predict_only"] = true;
   if (!config.cells_together) json["cells"] = "one-by-one";
   json["seed"] = config.seed;
   if (!records_only) {
@@ -423,7 +432,7 @@ EvaluationSettings SweepConfig::evaluation() const {
   settings.score_last_token = metrics.score_last_token;
   settings.one_pass = metrics.one_pass;
   settings.cells_together = cells_together;
-  settings.generate = !metrics.text.empty() || metrics.agreement;
+  settings.generate = predict_only || !metrics.text.empty() || metrics.agreement;
   settings.max_new_tokens = max_new_tokens;
   settings.agreement = metrics.agreement;
   settings.seed = seed;

@@ -43,6 +43,8 @@ struct SweepConfig {
   std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
+  /// Texts are generated and nothing is measured; `metrics` are all off then.
+  bool predict_only = false;
   bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
   BootstrapChoice bootstrap;
   /// Of so many first samples of every model and data set, details are kept (SampleDetail).
@@ -70,6 +72,7 @@ struct SweepOverrides {
   std::optional<std::string> device;  // of every model
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
+  bool predict_only = false;  // switches the file's metrics off
 };
 
 /// Reads a sweep. Error naming file, line and key for anything that is unknown, of the wrong kind
