@@ -156,8 +156,8 @@ void require_known(const std::vector<Cell>& cells, const std::string& folder, st
 }  // namespace
 
 const std::vector<std::string>& prediction_forms() {
-  static const std::vector<std::string> kForms{"jsonl", "mm-vet", "llava"};
-  return kForms;
+  static const std::vector<std::string> forms{"jsonl", "mm-vet", "llava"};
+  return forms;
 }
 
 PredictionForm parse_prediction_form(std::string_view name) {
