@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   elastikv::add_compare_verb(app, chosen);
   elastikv::add_generate_verb(app, chosen);
   elastikv::add_explain_verb(app, chosen);
+  elastikv::add_export_verb(app, chosen);
   elastikv::add_score_verb(app, chosen);
   elastikv::add_list_verb(app, chosen);
   elastikv::add_inspect_verb(app, chosen);

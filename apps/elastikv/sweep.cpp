@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "report/report.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
+#include "sweep/predictions.h"
 #include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "sweep_options.h"
@@ -59,11 +61,23 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   return facts;
 }
 
+/// The end of a sweep that measures nothing: its texts, for whoever judges them.
+void export_predictions(const std::filesystem::path& output) {
+  for (const PredictionFile& file : write_predictions(output)) {
+    if (!file.missing.empty())
+      warn("predictions of {} leave out: {}", file.cell, fmt::join(file.missing, ", "));
+  }
+  const std::string folder = (output / "predictions").string();
+  inform("predictions: {} ('elastikv score {}/*.jsonl' scores them)", folder, folder);
+}
+
 int sweep(const SweepVerbOptions& options) {
   if (options.max_failures && *options.max_failures < 1)
     fail("--max-failures is {}, needs to be at least 1", *options.max_failures);
   const SweepConfig config = options.common->read();
   const std::unique_ptr<MemoryLimit> limit = options.common->limit_memory();
+  if (config.predict_only)
+    inform("predict-only: texts are generated, nothing is measured; 'metrics' are switched off");
   const std::unique_ptr<Engines> engines = torch_engines();
   Progress progress(stderr);
   RunOptions run;
@@ -93,6 +107,7 @@ int sweep(const SweepVerbOptions& options) {
   std::fflush(stdout);
   inform("\ntables: {}/report.md and {} more files beside it; pictures: scripts/plot.py {}", folder,
          report.files.size() - 1, folder);
+  if (config.predict_only) export_predictions(config.output);
   if (outcome.failed_cells > 0) {
     warn("{} of {} cells have failed samples; first: {}", outcome.failed_cells, outcome.cells,
          outcome.first_failure);

@@ -15,6 +15,7 @@ SweepConfig SweepOptions::read() const {
   if (dtype_option->count() > 0) overrides.dtype = dtype;
   if (output_option->count() > 0) overrides.output = output;
   overrides.record_problems = keep_going;
+  overrides.predict_only = predict_only;
   return read_sweep(file, overrides);
 }
 
@@ -45,6 +46,7 @@ std::vector<std::string> SweepOptions::words() const {
   if (device_option->count() > 0) add("--device", device);
   if (dtype_option->count() > 0) add("--dtype", dtype);
   if (keep_going) words.emplace_back("--keep-going");
+  if (predict_only) words.emplace_back("--predict-only");
   if (!memory_limit.empty()) add("--memory-limit", memory_limit);
   return words;
 }
@@ -62,6 +64,10 @@ void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& opti
       verb.add_option("--output", options->output, "Folder for records and tables");
   options->device_option =
       verb.add_option("--device", options->device, "cpu, cuda or cuda:N, for every model");
+  verb.add_flag(
+      "--predict-only", options->predict_only,
+      "Generate texts and measure nothing: the file's metrics are switched off, the texts "
+      "are written to OUTPUT/predictions for 'score' or another judge");
   options->dtype_option = verb.add_option(
       "--dtype", options->dtype, "fp32, bf16 or fp16, or a comma list of them, for every model");
   verb.add_option("--sample-id", options->sample_ids,

@@ -24,6 +24,7 @@ struct SweepOptions {
   std::vector<std::string> sample_ids;
   bool keep_going = false;
   std::string memory_limit;
+  bool predict_only = false;
 
   // Which of the options above were given.
   CLI::Option* limit_option = nullptr;

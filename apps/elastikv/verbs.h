@@ -19,6 +19,7 @@ using Verb = std::function<int()>;
 void add_bench_verb(CLI::App& app, Verb& chosen);
 void add_compare_verb(CLI::App& app, Verb& chosen);
 void add_explain_verb(CLI::App& app, Verb& chosen);
+void add_export_verb(CLI::App& app, Verb& chosen);
 void add_generate_verb(CLI::App& app, Verb& chosen);
 void add_inspect_verb(CLI::App& app, Verb& chosen);
 void add_list_verb(CLI::App& app, Verb& chosen);

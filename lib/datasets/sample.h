@@ -42,6 +42,10 @@ struct Sample {
   std::string problem;
 
   bool has_ids() const { return !prompt_ids.empty(); }
+  /// All accepted answers: at least one.
+  std::vector<std::string> accepted() const {
+    return references.empty() ? std::vector<std::string>{answer} : references;
+  }
 };
 
 }  // namespace elastikv

@@ -74,6 +74,21 @@ std::vector<TextScore> TextMetrics::score(std::string_view reference,
   return scores;
 }
 
+std::vector<TextScore> TextMetrics::score_best(const std::vector<std::string>& references,
+                                               std::string_view candidate) const {
+  ELASTIKV_ASSERT(!references.empty(), "a text is scored without a reference");
+  std::vector<TextScore> best = score(references.front(), candidate);
+  for (size_t i = 1; i < references.size(); ++i) {
+    const std::vector<TextScore> other = score(references[i], candidate);
+    for (size_t m = 0; m < best.size(); ++m) {
+      // A score of 0 that stands for none (a reference without words) gives way to a real one.
+      const bool better = other[m].f > best[m].f || (other[m].defined && !best[m].defined);
+      if (better) best[m] = other[m];
+    }
+  }
+  return best;
+}
+
 std::string TextMetrics::signature(size_t index, const SignatureContext& context) const {
   ELASTIKV_ASSERT(index < metrics_.size(), "metric {} of {}", index, metrics_.size());
   const Metric& metric = metrics_[index];

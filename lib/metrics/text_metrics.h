@@ -27,6 +27,11 @@ class TextMetrics final {
   /// One score per name, in the order of names(). Each text is read once per tokenization.
   std::vector<TextScore> score(std::string_view reference, std::string_view candidate) const;
 
+  /// The best score over several references, for each name by itself: that of the first reference
+  /// with the highest F, as rouge_score's score_multi. Needs at least one reference.
+  std::vector<TextScore> score_best(const std::vector<std::string>& references,
+                                    std::string_view candidate) const;
+
   const std::vector<std::string>& names() const { return names_; }
   /// The signature of names()[index]'s mean F over samples.
   std::string signature(size_t index, const SignatureContext& context) const;

@@ -82,6 +82,14 @@ Table budget_table(const GroupSummary& group) {
   });
 }
 
+/// What was generated, where nothing was measured.
+Table generated_table(const GroupSummary& group) {
+  return cross_table(group, [&](const CellSummary& cell) -> std::string {
+    if (!cell.ok()) return mark(cell);
+    return fmt::format("{:.1f} ({:.0f} %)", cell.generated_tokens, 100 * cell.finished);
+  });
+}
+
 /// Every number of every cell but times.
 Table cells_table(const std::vector<GroupSummary>& groups, const SweepConfig& config) {
   Table table;
@@ -281,6 +289,14 @@ Report make_report(const StoredSweep& sweep) {
             section(fmt::format("Log-perplexity minus that of {} at the same budget", label),
                     difference_table(group, strategy_baseline(label), bootstrap), note);
       }
+    }
+    if (config.predict_only) {
+      const std::string text = section(
+          "Generated tokens", generated_table(group),
+          "Mean per sample, and the share of texts that ended before the limit. Nothing was "
+          "measured: the sweep only predicted.");
+      markdown += text;
+      report.summary += text;
     }
     markdown += section("Achieved budget after the prefill", budget_table(group),
                         "Entries per layer (their share of the prompt), size of K and V; means "

@@ -354,7 +354,8 @@ int64_t read_detail_samples(const YamlFields& fields) {
 const std::vector<std::string>& sweep_keys() {
   static const std::vector<std::string> keys{
       "name",       "models", "data",      "strategies", "budgets",      "matrix", "metrics",
-      "generation", "cells",  "bootstrap", "details",    "compare_with", "seed",   "output"};
+      "generation", "cells",  "bootstrap", "details",    "compare_with", "seed",   "output",
+      "predict_only"};
   return keys;
 }
 
@@ -405,7 +406,14 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     if (matrix.has("exclude")) config.exclude = read_exclusions(matrix.at("exclude"), config);
   }
   if (root.has("metrics")) config.metrics = read_metrics(root.at("metrics"));
-  if (!config.metrics.perplexity && config.metrics.text.empty() && !config.metrics.agreement) {
+  config.predict_only = overrides.predict_only || root.boolean("predict_only", false);
+  if (config.predict_only) {
+    config.metrics.perplexity = false;
+    config.metrics.text.clear();
+    config.metrics.agreement = false;
+    for (DataOptions& data : config.data) data.needs_answers = false;
+  } else if (!config.metrics.perplexity && config.metrics.text.empty() &&
+             !config.metrics.agreement) {
     root.at("metrics").fail_here("leaves nothing to measure");
   }
   if (root.has("generation")) {
@@ -431,6 +439,8 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     if (choice != "together" && choice != "one-by-one")
       cells.fail_here(fmt::format("is '{}'; 'together' or 'one-by-one' is needed", choice));
     config.cells_together = choice == "together";
+    if (!config.cells_together && config.predict_only)
+      cells.fail_here("one-by-one times perplexity alone, and predict_only switches it off");
     if (!config.cells_together && (config.metrics.agreement || !config.metrics.text.empty()))
       cells.fail_here(
           "one-by-one times perplexity alone: 'metrics' needs text: [] and agreement: false");
@@ -547,6 +557,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
   // Written only where they differ: they change rounding, not results.
   if (!config.metrics.one_pass) json["metrics"]["perplexity"]["one_pass"] = false;
   json["generation"] = {{"max_new_tokens", config.max_new_tokens}};
+  if (config.predict_only) json["predict_only"] = true;
   if (!config.cells_together) json["cells"] = "one-by-one";
   json["seed"] = config.seed;
   if (!records_only) {
@@ -573,7 +584,7 @@ EvaluationSettings SweepConfig::evaluation() const {
   settings.score_last_token = metrics.score_last_token;
   settings.one_pass = metrics.one_pass;
   settings.cells_together = cells_together;
-  settings.generate = !metrics.text.empty() || metrics.agreement;
+  settings.generate = predict_only || !metrics.text.empty() || metrics.agreement;
   settings.max_new_tokens = max_new_tokens;
   settings.agreement = metrics.agreement;
   settings.seed = seed;

@@ -45,6 +45,8 @@ struct SweepConfig {
   std::vector<Exclusion> exclude;     // cells that are left out
   MetricChoice metrics;
   int64_t max_new_tokens = 128;
+  /// Texts are generated and nothing is measured; `metrics` are all off then.
+  bool predict_only = false;
   bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
   BootstrapChoice bootstrap;
   /// Of so many first samples of every model and data set, details are kept (SampleDetail).
@@ -73,6 +75,7 @@ struct SweepOverrides {
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
   bool record_problems = false;  // OnProblem::kRecord for every data set
+  bool predict_only = false;  // switches the file's metrics off
 };
 
 /// Puts a setting of the command line into a sweep's fields. Beyond YamlFields::with: the first

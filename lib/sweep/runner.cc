@@ -202,7 +202,8 @@ class GroupRecorder {
       }
       if (text_metrics_) {
         record.text_scores =
-            text_metrics_->score(to_full ? full.outcome.text : sample.answer, record.outcome.text);
+            to_full ? text_metrics_->score(full.outcome.text, record.outcome.text)
+                    : text_metrics_->score_best(sample.accepted(), record.outcome.text);
       }
       if (config_.metrics.agreement && !group_.cells[i].is_full()) {
         record.agreement = compare_tokens(full.outcome.token_ids, record.outcome.token_ids);

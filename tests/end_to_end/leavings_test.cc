@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -146,6 +147,106 @@ TEST_F(Leavings, DetailsChangeNoRecord) {
     }
   }
   EXPECT_EQ(with, without);
+}
+
+TEST_F(Leavings, PredictOnlyWritesTextsThatScoreReads) {
+  std::vector<std::string> arguments{"sweep",
+                                     sweep_.string(),
+                                     "--output",
+                                     at("out"),
+                                     "--predict-only",
+                                     "--set",
+                                     "metrics.reference=dataset"};
+  ProgramResult result = run_elastikv(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_NE(result.errors.find("predict-only: texts are generated, nothing is measured; 'metrics' "
+                               "are switched off\n"),
+            std::string::npos)
+      << result.errors;
+  EXPECT_NE(result.errors.find("predictions: " + at("out/predictions")), std::string::npos)
+      << result.errors;
+  // No table pretends to have measured something.
+  const std::string report = read_file(at("out/report.md"));
+  EXPECT_EQ(report.find("erplexity"), std::string::npos) << report;
+  EXPECT_NE(report.find("### Achieved budget"), std::string::npos) << report;
+  EXPECT_NE(report.find("### Generated"), std::string::npos) << report;
+  for (const Json& record : lines_of(at("out/records.jsonl"))) {
+    EXPECT_EQ(record.at("status"), "ok");
+    EXPECT_EQ(record.at("scored_tokens"), 0);
+    EXPECT_FALSE(record.contains("scores"));
+    EXPECT_FALSE(record.contains("agreement"));
+  }
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(at("out/predictions")))
+    files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  ASSERT_EQ(files.size(), 4U);
+  EXPECT_EQ(files[0], at("out/predictions/model-fp32__data__elastic__0.3.jsonl"));
+  std::vector<std::string> score{"score", "--metrics", "rougeL"};
+  score.insert(score.end(), files.begin(), files.end());
+  const ProgramResult scored = run_elastikv(score);
+  EXPECT_EQ(scored.exit_code, 0) << scored.errors;
+  EXPECT_EQ(scored.output.find("| strategy      | budget |   n |"), 0U) << scored.output;
+  // Nothing is left to be done.
+  arguments.emplace_back("--resume");
+  const std::string texts = read_file(files[0]);
+  std::filesystem::remove_all(at("out/predictions"));
+  result = run_elastikv(arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(read_file(files[0]), texts);
+}
+
+TEST_F(Leavings, ExportWritesAFileOrAFolder) {
+  sweep("out");
+  const auto exported = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"export", at("out")});
+    return run_elastikv(more);
+  };
+  ProgramResult result = exported({"--strategy", "elastic", "--budget", "0.3", "--form", "mm-vet",
+                                   "--output", at("results.json")});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_EQ(result.output, "");
+  const Json object = Json::parse(read_file(at("results.json")));
+  EXPECT_EQ(object.size(), 3U);
+  EXPECT_TRUE(object.contains("sample-0"));
+  result = exported({"--form", "llava", "--output", at("answers")});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_TRUE(std::filesystem::exists(at("answers/model-fp32__data__full.jsonl")));
+  EXPECT_EQ(lines_of(at("answers/model-fp32__data__elastic__0.3.jsonl")).size(), 3U);
+
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& message) {
+    const ProgramResult bad = exported(arguments);
+    EXPECT_EQ(bad.exit_code, 1);
+    EXPECT_EQ(bad.errors, "error: " + message + "\n");
+  };
+  refused({"--cell", "model-fp32/data/elastic/0.4", "--output", at("x")},
+          at("out") +
+              ": has no cell 'model-fp32/data/elastic/0.4'; did you mean "
+              "'model-fp32/data/elastic/0.3'?");
+  refused({"--cell", "model-fp32/data/full", "--output", at("answers")},
+          "--output " + at("answers") + ": is a folder; the texts of one cell are one file");
+  refused({"--output", at("results.json")},
+          "--output " + at("results.json") + ": cannot be made: Not a directory");
+  EXPECT_EQ(exported({}).exit_code, 1);
+  EXPECT_EQ(exported({"--form", "tsv", "--output", at("x")}).exit_code, 1);
+
+  // A cell that has not been given all samples.
+  const std::string records = read_file(at("out/records.jsonl"));
+  size_t end = 0;
+  for (int line = 0; line < 8; ++line) end = records.find('\n', end) + 1;
+  folder_.write("out/records.jsonl", records.substr(0, end));
+  refused({"--cell", "model-fp32/data/full", "--output", at("x")},
+          at("out") +
+              ": model-fp32/data/full has no text of 1 sample: sample-2 (not evaluated "
+              "yet); --allow-missing leaves it out");
+  EXPECT_FALSE(std::filesystem::exists(at("x")));
+  result = exported({"--cell", "model-fp32/data/full", "--output", at("x"), "--allow-missing"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.errors,
+            "warning: model-fp32/data/full: left out: sample-2 (not evaluated yet)\n"
+            "model-fp32/data/full written to " +
+                at("x") + "\n");
+  EXPECT_EQ(lines_of(at("x")).size(), 2U);
 }
 
 TEST_F(Leavings, TextAndWindowsOfTokensHaveDetailsToo) {

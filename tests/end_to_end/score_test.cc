@@ -1,5 +1,7 @@
 #include <string>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -140,6 +142,128 @@ TEST(Score, BadInputNamesTheLine) {
                  "this is array");
   for (const char* malformed : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
     expect_refused(good + "{\"id\": \"" + malformed + "\"}", "standard input:2:9: not valid UTF-8");
+}
+
+TEST(Score, BestOfSeveralReferencesCounts) {
+  const std::string lines = R"({"id": 1, "reference": ["a b c d", "x y"], "candidate": "x y"})"
+                            "\n"
+                            R"({"id": 2, "reference": ["a b"], "candidate": "a b"})";
+  const ProgramResult result =
+      run_elastikv({"score", "-", "--metrics", "rougeL", "--bootstrap", "0"}, lines);
+  EXPECT_EQ(result.errors, "");
+  EXPECT_EQ(result.output,
+            "metric  mean F  95 % interval         n\n"
+            "rougeL  1.0000  -                    2\n"
+            "\n"
+            "rougeL type:f|tok:google[a-z0-9]|stem:no|lsum:newline|agg:mean|bs:0|impl:elastikv-" +
+                std::string(version()) + "|ref:best-of-given\n");
+  expect_refused(R"({"id": 1, "reference": [], "candidate": "y"})",
+                 "standard input:1: key 'reference' is an empty list, at least one string is "
+                 "needed");
+  expect_refused(R"({"id": 1, "reference": ["x", 5], "candidate": "y"})",
+                 "standard input:1: key 'reference' is [\"x\",5], a list of strings is needed");
+}
+
+/// Lines as `export` writes them.
+std::string exported(const std::string& strategy, const std::string& budget,
+                     const std::string& candidate) {
+  const auto line = [&](int id, const char* category) {
+    return nlohmann::json{{"id", std::to_string(id)},
+                          {"reference", "a b"},
+                          {"candidate", id == 1 ? "a b" : candidate},
+                          {"model", "m"},
+                          {"strategy", strategy},
+                          {"budget", budget},
+                          {"category", nlohmann::json::parse(category)}}
+               .dump() +
+           "\n";
+  };
+  return line(1, R"(["ocr", "math"])") + line(2, R"("ocr")");
+}
+
+TEST(Score, SeveralFilesAreOneTable) {
+  const TemporaryFolder folder;
+  const auto full = folder.write("full.jsonl", exported("full", "1", "a b"));
+  const auto elastic = folder.write("elastic.jsonl", exported("elastic", "0.2", "z"));
+  const std::vector<std::string> options{"--metrics", "rouge1,rougeL", "--bootstrap", "0"};
+  std::vector<std::string> arguments{"score", full.string(), elastic.string()};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  ProgramResult result = run_elastikv(arguments);
+  EXPECT_EQ(result.errors, "");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output.substr(0, result.output.find("\n\n")),
+            "| strategy | budget |   n | rouge1 | rougeL |\n"
+            "| -------- | ------ | ---:| ------:| ------:|\n"
+            "| full     | 1      |   2 | 1.0000 | 1.0000 |\n"
+            "| elastic  | 0.2    |   2 | 0.5000 | 0.5000 |");
+  // One line for each definition, not for each file.
+  EXPECT_EQ(result.output.find("rouge1 type:f"), result.output.rfind("rouge1 type:f"));
+
+  arguments.insert(arguments.begin() + 1, "--per-category");
+  result = run_elastikv(arguments);
+  EXPECT_EQ(result.output.substr(0, result.output.find("\n\n")),
+            "| strategy | budget | category |   n | rouge1 | rougeL |\n"
+            "| -------- | ------ | -------- | ---:| ------:| ------:|\n"
+            "| full     | 1      | math     |   1 | 1.0000 | 1.0000 |\n"
+            "| full     | 1      | ocr      |   2 | 1.0000 | 1.0000 |\n"
+            "| full     | 1      | all      |   2 | 1.0000 | 1.0000 |\n"
+            "| elastic  | 0.2    | math     |   1 | 1.0000 | 1.0000 |\n"
+            "| elastic  | 0.2    | ocr      |   2 | 0.5000 | 0.5000 |\n"
+            "| elastic  | 0.2    | all      |   2 | 0.5000 | 0.5000 |");
+
+  // Files that their labels do not tell apart are named.
+  result = run_elastikv({"score", full.string(), full.string(), "--metrics", "rougeL"});
+  EXPECT_EQ(result.output.substr(0, 6), "| file") << result.output;
+  EXPECT_NE(result.output.find("1.0000 [1.0000, 1.0000]"), std::string::npos) << result.output;
+}
+
+TEST(Score, SeveralFilesInOtherFormats) {
+  const TemporaryFolder folder;
+  const auto full = folder.write("full.jsonl", exported("full", "1", "a b"));
+  const auto elastic = folder.write("elastic.jsonl", exported("elastic", "0.2", "z"));
+  const ProgramResult json = run_elastikv({"score", full.string(), elastic.string(), "--format",
+                                           "json", "--metrics", "rougeL", "--per-category"});
+  EXPECT_EQ(json.exit_code, 0) << json.errors;
+  const nlohmann::json report = nlohmann::json::parse(json.output);
+  ASSERT_EQ(report.at("files").size(), 2U);
+  const nlohmann::json& second = report["files"][1];
+  EXPECT_EQ(second.at("file"), elastic.string());
+  EXPECT_EQ(second.at("strategy"), "elastic");
+  EXPECT_EQ(second.at("budget"), "0.2");
+  EXPECT_FALSE(second.contains("data"));
+  EXPECT_EQ(second.at("metrics").at("rougeL").at("mean"), 0.5);
+  EXPECT_EQ(second.at("categories").at("math").at("rougeL").at("n"), 1);
+  EXPECT_EQ(second.at("lines").size(), 2U);
+  const ProgramResult csv =
+      run_elastikv({"score", full.string(), elastic.string(), "--format", "csv", "--metrics",
+                    "rougeL", "--bootstrap", "0", "--per-category"});
+  EXPECT_EQ(csv.output.find("file,row,id,metric,p,r,f,ci_low,ci_high,n,undefined,signature\n"), 0U);
+  EXPECT_NE(csv.output.find(fmt::format("\n{},line,2,rougeL,0,0,0,,,,0,\n", elastic.string())),
+            std::string::npos)
+      << csv.output;
+  EXPECT_NE(csv.output.find(fmt::format("\n{},mean,,rougeL,,,0.5,,,2,0,", elastic.string())),
+            std::string::npos)
+      << csv.output;
+  EXPECT_NE(csv.output.find(fmt::format("\n{},category,math,rougeL,,,1,,,1,0,", elastic.string())),
+            std::string::npos)
+      << csv.output;
+}
+
+TEST(Score, CategoriesOfOneFileFollowItsTable) {
+  const ProgramResult result =
+      run_elastikv({"score", "-", "--metrics", "rougeL", "--bootstrap", "0", "--per-category"},
+                   exported("elastic", "0.2", "z"));
+  EXPECT_EQ(result.output.substr(0, result.output.find("\n\nrougeL type")),
+            "metric  mean F  95 % interval         n\n"
+            "rougeL  0.5000  -                    2\n"
+            "\n"
+            "| category |   n | rougeL |\n"
+            "| -------- | ---:| ------:|\n"
+            "| math     |   1 | 1.0000 |\n"
+            "| ocr      |   2 | 0.5000 |");
+  const ProgramResult none = run_elastikv({"score", "-", "--per-category"}, kLines);
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_EQ(none.errors, "error: standard input: --per-category needs lines with a 'category'\n");
 }
 
 TEST(Score, BadUsageIsExitCodeOne) {

@@ -1,5 +1,9 @@
 #include "metrics/text_metrics.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
@@ -32,6 +36,26 @@ TEST(TextMetrics, LongerNgramsAreKnownToo) {
   const TextMetrics metrics({"rouge9", "rouge3-stem", "rouge-5-pltrdy"});
   EXPECT_EQ(metrics.score("a b c", "a b c")[1].f, 1);
   EXPECT_EQ(metrics.score("a b c", "a b c")[0].f, 0);
+}
+
+TEST(TextMetrics, BestOfSeveralReferencesIsChosenByEachMetric) {
+  const TextMetrics metrics({"rouge1", "rouge2", "rouge-l-pltrdy"});
+  // The first reference has the candidate's words, the second one its pairs.
+  const std::vector<std::string> references{"d c b a", "a b x y z w v"};
+  const auto first = metrics.score(references[0], "a b c d");
+  const auto second = metrics.score(references[1], "a b c d");
+  ASSERT_GT(first[0].f, second[0].f);
+  ASSERT_LT(first[1].f, second[1].f);
+  const auto best = metrics.score_best(references, "a b c d");
+  EXPECT_EQ(best[0].f, first[0].f);
+  EXPECT_EQ(best[1].f, second[1].f);
+  EXPECT_EQ(best[1].precision, second[1].precision);
+  EXPECT_EQ(best[2].f, std::max(first[2].f, second[2].f));
+  // One reference is the ordinary score; an empty one beside another does not count as undefined.
+  EXPECT_EQ(metrics.score_best({references[1]}, "a b c d")[0].f, second[0].f);
+  const auto beside_empty = metrics.score_best({"", "x"}, "a b c d");
+  EXPECT_TRUE(beside_empty[2].defined);
+  EXPECT_FALSE(metrics.score_best({"", ""}, "a b c d")[2].defined);
 }
 
 TEST(TextMetrics, WrongNamesAreErrors) {

@@ -246,6 +246,14 @@ TEST_F(Details, WindowsOfTokensAreKeptAsEachModelReadsThem) {
   EXPECT_NE(words.find(second[0].answer), std::string::npos) << second[0].answer;
 }
 
+TEST(Sample, AcceptsItsAnswerOrAllOfItsReferences) {
+  Sample sample;
+  sample.answer = "a";
+  EXPECT_EQ(sample.accepted(), Ids{"a"});
+  sample.references = {"b", "a"};
+  EXPECT_EQ(sample.accepted(), (Ids{"b", "a"}));
+}
+
 TEST(StoredSample, KeepsAllThatAnExportNeeds) {
   Sample sample;
   sample.id = "v1_0";
