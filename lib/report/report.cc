@@ -1,514 +1,133 @@
 #include "report/report.h"
 
 #include <algorithm>
-#include <functional>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
-#include "metrics/signature.h"
-#include "metrics/text_metrics.h"
-#include "report/summary.h"
-#include "report/table.h"
+#include "base/nearest_name.h"
+#include "report/differences.h"
+#include "report/html.h"
+#include "report/latex.h"
+#include "report/long_tables.h"
+#include "report/markdown.h"
+#include "report/missing.h"
 
 namespace elastikv {
 namespace {
 
-/// A value with its interval as one field of a strategies-by-budgets table.
-struct Entry {
-  double value = 0;
-  std::optional<Interval> interval;
+/// Adds tables as CSV files. A spreadsheet shows no banner, so each row of a fixture says so.
+class CsvFiles {
+ public:
+  CsvFiles(std::string banner, Report& report) : banner_(std::move(banner)), report_(report) {}
+
+  void add(const std::string& name, Table table) {
+    if (!banner_.empty()) {
+      table.header.emplace_back("fixture");
+      for (auto& row : table.rows) row.push_back(banner_);
+    }
+    report_.files.push_back({name, table.csv()});
+  }
+
+ private:
+  std::string banner_;
+  Report& report_;
 };
 
-/// One strategies-by-budgets measure: how to read it from a cell and how to print it.
-struct Measure {
-  std::string name;       // of the CSV file
-  std::string title;      // of the section
-  std::string signature;  // printed below the table
-  std::function<std::optional<Entry>(const CellSummary&)> read;
-  bool in_summary = false;
-  bool full_row = true;  // whether the full cache has this measure
-};
-
-std::optional<Entry> entry(const std::optional<Mean>& mean) {
-  if (!mean) return std::nullopt;
-  return Entry{mean->value, mean->interval};
-}
-
-/// The budgets that stand over the columns, in the sweep's order; the full cache's is "1".
-std::vector<std::string> budget_columns(const GroupSummary& group) {
-  std::vector<std::string> columns;
-  bool everything = false;
-  for (const CellSummary& cell : group.cells) {
-    if (cell.cell.hidden) continue;
-    const std::string text = cell.cell.budget.text();
-    if (cell.cell.is_full()) {
-      everything = true;
-    } else if (std::find(columns.begin(), columns.end(), text) == columns.end()) {
-      columns.push_back(text);
-    }
+void add_csv(const std::vector<ReportRun>& runs, const std::vector<ReportGroup>& groups,
+             Report& report) {
+  CsvFiles files(fixture_banner(runs), report);
+  for (const std::string& name : measure_names(groups)) {
+    files.add(name + ".csv", measure_csv(groups, name));
   }
-  if (everything && std::find(columns.begin(), columns.end(), "1") == columns.end()) {
-    columns.emplace_back("1");
-  }
-  return columns;
-}
-
-std::vector<std::string> strategy_rows(const GroupSummary& group) {
-  std::vector<std::string> rows;
-  for (const CellSummary& cell : group.cells) {
-    const std::string& label = cell.cell.strategy.label;
-    if (!cell.cell.hidden && std::find(rows.begin(), rows.end(), label) == rows.end()) {
-      rows.push_back(label);
-    }
-  }
-  return rows;
-}
-
-const CellSummary* find_cell(const GroupSummary& group, const std::string& strategy,
-                             const std::string& budget) {
-  for (const CellSummary& cell : group.cells) {
-    if (!cell.cell.hidden && cell.cell.strategy.label == strategy &&
-        cell.cell.budget.text() == budget) {
-      return &cell;
-    }
-  }
-  return nullptr;
-}
-
-/// What stands in place of a number that would not be honest.
-std::string mark(const CellSummary& cell) {
-  if (cell.failed > 0) return fmt::format("failed {}/{}", cell.failed, cell.samples);
-  return "no samples";
-}
-
-using CellText = std::function<std::string(const CellSummary&)>;
-
-/// Strategies by budgets; rows in which no cell has a text are left out.
-Table cross_table(const GroupSummary& group, const CellText& text) {
-  Table table;
-  const std::vector<std::string> columns = budget_columns(group);
-  table.header.emplace_back("strategy");
-  table.header.insert(table.header.end(), columns.begin(), columns.end());
-  for (const std::string& strategy : strategy_rows(group)) {
-    std::vector<std::string> row{strategy};
-    bool any = false;
-    for (const std::string& budget : columns) {
-      const CellSummary* cell = find_cell(group, strategy, budget);
-      row.push_back(cell == nullptr ? "" : text(*cell));
-      any = any || !row.back().empty();
-    }
-    if (any) table.rows.push_back(std::move(row));
-  }
-  // A column that only the full cache had and that it has no text for.
-  for (size_t column = table.header.size() - 1; column > 0; --column) {
-    const bool empty = std::all_of(table.rows.begin(), table.rows.end(),
-                                   [&](const auto& row) { return row[column].empty(); });
-    if (!empty) continue;
-    table.header.erase(table.header.begin() + static_cast<ptrdiff_t>(column));
-    for (auto& row : table.rows) row.erase(row.begin() + static_cast<ptrdiff_t>(column));
-  }
-  return table;
-}
-
-Table measure_table(const GroupSummary& group, const Measure& measure) {
-  return cross_table(group, [&](const CellSummary& cell) -> std::string {
-    if (cell.cell.is_full() && !measure.full_row) return "";
-    if (!cell.ok()) return mark(cell);
-    const std::optional<Entry> value = measure.read(cell);
-    return value ? with_interval(value->value, value->interval) : "-";
-  });
-}
-
-/// Strategies by budgets with low and high beside each value, for all groups.
-Table measure_csv(const std::vector<GroupSummary>& groups, const Measure& measure) {
-  Table table;
-  std::vector<std::string> columns;
-  for (const GroupSummary& group : groups) {
-    for (const std::string& budget : budget_columns(group)) {
-      if (std::find(columns.begin(), columns.end(), budget) == columns.end()) {
-        columns.push_back(budget);
-      }
-    }
-  }
-  table.header = {"model", "data", "strategy"};
-  for (const std::string& budget : columns) {
-    table.header.insert(table.header.end(), {budget, budget + "_low", budget + "_high"});
-  }
-  for (const GroupSummary& group : groups) {
-    for (const std::string& strategy : strategy_rows(group)) {
-      std::vector<std::string> row{group.group.model_name, group.group.data.name, strategy};
-      for (const std::string& budget : columns) {
-        const CellSummary* cell = find_cell(group, strategy, budget);
-        const std::optional<Entry> value =
-            cell != nullptr && cell->ok() ? measure.read(*cell) : std::nullopt;
-        row.push_back(value ? long_number(value->value) : "");
-        row.push_back(value && value->interval ? long_number(value->interval->low) : "");
-        row.push_back(value && value->interval ? long_number(value->interval->high) : "");
-      }
-      table.rows.push_back(std::move(row));
-    }
-  }
-  return table;
-}
-
-std::vector<Measure> measures_of(const SweepConfig& config) {
-  SignatureContext context;
-  context.bootstrap = config.bootstrap.iterations;
-  context.seed = config.bootstrap.seed;
-  std::vector<Measure> measures;
-  if (config.metrics.perplexity) {
-    context.reference = "dataset";
-    const ScoredTokens scored =
-        config.metrics.score_last_token ? ScoredTokens::kAll : ScoredTokens::kAllButLast;
-    measures.push_back({"ppl", "Perplexity of the expected answers (lower is better)",
-                        perplexity_signature(scored, context),
-                        [](const CellSummary& cell) -> std::optional<Entry> {
-                          if (!cell.perplexity.ppl) return std::nullopt;
-                          return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
-                        },
-                        /*in_summary=*/true, /*full_row=*/true});
-  }
-  if (!config.metrics.text.empty()) {
-    const TextMetrics text(config.metrics.text);
-    const bool to_full = config.metrics.reference == TextReference::kFullCache;
-    context.reference = to_full ? "full-cache" : "dataset";
-    for (size_t i = 0; i < text.names().size(); ++i) {
-      measures.push_back({text.names()[i],
-                          fmt::format("{} against {} (mean F, higher is better)", text.names()[i],
-                                      to_full ? "the full cache's own text" : "the answers"),
-                          text.signature(i, context),
-                          [i](const CellSummary& cell) { return entry(cell.text[i]); },
-                          /*in_summary=*/true, /*full_row=*/true});
-    }
-  }
-  if (config.metrics.agreement) {
-    context.reference = "full-cache";
-    measures.push_back({"first_divergence",
-                        "First token that differs from the full cache's text (mean index)",
-                        first_divergence_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.first_divergence); },
-                        /*in_summary=*/false, /*full_row=*/false});
-    measures.push_back({"match_rate", "Share of tokens equal to the full cache's at their place",
-                        match_rate_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.match_rate); },
-                        /*in_summary=*/false, /*full_row=*/false});
-    measures.push_back({"mean_kl",
-                        "KL divergence from the full cache's next-token distribution (nats per "
-                        "token)",
-                        mean_kl_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.mean_kl); },
-                        /*in_summary=*/false, /*full_row=*/false});
-  }
-  return measures;
-}
-
-/// The cell that another is compared with, nullptr for itself and when there is none.
-using Baseline = std::function<const CellSummary*(const GroupSummary&, const CellSummary&)>;
-
-const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell) {
-  return cell.cell.is_full() ? nullptr : &group.cells.front();
-}
-
-/// A strategy at the same budget.
-Baseline strategy_baseline(const std::string& label) {
-  return [label](const GroupSummary& group, const CellSummary& cell) -> const CellSummary* {
-    if (cell.cell.is_full()) return nullptr;
-    for (const CellSummary& other : group.cells) {
-      if (other.cell.strategy.label == label &&
-          other.cell.budget.text() == cell.cell.budget.text()) {
-        return &other == &cell ? nullptr : &other;
-      }
-    }
-    return nullptr;
+  const auto has = [&](auto property) {
+    return std::any_of(groups.begin(), groups.end(), property);
   };
+  if (has([](const ReportGroup& group) { return !group.measures.empty(); })) {
+    files.add("differences.csv", differences_csv(groups));
+    files.add("pairs.csv", pairs_csv(groups));
+  }
+  if (has([](const ReportGroup& group) { return !group.categories.empty(); })) {
+    files.add("categories.csv", categories_csv(groups));
+  }
+  files.add("cells.csv", cells_csv(groups));
+  files.add("speed.csv", speed_table(groups));
 }
 
-std::optional<PairedDifference> log_perplexity_difference(const CellSummary& cell,
-                                                          const CellSummary& baseline,
-                                                          const Bootstrap& bootstrap) {
-  if (!cell.ok() || !baseline.ok() || cell.nll.empty()) return std::nullopt;
-  if (cell.tokens != baseline.tokens) {
-    fail("{} and {}: scored different numbers of tokens of the same answers", cell.cell.id,
-         baseline.cell.id);
-  }
-  return paired_log_perplexity_difference(cell.nll, baseline.nll, cell.tokens, bootstrap);
-}
-
-Table difference_table(const GroupSummary& group, const Baseline& baseline_of,
-                       const Bootstrap& bootstrap) {
-  return cross_table(group, [&](const CellSummary& cell) -> std::string {
-    const CellSummary* baseline = baseline_of(group, cell);
-    if (baseline == nullptr) return "";
-    if (!cell.ok()) return mark(cell);
-    const auto difference = log_perplexity_difference(cell, *baseline, bootstrap);
-    if (!difference) return "-";
-    return signed_with_interval(difference->difference, difference->interval);
-  });
-}
-
-void add_differences(const GroupSummary& group, const std::string& name,
-                     const Baseline& baseline_of, const Bootstrap& bootstrap, Table& table) {
-  for (const CellSummary& cell : group.cells) {
-    const CellSummary* baseline = cell.cell.hidden ? nullptr : baseline_of(group, cell);
-    if (baseline == nullptr) continue;
-    const auto difference = log_perplexity_difference(cell, *baseline, bootstrap);
-    if (!difference) continue;
-    const auto& interval = difference->interval;
-    table.rows.push_back(
-        {group.group.model_name, group.group.data.name, cell.cell.strategy.label,
-         cell.cell.budget.text(), name, "log_ppl", long_number(difference->difference),
-         interval ? long_number(interval->low) : "", interval ? long_number(interval->high) : "",
-         long_number(difference->p_value), std::to_string(difference->samples)});
-  }
-}
-
-std::string megabytes(double bytes) { return short_number(bytes / (1024.0 * 1024.0)); }
-
-Table budget_table(const GroupSummary& group) {
-  return cross_table(group, [&](const CellSummary& cell) -> std::string {
-    if (!cell.ok()) return mark(cell);
-    const double share = cell.prompt_tokens > 0 ? cell.kept_tokens / cell.prompt_tokens : 0;
-    return fmt::format("{:.1f} ({:.3f}), {} MiB", cell.kept_tokens, share,
-                       megabytes(cell.bytes_prefill));
-  });
-}
-
-/// Every number of every cell but times.
-Table cells_table(const std::vector<GroupSummary>& groups, const SweepConfig& config) {
-  Table table;
-  table.header = {"cell",
-                  "model",
-                  "data",
-                  "strategy",
-                  "preset",
-                  "budget",
-                  "dtype",
-                  "status",
-                  "samples",
-                  "planned_samples",
-                  "failed",
-                  "scored_tokens",
-                  "ppl",
-                  "ppl_low",
-                  "ppl_high",
-                  "ppl_sample_mean",
-                  "nll",
-                  "bits_per_token",
-                  "kl",
-                  "kl_low",
-                  "kl_high",
-                  "match_rate",
-                  "match_low",
-                  "match_high",
-                  "divergence",
-                  "divergence_low",
-                  "divergence_high"};
-  for (const std::string& name : config.metrics.text) {
-    table.header.insert(table.header.end(), {name, name + "_low", name + "_high"});
-  }
-  for (const char* name :
-       {"undefined_texts", "generated_tokens", "finished", "prompt_tokens", "requested_tokens",
-        "kept_tokens", "least_kept", "most_kept", "cache_bytes_prefill", "cache_bytes_end"}) {
-    table.header.emplace_back(name);
-  }
-  for (const GroupSummary& group : groups) {
-    for (const CellSummary& cell : group.cells) {
-      if (cell.cell.hidden) continue;
-      const bool ok = cell.ok();
-      const char* status = cell.failed > 0                         ? "failed"
-                           : group.samples < group.planned_samples ? "incomplete"
-                                                                   : "complete";
-      std::vector<std::string> row{cell.cell.id,
-                                   cell.cell.model,
-                                   cell.cell.data,
-                                   cell.cell.strategy.label,
-                                   cell.cell.strategy.preset,
-                                   cell.cell.budget.text(),
-                                   group.group.model.dtype,
-                                   status,
-                                   std::to_string(cell.samples),
-                                   std::to_string(group.planned_samples),
-                                   std::to_string(cell.failed),
-                                   ok ? std::to_string(cell.perplexity.tokens) : ""};
-      const auto add = [&](std::optional<double> value) {
-        row.push_back(ok ? long_number(value) : "");
-      };
-      const auto add_bounds = [&](const std::optional<Interval>& interval) {
-        add(interval ? std::optional(interval->low) : std::nullopt);
-        add(interval ? std::optional(interval->high) : std::nullopt);
-      };
-      const auto add_mean = [&](const std::optional<Mean>& mean) {
-        add(mean ? std::optional(mean->value) : std::nullopt);
-        add_bounds(mean ? mean->interval : std::nullopt);
-      };
-      add(cell.perplexity.ppl);
-      add_bounds(cell.perplexity.ppl_bootstrap);
-      add(cell.perplexity.ppl_sample_mean);
-      add(cell.perplexity.nll_per_token);
-      add(cell.perplexity.bits_per_token);
-      add_mean(cell.mean_kl);
-      add_mean(cell.match_rate);
-      add_mean(cell.first_divergence);
-      for (size_t i = 0; i < config.metrics.text.size(); ++i) {
-        add_mean(ok ? std::optional(cell.text[i]) : std::nullopt);
-      }
-      add(static_cast<double>(cell.undefined_texts));
-      add(cell.generated_tokens);
-      add(cell.finished);
-      add(cell.prompt_tokens);
-      add(cell.requested_tokens);
-      add(cell.kept_tokens);
-      add(static_cast<double>(cell.least_kept));
-      add(static_cast<double>(cell.most_kept));
-      add(cell.bytes_prefill);
-      add(cell.bytes_end);
-      table.rows.push_back(std::move(row));
-    }
-  }
-  return table;
-}
-
-Table speed_table(const std::vector<GroupSummary>& groups) {
-  Table table;
-  table.header = {"model",
-                  "data",
-                  "strategy",
-                  "budget",
-                  "image",
-                  "prefill",
-                  "statistics",
-                  "compression",
-                  "scoring (all cells)",
-                  "generation (all cells)"};
-  const auto seconds = [](double value) { return fmt::format("{:.4f}", value); };
-  for (const GroupSummary& group : groups) {
-    for (const CellSummary& cell : group.cells) {
-      if (!cell.ok()) continue;
-      table.rows.push_back({group.group.model_name, group.group.data.name, cell.cell.strategy.label,
-                            cell.cell.budget.text(), seconds(group.shared.image),
-                            seconds(group.shared.prefill), seconds(group.shared.statistics),
-                            seconds(cell.seconds.compression), seconds(group.shared.scoring),
-                            seconds(group.shared.generation)});
-    }
-  }
-  return table;
-}
-
-std::string heading(const GroupSummary& group) {
-  std::string text = fmt::format("## {} on {}\n\n", group.group.model_name, group.group.data.name);
-  if (group.samples < group.planned_samples) {
-    text += fmt::format("**Incomplete: {} of {} samples.** ", group.samples, group.planned_samples);
-  } else {
-    text += fmt::format("{} samples. ", group.samples);
-  }
-  int64_t tokens = 0;
-  for (const CellSummary& cell : group.cells) {
-    if (cell.ok()) tokens = std::max(tokens, cell.perplexity.tokens);
-  }
-  if (tokens > 0) text += fmt::format("{} scored tokens. ", tokens);
-  if (group.samples > 0) {
-    text += fmt::format("Prompts of {:.1f} tokens on average", group.prompt_tokens);
-    if (group.image_tokens > 0)
-      text += fmt::format(", {:.1f} of them pictures", group.image_tokens);
-    text += ". ";
-  }
-  return text + "Columns: KV budget, the fraction of entries kept.\n";
-}
-
-/// What failed, cell by cell, with the first reason.
-std::string failures(const GroupSummary& group) {
-  std::string text;
-  for (const CellSummary& cell : group.cells) {
-    if (cell.failed == 0) continue;
-    text += fmt::format("- {}: {} of {} samples failed, first: {}\n", cell.cell.id, cell.failed,
-                        cell.samples, cell.error);
-  }
-  return text.empty() ? "" : "\n### Failures\n\n" + text;
-}
-
-std::string section(const std::string& title, const Table& table, const std::string& note) {
-  if (table.rows.empty()) return "";
-  std::string text = fmt::format("\n### {}\n\n{}", title, table.markdown());
-  if (!note.empty()) text += fmt::format("\n{}\n", note);
-  return text;
+std::string speed_markdown(const std::vector<ReportRun>& runs,
+                           const std::vector<ReportGroup>& groups) {
+  const std::string banner = fixture_banner(runs);
+  return fmt::format(
+      "# {}: seconds per sample\n\n{}Means over samples. Image, prefill and statistics "
+      "are done once for all cells of a sample; scoring (perplexity) and generation "
+      "run all cells as one batch, whose time is given.\n\n{}",
+      report_title(runs), banner.empty() ? "" : fmt::format("> **{}**\n\n", banner),
+      speed_table(groups).markdown(/*left_columns=*/4));
 }
 
 }  // namespace
 
-Report make_report(const StoredSweep& sweep) {
-  const SweepConfig config = parse_sweep(sweep.header.config, "sweep.json");
-  const std::vector<GroupSummary> groups = summarize(sweep, config);
-  const Bootstrap bootstrap(config.bootstrap.iterations, config.bootstrap.seed);
-  const std::vector<Measure> measures = measures_of(config);
-  Report report;
-  const std::string intro = fmt::format(
-      "# {}\n\nIntervals are 95 % bootstrap intervals over samples, resampled alike in all "
-      "cells.\n",
-      config.name);
-  std::string markdown = intro;
-  report.summary = intro;
-  for (const GroupSummary& group : groups) {
-    const std::string head = "\n" + heading(group) + failures(group);
-    markdown += head;
-    report.summary += head;
-    report.complete = report.complete && group.samples == group.planned_samples;
-    for (const CellSummary& cell : group.cells) {
-      report.complete = report.complete && cell.failed == 0;
+ReportFormats parse_report_formats(const std::string& text) {
+  static const std::vector<std::string> names{"md", "csv", "latex", "html"};
+  ReportFormats formats{false, false, false, false};
+  std::istringstream stream(text);
+  bool any = false;
+  for (std::string name; std::getline(stream, name, ',');) {
+    if (name == "md") {
+      formats.markdown = true;
+    } else if (name == "csv") {
+      formats.csv = true;
+    } else if (name == "latex") {
+      formats.latex = true;
+    } else if (name == "html") {
+      formats.html = true;
+    } else {
+      fail("unknown report format '{}'{}", name, suggestion(name, names));
     }
-    for (const Measure& measure : measures) {
-      const std::string text = section(measure.title, measure_table(group, measure),
-                                       fmt::format("`{}`", measure.signature));
-      markdown += text;
-      if (measure.in_summary) report.summary += text;
-    }
-    if (config.metrics.perplexity) {
-      const std::string note =
-          "Paired over samples; * where the interval excludes 0. exp of a number is a ratio of "
-          "perplexities.";
-      markdown += section("Log-perplexity minus the full cache's",
-                          difference_table(group, full_baseline, bootstrap), note);
-      for (const std::string& label : config.compare_with) {
-        markdown +=
-            section(fmt::format("Log-perplexity minus that of {} at the same budget", label),
-                    difference_table(group, strategy_baseline(label), bootstrap), note);
-      }
-    }
-    markdown += section("Achieved budget after the prefill", budget_table(group),
-                        "Entries per layer (their share of the prompt), size of K and V; means "
-                        "over samples.");
+    any = true;
   }
+  if (!any) fail("no report format is given; known: md, csv, latex, html");
+  return formats;
+}
 
-  report.files.push_back({"report.md", markdown});
-  for (const Measure& measure : measures) {
-    report.files.push_back({measure.name + ".csv", measure_csv(groups, measure).csv()});
+Report make_report(const std::vector<ReportRun>& runs, const ReportFormats& formats) {
+  const std::vector<ReportGroup> groups = join_runs(runs);
+  Report report;
+  report.summary = summary_markdown(runs, groups);
+  report.complete = std::all_of(groups.begin(), groups.end(),
+                                [](const ReportGroup& group) { return group.summary.complete(); });
+  if (formats.markdown) {
+    report.files.push_back({"report.md", report_markdown(runs, groups)});
+    report.files.push_back({"speed.md", speed_markdown(runs, groups)});
   }
-  if (config.metrics.perplexity) {
-    Table differences;
-    differences.header = {"model",      "data", "strategy", "budget",  "baseline", "measure",
-                          "difference", "low",  "high",     "p_value", "samples"};
-    for (const GroupSummary& group : groups) {
-      add_differences(group, "full", full_baseline, bootstrap, differences);
-      for (const std::string& label : config.compare_with) {
-        add_differences(group, label, strategy_baseline(label), bootstrap, differences);
-      }
+  if (formats.csv) add_csv(runs, groups, report);
+  if (formats.latex) {
+    for (LatexFile& file : report_latex(runs, groups)) {
+      report.files.push_back({std::move(file.name), std::move(file.text)});
     }
-    report.files.push_back({"differences.csv", differences.csv()});
   }
-  report.files.push_back({"cells.csv", cells_table(groups, config).csv()});
-  const Table speed = speed_table(groups);
-  report.files.push_back(
-      {"speed.md",
-       fmt::format("# {}: seconds per sample\n\nMeans over samples. Image, prefill and statistics "
-                   "are done once for all cells of a sample; scoring (perplexity) and generation "
-                   "run all cells as one batch, whose time is given.\n\n{}",
-                   config.name, speed.markdown(/*left_columns=*/4))});
-  report.files.push_back({"speed.csv", speed.csv()});
+  if (formats.html) report.files.push_back({"report.html", report_html(runs, groups)});
   return report;
 }
 
-Report write_report(const std::filesystem::path& folder) {
-  Report report = make_report(read_stored_sweep(folder));
-  for (const ReportFile& file : report.files) write_file_atomically(folder / file.name, file.text);
+Report make_report(StoredSweep sweep, const ReportFormats& formats) {
+  std::vector<ReportRun> runs;
+  std::string name = sweep.header.name;
+  runs.push_back({std::move(name), std::move(sweep)});
+  return make_report(runs, formats);
+}
+
+Report write_report(const std::filesystem::path& folder, const ReportFormats& formats) {
+  return write_report(std::vector{folder}, folder, formats);
+}
+
+Report write_report(const std::vector<std::filesystem::path>& folders,
+                    const std::filesystem::path& output, const ReportFormats& formats) {
+  Report report = make_report(read_runs(folders), formats);
+  std::error_code error;
+  std::filesystem::create_directories(output, error);
+  if (error) fail("{}: cannot be made: {}", output.string(), error.message());
+  for (const ReportFile& file : report.files) write_file_atomically(output / file.name, file.text);
   return report;
 }
 
