@@ -50,8 +50,6 @@ const char* escape_of(char c) {
       return "\\textbar{}";
     case '[':
       return "{[}";  // after a line end it would be taken for an option
-    case '-':
-      return "-{}";  // two of them are not a dash
     default:
       return nullptr;
   }
@@ -222,7 +220,8 @@ std::string document(const std::vector<ReportRun>& runs, const std::vector<Repor
                      const std::vector<LatexFile>& tables) {
   std::string text =
       "\\documentclass[10pt]{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage[T1]{fontenc}\n"
-      "\\usepackage{lmodern}\n\\usepackage[a4paper,margin=2cm]{geometry}\n"
+      "\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\n\\usepackage[a4paper,margin=2cm]{"
+      "geometry}\n"
       "\\usepackage{booktabs}\n\\begin{document}\n";
   text += fmt::format("\\section*{{{}}}\n", latex_escape(report_title(runs)));
   const std::string banner = fixture_banner(runs);
@@ -259,7 +258,9 @@ std::string latex_escape(std::string_view text) {
       escaped += ' ';
     } else if (code < 0x80) {
       const char* replacement = escape_of(static_cast<char>(code));
-      if (replacement == nullptr) {
+      if (code == '-' && at < text.size() && text[at] == '-') {
+        escaped += "-{}";  // two of them would become a dash
+      } else if (replacement == nullptr) {
         escaped += static_cast<char>(code);
       } else {
         escaped += replacement;
@@ -286,7 +287,10 @@ std::vector<LatexFile> report_latex(const std::vector<ReportRun>& runs,
         text += table(group, measure, banner);
       }
     }
-    files.push_back({fmt::format("table-{}.tex", name), std::move(text)});
+    // An underscore in a name that \input reads is asking for trouble.
+    std::string file = fmt::format("table-{}.tex", name);
+    std::replace(file.begin(), file.end(), '_', '-');
+    files.push_back({std::move(file), std::move(text)});
   }
   std::string main = document(runs, groups, files);
   files.insert(files.begin(), {"report.tex", std::move(main)});
