@@ -26,7 +26,8 @@ std::string heading(const ReportGroup& group, size_t number) {
       html += fmt::format(", {:.1f} of them pictures", summary.image_tokens);
     }
   } else {
-    html += "; no sample is left: there are no numbers";
+    html += summary.pending > 0 ? "; there are no numbers yet"
+                                : "; no sample is left: there are no numbers";
   }
   html += ". Columns of the tables: KV budget, the fraction of entries kept.</p>\n";
   const std::vector<std::string> lines = missing_lines(summary, /*quote=*/"");

@@ -33,7 +33,10 @@ std::string heading(const ReportGroup& group) {
   } else {
     text += sample_count(summary) + ". ";
   }
-  if (summary.samples == 0) return text + "No sample is left: there are no numbers.\n";
+  if (summary.samples == 0) {
+    return text + (summary.pending > 0 ? "There are no numbers yet.\n"
+                                       : "No sample is left: there are no numbers.\n");
+  }
   int64_t tokens = 0;
   for (const CellSummary& cell : summary.cells) {
     if (cell.ok()) tokens = std::max(tokens, cell.perplexity.tokens);
