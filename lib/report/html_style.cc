@@ -23,7 +23,7 @@ td small{color:var(--soft);font-size:11px}
 td.best{background:var(--mark);font-weight:700}
 td.best small{font-weight:400}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:1rem;margin:1rem 0}
-.chart{width:100%;height:auto;background:var(--back)}
+.chart{width:100%;max-width:720px;height:auto;background:var(--back)}
 .chart-text{fill:var(--text);font-size:12px}.chart-title{font-size:14px;font-weight:600}
 .chart-line{stroke:var(--text);fill:none;stroke-width:1}.chart-grid{stroke:var(--rule);fill:none;stroke-width:.7}
 .chart-reference{stroke:var(--text);fill:none;stroke-width:1.4;stroke-dasharray:2 3}
