@@ -1,35 +1,54 @@
 #include "report/report.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "verbs.h"
 
 namespace elastikv {
 namespace {
 
-int report(const std::string& folder) {
-  const Report tables = write_report(folder);
-  const std::string& text = tables.files.front().text;
+struct ReportOptions {
+  std::vector<std::string> folders;
+  std::string output;
+  std::string formats = "md,csv,latex,html";
+};
+
+int report(const ReportOptions& options) {
+  const ReportFormats formats = parse_report_formats(options.formats);
+  if (options.folders.size() > 1 && options.output.empty()) {
+    fail("a report of several runs belongs to none of their folders; say where with --output");
+  }
+  const std::string output = options.output.empty() ? options.folders.front() : options.output;
+  const std::vector<std::filesystem::path> folders(options.folders.begin(), options.folders.end());
+  const Report tables = write_report(folders, output, formats);
+  const std::string& text = formats.markdown ? tables.files.front().text : tables.summary;
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
   std::string names;
   for (const ReportFile& file : tables.files) names += (names.empty() ? "" : ", ") + file.name;
-  inform("\nwritten to {}: {}", folder, names);
-  if (!tables.complete) warn("the sweep is not complete: some samples are missing or failed");
+  inform("\nwritten to {}: {}", output, names);
+  if (!tables.complete) warn("not everything is complete: some samples are missing or failed");
   return 0;
 }
 
 }  // namespace
 
 void add_report_verb(CLI::App& app, Verb& chosen) {
-  const auto folder = std::make_shared<std::string>();
+  const auto options = std::make_shared<ReportOptions>();
   CLI::App* verb = app.add_subcommand(
-      "report", "Make the tables of a sweep's output folder again and show them.");
-  verb->add_option("folder", *folder, "The sweep's output folder")->required();
-  verb->callback([folder, &chosen] { chosen = [folder] { return report(*folder); }; });
+      "report", "Make the tables of sweeps' output folders again, joined, and show them.");
+  verb->add_option("folders", options->folders, "Output folders of sweeps; several are joined")
+      ->required();
+  verb->add_option("--output", options->output,
+                   "Where to write; default with one folder: that folder");
+  verb->add_option("--formats", options->formats, "Of md, csv, latex and html (default: all)");
+  verb->callback([options, &chosen] { chosen = [options] { return report(*options); }; });
 }
 
 }  // namespace elastikv

@@ -160,7 +160,7 @@ class SweepSide final : public Side {
   /// Whether a cell has numbers at all; else says why not.
   static bool check(const CellSummary& cell, const std::string& whose, ComparedValue& value) {
     if (cell.ok()) return true;
-    value.reason = cell.error;
+    if (!cell.failures.empty()) value.reason = cell.failures.front().reason;
     value.status = whose + (cell.failed > 0 ? fmt::format("failed {}/{}", cell.failed, cell.samples)
                                             : "no samples");
     return false;
@@ -364,7 +364,10 @@ ReadRun read_groups(const ComparedRun& run) {
   if (run.sweep) {
     result.config = parse_sweep(run.sweep->header.config,
                                 (std::filesystem::path(run.folder) / kSweepFile).string());
-    result.groups = summarize(*run.sweep, *result.config);
+    const Bootstrap bootstrap(result.config->bootstrap.iterations, result.config->bootstrap.seed);
+    for (const GroupSource& source : group_sources(*run.sweep, *result.config)) {
+      result.groups.push_back(summarize(source, result.config->metrics.text.size(), bootstrap));
+    }
   }
   return result;
 }

@@ -1,6 +1,7 @@
 #include "report/measures.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/error.h"
 #include "metrics/signature.h"
@@ -14,23 +15,141 @@ std::optional<Entry> entry(const std::optional<Mean>& mean) {
   return Entry{mean->value, mean->interval};
 }
 
+std::optional<PairedDifference> log_perplexity_difference(const CellSummary& a,
+                                                          const CellSummary& b,
+                                                          const Bootstrap& bootstrap) {
+  if (!a.ok() || !b.ok() || a.nll.empty()) return std::nullopt;
+  if (a.tokens != b.tokens) {
+    fail("{} and {}: scored different numbers of tokens of the same answers", a.cell.id, b.cell.id);
+  }
+  return paired_log_perplexity_difference(a.nll, b.nll, a.tokens, bootstrap);
+}
+
+std::optional<PairedDifference> mean_difference(const std::vector<double>& a,
+                                                const std::vector<double>& b,
+                                                const Bootstrap& bootstrap) {
+  if (a.empty() || a.size() != b.size()) return std::nullopt;
+  return paired_mean_difference(a, b, bootstrap);
+}
+
+Measure perplexity_measure(const SweepConfig& config, const SignatureContext& context) {
+  Measure measure;
+  measure.name = "ppl";
+  measure.title = "Perplexity of the expected answers (lower is better)";
+  measure.signature = perplexity_signature(
+      config.metrics.score_last_token ? ScoredTokens::kAll : ScoredTokens::kAllButLast, context);
+  measure.read = [](const CellSummary& cell) -> std::optional<Entry> {
+    if (!cell.perplexity.ppl) return std::nullopt;
+    return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
+  };
+  measure.difference = log_perplexity_difference;
+  measure.difference_name = "log_ppl";
+  measure.in_summary = true;
+  return measure;
+}
+
+Measure text_measure(const TextMetrics& text, size_t i, bool to_full,
+                     const SignatureContext& context) {
+  Measure measure;
+  measure.name = text.names()[i];
+  measure.title = fmt::format("{} against {} (mean F, higher is better)", text.names()[i],
+                              to_full ? "the full cache's own text" : "the answers");
+  measure.signature = text.signature(i, context);
+  measure.read = [i](const CellSummary& cell) { return entry(cell.text[i]); };
+  measure.difference = [i](const CellSummary& a, const CellSummary& b,
+                           const Bootstrap& bootstrap) -> std::optional<PairedDifference> {
+    if (!a.ok() || !b.ok()) return std::nullopt;
+    return mean_difference(a.text_values[i], b.text_values[i], bootstrap);
+  };
+  measure.difference_name = measure.name;
+  measure.in_summary = true;
+  measure.higher_is_better = true;
+  return measure;
+}
+
+using Values = std::vector<double> CellSummary::*;
+using MeanOf = std::optional<Mean> CellSummary::*;
+
+Measure agreement_measure(std::string name, std::string title, std::string signature, MeanOf mean,
+                          Values values) {
+  Measure measure;
+  measure.difference_name = name;
+  measure.name = std::move(name);
+  measure.title = std::move(title);
+  measure.signature = std::move(signature);
+  measure.read = [mean](const CellSummary& cell) { return entry(cell.*mean); };
+  measure.difference = [values](const CellSummary& a, const CellSummary& b,
+                                const Bootstrap& bootstrap) {
+    return mean_difference(a.*values, b.*values, bootstrap);
+  };
+  measure.full_row = false;
+  measure.higher_is_better = true;
+  measure.in_pairs = false;
+  return measure;
+}
+
+bool holds(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
+
+std::vector<Measure> measures_of(const SweepConfig& config) {
+  SignatureContext context;
+  context.bootstrap = config.bootstrap.iterations;
+  context.seed = config.bootstrap.seed;
+  std::vector<Measure> measures;
+  if (config.metrics.perplexity) {
+    context.reference = "dataset";
+    measures.push_back(perplexity_measure(config, context));
+  }
+  if (!config.metrics.text.empty()) {
+    const TextMetrics text(config.metrics.text);
+    const bool to_full = config.metrics.reference == TextReference::kFullCache;
+    context.reference = to_full ? "full-cache" : "dataset";
+    for (size_t i = 0; i < text.names().size(); ++i) {
+      measures.push_back(text_measure(text, i, to_full, context));
+    }
+  }
+  if (config.metrics.agreement) {
+    context.reference = "full-cache";
+    measures.push_back(agreement_measure(
+        "first_divergence", "First token that differs from the full cache's text (mean index)",
+        first_divergence_signature(context), &CellSummary::first_divergence,
+        &CellSummary::divergence_values));
+    measures.push_back(agreement_measure(
+        "match_rate", "Share of tokens equal to the full cache's at their place",
+        match_rate_signature(context), &CellSummary::match_rate, &CellSummary::match_values));
+    measures.push_back(agreement_measure(
+        "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)",
+        mean_kl_signature(context), &CellSummary::mean_kl, &CellSummary::kl_values));
+    measures.back().higher_is_better = false;
+    measures.back().in_pairs = true;
+  }
+  return measures;
+}
 
 std::vector<std::string> budget_columns(const GroupSummary& group) {
   std::vector<std::string> columns;
+  std::vector<const BudgetChoice*> budgets;
   bool everything = false;
   for (const CellSummary& cell : group.cells) {
     if (cell.cell.hidden) continue;
     const std::string text = cell.cell.budget.text();
     if (cell.cell.is_full()) {
       everything = true;
-    } else if (std::find(columns.begin(), columns.end(), text) == columns.end()) {
+    } else if (!holds(columns, text)) {
       columns.push_back(text);
+      budgets.push_back(&cell.cell.budget);
     }
   }
-  if (everything && std::find(columns.begin(), columns.end(), "1") == columns.end()) {
-    columns.emplace_back("1");
-  }
+  // Joined runs may each bring some budgets of a row.
+  std::stable_sort(budgets.begin(), budgets.end(), [](const auto* a, const auto* b) {
+    return std::make_tuple(a->keep_tokens.value_or(0), a->growth, a->keep.value_or(0)) <
+           std::make_tuple(b->keep_tokens.value_or(0), b->growth, b->keep.value_or(0));
+  });
+  for (size_t i = 0; i < columns.size(); ++i) columns[i] = budgets[i]->text();
+  if (everything && !holds(columns, "1")) columns.emplace_back("1");
   return columns;
 }
 
@@ -38,27 +157,33 @@ std::vector<std::string> strategy_rows(const GroupSummary& group) {
   std::vector<std::string> rows;
   for (const CellSummary& cell : group.cells) {
     const std::string& label = cell.cell.strategy.label;
-    if (!cell.cell.hidden && std::find(rows.begin(), rows.end(), label) == rows.end()) {
-      rows.push_back(label);
-    }
+    if (!cell.cell.hidden && !holds(rows, label)) rows.push_back(label);
   }
   return rows;
 }
 
-const CellSummary* find_cell(const GroupSummary& group, const std::string& strategy,
-                             const std::string& budget) {
-  for (const CellSummary& cell : group.cells) {
-    if (!cell.cell.hidden && cell.cell.strategy.label == strategy &&
-        cell.cell.budget.text() == budget) {
-      return &cell;
-    }
+std::optional<size_t> find_cell(const GroupSummary& group, const std::string& strategy,
+                                const std::string& budget) {
+  for (size_t i = 0; i < group.cells.size(); ++i) {
+    const Cell& cell = group.cells[i].cell;
+    if (!cell.hidden && cell.strategy.label == strategy && cell.budget.text() == budget) return i;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 std::string mark(const CellSummary& cell) {
-  if (cell.failed > 0) return fmt::format("failed {}/{}", cell.failed, cell.samples);
-  return "no samples";
+  if (cell.failed == 0) return "no samples";
+  if (cell.oom == cell.failed) {
+    return cell.oom == cell.samples ? "oom" : fmt::format("oom {}/{}", cell.oom, cell.samples);
+  }
+  return fmt::format("failed {}/{}", cell.failed, cell.samples);
+}
+
+std::string measure_text(const CellSummary& cell, const Measure& measure) {
+  if (cell.cell.is_full() && !measure.full_row) return "";
+  if (!cell.ok()) return mark(cell);
+  const std::optional<Entry> value = measure.read(cell);
+  return value ? with_interval(value->value, value->interval) : "-";
 }
 
 Table cross_table(const GroupSummary& group, const CellText& text) {
@@ -70,8 +195,8 @@ Table cross_table(const GroupSummary& group, const CellText& text) {
     std::vector<std::string> row{strategy};
     bool any = false;
     for (const std::string& budget : columns) {
-      const CellSummary* cell = find_cell(group, strategy, budget);
-      row.push_back(cell == nullptr ? "" : text(*cell));
+      const std::optional<size_t> cell = find_cell(group, strategy, budget);
+      row.push_back(cell ? text(group.cells[*cell]) : "");
       any = any || !row.back().empty();
     }
     if (any) table.rows.push_back(std::move(row));
@@ -87,92 +212,35 @@ Table cross_table(const GroupSummary& group, const CellText& text) {
   return table;
 }
 
-Table measure_table(const GroupSummary& group, const Measure& measure) {
-  return cross_table(group, [&](const CellSummary& cell) -> std::string {
-    if (cell.cell.is_full() && !measure.full_row) return "";
-    if (!cell.ok()) return mark(cell);
-    const std::optional<Entry> value = measure.read(cell);
-    return value ? with_interval(value->value, value->interval) : "-";
-  });
-}
-
-std::vector<Measure> measures_of(const SweepConfig& config) {
-  SignatureContext context;
-  context.bootstrap = config.bootstrap.iterations;
-  context.seed = config.bootstrap.seed;
-  std::vector<Measure> measures;
-  if (config.metrics.perplexity) {
-    context.reference = "dataset";
-    const ScoredTokens scored =
-        config.metrics.score_last_token ? ScoredTokens::kAll : ScoredTokens::kAllButLast;
-    measures.push_back({"ppl", "Perplexity of the expected answers (lower is better)",
-                        perplexity_signature(scored, context),
-                        [](const CellSummary& cell) -> std::optional<Entry> {
-                          if (!cell.perplexity.ppl) return std::nullopt;
-                          return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
-                        },
-                        /*in_summary=*/true, /*full_row=*/true});
-  }
-  if (!config.metrics.text.empty()) {
-    const TextMetrics text(config.metrics.text);
-    const bool to_full = config.metrics.reference == TextReference::kFullCache;
-    context.reference = to_full ? "full-cache" : "dataset";
-    for (size_t i = 0; i < text.names().size(); ++i) {
-      measures.push_back({text.names()[i],
-                          fmt::format("{} against {} (mean F, higher is better)", text.names()[i],
-                                      to_full ? "the full cache's own text" : "the answers"),
-                          text.signature(i, context),
-                          [i](const CellSummary& cell) { return entry(cell.text[i]); },
-                          /*in_summary=*/true, /*full_row=*/true});
+std::vector<size_t> best_cells(const GroupSummary& group, const std::string& budget,
+                               const Measure& measure, const Bootstrap& bootstrap) {
+  std::vector<size_t> candidates;
+  std::optional<size_t> best;
+  double best_value = 0;
+  for (size_t i = 0; i < group.cells.size(); ++i) {
+    const CellSummary& cell = group.cells[i];
+    if (cell.cell.hidden || cell.cell.is_full() || cell.cell.budget.text() != budget) continue;
+    const std::optional<Entry> value = cell.ok() ? measure.read(cell) : std::nullopt;
+    if (!value) continue;
+    candidates.push_back(i);
+    const bool better =
+        measure.higher_is_better ? value->value > best_value : value->value < best_value;
+    if (!best || better) {
+      best = i;
+      best_value = value->value;
     }
   }
-  if (config.metrics.agreement) {
-    context.reference = "full-cache";
-    measures.push_back({"first_divergence",
-                        "First token that differs from the full cache's text (mean index)",
-                        first_divergence_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.first_divergence); },
-                        /*in_summary=*/false, /*full_row=*/false});
-    measures.push_back({"match_rate", "Share of tokens equal to the full cache's at their place",
-                        match_rate_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.match_rate); },
-                        /*in_summary=*/false, /*full_row=*/false});
-    measures.push_back({"mean_kl",
-                        "KL divergence from the full cache's next-token distribution (nats per "
-                        "token)",
-                        mean_kl_signature(context),
-                        [](const CellSummary& cell) { return entry(cell.mean_kl); },
-                        /*in_summary=*/false, /*full_row=*/false});
-  }
-  return measures;
-}
-
-const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell) {
-  return cell.cell.is_full() ? nullptr : &group.cells.front();
-}
-
-Baseline strategy_baseline(const std::string& label) {
-  return [label](const GroupSummary& group, const CellSummary& cell) -> const CellSummary* {
-    if (cell.cell.is_full()) return nullptr;
-    for (const CellSummary& other : group.cells) {
-      if (other.cell.strategy.label == label &&
-          other.cell.budget.text() == cell.cell.budget.text()) {
-        return &other == &cell ? nullptr : &other;
-      }
+  std::vector<size_t> chosen;
+  if (!best || !measure.read(group.cells[*best])->interval) return chosen;
+  for (const size_t i : candidates) {
+    if (i != *best) {
+      const auto difference = measure.difference(group.cells[i], group.cells[*best], bootstrap);
+      if (!difference || !difference->interval) continue;
+      if (difference->interval->low > 0 || difference->interval->high < 0) continue;
     }
-    return nullptr;
-  };
-}
-
-std::optional<PairedDifference> log_perplexity_difference(const CellSummary& cell,
-                                                          const CellSummary& baseline,
-                                                          const Bootstrap& bootstrap) {
-  if (!cell.ok() || !baseline.ok() || cell.nll.empty()) return std::nullopt;
-  if (cell.tokens != baseline.tokens) {
-    fail("{} and {}: scored different numbers of tokens of the same answers", cell.cell.id,
-         baseline.cell.id);
+    chosen.push_back(i);
   }
-  return paired_log_perplexity_difference(cell.nll, baseline.nll, cell.tokens, bootstrap);
+  return chosen;
 }
 
 }  // namespace elastikv

@@ -12,55 +12,56 @@
 
 namespace elastikv {
 
-// What every form of a report is made of: the measures of a sweep, and cells laid out as strategies
-// by budgets.
-
 /// A value with its interval as one field of a strategies-by-budgets table.
 struct Entry {
   double value = 0;
   std::optional<Interval> interval;
 };
 
-/// One strategies-by-budgets measure: how to read it from a cell and how to print it.
+/// One strategies-by-budgets measure: how to read it from a cell, compare it and print it.
 struct Measure {
-  std::string name;       ///< of the CSV file
-  std::string title;      ///< of the section
-  std::string signature;  ///< printed below the table
+  std::string name;       // of the CSV file
+  std::string title;      // of the section
+  std::string signature;  // printed below the table
   std::function<std::optional<Entry>(const CellSummary&)> read;
+  /// a - b, paired over samples; absent where one of them has no values.
+  std::function<std::optional<PairedDifference>(const CellSummary& a, const CellSummary& b,
+                                                const Bootstrap&)>
+      difference;
+  std::string difference_name;  // what a difference is of: "log_ppl", or the measure itself
   bool in_summary = false;
-  bool full_row = true;  ///< whether the full cache has this measure
+  bool full_row = true;           // whether the full cache has this measure
+  bool higher_is_better = false;  // or lower
+  bool in_pairs = true;           // strategies are compared by it
 };
 
-/// All measures that a sweep has, in the order of its report.
+/// The measures of a sweep, in the order of its tables.
 std::vector<Measure> measures_of(const SweepConfig& config);
 
-/// The budgets that stand over the columns, in the sweep's order; the full cache's is "1".
+/// The budgets that stand over the columns, ascending: fractions of all tokens, fractions of the
+/// prompt, numbers of tokens; the full cache's is "1".
 std::vector<std::string> budget_columns(const GroupSummary& group);
 /// The strategies that stand before the rows, in the sweep's order.
 std::vector<std::string> strategy_rows(const GroupSummary& group);
-/// The cell at a place of such a table; nullptr when the sweep has none there.
-const CellSummary* find_cell(const GroupSummary& group, const std::string& strategy,
-                             const std::string& budget);
+/// The place of a shown cell in a group's cells; absent when there is none.
+std::optional<size_t> find_cell(const GroupSummary& group, const std::string& strategy,
+                                const std::string& budget);
 
-/// What stands in place of a number that would not be honest.
+/// What stands in place of a number that would not be honest: "failed 2/6", "oom", "oom 1/6",
+/// "no samples".
 std::string mark(const CellSummary& cell);
+/// The value with its interval, a mark, "-" where the measure has no value, or "" where it makes
+/// none (of the full cache against itself).
+std::string measure_text(const CellSummary& cell, const Measure& measure);
 
 using CellText = std::function<std::string(const CellSummary&)>;
-/// Strategies by budgets; rows in which no cell has a text are left out, and columns likewise.
+/// Strategies by budgets; rows in which no cell has a text are left out, and so are such columns.
 Table cross_table(const GroupSummary& group, const CellText& text);
-/// The same with the values of a measure.
-Table measure_table(const GroupSummary& group, const Measure& measure);
 
-/// The cell that another is compared with, nullptr for itself and when there is none.
-using Baseline = std::function<const CellSummary*(const GroupSummary&, const CellSummary&)>;
-const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell);
-/// A strategy at the same budget.
-Baseline strategy_baseline(const std::string& label);
-
-/// Of log-perplexity, paired over samples; nothing where a cell has none. Error when the two did
-/// not score the same tokens.
-std::optional<PairedDifference> log_perplexity_difference(const CellSummary& cell,
-                                                          const CellSummary& baseline,
-                                                          const Bootstrap& bootstrap);
+/// The shown cells of a budget that the paired difference does not tell apart from the best of them
+/// (its interval includes 0), with that one: places in the group's cells. The full cache
+/// does not take part. Empty when no interval can be had (one sample).
+std::vector<size_t> best_cells(const GroupSummary& group, const std::string& budget,
+                               const Measure& measure, const Bootstrap& bootstrap);
 
 }  // namespace elastikv

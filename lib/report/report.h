@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "report/runs.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -14,30 +15,51 @@ struct ReportFile {
   std::string text;
 };
 
-/// The tables of a sweep, made from its records alone.
+/// Which files a report consists of.
+struct ReportFormats {
+  bool markdown = true;
+  bool csv = true;
+  bool latex = true;
+  bool html = true;
+};
+/// Reads "md,csv,latex,html", any of them. Error for an unknown one (with the nearest known) and
+/// for none.
+ReportFormats parse_report_formats(const std::string& text);
+
+/// The tables of sweeps, made from their records alone.
 struct Report {
-  /// report.md; ppl.csv and one CSV per text metric and agreement measure, strategies by budgets;
-  /// differences.csv, paired with the full cache and with elastic; cells.csv, every number of every
-  /// cell in long form; speed.md and speed.csv, the only files that hold times.
+  /// Markdown: report.md and speed.md. CSV: ppl.csv and one per text metric and agreement measure,
+  /// strategies by budgets; differences.csv, paired with the full cache and with compare_with;
+  /// pairs.csv, all pairs of strategies; categories.csv where the data has categories; cells.csv,
+  /// every number of every cell in long form; speed.csv. LaTeX: report.tex and one .tex per
+  /// measure. HTML: report.html.
   std::vector<ReportFile> files;
   /// The perplexity and text-metric tables alone, in Markdown: for the terminal.
   std::string summary;
-  /// False when samples are missing or a cell has a failed sample.
+  /// False when samples are missing, left out, or failed in a cell.
   bool complete = true;
 };
 
-/// Computes a report. All files but speed.* depend on nothing but the records' results, so that a
-/// sweep that was interrupted and resumed gives the same bytes as one that was not.
+/// Computes a report of one run or several (see join_runs). Two files alone say when and where a
+/// sweep ran: speed.* has times, and report.html its provenance. All others depend on nothing but
+/// the records' results, so that a sweep that was interrupted and resumed gives the same bytes as
+/// one that was not.
 ///
 /// Perplexity is exp of the mean negative log likelihood over all scored tokens; text metrics and
 /// agreement are means over samples; intervals are 95 % percentile bootstraps over samples with the
 /// same resampled indices for every cell of a (model, data set) pair, so differences are paired.
-/// Only samples that every cell has been given are used. A cell in which one of them failed shows
-/// "failed k/n" instead of a number: a mean over the samples that happened to survive could not be
-/// compared with its neighbours.
-Report make_report(const StoredSweep& sweep);
+/// Only samples that every cell has been given are used, and of these none that failed in all cells
+/// (of one run): those are left out for all alike. A cell in which another one failed shows "failed
+/// k/n" or "oom k/n" instead of a number: a mean over the samples that happened to survive could
+/// not be compared with its neighbours.
+Report make_report(const std::vector<ReportRun>& runs, const ReportFormats& formats = {});
+/// Of a single run.
+Report make_report(StoredSweep sweep, const ReportFormats& formats = {});
 
 /// make_report of a sweep's output folder, its files written there.
-Report write_report(const std::filesystem::path& folder);
+Report write_report(const std::filesystem::path& folder, const ReportFormats& formats = {});
+/// make_report of several folders, its files written to `output`, which is made if need be.
+Report write_report(const std::vector<std::filesystem::path>& folders,
+                    const std::filesystem::path& output, const ReportFormats& formats = {});
 
 }  // namespace elastikv

@@ -12,15 +12,48 @@ Mean mean_of(const std::vector<double>& values, const Bootstrap& bootstrap) {
   return {estimate_mean(values).mean, bootstrap.mean_interval(values)};
 }
 
-/// The records of the samples that all cells have been given: [cell][sample].
-std::vector<std::vector<const Record*>> common_records(const CellGroup& group,
-                                                       const SweepHeader::Data& data,
-                                                       const RecordTable& records) {
-  std::vector<std::vector<const Record*>> found(group.cells.size());
-  for (const std::string& sample : data.samples) {
+/// The records of some samples: [cell][sample].
+using Records = std::vector<std::vector<const Record*>>;
+
+/// Why a sample failed in all cells of one run, its full cache too; empty when it did not. Then the
+/// numbers of that run's cells are over the other samples, and so must everyone's be.
+std::string failed_everywhere(const GroupSource& source, const std::vector<const Record*>& row) {
+  std::map<size_t, const Record*> first;
+  std::map<size_t, bool> all_failed;
+  for (size_t cell = 0; cell < row.size(); ++cell) {
+    const size_t run = source.cells[cell].run;
+    first.emplace(run, row[cell]);
+    all_failed.emplace(run, row[source.cells[cell].full]->failed());
+    all_failed[run] = all_failed[run] && row[cell]->failed();
+  }
+  for (const auto& [run, failed] : all_failed) {
+    if (failed) return first.at(run)->outcome.error;
+  }
+  return "";
+}
+
+/// Sorts the samples into those that all cells have been given, those that are left out and those
+/// that are still to come.
+Records common_records(const GroupSource& source, GroupSummary& summary) {
+  Records found(source.cells.size());
+  for (const std::string& sample : source.samples) {
     std::vector<const Record*> row;
-    for (const Cell& cell : group.cells) row.push_back(records.find(cell.id, sample));
-    if (std::find(row.begin(), row.end(), nullptr) != row.end()) continue;
+    for (const CellSource& cell : source.cells) row.push_back(cell.records->find(cell.id, sample));
+    if (std::find(row.begin(), row.end(), nullptr) != row.end()) {
+      const auto problem = source.problems.find(sample);
+      if (problem == source.problems.end()) {
+        ++summary.pending;
+      } else {
+        summary.left_out.push_back({sample, problem->second});
+      }
+      continue;
+    }
+    const std::string error = failed_everywhere(source, row);
+    if (!error.empty()) {
+      summary.left_out.push_back({sample, error});
+      continue;
+    }
+    summary.sample_ids.push_back(sample);
     for (size_t cell = 0; cell < row.size(); ++cell) found[cell].push_back(row[cell]);
   }
   return found;
@@ -28,21 +61,18 @@ std::vector<std::vector<const Record*>> common_records(const CellGroup& group,
 
 void add_agreement(const std::vector<const Record*>& records, const Bootstrap& bootstrap,
                    CellSummary& summary) {
-  std::vector<double> divergence;
-  std::vector<double> match;
-  std::vector<double> kl;
   for (const Record* record : records) {
     if (record->agreement) {
-      divergence.push_back(static_cast<double>(record->agreement->first_divergence));
-      match.push_back(record->agreement->match_rate);
+      summary.divergence_values.push_back(static_cast<double>(record->agreement->first_divergence));
+      summary.match_values.push_back(record->agreement->match_rate);
     }
-    if (record->outcome.mean_kl) kl.push_back(*record->outcome.mean_kl);
+    if (record->outcome.mean_kl) summary.kl_values.push_back(*record->outcome.mean_kl);
   }
-  if (!divergence.empty()) {
-    summary.first_divergence = mean_of(divergence, bootstrap);
-    summary.match_rate = mean_of(match, bootstrap);
+  if (!summary.match_values.empty()) {
+    summary.first_divergence = mean_of(summary.divergence_values, bootstrap);
+    summary.match_rate = mean_of(summary.match_values, bootstrap);
   }
-  if (!kl.empty()) summary.mean_kl = mean_of(kl, bootstrap);
+  if (!summary.kl_values.empty()) summary.mean_kl = mean_of(summary.kl_values, bootstrap);
 }
 
 /// Means over samples of what a cell holds and costs.
@@ -73,14 +103,17 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
   if (summary.least_kept > summary.most_kept) summary.least_kept = 0;
 }
 
-CellSummary summarize_cell(const Cell& cell, const std::vector<const Record*>& records,
+CellSummary summarize_cell(const CellSource& source, const std::vector<const Record*>& records,
                            size_t text_metrics, const Bootstrap& bootstrap) {
   CellSummary summary;
-  summary.cell = cell;
+  summary.cell = source.cell;
+  summary.full = source.full;
   summary.samples = static_cast<int64_t>(records.size());
   for (const Record* record : records) {
     if (!record->failed()) continue;
-    if (summary.failed++ == 0) summary.error = record->outcome.error;
+    ++summary.failed;
+    summary.oom += record->outcome.failure == Failure::kOutOfMemory ? 1 : 0;
+    summary.failures.push_back({record->sample, record->outcome.error});
   }
   if (!summary.ok()) return summary;
 
@@ -111,38 +144,90 @@ CellSummary summarize_cell(const Cell& cell, const std::vector<const Record*>& r
   return summary;
 }
 
+/// What all cells of a sample share.
+void add_shared(const std::vector<const Record*>& records, GroupSummary& summary) {
+  const auto count = static_cast<double>(records.size());
+  for (const Record* record : records) {
+    summary.prompt_tokens += static_cast<double>(record->prompt_tokens) / count;
+    summary.image_tokens += static_cast<double>(record->image_tokens) / count;
+    summary.shared.image += record->shared.image / count;
+    summary.shared.prefill += record->shared.prefill / count;
+    summary.shared.statistics += record->shared.statistics / count;
+    summary.shared.scoring += record->shared.scoring / count;
+    summary.shared.generation += record->shared.generation / count;
+  }
+}
+
 }  // namespace
 
-std::vector<GroupSummary> summarize(const StoredSweep& sweep, const SweepConfig& config) {
-  const Bootstrap bootstrap(config.bootstrap.iterations, config.bootstrap.seed);
-  std::vector<GroupSummary> groups;
-  for (const CellGroup& group : plan_cells(config)) {
-    GroupSummary summary;
-    summary.group = group;
+bool GroupSummary::complete() const {
+  return samples == planned_samples &&
+         std::all_of(cells.begin(), cells.end(),
+                     [](const CellSummary& cell) { return cell.failed == 0; });
+}
+
+std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConfig& config) {
+  std::vector<GroupSource> groups;
+  for (CellGroup& group : plan_cells(config)) {
+    GroupSource source;
     const auto data = sweep.header.data.find(group.data.name);
     if (data == sweep.header.data.end()) {
       fail("the sweep's description says nothing of its data set '{}'", group.data.name);
     }
-    summary.planned_samples = static_cast<int64_t>(data->second.samples.size());
-    const auto records = common_records(group, data->second, sweep.records);
-    summary.samples = static_cast<int64_t>(records.front().size());
-    const auto count = static_cast<double>(summary.samples);
-    for (const Record* record : records.front()) {
-      summary.prompt_tokens += static_cast<double>(record->prompt_tokens) / count;
-      summary.image_tokens += static_cast<double>(record->image_tokens) / count;
-      summary.shared.image += record->shared.image / count;
-      summary.shared.prefill += record->shared.prefill / count;
-      summary.shared.statistics += record->shared.statistics / count;
-      summary.shared.scoring += record->shared.scoring / count;
-      summary.shared.generation += record->shared.generation / count;
+    source.samples = data->second.samples;
+    for (const Cell& cell : group.cells) {
+      source.cells.push_back({cell, cell.id, &sweep.records, /*run=*/0, /*full=*/0});
     }
-    for (size_t i = 0; i < group.cells.size(); ++i) {
-      summary.cells.push_back(
-          summarize_cell(group.cells[i], records[i], config.metrics.text.size(), bootstrap));
+    const auto samples = sweep.samples.find(group.data.name);
+    if (samples != sweep.samples.end()) {
+      for (const StoredSample& sample : samples->second) {
+        if (!sample.problem.empty()) source.problems[sample.id] = sample.problem;
+        if (!sample.categories.empty()) source.categories[sample.id] = sample.categories;
+      }
     }
-    groups.push_back(std::move(summary));
+    source.group = std::move(group);
+    groups.push_back(std::move(source));
   }
   return groups;
+}
+
+GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Bootstrap& bootstrap) {
+  GroupSummary summary;
+  summary.group = source.group;
+  summary.planned_samples = static_cast<int64_t>(source.samples.size());
+  const Records records = common_records(source, summary);
+  summary.samples = static_cast<int64_t>(summary.sample_ids.size());
+  add_shared(records.front(), summary);
+  for (size_t i = 0; i < source.cells.size(); ++i) {
+    summary.cells.push_back(summarize_cell(source.cells[i], records[i], text_metrics, bootstrap));
+  }
+  return summary;
+}
+
+std::vector<CategorySummary> summarize_categories(const GroupSource& source,
+                                                  const GroupSummary& group, size_t text_metrics,
+                                                  const Bootstrap& bootstrap) {
+  std::vector<CategorySummary> categories;
+  std::map<std::string, std::vector<std::string>> members;
+  for (const std::string& sample : group.sample_ids) {
+    const auto found = source.categories.find(sample);
+    if (found == source.categories.end()) continue;
+    for (const std::string& category : found->second) {
+      std::vector<std::string>& ids = members[category];
+      if (ids.empty()) categories.push_back({category, {}});
+      if (ids.empty() || ids.back() != sample) ids.push_back(sample);
+    }
+  }
+  for (CategorySummary& category : categories) {
+    for (const CellSource& cell : source.cells) {
+      std::vector<const Record*> records;
+      for (const std::string& sample : members.at(category.name)) {
+        records.push_back(cell.records->find(cell.id, sample));
+      }
+      category.cells.push_back(summarize_cell(cell, records, text_metrics, bootstrap));
+    }
+  }
+  return categories;
 }
 
 }  // namespace elastikv

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,12 +21,20 @@ struct Mean {
   std::optional<Interval> interval;
 };
 
+/// A sample and why a table has nothing of it.
+struct MissingSample {
+  std::string id;
+  std::string reason;
+};
+
 /// All numbers of one cell.
 struct CellSummary {
   Cell cell;
-  int64_t samples = 0;  // that every cell of the group has been given
+  size_t full = 0;      // the index in the group of the full cache of the same run
+  int64_t samples = 0;  // that every cell of the group has been given, without those left out
   int64_t failed = 0;   // of these, in this cell; above 0, nothing below holds
-  std::string error;    // of the first that failed
+  int64_t oom = 0;      // of the failed, for lack of memory
+  std::vector<MissingSample> failures;  // one per failed sample, in the samples' order
 
   PerplexitySummary perplexity;
   std::vector<double> nll;     // per sample that has scored tokens, for paired differences
@@ -33,8 +42,12 @@ struct CellSummary {
   std::vector<Mean> text;      // F, per text metric
   std::vector<std::vector<double>> text_values;  // per metric and sample
   int64_t undefined_texts = 0;                   // samples whose text or reference was empty
-  double generated_tokens = 0;                   // mean
-  double finished = 0;                           // share of samples
+  // Per sample, for paired differences; empty where the mean is absent.
+  std::vector<double> divergence_values;
+  std::vector<double> match_values;
+  std::vector<double> kl_values;
+  double generated_tokens = 0;  // mean
+  double finished = 0;          // share of samples
 
   // Absent for the full cache and when agreement is off.
   std::optional<Mean> first_divergence;  // tokens
@@ -56,18 +69,60 @@ struct CellSummary {
   bool ok() const { return failed == 0 && samples > 0; }
 };
 
+/// A cell of a group and where its records are.
+struct CellSource {
+  Cell cell;       // as tables show it
+  std::string id;  // of its records
+  const RecordTable* records = nullptr;
+  size_t run = 0;   // cells of the same run share a full cache
+  size_t full = 0;  // the index of that full cache among the group's sources
+};
+
+/// The cells of one model and data set that a table puts side by side, of one run or several.
+struct GroupSource {
+  CellGroup group;                   // its cells are the sources'
+  std::vector<CellSource> cells;     // a full cache first
+  std::vector<std::string> samples;  // ids, in the data set's order
+  /// Of a sample that could not be evaluated at all: why, by its id.
+  std::map<std::string, std::string> problems;
+  /// Of the samples that belong to any: their categories, by the sample's id.
+  std::map<std::string, std::vector<std::string>> categories;
+};
+
 /// All cells of one model and data set.
 struct GroupSummary {
   CellGroup group;
+  std::vector<std::string> sample_ids;  // that the numbers are over, in the data set's order
+  /// Failed in all cells of a run: left out for all cells alike, so that they stay comparable.
+  std::vector<MissingSample> left_out;
   int64_t planned_samples = 0;
-  int64_t samples = 0;  // that every cell has been given
+  int64_t pending = 0;  // samples that some cell has not been given yet
+  int64_t samples = 0;  // sample_ids.size()
   double prompt_tokens = 0;
   double image_tokens = 0;
   SharedSeconds shared;            // mean
   std::vector<CellSummary> cells;  // as in group.cells
+
+  bool complete() const;
 };
 
-/// Aggregates records. Error when a record contradicts its sweep.
-std::vector<GroupSummary> summarize(const StoredSweep& sweep, const SweepConfig& config);
+/// The cells of a sweep with their records, group by group. Error when the sweep's description
+/// lacks a data set. The result points into `sweep`.
+std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConfig& config);
+
+/// Aggregates the records of a group. Error when a record contradicts its sweep.
+GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Bootstrap& bootstrap);
+
+/// One category's samples, aggregated like the whole group's.
+struct CategorySummary {
+  std::string name;
+  std::vector<CellSummary> cells;  // as in the group
+};
+
+/// By category, in the order in which the samples first name them; a sample counts in each of its
+/// categories, and one that was left out in none.
+std::vector<CategorySummary> summarize_categories(const GroupSource& source,
+                                                  const GroupSummary& group, size_t text_metrics,
+                                                  const Bootstrap& bootstrap);
 
 }  // namespace elastikv

@@ -36,9 +36,28 @@ std::string csv_row(const std::vector<std::string>& fields) {
   return row;
 }
 
+/// A field that cannot end its column or its row.
+std::string markdown_field(const std::string& field) {
+  std::string text;
+  for (const char c : field) {
+    if (c == '|') text += '\\';
+    text += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Table::markdown(size_t left_columns) const {
+  Table safe = *this;
+  for (std::string& field : safe.header) field = markdown_field(field);
+  for (auto& row : safe.rows) {
+    for (std::string& field : row) field = markdown_field(field);
+  }
+  return safe.aligned(left_columns);
+}
+
+std::string Table::aligned(size_t left_columns) const {
   std::vector<size_t> widths;
   for (size_t column = 0; column < header.size(); ++column) {
     size_t width = std::max<size_t>(3, width_of(header[column]));

@@ -15,10 +15,13 @@ struct Table {
   std::vector<std::vector<std::string>> rows;
 
   /// GitHub's Markdown, columns aligned for reading as plain text; all but the first
-  /// `left_columns` columns are set flush right.
+  /// `left_columns` columns are set flush right. A | in a field is escaped.
   std::string markdown(size_t left_columns = 1) const;
   /// RFC 4180 with \n line ends; fields are quoted only where they must be.
   std::string csv() const;
+
+ private:
+  std::string aligned(size_t left_columns) const;
 };
 
 /// For people: four significant digits from 1 on, three decimals below ("0.123", "1.234", "105.2",

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "report/runs.h"
+#include "report/table.h"
+
+namespace elastikv {
+
+/// The cell that another is compared with, nullptr for itself and when there is none.
+using Baseline = std::function<const CellSummary*(const GroupSummary&, const CellSummary&)>;
+
+/// The full cache of the cell's own run.
+const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell);
+/// A strategy at the same budget.
+Baseline strategy_baseline(const std::string& label);
+
+/// A measure minus the baseline's, strategies by budgets.
+Table difference_table(const ReportGroup& group, const Measure& measure, const Baseline& baseline);
+
+/// Every cell minus the full cache and minus each of compare_with at the same budget, in long form:
+/// perplexity (as its logarithm), text metrics and mean KL.
+Table differences_csv(const std::vector<ReportGroup>& groups);
+
+/// Every pair of strategies at every budget, a before b in the order of the rows: a - b with its
+/// interval and p-value, by the same measures.
+Table pairs_csv(const std::vector<ReportGroup>& groups);
+
+}  // namespace elastikv

@@ -1,0 +1,199 @@
+#include "report/markdown.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "report/differences.h"
+#include "report/long_tables.h"
+#include "report/missing.h"
+
+namespace elastikv {
+namespace {
+
+constexpr const char* kPairedNote = "Paired over samples; * where the interval excludes 0.";
+
+std::string intro(const std::vector<ReportRun>& runs) {
+  std::string text = fmt::format("# {}\n\n", report_title(runs));
+  const std::string banner = fixture_banner(runs);
+  if (!banner.empty()) text += fmt::format("> **{}**\n\n", banner);
+  return text +
+         "Intervals are 95 % bootstrap intervals over samples, resampled alike in all cells.\n";
+}
+
+std::string heading(const ReportGroup& group) {
+  const GroupSummary& summary = group.summary;
+  std::string text = fmt::format("## {}\n\n", group.title);
+  for (const std::string& note : group.notes) text += note + "\n\n";
+  const std::string left_out = left_out_text(summary);
+  if (summary.pending > 0) {
+    text += fmt::format("**Incomplete: {}.** ", sample_count(summary));
+    if (!left_out.empty()) text += fmt::format("Of the others, {}. ", left_out);
+  } else if (!left_out.empty()) {
+    text += fmt::format("**{}**; {}. ", sample_count(summary), left_out);
+  } else {
+    text += sample_count(summary) + ". ";
+  }
+  if (summary.samples == 0) {
+    return text + (summary.pending > 0 ? "There are no numbers yet.\n"
+                                       : "No sample is left: there are no numbers.\n");
+  }
+  int64_t tokens = 0;
+  for (const CellSummary& cell : summary.cells) {
+    if (cell.ok()) tokens = std::max(tokens, cell.perplexity.tokens);
+  }
+  if (tokens > 0) text += fmt::format("{} scored tokens. ", tokens);
+  text += fmt::format("Prompts of {:.1f} tokens on average", summary.prompt_tokens);
+  if (summary.image_tokens > 0) {
+    text += fmt::format(", {:.1f} of them pictures", summary.image_tokens);
+  }
+  return text + ". Columns: KV budget, the fraction of entries kept.\n";
+}
+
+std::string missing(const ReportGroup& group) {
+  std::string text;
+  for (const std::string& line : missing_lines(group.summary)) text += fmt::format("- {}\n", line);
+  return text.empty() ? "" : "\n### What is missing\n\n" + text;
+}
+
+std::string section(const std::string& title, const Table& table, const std::string& note) {
+  if (table.rows.empty()) return "";
+  std::string text = fmt::format("\n### {}\n\n{}", title, table.markdown());
+  if (!note.empty()) text += fmt::format("\n{}\n", note);
+  return text;
+}
+
+std::string measure_section(const ReportGroup& group, const Measure& measure) {
+  const Table table = cross_table(
+      group.summary, [&](const CellSummary& cell) { return measure_text(cell, measure); });
+  return section(measure.title, table, fmt::format("`{}`", measure.signature));
+}
+
+std::string difference_sections(const ReportGroup& group) {
+  std::string text;
+  for (const Measure& measure : group.measures) {
+    if (!measure.in_pairs) continue;
+    const bool perplexity = measure.difference_name == "log_ppl";
+    const std::string what = perplexity ? "Log-perplexity" : measure.name;
+    const std::string note =
+        perplexity ? fmt::format("{} exp of a number is a ratio of perplexities.", kPairedNote)
+                   : kPairedNote;
+    if (perplexity) {
+      text += section(what + " minus the full cache's",
+                      difference_table(group, measure, full_baseline), note);
+    }
+    for (const std::string& label : group.compare_with) {
+      text += section(fmt::format("{} minus that of {} at the same budget", what, label),
+                      difference_table(group, measure, strategy_baseline(label)), note);
+    }
+  }
+  return text;
+}
+
+std::string category_sections(const ReportGroup& group) {
+  if (group.categories.empty()) return "";
+  std::string text;
+  for (const Measure& measure : group.measures) {
+    if (!measure.in_summary) continue;
+    for (const std::string& budget : budget_columns(group.summary)) {
+      if (budget == "1" && budget_columns(group.summary).size() > 1) continue;
+      text += section(fmt::format("{} by category at budget {}", measure.name, budget),
+                      category_table(group, measure, budget),
+                      "A sample counts in each of its categories.");
+    }
+  }
+  return text;
+}
+
+/// What was generated, where nothing was measured.
+std::string generated_section(const ReportGroup& group) {
+  if (!group.config.predict_only) return "";
+  const Table table = cross_table(group.summary, [&](const CellSummary& cell) -> std::string {
+    if (!cell.ok()) return mark(cell);
+    return fmt::format("{:.1f} ({:.0f} %)", cell.generated_tokens, 100 * cell.finished);
+  });
+  return section("Generated tokens", table,
+                 "Mean per sample, and the share of texts that ended before the limit. Nothing was "
+                 "measured: the sweep only predicted.");
+}
+
+/// `command` without an option and, where it has one, its value, which may stand in quotes.
+std::string without_option(std::string command, const std::string& option, bool has_value) {
+  for (size_t at = command.find(" " + option); at != std::string::npos;
+       at = command.find(" " + option, at)) {
+    size_t end = at + 1 + option.size();
+    if (end < command.size() && command[end] != ' ' && command[end] != '=') {
+      at = end;
+      continue;
+    }
+    if (has_value && end < command.size()) {
+      ++end;
+      const char quote = end < command.size() && command[end] == '\'' ? '\'' : ' ';
+      end = command.find(quote, end + 1);
+      end = end == std::string::npos ? command.size() : end + (quote == '\'' ? 1 : 0);
+    }
+    command.erase(at, end - at);
+  }
+  return command;
+}
+
+}  // namespace
+
+std::string report_title(const std::vector<ReportRun>& runs) {
+  if (runs.size() == 1) {
+    return parse_sweep(runs.front().sweep.header.config, "sweep.json").name;
+  }
+  std::string title;
+  for (const ReportRun& run : runs) title += (title.empty() ? "" : ", ") + run.name;
+  return title;
+}
+
+std::string stable_command(const ReportRun& run) {
+  const auto found = run.sweep.header.provenance.find("reproduce");
+  if (found == run.sweep.header.provenance.end()) return "";
+  return without_option(without_option(found->second, "--resume", /*has_value=*/false), "--output",
+                        /*has_value=*/true);
+}
+
+Table budget_table(const GroupSummary& group) {
+  return cross_table(group, [&](const CellSummary& cell) -> std::string {
+    if (!cell.ok()) return mark(cell);
+    const double share = cell.prompt_tokens > 0 ? cell.kept_tokens / cell.prompt_tokens : 0;
+    return fmt::format("{:.1f} ({:.3f}), {} MiB", cell.kept_tokens, share,
+                       short_number(cell.bytes_prefill / (1024.0 * 1024.0)));
+  });
+}
+
+std::string report_markdown(const std::vector<ReportRun>& runs,
+                            const std::vector<ReportGroup>& groups) {
+  std::string text = intro(runs);
+  for (const ReportRun& run : runs) {
+    const std::string command = stable_command(run);
+    if (!command.empty()) text += fmt::format("\nreproduce: `{}`\n", command);
+  }
+  for (const ReportGroup& group : groups) {
+    text += fmt::format("\n{}{}", heading(group), missing(group));
+    for (const Measure& measure : group.measures) text += measure_section(group, measure);
+    text += difference_sections(group);
+    text += generated_section(group);
+    text += section("Achieved budget after the prefill", budget_table(group.summary),
+                    "Entries per layer (their share of the prompt), size of K and V; means over "
+                    "samples.");
+    text += category_sections(group);
+  }
+  return text;
+}
+
+std::string summary_markdown(const std::vector<ReportRun>& runs,
+                             const std::vector<ReportGroup>& groups) {
+  std::string text = intro(runs);
+  for (const ReportGroup& group : groups) {
+    text += fmt::format("\n{}{}", heading(group), missing(group));
+    for (const Measure& measure : group.measures) {
+      if (measure.in_summary) text += measure_section(group, measure);
+    }
+    text += generated_section(group);
+  }
+  return text;
+}
+
+}  // namespace elastikv

@@ -1,0 +1,283 @@
+#include "report/runs.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+
+namespace elastikv {
+namespace {
+
+/// A group of one run, before it is known whether it joins another.
+struct Part {
+  const ReportRun* run;
+  SweepConfig config;
+  GroupSource source;
+};
+
+bool same_outcome(const Record* a, const Record* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  if (a->failed() || b->failed()) return a->outcome.error == b->outcome.error;
+  const bool same_scores = std::equal(
+      a->text_scores.begin(), a->text_scores.end(), b->text_scores.begin(), b->text_scores.end(),
+      [](const TextScore& x, const TextScore& y) { return x.f == y.f; });
+  return same_scores && a->outcome.nll == b->outcome.nll &&
+         a->outcome.nll_sum == b->outcome.nll_sum && a->outcome.token_ids == b->outcome.token_ids &&
+         a->outcome.mean_kl == b->outcome.mean_kl &&
+         a->outcome.kept_tokens == b->outcome.kept_tokens;
+}
+
+bool same_results(const CellSource& a, const CellSource& b,
+                  const std::vector<std::string>& samples) {
+  return std::all_of(samples.begin(), samples.end(), [&](const std::string& sample) {
+    return same_outcome(a.records->find(a.id, sample), b.records->find(b.id, sample));
+  });
+}
+
+/// The first sample whose content two runs disagree on; empty when there is none.
+std::string differing_sample(const GroupSource& a, const GroupSource& b) {
+  for (const std::string& sample : a.samples) {
+    const Record* mine = a.cells.front().records->find(a.cells.front().id, sample);
+    const Record* other = b.cells.front().records->find(b.cells.front().id, sample);
+    if (mine != nullptr && other != nullptr && mine->item != other->item) return sample;
+  }
+  return "";
+}
+
+std::string differing_engine(const Part& a, const Part& b) {
+  const auto mine = a.run->sweep.header.engines.find(a.source.group.model_name);
+  const auto other = b.run->sweep.header.engines.find(b.source.group.model_name);
+  if (mine == a.run->sweep.header.engines.end() || other == b.run->sweep.header.engines.end()) {
+    return "";  // one of them was never opened: it has no records
+  }
+  const EngineIdentity& x = mine->second;
+  const EngineIdentity& y = other->second;
+  if (x.weights != y.weights) return "other weights";
+  if (x.tokenizer != y.tokenizer) return "another tokenizer";
+  if (x.image_processing != y.image_processing) return "other image processing";
+  if (x.prompt_format != y.prompt_format) return "another prompt format";
+  return "";
+}
+
+/// Which measure two sweeps define differently; their bootstraps do not count.
+std::string differing_metric(SweepConfig a, const SweepConfig& b) {
+  a.bootstrap = b.bootstrap;
+  const std::vector<Measure> mine = measures_of(a);
+  const std::vector<Measure> other = measures_of(b);
+  if (mine.size() != other.size()) return "other metrics";
+  for (size_t i = 0; i < mine.size(); ++i) {
+    if (mine[i].name != other[i].name) return "other metrics";
+    if (mine[i].signature != other[i].signature) {
+      return fmt::format("another definition of {}", mine[i].name);
+    }
+  }
+  if (a.max_new_tokens != b.max_new_tokens) {
+    return fmt::format("texts of at most {} tokens instead of {}", b.max_new_tokens,
+                       a.max_new_tokens);
+  }
+  return "";
+}
+
+/// Why two groups of one model and data set cannot share a table; empty when they can.
+std::string why_apart(const Part& a, const Part& b) {
+  const std::string engine = differing_engine(a, b);
+  if (!engine.empty()) return engine;
+  if (a.source.samples != b.source.samples) {
+    return fmt::format("other samples ({} and {})", b.source.samples.size(),
+                       a.source.samples.size());
+  }
+  const std::string sample = differing_sample(a.source, b.source);
+  if (!sample.empty()) return fmt::format("another content of sample '{}'", sample);
+  return differing_metric(a.config, b.config);
+}
+
+/// Takes the cells of another run into a joined group.
+class Joiner {
+ public:
+  Joiner(ReportGroup& group, const Part& part)
+      : group_(group), part_(part), run_(group.runs.size()) {}
+
+  void join() {
+    add_full();
+    std::set<std::string> renamed;
+    for (const CellSource& cell : part_.source.cells) {
+      const CellSource* same = known(cell);
+      if (same != nullptr && !agrees(*same, cell)) renamed.insert(cell.cell.strategy.label);
+      if (other_parameters(cell)) renamed.insert(cell.cell.strategy.label);
+    }
+    for (size_t i = 1; i < part_.source.cells.size(); ++i) {
+      const CellSource& cell = part_.source.cells[i];
+      const bool rename = renamed.count(cell.cell.strategy.label) > 0;
+      if (!rename && known(cell) != nullptr) continue;
+      add(cell, rename);
+    }
+    group_.runs.push_back(part_.run);
+    for (const std::string& label : renamed) {
+      group_.notes.push_back(fmt::format(
+          "{} of {} is not the {} above it (other parameters or other results): shown as {}.",
+          label, part_.run->name, label, suffixed(label)));
+    }
+  }
+
+ private:
+  std::string suffixed(const std::string& label) const {
+    return fmt::format("{}@{}", label, part_.run->name);
+  }
+
+  void add_full() {
+    const CellSource& full = part_.source.cells.front();
+    CellSource& first = group_.source.cells.front();
+    if (same_results(first, full, group_.source.samples)) {
+      full_ = 0;
+      if (first.cell.hidden && !full.cell.hidden) first.cell = full.cell;
+      return;
+    }
+    full_ = group_.source.cells.size();
+    add(full, /*rename=*/true);
+    if (!full.cell.hidden) {
+      group_.notes.push_back(
+          fmt::format("The full cache of {} gave other results than that of {}; cells of {} are "
+                      "compared with their own.",
+                      part_.run->name, group_.runs.front()->name, part_.run->name));
+    }
+  }
+
+  void add(CellSource cell, bool rename) {
+    cell.run = run_;
+    cell.full = full_;
+    if (rename) cell.cell.strategy.label = suffixed(cell.cell.strategy.label);
+    if (rename) cell.cell.id += "@" + part_.run->name;
+    group_.source.cells.push_back(std::move(cell));
+  }
+
+  const CellSource* known(const CellSource& cell) const {
+    for (const CellSource& other : group_.source.cells) {
+      if (other.run != run_ && other.cell.id == cell.cell.id) return &other;
+    }
+    return nullptr;
+  }
+  bool agrees(const CellSource& a, const CellSource& b) const {
+    return same_results(a, b, group_.source.samples);
+  }
+  bool other_parameters(const CellSource& cell) const {
+    const StrategyChoice& mine = cell.cell.strategy;
+    if (cell.cell.is_full()) return false;
+    return std::any_of(
+        group_.source.cells.begin(), group_.source.cells.end(), [&](const CellSource& other) {
+          const StrategyChoice& theirs = other.cell.strategy;
+          return other.run != run_ && theirs.label == mine.label &&
+                 (theirs.preset != mine.preset || theirs.overrides != mine.overrides);
+        });
+  }
+
+  ReportGroup& group_;
+  const Part& part_;
+  size_t run_;
+  size_t full_ = 0;
+};
+
+std::string title_of(const CellGroup& group) {
+  return fmt::format("{} on {}", group.model_name, group.data.name);
+}
+
+ReportGroup group_of(Part part) {
+  ReportGroup group;
+  group.title = title_of(part.source.group);
+  group.runs = {part.run};
+  group.compare_with = part.config.compare_with;
+  group.config = std::move(part.config);
+  group.source = std::move(part.source);
+  return group;
+}
+
+/// Joins a part to the first group that it fits, or makes it a group of its own.
+void place(Part part, std::vector<ReportGroup>& groups) {
+  std::string reason;
+  std::string apart_from;
+  for (ReportGroup& group : groups) {
+    const Part first{group.runs.front(), group.config, group.source};
+    if (first.source.cells.front().cell.model != part.source.cells.front().cell.model ||
+        first.source.cells.front().cell.data != part.source.cells.front().cell.data ||
+        std::find(group.runs.begin(), group.runs.end(), part.run) != group.runs.end()) {
+      continue;
+    }
+    const std::string apart = why_apart(first, part);
+    if (apart.empty()) {
+      Joiner(group, part).join();
+      for (const std::string& label : part.config.compare_with) {
+        auto& all = group.compare_with;
+        if (std::find(all.begin(), all.end(), label) == all.end()) all.push_back(label);
+      }
+      return;
+    }
+    if (reason.empty()) {
+      reason = apart;
+      apart_from = group.runs.front()->name;
+    }
+  }
+  groups.push_back(group_of(std::move(part)));
+  if (reason.empty()) return;
+  ReportGroup& group = groups.back();
+  const std::string& name = group.runs.front()->name;
+  group.source.group.data.name += "@" + name;
+  group.title = title_of(group.source.group);
+  group.notes.push_back(
+      fmt::format("{} stands by itself: it has {} than {}.", name, reason, apart_from));
+}
+
+void finish(ReportGroup& group) {
+  if (group.runs.size() > 1) {
+    std::string names;
+    for (const ReportRun* run : group.runs) names += (names.empty() ? "" : ", ") + run->name;
+    group.notes.insert(group.notes.begin(), fmt::format("Joined from {}.", names));
+  }
+  group.source.group.cells.clear();
+  for (const CellSource& cell : group.source.cells) group.source.group.cells.push_back(cell.cell);
+  group.measures = measures_of(group.config);
+  const size_t text_metrics = group.config.metrics.text.size();
+  group.summary = summarize(group.source, text_metrics, group.bootstrap());
+  group.categories =
+      summarize_categories(group.source, group.summary, text_metrics, group.bootstrap());
+}
+
+}  // namespace
+
+std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folders) {
+  std::vector<std::filesystem::path> paths;
+  std::map<std::string, int> names;
+  const auto name_of = [](const std::filesystem::path& path) {
+    return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+  };
+  for (const std::filesystem::path& folder : folders) {
+    const auto same = [&](const auto& other) { return std::filesystem::equivalent(other, folder); };
+    if (!std::filesystem::exists(folder))
+      fail("{}: holds no sweep (no sweep.json)", folder.string());
+    if (std::any_of(paths.begin(), paths.end(), same)) {
+      fail("{}: is given twice; each run is reported once", folder.string());
+    }
+    paths.push_back(folder);
+    ++names[name_of(folder.lexically_normal())];
+  }
+  std::vector<ReportRun> runs;
+  for (const std::filesystem::path& folder : paths) {
+    std::string name = name_of(folder.lexically_normal());
+    if (names.at(name) > 1) name = folder.lexically_normal().string();
+    runs.push_back({std::move(name), read_stored_sweep(folder)});
+  }
+  return runs;
+}
+
+std::vector<ReportGroup> join_runs(const std::vector<ReportRun>& runs) {
+  std::vector<ReportGroup> groups;
+  for (const ReportRun& run : runs) {
+    const SweepConfig config = parse_sweep(run.sweep.header.config, "sweep.json");
+    for (GroupSource& source : group_sources(run.sweep, config)) {
+      place({&run, config, std::move(source)}, groups);
+    }
+  }
+  for (ReportGroup& group : groups) finish(group);
+  return groups;
+}
+
+}  // namespace elastikv

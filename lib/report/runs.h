@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "metrics/intervals.h"
+#include "report/measures.h"
+#include "report/summary.h"
+#include "sweep/config.h"
+#include "sweep/records.h"
+
+namespace elastikv {
+
+/// A sweep to report and what to call it beside others.
+struct ReportRun {
+  std::string name;
+  StoredSweep sweep;
+};
+
+/// The cells of one model and data set, of all runs that may share a table, and their numbers.
+struct ReportGroup {
+  std::string title;                   // "MODEL on DATA", with "@RUN" where it could not be joined
+  std::vector<std::string> notes;      // what was joined, what not and why
+  SweepConfig config;                  // of its first run; measures and bootstrap follow it
+  std::vector<const ReportRun*> runs;  // CellSource::run counts these
+  GroupSource source;
+  GroupSummary summary;
+  std::vector<Measure> measures;
+  std::vector<CategorySummary> categories;
+  std::vector<std::string> compare_with;
+
+  Bootstrap bootstrap() const {
+    return Bootstrap(config.bootstrap.iterations, config.bootstrap.seed);
+  }
+};
+
+/// Reads the runs' output folders; a run is called after its folder, or after its whole path where
+/// two folders have one name. Error when a folder is given twice.
+std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folders);
+
+/// The groups of all runs, aggregated. Groups of the same model and data set from different runs
+/// become one when the model's engine is the same (weights, tokenizer, pictures, prompt), the
+/// samples are (ids and content), and the metrics are (signatures, limit of generated tokens);
+/// otherwise each stands by itself, and its notes say why. In a joined group
+///  * intervals are made with the first run's bootstrap, for all cells alike;
+///  * a cell that two runs have is shown once when the runs agree on every result of it; a strategy
+///    of which they do not, or whose parameters differ, is shown twice, the later one as
+///    "LABEL@RUN";
+///  * each cell is compared with the full cache of its own run.
+/// The groups point into `runs`.
+std::vector<ReportGroup> join_runs(const std::vector<ReportRun>& runs);
+
+}  // namespace elastikv
