@@ -23,8 +23,10 @@ namespace {
 std::string command_line() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   std::string command;
-  for (std::string word; std::getline(file, word, '\0');)
-    command += (command.empty() ? "" : " ") + shell_word(word);
+  for (std::string word; std::getline(file, word, '\0');) {
+    if (!command.empty()) command += ' ';
+    command += shell_word(word);
+  }
   return command;
 }
 

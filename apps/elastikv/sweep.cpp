@@ -51,10 +51,14 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   facts["config"] = options.common->file;
   facts["config_hash"] = content_hash(read_file(options.common->file));
   std::string command = "elastikv sweep";
-  for (const std::string& word : options.common->words()) command += " " + shell_word(word);
+  const auto add = [&command](const std::string& word) {
+    command += ' ';
+    command += shell_word(word);
+  };
+  for (const std::string& word : options.common->words()) add(word);
   if (!options.resume && !options.common->sample_ids.empty()) {
-    command += " --sample-id " +
-               shell_word(fmt::format("{}", fmt::join(options.common->chosen_samples(), ",")));
+    add("--sample-id");
+    add(fmt::format("{}", fmt::join(options.common->chosen_samples(), ",")));
   }
   facts["reproduce"] =
       fmt::format("{}  # {}, commit {}", command, facts["program"], facts["source"]);

@@ -144,9 +144,11 @@ Ours picture_place_of(const SweepContext& context, const std::string& theirs) {
   std::set<std::string> places;
   size_t with_picture = 0;
   size_t placed = 0;
-  const auto stored = context.sweep.samples.find(context.group.group.data.name);
-  if (stored != context.sweep.samples.end()) {
-    for (const StoredSample& sample : stored->second) {
+  const CellGroup& group = context.group.group;
+  const std::vector<StoredSample>* stored =
+      context.sweep.samples_of(group.model_name, group.data.name);
+  if (stored != nullptr) {
+    for (const StoredSample& sample : *stored) {
       if (sample.images.empty()) continue;
       ++with_picture;
       const size_t at = sample.question.find(kImagePlaceholder);

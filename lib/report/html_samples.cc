@@ -35,10 +35,11 @@ std::vector<Shown> shown_samples(const ReportGroup& group) {
 }
 
 const StoredSample* find_sample(const ReportGroup& group, const Shown& shown) {
-  const auto& samples = group.runs[shown.run]->sweep.samples;
-  const auto found = samples.find(group.source.cells.front().cell.data);
-  if (found == samples.end()) return nullptr;
-  for (const StoredSample& sample : found->second) {
+  const Cell& cell = group.source.cells.front().cell;
+  const std::vector<StoredSample>* samples =
+      group.runs[shown.run]->sweep.samples_of(cell.model, cell.data);
+  if (samples == nullptr) return nullptr;
+  for (const StoredSample& sample : *samples) {
     if (sample.id == shown.id) return &sample;
   }
   return nullptr;

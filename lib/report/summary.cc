@@ -178,9 +178,9 @@ std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConf
     for (const Cell& cell : group.cells) {
       source.cells.push_back({cell, cell.id, &sweep.records, /*run=*/0, /*full=*/0});
     }
-    const auto samples = sweep.samples.find(group.data.name);
-    if (samples != sweep.samples.end()) {
-      for (const StoredSample& sample : samples->second) {
+    const std::vector<StoredSample>* samples = sweep.samples_of(group.model_name, group.data.name);
+    if (samples != nullptr) {
+      for (const StoredSample& sample : *samples) {
         if (!sample.problem.empty()) source.problems[sample.id] = sample.problem;
         if (!sample.categories.empty()) source.categories[sample.id] = sample.categories;
       }
