@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <c10/util/Exception.h>
@@ -82,12 +83,12 @@ TEST(MemoryLimit, ArithmeticStopsAtItAndWorksAfterwards) {
   std::vector<at::Tensor> kept;
   EXPECT_THROW(
       {
-        for (int i = 0; i < 20; ++i) kept.push_back(a + 1);
+        for (int i = 0; i < 20; ++i) kept.push_back(at::add(a, 1));
       },
       c10::OutOfMemoryError);
   EXPECT_EQ(kept.size(), 9U);
   kept.clear();
-  EXPECT_EQ((a + a).sum().item<float>(), 2 * 512 * 512);
+  EXPECT_EQ(at::add(a, a).sum().item<float>(), 2 * 512 * 512);
 }
 
 TEST(OutOfMemory, IsToldFromOtherErrors) {
