@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <mutex>
 #include <new>
+#include <unordered_map>
 #include <utility>
 
 #include <ATen/Context.h>
@@ -56,9 +58,18 @@ class LimitedAllocator final : public c10::Allocator {
           fmt::format("tried to allocate {} beside {} in use, with a limit of {}", bytes_text(size),
                       bytes_text(used - size), bytes_text(limit_)));
     }
-    Block* block = nullptr;
+    void* memory = nullptr;
     try {
-      block = new Block{before_->allocate(bytes), size, generation_};
+      c10::DataPtr data = before_->allocate(bytes);
+      memory = data.get();
+      // LibTorch frees some memory by its address alone (raw_deallocate), so that must be all that
+      // a block needs to be found by.
+      ELASTIKV_ASSERT(memory == data.get_context(), "an allocator with contexts of its own");
+      if (memory != nullptr) {
+        const std::lock_guard lock(mutex_);
+        blocks_[memory] = {size, generation_, before_->raw_deleter()};
+        data.release_context();
+      }
     } catch (...) {
       used_ -= size;
       throw;
@@ -66,8 +77,9 @@ class LimitedAllocator final : public c10::Allocator {
     int64_t peak = peak_;
     while (used > peak && !peak_.compare_exchange_weak(peak, used)) {
     }
-    return {block->data.get(), block, &release, c10::Device(c10::DeviceType::CPU)};
+    return {memory, memory, &release, c10::Device(c10::DeviceType::CPU)};
   }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
@@ -80,16 +92,25 @@ class LimitedAllocator final : public c10::Allocator {
 
  private:
   struct Block {
-    c10::DataPtr data;
-    int64_t bytes;
-    int64_t generation;
+    int64_t bytes = 0;
+    int64_t generation = 0;
+    c10::DeleterFnPtr deleter = nullptr;
   };
 
-  static void release(void* context) {
-    auto* block = static_cast<Block*>(context);
+  static void release(void* memory) {
+    if (memory == nullptr) return;
+    const Block block = instance().take(memory);
+    block.deleter(memory);
+  }
+
+  Block take(void* memory) {
+    const std::lock_guard lock(mutex_);
+    const auto found = blocks_.find(memory);
+    const Block block = found->second;
+    blocks_.erase(found);
     // A block of an earlier limit is none of this one's.
-    if (block->generation == instance().generation_) instance().used_ -= block->bytes;
-    delete block;
+    if (block.generation == generation_) used_ -= block.bytes;
+    return block;
   }
 
   c10::Allocator* before_ = nullptr;
@@ -98,6 +119,8 @@ class LimitedAllocator final : public c10::Allocator {
   std::atomic<int64_t> generation_ = 0;
   std::atomic<int64_t> used_ = 0;
   std::atomic<int64_t> peak_ = 0;
+  std::mutex mutex_;
+  std::unordered_map<void*, Block> blocks_;  // by address
 };
 
 /// The message without the stack trace that LibTorch appends.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -115,10 +116,12 @@ class FailingSweep : public testing::Test {
   }
 
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
-  /// Leaves the head of a picture, which looks like one until it is decoded.
-  void tear(const std::string& id) const {
+  /// Spoils the inside of a picture, which looks like one until it is decoded.
+  void spoil(const std::string& id) const {
     const fs::path file = folder_.path() / "pictures" / (id + ".png");
-    fs::resize_file(file, fs::file_size(file) / 2);
+    std::string bytes = read_file(file);
+    std::fill(bytes.begin() + std::ssize(bytes) / 2, bytes.end() - 16, '\xAA');
+    write_file_atomically(file, bytes);
   }
   SweepOutcome run(const Engines& engines, const SweepOverrides& overrides) const {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
@@ -133,7 +136,7 @@ class FailingSweep : public testing::Test {
 };
 
 TEST_F(FailingSweep, EveryOtherCellIsComplete) {
-  tear("x1");
+  spoil("x1");
   fs::remove(folder_.path() / "pictures/y2.png");
   SweepOverrides overrides;
   overrides.record_problems = true;
@@ -244,7 +247,7 @@ TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
 }
 
 TEST_F(FailingSweep, StoppingSaysWhatIsLeftAndHowToGoOn) {
-  tear("x0");
+  spoil("x0");
   const std::vector<std::string> command{"sweep", sweep_.string(), "--set",
                                          "models={path: " + at("one") + "}"};
   std::vector<std::string> stopping = command;

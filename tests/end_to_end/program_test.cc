@@ -20,7 +20,7 @@ TEST(Program, BadUsageIsExitCodeOne) {
   EXPECT_EQ(nothing.output, "");
   EXPECT_EQ(nothing.errors,
             "error: a verb is needed: sweep, plan, bench, report, compare, generate, explain, "
-            "score, list, "
+            "export, score, list, "
             "inspect (see "
             "elastikv --help)\n");
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
@@ -32,11 +32,12 @@ TEST(Program, BadUsageIsExitCodeOne) {
   refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
   refused({"train"},
           "unknown verb 'train'; known: sweep, plan, bench, report, compare, generate, explain, "
-          "score, list, "
+          "export, score, list, "
           "inspect (see "
           "elastikv --help)");
   refused({"--limit", "3"},
-          "a verb is needed: sweep, plan, bench, report, compare, generate, explain, score, list, "
+          "a verb is needed: sweep, plan, bench, report, compare, generate, explain, export, "
+          "score, list, "
           "inspect (see "
           "elastikv "
           "--help)");
@@ -57,8 +58,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
 }
 
 TEST(Program, EveryVerbHasHelp) {
-  for (const char* verb :
-       {"sweep", "plan", "report", "compare", "generate", "explain", "score", "list", "inspect"}) {
+  for (const char* verb : {"sweep", "plan", "report", "compare", "generate", "explain", "export",
+                           "score", "list", "inspect"}) {
     const ProgramResult help = run_elastikv({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_EQ(help.errors, "") << verb;

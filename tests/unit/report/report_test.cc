@@ -186,7 +186,7 @@ TEST_F(ReportTest, FailedCellsShowNoNumber) {
   EXPECT_FALSE(report.complete);
   const std::string text = file(report, "report.md");
   EXPECT_NE(text.find("### What is missing\n\n- m-fp32/d/h2o/0.2: 2 of 6 samples failed: `s1`, "
-                      "`s3`: out of memory\n"),
+                      "`s3`: no attention left\n"),
             std::string::npos)
       << text;
   EXPECT_NE(report.summary.find("failed 2/6"), std::string::npos);
@@ -364,7 +364,7 @@ TEST_F(ReportTest, EveryFormIsWellFormedWhateverTheNames) {
   detail.detail.thumbnail = "iVBORw0KGgo=";
   detail.detail.importance = {{3, 1, 1, 1, 1, 1, 0.5F, 0}};
   detail.detail.kept = {{}, {{{0, 1, 7}}}, {{{0, 2}, {0, 3}}}};
-  stored.details.push_back(detail);
+  stored.details = {detail};
   const Report report = make_report(stored);
   const std::string html = file(report, "report.html");
   EXPECT_EQ(

@@ -236,7 +236,7 @@ TEST_F(PredictionsTest, SamplesWithoutATextAreNamed) {
   plan_.crash_at = 2;
   EXPECT_THROW(run(config()), Crash);
   const PredictionFile file = file_of("m-fp32/data/h2o/0.2");
-  EXPECT_EQ(file.missing, (Ids{"007 (out of memory)", "v1_3 (not evaluated yet)"}));
+  EXPECT_EQ(file.missing, (Ids{"007 (no attention left)", "v1_3 (not evaluated yet)"}));
   EXPECT_EQ(lines_of(file.text).size(), 1U);
   EXPECT_EQ(file_of("m-fp32/data/h2o/0.5").missing, Ids{"v1_3 (not evaluated yet)"});
   keep({{.id = "unknown",

@@ -155,7 +155,7 @@ TEST(SweepSettings, WhatIsTheWholeSweepsTakesOneValue) {
 TEST(SweepSettings, MalformedListsAndRangesAreNamed) {
   const auto keep = [](const std::string& value) { return with({"budgets.keep=" + value}); };
   const auto range = [](const std::string& value, const std::string& why) {
-    return "s.yaml:1: key 'budgets.keep' is not usable: range '" + value + "' " + why +
+    return "s.yaml:8: key 'budgets.keep' is not usable: range '" + value + "' " + why +
            " (with --set budgets.keep=" + value + ")";
   };
   EXPECT_ERROR(keep("0.1,,0.3"), "--set budgets.keep=0.1,,0.3: the list has an empty entry");
@@ -172,7 +172,7 @@ TEST(SweepSettings, MalformedListsAndRangesAreNamed) {
       keep("64-512*1"),
       range("64-512*1", "needs first <= last and a step that leads from one to the other"));
   EXPECT_ERROR(keep("1-2-3"),
-               "s.yaml:1: key 'budgets.keep' needs a number, not '1-2-3' (with "
+               "s.yaml:8: key 'budgets.keep' needs a number, not '1-2-3' (with "
                "--set budgets.keep=1-2-3)");
   EXPECT_EQ(expand_range("1e-3-1e-1*10"), (std::vector<double>{0.001, 0.01, 0.1}));
   EXPECT_EQ(expand_range("1e+1-3e+1+1e+1"), (std::vector<double>{10, 20, 30}));
