@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "report/report.h"
 #include "runtime/memory.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
@@ -171,6 +172,15 @@ TEST_F(FailingSweep, EveryOtherCellIsComplete) {
   EXPECT_EQ(torn, 2 * kCells);
   EXPECT_EQ(missing, 2 * kCells);
   EXPECT_EQ(memory, kSamples - 1);
+
+  // The tables show what is missing and why, and numbers everywhere else.
+  const Report report = make_report(stored());
+  EXPECT_FALSE(report.complete);
+  for (const char* part : {"## two-fp32 on x\n", "; left out in all cells: `x1`",
+                           "; left out in all cells: `y2`", "y2.png", "- two-fp32/x/h2o/0.5: ",
+                           "out of memory: tried to allocate 2.00 GiB", " oom |"}) {
+    EXPECT_NE(report.summary.find(part), std::string::npos) << part << "\n" << report.summary;
+  }
 }
 
 TEST_F(FailingSweep, AMissingPictureIsRefusedWithoutKeepGoing) {
