@@ -25,6 +25,8 @@ case $model in
     sweeps=(fig2 table3 fig3 defects)
     config() { echo "configs/stampvlm/$1.yaml"; }
     output() { echo "results/stampvlm/$1"; }
+    # Another model and other data than the published ones: `compare` says so.
+    stands_for=(--model LLaVA-1.5-13B=stampvlm --data LLaVA-Description=stamp-scenes)
     ;;
   llava7b | llava13b | qwenvl)
     scripts/setup.sh cuda
@@ -33,6 +35,8 @@ case $model in
     sweeps=(fig2 table3 fig3)
     config() { echo "configs/paper/$1_$model.yaml"; }
     output() { echo "results/$1_$model"; }
+    stands_for=()
+    [ "$model" = llava13b ] || stands_for=(--model "LLaVA-1.5-13B=*")
     ;;
   *)
     echo "error: unknown model '$model' (stampvlm, llava7b, llava13b, qwenvl)" >&2
@@ -57,4 +61,7 @@ for name in "${sweeps[@]}"; do
   "$program" report "$(output "$name")" >/dev/null
   "$python" scripts/plot.py "$(output "$name")"
 done
+
+say "beside the published Table 3"
+"$program" compare "$(output table3)" --with elastic-cache-table3 "${stands_for[@]}" --output "$(output table3)/compare.md"
 exit "$status"

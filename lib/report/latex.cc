@@ -91,19 +91,20 @@ Lines lines_of(const CellSummary& cell, const Measure& measure, bool bold) {
   return {bold ? fmt::format("\\textbf{{{}}}", value) : value, tiny(entry->interval)};
 }
 
-/// Budgets that compressed strategies have, split so that each part fits on a page.
+/// Budgets that compressed strategies have, split evenly so that each part fits on a page.
 std::vector<std::vector<std::string>> panels(const GroupSummary& group) {
-  std::vector<std::vector<std::string>> all;
+  std::vector<std::string> budgets;
   for (const std::string& budget : budget_columns(group)) {
     const bool used =
         std::any_of(group.cells.begin(), group.cells.end(), [&](const CellSummary& cell) {
           return !cell.cell.hidden && !cell.cell.is_full() && cell.cell.budget.text() == budget;
         });
-    if (!used) continue;
-    if (all.empty() || all.back().size() == kPanelColumns) all.emplace_back();
-    all.back().push_back(budget);
+    if (used) budgets.push_back(budget);
   }
-  if (all.empty()) all.push_back({"1"});  // a sweep of the full cache alone
+  if (budgets.empty()) budgets.emplace_back("1");  // a sweep of the full cache alone
+  const size_t parts = (budgets.size() + kPanelColumns - 1) / kPanelColumns;
+  std::vector<std::vector<std::string>> all(parts);
+  for (size_t i = 0; i < budgets.size(); ++i) all[i * parts / budgets.size()].push_back(budgets[i]);
   return all;
 }
 
@@ -231,7 +232,8 @@ std::string document(const std::vector<ReportRun>& runs, const std::vector<Repor
   for (const ReportRun& run : runs) {
     const std::string command = stable_command(run);
     if (command.empty()) continue;
-    text += fmt::format("\\noindent reproduce: \\texttt{{{}}}\n\n", latex_escape(command));
+    text += fmt::format("{{\\raggedright\\noindent reproduce: \\texttt{{{}}}\\par}}\n\n",
+                        latex_escape(command));
   }
   for (const ReportGroup& group : groups) {
     const std::vector<std::string> lines = missing_lines(group.summary, /*quote=*/"");

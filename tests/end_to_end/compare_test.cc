@@ -97,7 +97,7 @@ TEST_F(CompareVerb, WithoutATableAllThatMatchAreUsed) {
 }
 
 TEST_F(CompareVerb, AnotherModelMayStandBesideTable3) {
-  // As results of StampVLM would: the labels of configs/ablations/table3.yaml, another model.
+  // As results of StampVLM would: the labels of configs/stampvlm/table3.yaml, another model.
   const TemporaryFolder folder;
   std::string header = read_file(std::string(kTable3) + "/sweep.json");
   std::string records = read_file(std::string(kTable3) + "/records.jsonl");

@@ -54,6 +54,46 @@ TEST_F(SweepVerbs, ReportNeedsASweep) {
             "error: " + folder_.path().string() + ": holds no sweep (no sweep.json)\n");
 }
 
+TEST_F(SweepVerbs, ReportOfSeveralNeedsAnOutputAndKnownForms) {
+  const ProgramResult nowhere = run_elastikv({"report", "a", "b"});
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_EQ(nowhere.output, "");
+  EXPECT_EQ(nowhere.errors,
+            "error: a report of several runs belongs to none of their folders; say where with "
+            "--output\n");
+  const ProgramResult form = run_elastikv({"report", "a", "--formats", "md,cvs"});
+  EXPECT_EQ(form.exit_code, 1);
+  EXPECT_EQ(form.errors, "error: unknown report format 'cvs'; did you mean 'csv'?\n");
+}
+
+TEST_F(SweepVerbs, ReportJoinsRunsFromRecordsAloneTheSameWayEveryTime) {
+  const std::filesystem::path fixtures =
+      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/fixtures";
+  const auto report = [&](const std::string& output, const std::string& formats) {
+    return run_elastikv({"report", (fixtures / "fixture-llava-grids").string(),
+                         (fixtures / "fixture-llava-table3").string(), "--output",
+                         (folder_.path() / output).string(), "--formats", formats});
+  };
+  ASSERT_EQ(report("all", "md,csv,latex,html").exit_code, 0);
+  ASSERT_EQ(report("again", "md,csv,latex,html").exit_code, 0);
+  int64_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "all")) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_EQ(read_file(entry.path()), read_file(folder_.path() / "again" / name)) << name;
+    ++files;
+  }
+  EXPECT_GE(files, 10);
+  for (const char* name : {"report.md", "report.html", "report.tex"}) {
+    EXPECT_NE(read_file(folder_.path() / "all" / name)
+                  .find("FIXTURE: made-up records, not a measurement"),
+              std::string::npos)
+        << name;
+  }
+  ASSERT_EQ(report("pages", "html").exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "pages/report.html"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "pages/report.md"));
+}
+
 TEST_F(SweepVerbs, SetAndLimitChangeThePlan) {
   // The data set is at fault only after the overrides were understood.
   folder_.write("data.jsonl", "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"\"}\n");
