@@ -136,6 +136,7 @@ std::string position_line(const SampleDetail& detail,
   }
   for (size_t level = 1; level <= levels; ++level) {
     std::vector<bool> chosen;
+    chosen.reserve(kept.size());
     for (const size_t count : kept) {
       chosen.push_back(most > 0 && (count * levels + most - 1) / most == level);
     }

@@ -238,9 +238,9 @@ class Drawing {
     std::string svg;
     size_t place = 0;
     const auto at = [&] {
+      const size_t row = place / 3;
       const double x = kLeft + static_cast<double>(place % 3) * kLegendColumn;
-      const double y =
-          kTop + kPlotHeight + kBottom + static_cast<double>(place / 3) * kLegendRow + 8;
+      const double y = kTop + kPlotHeight + kBottom + static_cast<double>(row) * kLegendRow + 8;
       ++place;
       return std::make_pair(x, y);
     };

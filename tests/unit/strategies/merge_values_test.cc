@@ -134,7 +134,7 @@ TEST(MergeValues, NothingAfterwardsOrNoAttentionMergesNothing) {
 
 TEST(MergeValues, NeedsAnImportance) {
   EXPECT_ERROR(make_strategy("streaming-llm", {"compaction=merge_values"}),
-               fmt::format("{}:1: key 'compaction' weighs by scores, so an 'importance' is needed",
+               fmt::format("{}:5: key 'compaction' weighs by scores, so an 'importance' is needed",
                            (preset_folder() / "streaming-llm.yaml").string()));
 }
 
