@@ -81,7 +81,7 @@ std::string differing_metric(SweepConfig a, const SweepConfig& b) {
 
 /// Why two groups of one model and data set cannot share a table; empty when they can.
 std::string why_apart(const Part& a, const Part& b) {
-  const std::string engine = differing_engine(a, b);
+  std::string engine = differing_engine(a, b);
   if (!engine.empty()) return engine;
   if (a.source.samples != b.source.samples) {
     return fmt::format("other samples ({} and {})", b.source.samples.size(),
