@@ -19,10 +19,11 @@ std::string by_reason(const std::vector<MissingSample>& samples, const std::stri
   for (const MissingSample& sample : samples) {
     const auto known = std::find_if(reasons.begin(), reasons.end(),
                                     [&](const auto& one) { return one.first == sample.reason; });
+    const std::string id = fmt::format("{0}{1}{0}", quote, sample.id);
     if (known == reasons.end()) {
-      reasons.emplace_back(sample.reason, quote + sample.id + quote);
+      reasons.emplace_back(sample.reason, id);
     } else {
-      known->second += ", " + quote + sample.id + quote;
+      known->second += fmt::format(", {}", id);
     }
   }
   std::string text;
