@@ -352,10 +352,10 @@ int64_t read_detail_samples(const YamlFields& fields) {
 }
 
 const std::vector<std::string>& sweep_keys() {
-  static const std::vector<std::string> keys{
-      "name",       "models", "data",      "strategies", "budgets",      "matrix", "metrics",
-      "generation", "cells",  "bootstrap", "details",    "compare_with", "seed",   "output",
-      "predict_only"};
+  static const std::vector<std::string> keys{"name",    "models",    "data",        "strategies",
+                                             "budgets", "matrix",    "metrics",     "generation",
+                                             "cells",   "bootstrap", "details",     "compare_with",
+                                             "seed",    "output",    "predict_only"};
   return keys;
 }
 
@@ -630,7 +630,7 @@ SweepConfig parse_sweep(std::string_view text, const std::string& origin,
 }
 
 SweepConfig read_sweep(const std::filesystem::path& file, const SweepOverrides& overrides) {
-  return read_with_settings(YamlFields::read_extended(file), overrides.set,
+  return read_with_settings(YamlFields::read_extended(file), overrides.set, with_sweep_setting,
                             [&](const YamlFields& root) { return read_fields(root, overrides); });
 }
 

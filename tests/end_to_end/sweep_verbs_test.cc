@@ -94,6 +94,23 @@ TEST_F(SweepVerbs, ReportJoinsRunsFromRecordsAloneTheSameWayEveryTime) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "pages/report.md"));
 }
 
+TEST_F(SweepVerbs, SettingsReachIntoStrategiesOfAFileThatExtendsAnother) {
+  const std::filesystem::path base = sweep("[0.2, 0.5]");
+  const std::string file =
+      folder_.write("derived.yaml", "extends: " + base.filename().string() + "\nname: derived\n")
+          .string();
+  // The model is at fault only after the settings were understood.
+  const ProgramResult known = run_elastikv({"plan", file, "--set", "elastic.selection.sinks=1-3"});
+  EXPECT_EQ(known.exit_code, 1);
+  EXPECT_EQ(known.errors.find("sinks"), std::string::npos) << known.errors;
+  const ProgramResult unknown = run_elastikv({"plan", file, "--set", "elastci.selection.sinks=1"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.errors,
+            "error: --set elastci.selection.sinks: 'elastci' is neither a key of a "
+            "sweep nor a strategy of " +
+                file + "; did you mean 'elastic'?\n");
+}
+
 TEST_F(SweepVerbs, SetAndLimitChangeThePlan) {
   // The data set is at fault only after the overrides were understood.
   folder_.write("data.jsonl", "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"\"}\n");
