@@ -56,6 +56,7 @@ int export_predictions(const ExportOptions& options) {
   const std::vector<Cell> cells = predictions.select(options.selection);
   if (options.one_cell() && cells.size() > 1) {
     std::vector<std::string> ids;
+    ids.reserve(cells.size());
     for (const Cell& cell : cells) ids.push_back(cell.id);
     fail("{}: {} cells match: {}; name one by --cell, or more of --budget, --model and --data",
          options.folder, cells.size(), some_of(ids));
