@@ -226,7 +226,28 @@ void place(Part part, std::vector<ReportGroup>& groups) {
       fmt::format("{} stands by itself: it has {} than {}.", name, reason, apart_from));
 }
 
+/// What no signature can say, since it depends on the data: that some samples accept several
+/// answers. Empty where none does, or texts are not compared with answers.
+std::string references_note(const ReportGroup& group) {
+  const MetricChoice& metrics = group.config.metrics;
+  if (metrics.text.empty() || metrics.reference != TextReference::kDataSet) return "";
+  const Cell& cell = group.source.cells.front().cell;
+  const std::vector<StoredSample>* samples =
+      group.runs.front()->sweep.samples_of(cell.model, cell.data);
+  if (samples == nullptr) return "";
+  const auto several =
+      std::count_if(samples->begin(), samples->end(),
+                    [](const StoredSample& sample) { return sample.references.size() > 1; });
+  if (several == 0) return "";
+  return fmt::format(
+      "{} of {} samples accept several answers; a text is compared with all of them and the best "
+      "score counts.",
+      several, samples->size());
+}
+
 void finish(ReportGroup& group) {
+  const std::string references = references_note(group);
+  if (!references.empty()) group.notes.push_back(references);
   if (group.runs.size() > 1) {
     std::string names;
     for (const ReportRun* run : group.runs) names += (names.empty() ? "" : ", ") + run->name;

@@ -180,6 +180,22 @@ TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
   }
 }
 
+TEST_F(ReportTest, SaysThatTheBestOfSeveralAnswersCounts) {
+  const std::string note =
+      "1 of 6 samples accept several answers; a text is compared with all of them and the best "
+      "score counts.";
+  StoredSweep stored = read_stored_sweep(run("a"));
+  stored.samples.begin()->second[2].references = {"answer 2", "another"};
+  EXPECT_EQ(file(make_report(stored), "report.md").find(note), std::string::npos);
+  const std::string full = "\"reference\":\"full-cache\"";
+  const size_t at = stored.header.config.find(full);
+  ASSERT_NE(at, std::string::npos);
+  stored.header.config.replace(at, full.size(), "\"reference\":\"dataset\"");
+  EXPECT_NE(file(make_report(stored), "report.md").find(note), std::string::npos);
+  stored.samples.begin()->second[2].references.clear();
+  EXPECT_EQ(file(make_report(stored), "report.md").find(note), std::string::npos);
+}
+
 TEST_F(ReportTest, FailedCellsShowNoNumber) {
   plan_.failing = {{"m-fp32/d/h2o/0.2", "s1"}, {"m-fp32/d/h2o/0.2", "s3"}};
   const Report report = make_report(read_stored_sweep(run("a")));
