@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "datasets/dataset.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
 #include "strategies/registry.h"
@@ -33,6 +34,8 @@ int list(const std::string& what) {
   if (all || what == "models")
     fmt::print("architectures:\n  {}\n", fmt::join(known_architectures(), "\n  "));
   if (all || what == "prompts") list_prompts();
+  if (all || what == "formats")
+    fmt::print("data formats:\n  {}\n", fmt::join(data_formats(), "\n  "));
   if (all || what == "metrics")
     fmt::print("text metrics:\n  {}\n", fmt::join(text_metric_names(), "\n  "));
   return 0;
@@ -43,9 +46,9 @@ int list(const std::string& what) {
 void add_list_verb(CLI::App& app, Verb& chosen) {
   const auto what = std::make_shared<std::string>("all");
   CLI::App* verb = app.add_subcommand(
-      "list", "List strategies, model architectures, prompt formats and metrics");
+      "list", "List strategies, model architectures, prompt formats, data formats and metrics");
   verb->add_option("what", *what, "What to list")
-      ->check(CLI::IsMember({"all", "strategies", "models", "prompts", "metrics"}))
+      ->check(CLI::IsMember({"all", "strategies", "models", "prompts", "formats", "metrics"}))
       ->capture_default_str();
   verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });
 }

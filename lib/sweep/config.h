@@ -75,7 +75,7 @@ struct SweepOverrides {
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
   bool record_problems = false;  // OnProblem::kRecord for every data set
-  bool predict_only = false;  // switches the file's metrics off
+  bool predict_only = false;     // switches the file's metrics off
 };
 
 /// Puts a setting of the command line into a sweep's fields. Beyond YamlFields::with: the first

@@ -165,7 +165,10 @@ TEST(List, NamesWhatThereIs) {
   const std::string prompts = run_elastikv({"list", "prompts"}).output;
   EXPECT_NE(prompts.find("\n  llava-v1-elastic-cache "), std::string::npos) << prompts;
   const std::string all = run_elastikv({"list"}).output;
-  EXPECT_EQ(all, strategies.output + run_elastikv({"list", "models"}).output + prompts + metrics);
+  const std::string formats = run_elastikv({"list", "formats"}).output;
+  EXPECT_NE(formats.find("\n  mm-vet\n"), std::string::npos) << formats;
+  EXPECT_EQ(all, strategies.output + run_elastikv({"list", "models"}).output + prompts + formats +
+                     metrics);
 }
 
 /// A data set of text alone, on a model without a vision tower.
