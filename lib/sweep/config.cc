@@ -615,6 +615,8 @@ YamlFields with_sweep_setting(const YamlFields& root, const std::string& key,
   const std::vector<std::string> names = strategy_names(root);
   const auto named = std::find(names.begin(), names.end(), head);
   if (named == names.end()) {
+    // A slip in a key is told as in a file.
+    if (!nearest_name(head, keys).empty()) return root.with(key, value);
     std::vector<std::string> known = keys;
     known.insert(known.end(), names.begin(), names.end());
     fail("--set {}: '{}' is neither a key of a sweep nor a strategy of {}{}", key, head,
