@@ -13,8 +13,10 @@ enum class LinearMemory {
 };
 
 /// y = x W^T + b with the weight in the layout that is fastest on its device. On the CPU (fp32 and
-/// bf16) a packed copy for oneDNN is made and the plain weight kept beside it: a product with few
-/// rows only waits for the weights, which our own kernel reads as fast as memory gives them.
+/// bf16, where oneDNN can) a packed copy is made and the plain weight kept beside it: a product
+/// with few rows only waits for the weights, which our own kernel reads as fast as memory gives
+/// them. In a product of 2-D x with packed weights, equal rows give equal bits (the same sequence
+/// in two places of a batch); MKL's fp32 product in small memory promises that on one thread only.
 class Linear {
  public:
   Linear() = default;

@@ -47,7 +47,7 @@ MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c
   const bool packs = dtype == c10::ScalarType::Float || dtype == c10::ScalarType::BFloat16;
   if (device.is_cpu() && memory == LinearMemory::kFast && packs) {
     // Linear layers hold a packed copy beside the plain one; a head that shares the embedding table
-    // both beside it.
+    // both beside it. In bf16 that is an upper bound: not all processors have a packed product.
     need.weights += (parameters - table) * element_bytes;
     if (shape.tie_word_embeddings) need.weights += 2 * table * element_bytes;
   }

@@ -24,8 +24,10 @@ FLOAT_TOLERANCE = 1e-4
 COLUMN_SUM_TOLERANCE = 1e-3
 # Greedy texts may part at a token that led by no more than this, and are not compared after it.
 UNDECIDED_MARGIN = 1e-3
-# bf16 arithmetic depends on the processor: the divergence is only held to be of the same order.
-BF16_FACTOR = 10.0
+# bf16 arithmetic depends on the processor: of one scene, the divergence is a draw (twentyfold between
+# instruction sets of one machine), so that the sum over the scenes is held to be of the same order.
+# That varied 2.4-fold.
+BF16_FACTOR = 5.0
 
 
 def tolerance_of(name):
@@ -83,10 +85,10 @@ def compare_manifests(committed, made):
         for key in ("id", "image", "question", "prompt", "prompt_tokens"):
             if old[key] != new[key]:
                 lines.append(f"scene {old['id']}: {key} became {new[key]!r}")
-    for old, new in zip(one["bf16_on_cpu"], other["bf16_on_cpu"], strict=True):
-        for key in ("kl_bf16_fp32", "kl_fp32_bf16"):
-            if not old[key] / BF16_FACTOR <= new[key] <= old[key] * BF16_FACTOR:
-                lines.append(f"bf16, scene {old['scene']}: {key} {old[key]:.3g} -> {new[key]:.3g}")
+    for key in ("kl_bf16_fp32", "kl_fp32_bf16"):
+        old, new = (sum(scene[key] for scene in side["bf16_on_cpu"]) for side in (one, other))
+        if not old / BF16_FACTOR <= new <= old * BF16_FACTOR:
+            lines.append(f"bf16, sum over scenes: {key} {old:.3g} -> {new:.3g}")
     return lines
 
 

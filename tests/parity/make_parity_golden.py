@@ -32,7 +32,7 @@ from transformers import (
 )
 
 PACKAGES = ("numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers")
-SCENES, BF16_SCENES = 10, 3
+SCENES = 10
 GREEDY_TOKENS, TINY_GREEDY_TOKENS = 64, 24
 COLUMN_SUM_SCENE = 0
 
@@ -417,7 +417,7 @@ def make_default_model(output, directory, scenes_folder):
 
     half = LlavaForConditionalGeneration.from_pretrained(directory, dtype=torch.bfloat16).eval()
     calibration = []
-    for number in range(BF16_SCENES):
+    for number in range(SCENES):
         inputs = dict(inputs_of[number])
         inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
         logits = half(**inputs).logits[0, -1].float()

@@ -30,10 +30,14 @@ namespace {
 
 constexpr int64_t kScenes = 10;
 constexpr double kTolerance = 1e-3;
-// The divergence that transformers' own bf16 shows against its fp32 depends on the order of sums;
-// of a single scene it is a draw (tenfold between scenes in both programs), so the sum over the
-// scenes is compared, of which ours may be this many times as large.
-constexpr double kBf16Factor = 2;
+// How far bf16 is from fp32 depends on the order of sums and the processor's bf16 instructions: of
+// a single scene it is a draw (twentyfold between instruction sets), the sum over ten scenes varied
+// 2.4-fold in transformers. So sums are compared, of which ours may be this many times as large.
+constexpr double kBf16Factor = 3;
+// All ten prompts begin their answers with a near tie, and transformers' own bf16 prefers the
+// second token on some processors: bf16's best token may be behind fp32's best by this much in
+// fp32's logits.
+constexpr double kTie = 0.25;
 
 nlohmann::json read_json(const std::filesystem::path& file) {
   std::ifstream stream(file);
@@ -197,7 +201,7 @@ TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
       load_model(model_folder(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::BFloat16);
   const nlohmann::json calibration =
       read_json(parity_folder() / "parity_manifest.json").at("stampvlm").at("bf16_on_cpu");
-  ASSERT_EQ(calibration.size(), 3U);
+  ASSERT_EQ(calibration.size(), static_cast<size_t>(kScenes));
   double ours = 0;
   double theirs = 0;
   for (const nlohmann::json& entry : calibration) {
@@ -211,9 +215,11 @@ TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
     EXPECT_GT(kl, 0) << "scene " << scene << ": these are not bf16 logits";
     ours += kl;
     theirs += measured;
-    EXPECT_EQ(logits.argmax().item<int64_t>(), reference.argmax().item<int64_t>())
+    const int64_t chosen = logits.argmax().item<int64_t>();
+    EXPECT_LE(reference.max().item<double>() - reference[chosen].item<double>(), kTie)
         << "scene " << scene;
   }
+  std::cout << "sum: " << ours << ", transformers' " << theirs << "\n";
   EXPECT_LE(ours, kBf16Factor * theirs);
 }
 

@@ -1,5 +1,8 @@
 #include "kernels/linear.h"
 
+#include <cstdint>
+#include <vector>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
@@ -52,11 +55,17 @@ TEST(Linear, Bf16RoundsTheProductOnce) {
 TEST(Linear, EqualRowsGiveEqualBits) {
   // Every strategy at budget 1.0 must equal the full cache to the last bit while both decode in one
   // batch.
-  const at::Tensor weight = random_tensor({1536, 576}, 1);
-  for (const int64_t rows : {2, 3, 7, 16, 31, 42}) {
-    const at::Tensor x = random_tensor({1, 576}, 2).expand({rows, 576}).contiguous();
-    const at::Tensor y = Linear(weight, {})(x);
-    for (int64_t r = 1; r < rows; ++r) ASSERT_TRUE(y[r].equal(y[0])) << rows << " rows, row " << r;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const Linear linear(random_tensor({1536, 576}, 1).to(dtype), {});
+    std::vector<int64_t> row_counts = {66, 150, 162, 354};
+    for (int64_t rows = 2; rows <= 42; ++rows) row_counts.push_back(rows);
+    for (const int64_t rows : row_counts) {
+      const at::Tensor x = random_tensor({1, 576}, 2).to(dtype).expand({rows, 576}).contiguous();
+      const at::Tensor y = linear(x);
+      ASSERT_EQ(y.sizes(), (std::vector<int64_t>{rows, 1536}));
+      for (int64_t r = 1; r < rows; ++r)
+        ASSERT_TRUE(y[r].equal(y[0])) << dtype << ", " << rows << " rows, row " << r;
+    }
   }
 }
 
