@@ -1,8 +1,11 @@
 # elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
-# elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES])
+# elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES]
+#              [AVX2 filter])
 #   A test program; each TEST in it becomes a ctest entry. Tests run side by side with one thread each (two programs that
 #   both wait for all cores would hardly move), unless ALL_CORES says that they run alone, with as many as there are.
+#   Tests that AVX2's filter names run once more, as NAME_avx2, with the kernels that LibTorch takes on a processor without
+#   AVX-512, as most laptops have.
 
 add_library(elastikv_flags INTERFACE)
 target_compile_options(elastikv_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>)
@@ -28,7 +31,7 @@ function(elastikv_room NAME)
 endfunction()
 
 function(elastikv_test NAME)
-  cmake_parse_arguments(ARG "ALL_CORES" "" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "ALL_CORES" "AVX2" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${NAME} PRIVATE
@@ -44,4 +47,9 @@ function(elastikv_test NAME)
   endif()
   gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900 ${threads})
+  if(ARG_AVX2)
+    add_test(NAME ${NAME}_avx2 COMMAND ${NAME} --gtest_filter=${ARG_AVX2})
+    set_tests_properties(${NAME}_avx2 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900 ENVIRONMENT
+      "OMP_NUM_THREADS=1;ONEDNN_MAX_CPU_ISA=AVX2;ATEN_CPU_CAPABILITY=avx2;MKL_ENABLE_INSTRUCTIONS=AVX2")
+  endif()
 endfunction()
