@@ -254,13 +254,6 @@ std::string as_json(const std::vector<ScoredFile>& files, const TextMetrics& met
   return report.dump(2) + "\n";
 }
 
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char letter : text) quoted.append(letter == '"' ? 2 : 1, letter);
-  return quoted + '"';
-}
-
 void add_means(const std::string& start, const std::vector<Total>& totals,
                const TextMetrics& metrics, std::string& text) {
   for (size_t m = 0; m < totals.size(); ++m) {

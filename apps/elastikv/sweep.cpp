@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/yaml_fields.h"
 #include "provenance.h"
 #include "report/report.h"
 #include "stop_signal.h"
@@ -49,7 +50,10 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
   facts["config"] = options.common->file;
-  facts["config_hash"] = content_hash(read_file(options.common->file));
+  std::string configuration;
+  for (const auto& file : YamlFields::extended_files(options.common->file))
+    configuration += read_file(file);
+  facts["config_hash"] = content_hash(configuration);
   std::string command = "elastikv sweep";
   const auto add = [&command](const std::string& word) {
     command += ' ';

@@ -79,9 +79,19 @@ YamlFields YamlFields::parse(std::string_view text, std::string origin) {
 }
 
 YamlFields YamlFields::read_extended(const std::filesystem::path& file) {
-  constexpr std::string_view kKey = "extends";
   std::vector<std::filesystem::path> chain{file};
-  YamlFields merged = read(file);
+  return merge_extended(chain);
+}
+
+std::vector<std::filesystem::path> YamlFields::extended_files(const std::filesystem::path& file) {
+  std::vector<std::filesystem::path> chain{file};
+  merge_extended(chain);
+  return chain;
+}
+
+YamlFields YamlFields::merge_extended(std::vector<std::filesystem::path>& chain) {
+  constexpr std::string_view kKey = "extends";
+  YamlFields merged = read(chain.front());
   while (merged.has(kKey)) {
     const YamlFields key = merged.at(kKey);
     const std::filesystem::path next =

@@ -28,6 +28,8 @@ class YamlFields {
   /// one. Every key keeps its file and line for messages. Error for files that extend each other in
   /// a circle.
   static YamlFields read_extended(const std::filesystem::path& file);
+  /// The file and those that it extends, the nearest first; errors as read_extended's.
+  static std::vector<std::filesystem::path> extended_files(const std::filesystem::path& file);
 
   bool is_map() const;
   bool is_list() const;
@@ -76,6 +78,8 @@ class YamlFields {
  private:
   YamlFields(std::shared_ptr<YAML::Node> node, std::string origin, std::string key, int line);
 
+  /// read_extended of the chain's only file, which those it extends are added to.
+  static YamlFields merge_extended(std::vector<std::filesystem::path>& chain);
   /// has, but true for a key without a value as well.
   bool has_key(const std::string& key) const;
   /// The file that a key of this mapping comes from.

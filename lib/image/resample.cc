@@ -81,8 +81,10 @@ class Axis final {
     std::vector<double> exact(static_cast<size_t>(stride_));
     for (int64_t i = 0; i < count; ++i) {
       const double centre = (static_cast<double>(begin + i) + 0.5) * scale;
-      const auto first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
-      const auto end = std::min<int64_t>(in, static_cast<int64_t>(centre + support + 0.5));
+      const auto first =
+          std::max<int64_t>(0, static_cast<int64_t>(std::floor(centre - support + 0.5)));
+      const auto end =
+          std::min<int64_t>(in, static_cast<int64_t>(std::floor(centre + support + 0.5)));
       double sum = 0.0;
       for (int64_t t = 0; t < end - first; ++t) {
         const double x = (static_cast<double>(first + t) - centre + 0.5) * inverse_widening;

@@ -15,17 +15,6 @@ size_t width_of(std::string_view text) {
   }));
 }
 
-std::string csv_field(const std::string& field) {
-  if (field.find_first_of(",\"\n\r") == std::string::npos) return field;
-  std::string quoted(1, '"');
-  for (const char c : field) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  quoted += '"';
-  return quoted;
-}
-
 std::string csv_row(const std::vector<std::string>& fields) {
   std::string row;
   for (size_t i = 0; i < fields.size(); ++i) {
@@ -90,6 +79,14 @@ std::string Table::csv() const {
   std::string text = csv_row(header);
   for (const auto& row : rows) text += csv_row(row);
   return text;
+}
+
+std::string csv_field(std::string_view field) {
+  if (field.find_first_of(",\"\n\r") == std::string_view::npos) return std::string(field);
+  std::string quoted(1, '"');
+  for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
+  quoted += '"';
+  return quoted;
 }
 
 std::string short_number(double value) {

@@ -24,6 +24,8 @@ struct Table {
   std::string aligned(size_t left_columns) const;
 };
 
+/// A field as RFC 4180 has it: quoted only where it must be.
+std::string csv_field(std::string_view field);
 /// For people: four significant digits from 1 on, three decimals below ("0.123", "1.234", "105.2",
 /// "12345").
 std::string short_number(double value);

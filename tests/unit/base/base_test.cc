@@ -95,6 +95,9 @@ TEST(YamlFields, AFileExtendsAnother) {
                (folder.path() / "sub/middle.yaml").string() +
                    ":2: unknown key 'name'; known: own, map, list");
   EXPECT_EQ(YamlFields::read_extended(folder.path() / "base.yaml").string("name"), "base");
+  using Files = std::vector<std::filesystem::path>;
+  EXPECT_EQ(YamlFields::extended_files(last),
+            (Files{last, folder.path() / "sub/middle.yaml", folder.path() / "base.yaml"}));
 }
 
 TEST(YamlFields, ExtendingInACircleOrWhatIsNotThereIsAnError) {
