@@ -11,8 +11,7 @@ SampleNll sum_nll(std::span<const float> token_nll, ScoredTokens scored,
                   std::optional<int64_t> bytes) {
   if (scored == ScoredTokens::kAllButLast && !token_nll.empty())
     token_nll = token_nll.first(token_nll.size() - 1);
-  SampleNll sample{
-      .nll = 0, .tokens = static_cast<int64_t>(token_nll.size()), .bytes = std::move(bytes)};
+  SampleNll sample{.nll = 0, .tokens = static_cast<int64_t>(token_nll.size()), .bytes = bytes};
   for (const float nll : token_nll) sample.nll += static_cast<double>(nll);
   return sample;
 }

@@ -9,11 +9,11 @@
 namespace elastikv {
 
 const std::vector<std::string>& text_metric_names() {
-  static const std::vector<std::string> kNames{"rouge-1-pltrdy", "rouge-2-pltrdy", "rouge-l-pltrdy",
-                                               "rouge1",         "rouge2",         "rougeL",
-                                               "rougeLsum",      "rouge1-stem",    "rouge2-stem",
-                                               "rougeL-stem",    "rougeLsum-stem"};
-  return kNames;
+  static const std::vector<std::string> names{"rouge-1-pltrdy", "rouge-2-pltrdy", "rouge-l-pltrdy",
+                                              "rouge1",         "rouge2",         "rougeL",
+                                              "rougeLsum",      "rouge1-stem",    "rouge2-stem",
+                                              "rougeL-stem",    "rougeLsum-stem"};
+  return names;
 }
 
 bool TextMetrics::parse(std::string_view name, Metric& metric) {

@@ -30,6 +30,7 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
   }
   while (!running.empty() && !(options.should_stop && options.should_stop())) {
     std::vector<Sequence*> batch;
+    batch.reserve(running.size());
     for (const size_t i : running) batch.push_back(sequences[i]);
     const at::Tensor next = decode_step(model, batch, tokens).argmax(-1).cpu();
     std::vector<size_t> still_running;

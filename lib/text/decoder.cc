@@ -206,7 +206,7 @@ class ReplaceDecoder final : public Decoder {
       : pattern_(read_pattern(fields)), content_(fields.string("content")) {}
   std::unique_ptr<DecoderRun> start(bool fused) const override {
     auto run = each_piece(
-        [this](std::string piece) { return replace_all(piece, pattern_.regex, content_); });
+        [this](const std::string& piece) { return replace_all(piece, pattern_.regex, content_); });
     // A single character cannot reach across the border of two parts; anything else might.
     const bool local = to_characters(pattern_.literal).size() == 1;
     if (fused && !local) return on_whole_text(std::move(run));
@@ -261,8 +261,8 @@ class StripDecoder final : public Decoder {
   }
   std::unique_ptr<DecoderRun> start(bool fused) const override {
     if (fused && stop_ == 0) return std::make_unique<StripFrontRun>(content_, start_);
-    auto run =
-        each_piece([this](std::string piece) { return strip(piece, content_, start_, stop_); });
+    auto run = each_piece(
+        [this](const std::string& piece) { return strip(piece, content_, start_, stop_); });
     if (fused) return on_whole_text(std::move(run));
     return run;
   }
@@ -282,7 +282,7 @@ class MetaspaceDecoder final : public Decoder {
     prepended_ = fields.string("prepend_scheme", legacy ? "always" : "never") != "never";
   }
   std::unique_ptr<DecoderRun> start(bool fused) const override {
-    return each_piece([this, fused, first = true](std::string piece) mutable {
+    return each_piece([this, fused, first = true](const std::string& piece) mutable {
       const bool drop = prepended_ && first;
       first = fused;  // all of a fused text is its first token
       return replace_all(piece, mark_, drop ? "" : " ");
@@ -297,7 +297,7 @@ class MetaspaceDecoder final : public Decoder {
 class BlankDecoder final : public Decoder {
  public:
   std::unique_ptr<DecoderRun> start(bool) const override {
-    return each_piece([first = true](std::string piece) mutable {
+    return each_piece([first = true](const std::string& piece) mutable {
       std::string spaced = first ? "" : " ";
       first = false;
       return spaced.append(piece);
