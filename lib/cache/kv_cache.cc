@@ -514,8 +514,8 @@ int64_t KVCache::rotary_position(int64_t token) const {
 }
 
 at::Tensor KVCache::rotary_positions(const std::vector<int64_t>& tokens) const {
-  if (!rotary_positions_.defined()) return at::tensor(tokens, at::kLong);
-  const at::Tensor indices = at::tensor(tokens, at::kLong);
+  at::Tensor indices = at::tensor(tokens, at::kLong);
+  if (!rotary_positions_.defined()) return indices;
   const int64_t prompt = rotary_positions_.size(1);
   const at::Tensor of_prompt =
       rotary_positions_.index_select(1, indices.clamp(/*min=*/0, /*max=*/prompt - 1));

@@ -83,11 +83,11 @@ int64_t row_block() {
 
 at::Tensor packed_linear_in_blocks(const at::Tensor& x, const at::Tensor& weight,
                                    const at::Tensor& bias) {
+  if (x.dim() != 2 || x.scalar_type() != at::kFloat) return packed_linear(x, weight, bias);
   const int64_t rows = x.size(0);
   const int64_t missing = (row_block() - rows % row_block()) % row_block();
   if (missing == 0) return packed_linear(x, weight, bias);
-  const at::Tensor padded = at::constant_pad_nd(x, {0, 0, 0, missing});
-  return packed_linear(padded, weight, bias).narrow(0, 0, rows);
+  return packed_linear(at::constant_pad_nd(x, {0, 0, 0, missing}), weight, bias).narrow(0, 0, rows);
 }
 
 }  // namespace
@@ -105,11 +105,7 @@ Linear::Linear(const at::Tensor& weight, at::Tensor bias, LinearMemory memory)
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   if (has_few_rows(x)) return cpu::few_rows_linear(x, weight_, bias_);
-  if (packed_.defined()) {
-    return x.dim() == 2 && x.scalar_type() == at::kFloat
-               ? packed_linear_in_blocks(x, packed_, bias_)
-               : packed_linear(x, packed_, bias_);
-  }
+  if (packed_.defined()) return packed_linear_in_blocks(x, packed_, bias_);
   return at::linear(x, weight_, bias_.defined() ? std::optional<at::Tensor>(bias_) : std::nullopt);
 }
 

@@ -33,10 +33,11 @@ constexpr double kTolerance = 1e-3;
 // How far bf16 is from fp32 depends on the order of sums and the processor's bf16 instructions: of
 // a single scene it is a draw (twentyfold between instruction sets), the sum over ten scenes varied
 // 2.4-fold in transformers. So sums are compared, of which ours may be this many times as large.
-constexpr double kBf16Factor = 3;
-// All ten prompts begin their answers with a near tie, and transformers' own bf16 prefers the
-// second token on some processors: bf16's best token may be behind fp32's best by this much in
-// fp32's logits.
+constexpr double kBf16Factor = 2;
+// All ten prompts begin their answers with a near tie. The best token of the first scenes was the
+// same on every processor; of others, transformers' own bf16 prefers the second on some, so that it
+// may be behind fp32's best by this much in fp32's logits.
+constexpr int64_t kSameBestToken = 3;
 constexpr double kTie = 0.25;
 
 nlohmann::json read_json(const std::filesystem::path& file) {
@@ -215,7 +216,10 @@ TEST_F(StampvlmParity, Bf16StaysAsCloseAsTransformersOwn) {
     EXPECT_GT(kl, 0) << "scene " << scene << ": these are not bf16 logits";
     ours += kl;
     theirs += measured;
-    const int64_t chosen = logits.argmax().item<int64_t>();
+    const auto chosen = logits.argmax().item<int64_t>();
+    if (scene < kSameBestToken) {
+      EXPECT_EQ(chosen, reference.argmax().item<int64_t>()) << "scene " << scene;
+    }
     EXPECT_LE(reference.max().item<double>() - reference[chosen].item<double>(), kTie)
         << "scene " << scene;
   }
