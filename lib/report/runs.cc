@@ -267,7 +267,9 @@ void finish(ReportGroup& group) {
 std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folders) {
   std::vector<std::filesystem::path> paths;
   std::map<std::string, int> names;
-  const auto name_of = [](const std::filesystem::path& path) {
+  const auto name_of = [](const std::filesystem::path& folder) {
+    // The same whether the folder is given from outside or as "." from within.
+    const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
     return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
   };
   for (const std::filesystem::path& folder : folders) {
@@ -278,11 +280,11 @@ std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folde
       fail("{}: is given twice; each run is reported once", folder.string());
     }
     paths.push_back(folder);
-    ++names[name_of(folder.lexically_normal())];
+    ++names[name_of(folder)];
   }
   std::vector<ReportRun> runs;
   for (const std::filesystem::path& folder : paths) {
-    std::string name = name_of(folder.lexically_normal());
+    std::string name = name_of(folder);
     if (names.at(name) > 1) name = folder.lexically_normal().string();
     runs.push_back({std::move(name), read_stored_sweep(folder)});
   }

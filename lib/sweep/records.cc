@@ -470,11 +470,15 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / kHeaderFile)) {
     fail("{}: holds no sweep (no {})", folder.string(), kHeaderFile);
   }
+  // A sweep makes this file first. Where it was not kept, tables made anew would be empty, and
+  // replace the good ones.
+  if (!std::filesystem::exists(folder / kRecordsFile)) {
+    fail("{}: holds no records (no {}); run the sweep again to get them", folder.string(),
+         kRecordsFile);
+  }
   StoredSweep sweep;
   sweep.header = read_header(folder / kHeaderFile);
-  if (std::filesystem::exists(folder / kRecordsFile)) {
-    read_records(folder / kRecordsFile, text_metrics_of(sweep.header), sweep.records);
-  }
+  read_records(folder / kRecordsFile, text_metrics_of(sweep.header), sweep.records);
   if (std::filesystem::exists(folder / kSamplesFile)) read_samples(folder / kSamplesFile, sweep);
   if (std::filesystem::exists(folder / kDetailsFile)) {
     read_details(folder / kDetailsFile, sweep.details);

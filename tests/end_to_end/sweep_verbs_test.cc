@@ -54,6 +54,19 @@ TEST_F(SweepVerbs, ReportNeedsASweep) {
             "error: " + folder_.path().string() + ": holds no sweep (no sweep.json)\n");
 }
 
+TEST_F(SweepVerbs, ReportDoesNotReplaceTablesWhoseRecordsWereNotKept) {
+  const std::filesystem::path fixture =
+      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/fixtures/fixture-llava-table3";
+  folder_.write("sweep.json", read_file(fixture / "sweep.json"));
+  const auto table = folder_.write("report.md", "the table\n");
+  const ProgramResult result = run_elastikv({"report", folder_.path().string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.errors, "error: " + folder_.path().string() +
+                               ": holds no records (no records.jsonl); run the sweep again to get "
+                               "them\n");
+  EXPECT_EQ(read_file(table), "the table\n");
+}
+
 TEST_F(SweepVerbs, ReportOfSeveralNeedsAnOutputAndKnownForms) {
   const ProgramResult nowhere = run_elastikv({"report", "a", "b"});
   EXPECT_EQ(nowhere.exit_code, 1);
