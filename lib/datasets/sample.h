@@ -37,6 +37,10 @@ struct Sample {
   /// Content hash of question, answer, references and the pictures' bytes (not of names and paths),
   /// or of the ids of a window of tokens. Of a sample with a problem: of what is known of it.
   std::string content;
+  /// What the sample shares with others that are no independent draws beside it: the same pictures,
+  /// or the same conversation. Intervals resample the samples of a cluster as one. Empty: the sample
+  /// is a cluster of its own.
+  std::string cluster;
   /// Why the sample cannot be evaluated, for a data set that records such samples
   /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and pictures be lacking.
   std::string problem;

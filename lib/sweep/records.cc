@@ -215,6 +215,7 @@ void read_samples(const std::filesystem::path& file, StoredSweep& sweep) {
       if (json.contains("references")) json["references"].get_to(sample.references);
       if (json.contains("categories")) json["categories"].get_to(sample.categories);
       json.at("images").get_to(sample.images);
+      if (json.contains("cluster")) json["cluster"].get_to(sample.cluster);
       if (json.contains("problem")) json["problem"].get_to(sample.problem);
       const auto data = json.at("data").get<std::string>();
       auto& samples = json.contains("model")
@@ -328,6 +329,7 @@ StoredSample stored_sample(const Sample& sample) {
                       .references = sample.references,
                       .categories = sample.categories,
                       .images = {},
+                      .cluster = sample.cluster,
                       .problem = sample.problem};
   for (const std::filesystem::path& image : sample.images) stored.images.push_back(image.string());
   return stored;
@@ -344,6 +346,7 @@ std::string sample_line(const std::string& data, const StoredSample& sample,
   if (!sample.references.empty()) json["references"] = sample.references;
   if (!sample.categories.empty()) json["categories"] = sample.categories;
   json["images"] = sample.images;
+  if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
   if (!sample.problem.empty()) json["problem"] = sample.problem;
   return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
                    Json::error_handler_t::replace);
