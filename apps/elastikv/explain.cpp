@@ -72,7 +72,7 @@ struct Subject {
   Budget budget = Budget::unlimited();
   std::vector<NamedStrategy> strategies;
   std::optional<Sample> sample;  // of a sweep
-  std::vector<std::filesystem::path> pictures;
+  std::vector<PictureFile> pictures;
   uint64_t seed = 0;
 
   std::string title() const {
@@ -114,7 +114,7 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.model.device = options.device;
   subject.model.dtype = options.dtype;
   options.prompt_options.apply_to(subject.model);
-  subject.pictures.assign(options.images.begin(), options.images.end());
+  subject.pictures = options.prompt_options.pictures(options.images);
   subject.seed = options.seed;
   subject.budget = options.budget.budget();
   require_distinct(options.strategies);
@@ -127,7 +127,7 @@ Subject read_command_line(const ExplainOptions& options) {
       fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
     }
   }
-  for (const std::filesystem::path& picture : subject.pictures) check_picture(picture);
+  for (const PictureFile& picture : subject.pictures) check_picture(picture);
   return subject;
 }
 
@@ -177,7 +177,9 @@ Subject read_sweep_file(const ExplainOptions& options) {
   data.limit = 1;
   const std::unique_ptr<Tokenizer> tokenizer =
       data.tokens ? engines->tokenizer(subject.model) : nullptr;
-  subject.sample = read_data(data, check_picture, tokenizer.get()).samples.front();
+  DataSet set = read_data(data, check_picture, tokenizer.get());
+  for (const std::string& note : set.notes) inform("{}: {}", set.name, note);
+  subject.sample = std::move(set.samples.front());
   subject.pictures = subject.sample->images;
   subject.seed = seed_of(config.seed, *subject.sample);
   return subject;
@@ -430,9 +432,9 @@ int explain_prompt(const ExplainOptions& options) {
 void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
-    for (const char* name :
-         {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
-          "--image-aspect-ratio", "--picture-place", "--device", "--dtype", "--seed"}) {
+    for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
+                             "--image-aspect-ratio", "--picture-place", "--picture-orientation",
+                             "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }

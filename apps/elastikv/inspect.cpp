@@ -54,7 +54,8 @@ void show_prompt(const InspectOptions& options) {
   options.prompt_options.apply_to(choice);
   const PromptReader reader = make_reader(choice);
   std::vector<PictureSize> sizes;
-  for (const std::string& file : options.images) sizes.push_back(check_picture(file));
+  for (const PictureFile& file : options.prompt_options.pictures(options.images))
+    sizes.push_back(check_picture(file));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
   fmt::print("prompt format: {}\n", reader.format().name);
   fmt::print("prompt:        {}\n", nlohmann::json(prompt.text).dump());
