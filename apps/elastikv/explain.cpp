@@ -33,7 +33,7 @@
 #include "sweep/choices.h"
 #include "sweep/config.h"
 #include "sweep/engine.h"
-#include "sweep/runner.h"
+#include "sweep/plan.h"
 #include "usage_error.h"
 #include "verbs.h"
 

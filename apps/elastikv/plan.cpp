@@ -22,7 +22,7 @@
 #include "sweep/engine.h"
 #include "sweep/estimate.h"
 #include "sweep/progress.h"
-#include "sweep/runner.h"
+#include "sweep/sweep_data.h"
 #include "sweep_options.h"
 #include "verbs.h"
 

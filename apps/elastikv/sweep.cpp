@@ -17,6 +17,7 @@
 #include "base/yaml_fields.h"
 #include "provenance.h"
 #include "report/report.h"
+#include "source_version.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
 #include "sweep/predictions.h"
@@ -91,6 +92,7 @@ int sweep(const SweepVerbOptions& options) {
   RunOptions run;
   run.resume = options.resume;
   run.provenance = provenance_of(options, config);
+  run.commit = source_version();
   run.sample_ids = options.common->chosen_samples();
   run.max_failures = options.fail_fast ? 1 : options.max_failures;
   const StopSignal stop;
@@ -99,6 +101,15 @@ int sweep(const SweepVerbOptions& options) {
   const std::string folder = config.output.string();
   if (outcome.interrupted) {
     warn("interrupted; the records in {} are kept, --resume continues", folder);
+    return outcome.exit_code();
+  }
+  if (!outcome.device_lost.empty()) {
+    warn("the device stopped answering, and nothing can be computed on it in this process: {}",
+         outcome.device_lost);
+    warn(
+        "{} of {} cells are left undone; the records in {} are kept, --resume continues with the "
+        "sample at which it happened",
+        outcome.undone_cells, outcome.cells, folder);
     return outcome.exit_code();
   }
   if (outcome.stopped) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/revisions.h"
 
 namespace elastikv {
 namespace {
@@ -66,15 +67,27 @@ class ComposedStrategy final : public Strategy {
   std::string description() const override {
     return fmt::format(
         "importance={} allocation={} heads={} selection={} compaction={} generation={} "
-        "positions={}",
+        "positions={}{}",
         parts_.importance == nullptr ? "none" : parts_.importance->description(),
         parts_.allocation->description(),
         parts_.heads == nullptr ? "uniform" : parts_.heads->description(),
         parts_.selection->description(), parts_.compaction->description(),
-        parts_.generation->description(), position_mode_name(parts_.positions));
+        parts_.generation->description(), position_mode_name(parts_.positions), raised_revisions());
   }
 
+  std::vector<std::string> parts() const override { return parts_.parts; }
+
  private:
+  std::string raised_revisions() const {
+    std::string text;
+    for (const std::string& part : parts_.parts) {
+      const int64_t revision = revision_of(part);
+      if (revision > 1)
+        text += fmt::format("{}{}:{}", text.empty() ? " revisions=" : ",", part, revision);
+    }
+    return text;
+  }
+
   LayerPlan compress_layer(const PromptStatistics& prompt, const Budget& budget, size_t layer,
                            int64_t slots, const at::Tensor& scores) const {
     const LayerStatistics& statistics = prompt.layers[layer];
