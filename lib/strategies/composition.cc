@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "strategies/finite.h"
 
 namespace elastikv {
 namespace {
@@ -46,7 +47,9 @@ class ComposedStrategy final : public Strategy {
 
   std::vector<at::Tensor> importance(const PromptStatistics& prompt) const override {
     if (parts_.importance == nullptr) return {};
-    return parts_.importance->scores(prompt);
+    std::vector<at::Tensor> scores = parts_.importance->scores(prompt);
+    require_finite_scores(scores);
+    return scores;
   }
 
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,

@@ -30,8 +30,7 @@ class Scripts : public testing::Test {
     std::filesystem::permissions(folder_.write(name, text), std::filesystem::perms::owner_all);
   }
   std::string run(const std::string& script, const std::vector<std::string>& arguments) const {
-    std::vector<std::string> command{"env",
-                                     "ELASTIKV_CACHE=" + (folder_.path() / "cache").string(),
+    std::vector<std::string> command{"env", "ELASTIKV_CACHE=" + (folder_.path() / "cache").string(),
                                      "bash", (folder_.path() / "scripts" / script).string()};
     command.insert(command.end(), arguments.begin(), arguments.end());
     const ProgramResult result = run_command(command);
@@ -70,9 +69,9 @@ TEST_F(Scripts, QuickstartContinuesWhatItFinds) {
 }
 
 TEST_F(Scripts, PaperKeepsItsSweepsApartUnderOneOutput) {
-  for (const auto& arguments : std::vector<std::vector<std::string>>{
-           {"stampvlm", "--limit", "2", "--output", "mine"},
-           {"stampvlm", "--output=mine", "--limit", "2"}}) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"stampvlm", "--limit", "2", "--output", "mine"},
+                                             {"stampvlm", "--output=mine", "--limit", "2"}}) {
     const std::string output = run("paper.sh", arguments);
     for (const char* line :
          {"elastikv bench configs/stampvlm/table2.yaml --output mine/table2\n",
@@ -85,8 +84,9 @@ TEST_F(Scripts, PaperKeepsItsSweepsApartUnderOneOutput) {
     EXPECT_EQ(output.find("results/"), std::string::npos) << output;
   }
   const std::string plain = run("paper.sh", {});
-  EXPECT_NE(plain.find("elastikv sweep configs/stampvlm/fig2.yaml --output results/stampvlm/fig2\n"),
-            std::string::npos)
+  EXPECT_NE(
+      plain.find("elastikv sweep configs/stampvlm/fig2.yaml --output results/stampvlm/fig2\n"),
+      std::string::npos)
       << plain;
 }
 
