@@ -15,6 +15,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "models/quantization.h"
 #include "models/registry.h"
 #include "report/table.h"
 #include "runtime/machine.h"
@@ -159,6 +160,7 @@ int plan(const SweepOptions& options) {
   for (const CellGroup& group : groups) {
     if (!is_there(group.model))
       missing.insert(fmt::format("checkpoint {}", group.model.path.string()));
+    if (is_there(group.model)) require_unquantized(group.model.path);
     if (!is_there(group.data)) missing.insert(fmt::format("data set {}", group.data.path.string()));
     // Of a published model; any other is held to be what the sweep will find.
     const bool waits_for_weights =

@@ -24,6 +24,7 @@
 #include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "sweep_options.h"
+#include "text/json_text.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -50,7 +51,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   std::map<std::string, std::string> facts = provenance({devices.begin(), devices.end()});
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
-  facts["config"] = options.common->file;
+  facts["config"] = escape_broken_utf8(options.common->file);
   std::string configuration;
   for (const auto& file : YamlFields::extended_files(options.common->file))
     configuration += read_file(file);
@@ -63,7 +64,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   for (const std::string& word : options.common->words()) add(word);
   if (!options.resume && !options.common->sample_ids.empty()) {
     add("--sample-id");
-    add(fmt::format("{}", fmt::join(options.common->chosen_samples(), ",")));
+    add(join_ids(options.common->chosen_samples()));
   }
   facts["reproduce"] =
       fmt::format("{}  # {}, commit {}", command, facts["program"], facts["source"]);

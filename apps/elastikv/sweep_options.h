@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/App.hpp>
@@ -40,6 +41,12 @@ struct SweepOptions {
   /// The words after "elastikv sweep" that run the same again.
   std::vector<std::string> words() const;
 };
+
+/// The ids of a comma list, in which "\," is a comma of an id and "\\" a backslash; any other
+/// backslash stands for itself.
+std::vector<std::string> split_ids(std::string_view text);
+/// The list that split_ids reads back.
+std::string join_ids(const std::vector<std::string>& ids);
 
 /// Adds the options to a subcommand.
 void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& options);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/revisions.h"
+#include "strategies/finite.h"
 
 namespace elastikv {
 namespace {
@@ -47,7 +48,9 @@ class ComposedStrategy final : public Strategy {
 
   std::vector<at::Tensor> importance(const PromptStatistics& prompt) const override {
     if (parts_.importance == nullptr) return {};
-    return parts_.importance->scores(prompt);
+    std::vector<at::Tensor> scores = parts_.importance->scores(prompt);
+    require_finite_scores(scores);
+    return scores;
   }
 
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,

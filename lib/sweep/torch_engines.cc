@@ -206,6 +206,7 @@ class TorchEvaluator final : public SampleEvaluator {
       for (const double nll : scores[r].nll) cell.nll_sum += nll;
       cell.scored_tokens = static_cast<int64_t>(scores[r].nll.size());
       cell.cache_bytes_end = sequences[r].cache().bytes();
+      cell.error = scores[r].failure;
       if (settings_.agreement && reference_runs && running[r] != 0)
         cell.mean_kl = scores[r].mean_kl;
     }
@@ -228,6 +229,7 @@ class TorchEvaluator final : public SampleEvaluator {
       cell.token_ids = texts[r].token_ids;
       cell.text = reader_.tokenizer().decode(cell.token_ids, /*skip_special=*/true);
       cell.finished = texts[r].finished;
+      if (cell.error.empty()) cell.error = texts[r].failure;
       cell.cache_bytes_end = sequences[r].cache().bytes();
     }
     outcome.seconds.generation = watch.lap();
