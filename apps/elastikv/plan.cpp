@@ -147,9 +147,8 @@ int plan(const SweepOptions& options) {
   const std::unique_ptr<MemoryLimit> limit = options.limit_memory();
   const std::unique_ptr<Engines> engines = torch_engines();
   std::vector<std::string> left_out;
-  const std::vector<std::string> sample_ids = options.chosen_samples();
-  if (!sample_ids.empty()) {
-    SampleChoice choice = choose_samples(config, sample_ids, *engines);
+  if (!options.sample_ids.empty()) {
+    SampleChoice choice = choose_samples(config, options.sample_ids, *engines);
     config = std::move(choice.config);
     left_out = std::move(choice.left_out);
   }

@@ -62,9 +62,11 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
     command += shell_word(word);
   };
   for (const std::string& word : options.common->words()) add(word);
-  if (!options.resume && !options.common->sample_ids.empty()) {
-    add("--sample-id");
-    add(join_ids(options.common->chosen_samples()));
+  if (!options.resume) {
+    for (const std::string& ids : options.common->sample_ids) {
+      add("--sample-id");
+      add(ids);
+    }
   }
   facts["reproduce"] =
       fmt::format("{}  # {}, commit {}", command, facts["program"], facts["source"]);
@@ -94,7 +96,7 @@ int sweep(const SweepVerbOptions& options) {
   run.resume = options.resume;
   run.provenance = provenance_of(options, config);
   run.commit = source_version();
-  run.sample_ids = options.common->chosen_samples();
+  run.sample_ids = options.common->sample_ids;
   run.max_failures = options.fail_fast ? 1 : options.max_failures;
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };

@@ -34,19 +34,11 @@ struct SweepOptions {
   CLI::Option* output_option = nullptr;
 
   SweepConfig read() const;
-  /// Those of --sample-id, each once.
-  std::vector<std::string> chosen_samples() const;
   /// The limit of --memory-limit, in force while it lives; nothing without that option.
   std::unique_ptr<MemoryLimit> limit_memory() const;
   /// The words after "elastikv sweep" that run the same again.
   std::vector<std::string> words() const;
 };
-
-/// The ids of a comma list, in which "\," is a comma of an id and "\\" a backslash; any other
-/// backslash stands for itself.
-std::vector<std::string> split_ids(std::string_view text);
-/// The list that split_ids reads back.
-std::string join_ids(const std::vector<std::string>& ids);
 
 /// Adds the options to a subcommand.
 void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& options);

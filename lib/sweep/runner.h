@@ -16,8 +16,8 @@ namespace elastikv {
 /// How to run a sweep, beyond what its configuration says.
 struct RunOptions {
   bool resume = false;
-  /// Only these samples, of whichever data sets have them; empty: all that the sweep uses. With
-  /// `resume` the folder stays about all samples that it was about.
+  /// Only these samples (see choose_samples), of whichever data sets have them; empty: all that the
+  /// sweep uses. With `resume` the folder stays about all samples that it was about.
   std::vector<std::string> sample_ids;
   /// Stops after so many failures: a sample that fails in all cells is one, else every cell of it
   /// that fails by itself. What follows from a failure (no reference, a cell that is not tried

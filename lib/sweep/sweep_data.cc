@@ -26,6 +26,55 @@ void drop_exclusions(SweepConfig& config) {
   });
 }
 
+/// The whole file, without what chooses among its samples.
+DataOptions whole_set(DataOptions options) {
+  options.limit.reset();
+  options.offset = 0;
+  options.sample_ids.clear();
+  return options;
+}
+
+/// The entries of a comma list, in which "\\," is a comma of an entry and "\\\\" a backslash; any
+/// other backslash stands for itself.
+std::vector<std::string> split_ids(const std::string& text) {
+  std::vector<std::string> ids(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool escapes =
+        text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == ',' || text[i + 1] == '\\');
+    if (escapes) {
+      ids.back() += text[++i];
+    } else if (text[i] == ',') {
+      ids.emplace_back();
+    } else {
+      ids.back() += text[i];
+    }
+  }
+  return ids;
+}
+
+/// The ids that the words name: each word whole where a sample is called so, else as a comma list.
+std::set<std::string> ids_of(const std::vector<std::string>& words,
+                             const std::vector<std::string>& known) {
+  const std::set<std::string> all(known.begin(), known.end());
+  std::set<std::string> ids;
+  for (const std::string& word : words) {
+    if (all.contains(word)) {
+      ids.insert(word);
+      continue;
+    }
+    for (const std::string& id : split_ids(word)) {
+      if (id.empty()) fail("--sample-id {}: the list has an empty entry", word);
+      ids.insert(id);
+      if (all.contains(id)) continue;
+      const std::string near = nearest_name(id, known);
+      fail("--sample-id {}: no data set of the sweep has that sample{}", id,
+           near.empty() ? fmt::format(" among its {}", known.size())
+                        : fmt::format("; did you mean '{}'?", near));
+    }
+  }
+  return ids;
+}
+
 }  // namespace
 
 SweepData::SweepData(const SweepConfig& config, const Engines& engines) {
@@ -82,50 +131,40 @@ std::vector<std::string> problems_of(const CellGroup& group, const DataSet& data
   fail("{}", *first);
 }
 
-SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& ids,
+SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& words,
                             const Engines& engines) {
-  SampleChoice choice{config, {}, {}};
-  choice.config.data.clear();
-  std::set<std::string> found;
+  std::vector<DataSet> sets;  // by data set, whole
   std::vector<std::string> known;
   for (const DataOptions& options : config.data) {
-    DataOptions all = options;
-    all.limit.reset();
-    all.offset = 0;
-    all.sample_ids.clear();
+    DataOptions all = whole_set(options);
     all.on_problem = OnProblem::kRecord;  // of samples that may not be chosen
     const std::unique_ptr<Tokenizer> tokenizer =
         options.tokens ? engines.tokenizer(config.models.front()) : nullptr;
-    DataSet set = read_data(all, /*check_picture=*/{}, tokenizer.get());
-    DataOptions chosen = all;
-    chosen.on_problem = options.on_problem;
-    for (const Sample& sample : set.samples) {
-      known.push_back(sample.id);
-      if (std::find(ids.begin(), ids.end(), sample.id) == ids.end()) continue;
-      chosen.sample_ids.push_back(sample.id);
-      found.insert(sample.id);
+    sets.push_back(read_data(all, /*check_picture=*/{}, tokenizer.get()));
+    for (const Sample& sample : sets.back().samples) known.push_back(sample.id);
+  }
+  const std::set<std::string> ids = ids_of(words, known);
+
+  SampleChoice choice{config, {}, {}};
+  choice.config.data.clear();
+  for (size_t i = 0; i < sets.size(); ++i) {
+    DataOptions chosen = whole_set(config.data[i]);
+    for (const Sample& sample : sets[i].samples) {
+      if (ids.contains(sample.id)) chosen.sample_ids.push_back(sample.id);
     }
     if (chosen.sample_ids.empty()) {
-      choice.left_out.push_back(options.name);
+      choice.left_out.push_back(chosen.name);
       continue;
     }
-    choice.whole.emplace(options.name, std::move(set));
+    choice.whole.emplace(chosen.name, std::move(sets[i]));
     choice.config.data.push_back(std::move(chosen));
-  }
-  for (const std::string& id : ids) {
-    if (found.contains(id)) continue;
-    const std::string near = nearest_name(id, known);
-    fail("--sample-id {}: no data set of the sweep has that sample{}", id,
-         near.empty() ? fmt::format(" among its {}", known.size())
-                      : fmt::format("; did you mean '{}'?", near));
   }
   drop_exclusions(choice.config);
   if (plan_cells(choice.config).empty())
-    fail("--sample-id {}: every cell of its data set is excluded", fmt::join(ids, ","));
+    fail("--sample-id {}: every cell of its data set is excluded", fmt::join(words, ","));
   return choice;
 }
 
-/// The chosen samples together with those that a folder is about, in their data sets' order.
 std::map<std::string, DataSet> widen(const SampleChoice& choice, const SweepHeader& stored,
                                      const SweepData& data) {
   std::map<std::string, DataSet> widened;

@@ -46,8 +46,10 @@ struct SampleChoice {
   std::vector<std::string> left_out;     // names of those data sets
   std::map<std::string, DataSet> whole;  // by name: every sample of the data sets that are left
 };
-/// Error for an id that no data set has, with the nearest one.
-SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& ids,
+/// `words`: ids, or comma lists of ids in which "\\," is a comma of an id and "\\\\" a backslash; a
+/// word that is a sample's id is taken whole. Error for an id that no data set has, with the
+/// nearest one.
+SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& words,
                             const Engines& engines);
 
 /// The chosen samples together with those that a folder is about, in their data sets' order.
