@@ -20,6 +20,14 @@ struct PromptOptions {
   /// The pictures' files as they are to be read. Tells on standard error of those that are read as
   /// stored although their files say that they are turned.
   std::vector<PictureFile> pictures(const std::vector<std::string>& files) const;
+  static constexpr const char* kNoneWithIds =
+      "takes no --prompt-format, --image-aspect-ratio and --picture-place: the ids are the whole "
+      "prompt";
+
+  /// Whether any is another than auto.
+  bool given() const {
+    return format != "auto" || image_aspect_ratio != "auto" || picture_place != "auto";
+  }
   void apply_to(ModelChoice& model) const;
 };
 

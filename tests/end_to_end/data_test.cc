@@ -203,7 +203,7 @@ TEST_F(DataVerbs, WindowsBeginAsInspectShowsIt) {
     std::getline(samples, line);
     const ProgramResult decoded =
         run_elastikv({"generate", "--model", checkpoint(family), "--prompt-ids", first,
-                      "--max-new-tokens", "1", "--json", "--prompt-format", "plain"});
+                      "--max-new-tokens", "1", "--json"});
     ASSERT_EQ(decoded.exit_code, 0) << decoded.errors;
     EXPECT_EQ(json::parse(decoded.output).at("prompt_token_ids"),
               json(std::vector<int64_t>(ids.begin(), ids.begin() + 8)));
