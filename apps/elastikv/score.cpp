@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json_fields.h"
+#include "base/json_problem.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
 #include "report/table.h"
@@ -98,7 +99,8 @@ JsonFields parse_line(std::string_view line, const std::string& place) {
     }
     return {std::move(value), place};
   } catch (const nlohmann::json::parse_error& error) {
-    fail("{}:{}: not valid JSON", place, error.byte);
+    const JsonProblem problem = json_problem(line, error.byte, error.what());
+    fail("{}:{}: not valid JSON: {}", place, problem.column, problem.reason);
   } catch (const nlohmann::json::exception&) {
     fail("{}: not valid JSON (a number is out of range)", place);
   }

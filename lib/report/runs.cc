@@ -246,7 +246,28 @@ std::string references_note(const ReportGroup& group) {
       several, samples->size());
 }
 
+/// How the data were read where that changes what was measured.
+std::vector<std::string> reading_notes(const DataOptions& data) {
+  std::vector<std::string> notes;
+  if (data.tokens) {
+    notes.push_back(fmt::format(
+        "Windows of {} + {} tokens{}; {} (bos: {}).", data.tokens->prompt_tokens,
+        data.tokens->answer_tokens,
+        data.tokens->stride ? fmt::format(", {} apart", *data.tokens->stride) : "",
+        data.tokens->bos == BosRule::kNever    ? "none begins with a BOS"
+        : data.tokens->bos == BosRule::kAlways ? "each begins with a BOS"
+                                               : "each begins as the tokenizer begins a text",
+        bos_rule_name(data.tokens->bos)));
+  }
+  if (data.picture_orientation == PictureOrientation::kExif)
+    notes.emplace_back(
+        "Pictures were turned upright as their files say (picture_orientation: exif).");
+  return notes;
+}
+
 void finish(ReportGroup& group) {
+  for (std::string& note : reading_notes(group.source.group.data))
+    group.notes.push_back(std::move(note));
   const std::string references = references_note(group);
   if (!references.empty()) group.notes.push_back(references);
   if (group.runs.size() > 1) {
