@@ -36,6 +36,8 @@ std::vector<char32_t> to_characters(std::string_view text);
 
 /// White_Space of the Unicode character database.
 bool is_whitespace(char32_t character);
+/// General categories L*.
+bool is_letter(char32_t character);
 /// General categories Nd, Nl, No.
 bool is_number(char32_t character);
 /// General categories Mn, Mc, Me.

@@ -33,8 +33,8 @@ void expect_scores(const std::vector<TextScore>& scores, const nlohmann::json& e
 }
 
 std::vector<TextScore> google(const std::string& reference, const std::string& candidate,
-                              Stemming stemming) {
-  const GoogleRouge rouge(reference, candidate, stemming);
+                              RougeWords words) {
+  const GoogleRouge rouge(reference, candidate, words);
   return {rouge.rouge_n(1), rouge.rouge_n(2), rouge.rouge_n(3), rouge.rouge_l(),
           rouge.rouge_lsum()};
 }
@@ -49,8 +49,8 @@ TEST(GoldenRouge, EveryPair) {
     const auto& reference = references.emplace_back(pair["ref"].get<std::string>());
     const auto candidate = pair["hyp"].get<std::string>();
     SCOPED_TRACE("line " + std::to_string(references.size()));
-    expect_scores(google(reference, candidate, Stemming::kNone), pair["google"]);
-    expect_scores(google(reference, candidate, Stemming::kPorter), pair["stem"]);
+    expect_scores(google(reference, candidate, RougeWords::kGoogle), pair["google"]);
+    expect_scores(google(reference, candidate, RougeWords::kGoogleStem), pair["stem"]);
     const PltrdyRouge pltrdy(reference, candidate);
     const bool is_defined = !pair["pltrdy"].is_null();
     EXPECT_EQ(pltrdy.rouge_l().defined, is_defined);
@@ -65,7 +65,7 @@ TEST(GoldenRouge, EveryPair) {
       std::vector<std::string> latest(references.rbegin(), references.rbegin() + 3);
       std::vector<TextScore> best;
       for (const char* type : {"rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum"})
-        best.push_back(google_rouge_best(type, latest, candidate, Stemming::kNone));
+        best.push_back(google_rouge_best(type, latest, candidate, RougeWords::kGoogle));
       expect_scores(best, pair["multi"]);
     }
     if (HasFailure()) break;  // one pair's values are enough to read

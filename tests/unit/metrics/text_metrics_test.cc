@@ -17,8 +17,8 @@ constexpr const char* kCandidate = "Dogs run quickly.\nThey ran on.";
 TEST(TextMetrics, EveryNameIsItsOwnDefinition) {
   const TextMetrics metrics(text_metric_names());
   const std::vector<TextScore> scores = metrics.score(kReference, kCandidate);
-  const GoogleRouge plain(kReference, kCandidate, Stemming::kNone);
-  const GoogleRouge stemmed(kReference, kCandidate, Stemming::kPorter);
+  const GoogleRouge plain(kReference, kCandidate, RougeWords::kGoogle);
+  const GoogleRouge stemmed(kReference, kCandidate, RougeWords::kGoogleStem);
   const PltrdyRouge pltrdy(kReference, kCandidate);
   const std::vector<TextScore> expected{pltrdy.rouge_n(1),  pltrdy.rouge_n(2),   pltrdy.rouge_l(),
                                         plain.rouge_n(1),   plain.rouge_n(2),    plain.rouge_l(),
