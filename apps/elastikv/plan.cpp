@@ -78,15 +78,18 @@ class Subjects {
       work.cost = cost_of(group, set, config_);
       if (is_there(group.model)) {
         const PromptReader reader = make_reader(group.model);
-        for (const Sample& sample : set.samples) work.sizes.push_back(size_of(reader, sample));
+        for (const Sample& sample : set.samples)
+          work.sizes.push_back(size_of(reader, sample, config_.evaluation()));
         return work;
       }
+      const int64_t end = config_.metrics.score_end ? 1 : 0;
       // About four bytes of English make a token.
       for (const Sample& sample : set.samples) {
-        work.sizes.push_back(with_pictures(group.model,
-                                           {static_cast<int64_t>(sample.question.size()) / 4 + 40,
-                                            static_cast<int64_t>(sample.answer.size()) / 4 + 1, 0},
-                                           static_cast<int64_t>(sample.images.size())));
+        work.sizes.push_back(
+            with_pictures(group.model,
+                          {static_cast<int64_t>(sample.question.size()) / 4 + 40,
+                           static_cast<int64_t>(sample.answer.size()) / 4 + 1 + end, 0},
+                          static_cast<int64_t>(sample.images.size())));
       }
       return work;
     }
@@ -99,7 +102,10 @@ class Subjects {
         4 * expected.answer_tokens * static_cast<int64_t>(set.samples.size());
     work.sizes.assign(
         set.samples.size(),
-        with_pictures(group.model, {expected.question_tokens, expected.answer_tokens, 0}, 1));
+        with_pictures(group.model,
+                      {expected.question_tokens,
+                       expected.answer_tokens + (config_.metrics.score_end ? 1 : 0), 0},
+                      1));
     return work;
   }
 

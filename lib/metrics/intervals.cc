@@ -112,14 +112,14 @@ Studentized studentized_ratio(std::span<const double> values, std::span<const do
   return result;
 }
 
-std::optional<Interval> interval_of(const Studentized& estimate, const Range& range = {}) {
+std::optional<Interval> interval_of(const Studentized& estimate, const Bounds& bounds = {}) {
   if (!estimate.standard_error) return std::nullopt;
   Interval interval{estimate.value, estimate.value};
   if (!estimate.pivots.empty()) {
     interval.low -= percentile(estimate.pivots, 0.975) * *estimate.standard_error;
     interval.high -= percentile(estimate.pivots, 0.025) * *estimate.standard_error;
   }
-  return Interval{std::max(interval.low, range.low), std::min(interval.high, range.high)};
+  return Interval{std::max(interval.low, bounds.low), std::min(interval.high, bounds.high)};
 }
 
 /// See PairedDifference::p_value.
@@ -232,8 +232,8 @@ std::vector<std::vector<double>> Bootstrap::resampled_sums(
 
 std::optional<Interval> Bootstrap::mean_interval(std::span<const double> values,
                                                  const Clusters& clusters,
-                                                 const Range& range) const {
-  return interval_of(studentized_mean(values, clusters, this), range);
+                                                 const Bounds& bounds) const {
+  return interval_of(studentized_mean(values, clusters, this), bounds);
 }
 
 std::optional<Interval> Bootstrap::perplexity_interval(std::span<const double> nll,

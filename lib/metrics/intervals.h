@@ -16,7 +16,7 @@ struct Interval {
 };
 
 /// The values that a quantity can take at all; intervals end there.
-struct Range {
+struct Bounds {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
 };
@@ -92,7 +92,7 @@ class Bootstrap final {
   /// Absent for fewer than two clusters.
   std::optional<Interval> mean_interval(std::span<const double> values,
                                         const Clusters& clusters = {},
-                                        const Range& range = {}) const;
+                                        const Bounds& bounds = {}) const;
   /// Of the micro-averaged perplexity exp(sum(nll) / sum(tokens)): exp of the interval of its
   /// logarithm, which is at least 0.
   std::optional<Interval> perplexity_interval(std::span<const double> nll,

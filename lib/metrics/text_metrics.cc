@@ -153,13 +153,12 @@ std::string TextMetrics::signature(size_t index, const SignatureContext& context
 std::string TextMetrics::missing_words(size_t index) const {
   ELASTIKV_ASSERT(index < metrics_.size(), "metric {} of {}", index, metrics_.size());
   const Metric& metric = metrics_[index];
-  const std::string what = metric.pltrdy                             ? "word"
-                           : metric.words == RougeWords::kCharacters ? "letter or digit"
-                           : metric.words == RougeWords::kUnicode    ? "word"
-                                                                     : "word of a-z and 0-9";
-  if (metric.kind == Kind::kN && metric.n > 1)
-    return fmt::format("{} times in a row a {}", metric.n, what);
-  return "a " + what;
+  const bool ascii = !metric.pltrdy && (metric.words == RougeWords::kGoogle ||
+                                        metric.words == RougeWords::kGoogleStem);
+  const std::string_view of = ascii ? " of a-z and 0-9" : "";
+  const bool letters = !metric.pltrdy && metric.words == RougeWords::kCharacters;
+  if (metric.n < 2) return fmt::format("a {}{}", letters ? "letter or digit" : "word", of);
+  return fmt::format("{} {}{}", metric.n, letters ? "letters or digits" : "words", of);
 }
 
 }  // namespace elastikv

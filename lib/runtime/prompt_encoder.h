@@ -62,6 +62,10 @@ class PromptReader {
   /// The ids of an answer: no special tokens around it.
   std::vector<int64_t> tokenize_answer(const std::string& answer) const;
 
+  /// The token that ends an answer: what the prompt format says, or else the checkpoint's first end
+  /// token. Error when neither names one, or the tokenizer does not have it.
+  int64_t answer_end() const;
+
   /// Error when a prompt and `new_tokens` more do not fit the model's context; `what` names the
   /// prompt.
   void require_room(const TokenizedPrompt& prompt, int64_t new_tokens,

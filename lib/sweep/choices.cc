@@ -41,8 +41,12 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
                           : reader.tokenize(sample.question, sample.images);
 }
 
-std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {
-  return sample.has_ids() ? sample.answer_ids : reader.tokenize_answer(sample.answer);
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
+                               const EvaluationSettings& settings) {
+  if (sample.has_ids()) return sample.answer_ids;
+  std::vector<int64_t> answer = reader.tokenize_answer(sample.answer);
+  if (settings.score_end) answer.push_back(reader.answer_end());
+  return answer;
 }
 
 uint64_t seed_of(uint64_t sweep_seed, const Sample& sample) {
