@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -73,6 +74,35 @@ TEST(GoldenRouge, EveryPair) {
   EXPECT_EQ(references.size(), 2000U);
   EXPECT_EQ(undefined, 11);
   EXPECT_EQ(multi, 100);
+}
+
+// rouge_score with another Tokenizer: tests/golden/make_rouge_scripts_golden.py.
+TEST(GoldenRouge, OtherWordsAndSentences) {
+  std::ifstream file = golden("rouge_scripts.jsonl");
+  int pairs = 0;
+  int sentences_matter = 0;
+  for (std::string line; std::getline(file, line); ++pairs) {
+    const nlohmann::json pair = nlohmann::json::parse(line);
+    const auto reference = pair["ref"].get<std::string>();
+    const auto candidate = pair["hyp"].get<std::string>();
+    SCOPED_TRACE("line " + std::to_string(pairs + 1));
+    for (const auto& [name, words] : {std::pair("characters", RougeWords::kCharacters),
+                                      std::pair("unicode", RougeWords::kUnicode)}) {
+      const GoogleRouge rouge(reference, candidate, words);
+      expect_scores({rouge.rouge_n(1), rouge.rouge_n(2), rouge.rouge_l(), rouge.rouge_lsum()},
+                    pair[name]);
+    }
+    for (const auto& [name, words] : {std::pair("google-marks", RougeWords::kGoogle),
+                                      std::pair("unicode-marks", RougeWords::kUnicode)}) {
+      const GoogleRouge rouge(reference, candidate, words, RougeSentences::kMarks);
+      expect_scores({rouge.rouge_lsum()}, pair[name]);
+      const GoogleRouge lines(reference, candidate, words);
+      sentences_matter += rouge.rouge_lsum().f != lines.rouge_lsum().f ? 1 : 0;
+    }
+    if (HasFailure()) break;
+  }
+  EXPECT_EQ(pairs, 600);
+  EXPECT_GT(sentences_matter, 100);
 }
 
 TEST(GoldenStemmer, EveryWord) {

@@ -98,6 +98,32 @@ TEST(GoogleRouge, WordsAreAsciiRunsInLowerCase) {
   EXPECT_EQ(rouge_words("Was runs geese", RougeWords::kGoogleStem), (Words{"was", "run", "gees"}));
 }
 
+TEST(RougeWordsTest, OfOtherScripts) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(rouge_words("Ein Äpfel, 3 Cafe\u0301s!", RougeWords::kUnicode),
+            (Words{"ein", "äpfel", "3", "cafés"}));
+  EXPECT_EQ(rouge_words("红色的猫 sits。ひらカナ", RougeWords::kUnicode),
+            (Words{"红", "色", "的", "猫", "sits", "ひ", "ら", "カ", "ナ"}));
+  EXPECT_EQ(rouge_words("Слово दो", RougeWords::kUnicode), (Words{"слово", "दो"}));
+  EXPECT_EQ(rouge_words("Ab 猫。", RougeWords::kCharacters), (Words{"a", "b", "猫"}));
+  EXPECT_EQ(rouge_words("… — 😀", RougeWords::kUnicode), Words{});
+  EXPECT_EQ(rouge_words("a\xff\xfe b", RougeWords::kUnicode), (Words{"a", "b"}));
+}
+
+TEST(RougeWordsTest, SentencesEndAtMarks) {
+  using Lines = std::vector<std::vector<std::string>>;
+  const auto split = [](const char* text) {
+    return rouge_sentences(text, RougeWords::kGoogle, RougeSentences::kMarks);
+  };
+  EXPECT_EQ(split("One cat. Two \"dogs!\" Three 3.5 e.g.this?"),
+            (Lines{{"one", "cat"}, {"two", "dogs"}, {"three", "3", "5", "e", "g", "this"}}));
+  EXPECT_EQ(split("a...\n\nb"), (Lines{{"a"}, {"b"}}));
+  EXPECT_EQ(rouge_sentences("猫。犬！", RougeWords::kUnicode, RougeSentences::kMarks),
+            (Lines{{"猫"}, {"犬"}}));
+  EXPECT_EQ(rouge_sentences("One. Two.\nThree", RougeWords::kGoogle, RougeSentences::kLines),
+            (Lines{{"one", "two"}, {"three"}}));
+}
+
 TEST(GoogleRouge, NgramsLongerThanTheTextScoreZero) {
   const GoogleRouge rouge("a b c", "a b c", RougeWords::kGoogle);
   EXPECT_EQ(rouge.rouge_n(3).f, 1);
