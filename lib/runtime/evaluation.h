@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "models/language_model.h"
@@ -18,6 +19,8 @@ struct ForcedScores {
   /// token's distribution comes from the uncompressed prefill and is the same for all. 0 for the
   /// reference itself; absent where no token follows the first.
   std::optional<double> mean_kl;
+  /// Why a score is not finite (Sequence::failure); empty where all are.
+  std::string failure;
 };
 
 struct ForcedOptions {
