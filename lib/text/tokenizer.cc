@@ -56,6 +56,13 @@ class FileTokenizer final : public Tokenizer {
       put_token(token.id, token.spelling);
       added_ids_.emplace(token.content, token.id);
     }
+    // The model has no embedding for an id that no token has.
+    for (const std::vector<int64_t>* around : {&special_ids_.prefix, &special_ids_.suffix}) {
+      for (const int64_t id : *around) {
+        if (tokens_.contains(id)) continue;
+        file.fail_key("post_processor", fmt::format("puts the id {}, which no token has", id));
+      }
+    }
   }
 
   std::vector<int64_t> encode(std::string_view text, bool add_special) const override {
