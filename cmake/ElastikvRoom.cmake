@@ -1,7 +1,8 @@
-# elastikv_room(NAME SOURCES a.cc ... [ALONE b.cc ...] [DEPS base ...] [LIBS external ...])
+# elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
 #   The sanitizers' presets compile the sources of a room several at a time (CMAKE_UNITY_BUILD), which takes a quarter of the
-#   time. Sources under ALONE are compiled by themselves there, too: they have names of their own that a neighbour also has.
+#   time. A source with a name of its own (in an anonymous namespace) that a neighbour also has is left out of that by
+#   SKIP_UNITY_BUILD_INCLUSION.
 # elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES]
 #              [AVX2 filter])
 #   A test program; each TEST in it becomes a ctest entry. Tests run side by side with one thread each (two programs that
@@ -32,9 +33,8 @@ if(ELASTIKV_FUZZ)
 endif()
 
 function(elastikv_room NAME)
-  cmake_parse_arguments(ARG "" "" "SOURCES;ALONE;DEPS;LIBS" ${ARGN})
-  add_library(elastikv_${NAME} STATIC ${ARG_SOURCES} ${ARG_ALONE})
-  set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  add_library(elastikv_${NAME} STATIC ${ARG_SOURCES})
   add_library(elastikv::${NAME} ALIAS elastikv_${NAME})
   target_include_directories(elastikv_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
   target_link_libraries(elastikv_${NAME} PRIVATE elastikv_flags)

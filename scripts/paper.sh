@@ -6,6 +6,7 @@
 #   scripts/paper.sh llava13b             one of llava7b, llava13b, qwenvl: needs the checkpoint, the data and a GPU
 #                                         (configs/paper/fig2_llava13b.yaml says where they are looked for)
 #   scripts/paper.sh stampvlm --limit 2   further arguments go to every sweep
+#   scripts/paper.sh stampvlm --output X  folders of tables and pictures go into X
 #
 # Safe to run again: finished records are kept and interrupted sweeps continued; times are measured anew.
 set -euo pipefail
@@ -17,6 +18,9 @@ say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 
 model=${1:-stampvlm}
 shift || true
+. scripts/output_option.sh
+take_output "" "$@"
+base=$output
 case $model in
   stampvlm)
     scripts/setup.sh
@@ -24,7 +28,7 @@ case $model in
     "$python" scripts/stampvlm/assemble.py
     sweeps=(fig2 table3 fig3 defects)
     config() { echo "configs/stampvlm/$1.yaml"; }
-    output() { echo "results/stampvlm/$1"; }
+    output() { echo "${base:-results/stampvlm}/$1"; }
     # Another model and other data than the published ones: `compare` says so.
     stands_for=(--model LLaVA-1.5-13B=stampvlm --data LLaVA-Description=stamp-scenes)
     ;;
@@ -34,7 +38,7 @@ case $model in
     program=build/cuda/bin/elastikv
     sweeps=(fig2 table3 fig3)
     config() { echo "configs/paper/$1_$model.yaml"; }
-    output() { echo "results/$1_$model"; }
+    output() { echo "${base:-results}/$1_$model"; }
     stands_for=()
     [ "$model" = llava13b ] || stands_for=(--model "LLaVA-1.5-13B=*")
     ;;
@@ -54,7 +58,7 @@ for name in "${sweeps[@]}"; do
   say "$name"
   resume=()
   [ -e "$(output "$name")/records.jsonl" ] && resume=(--resume)
-  "$program" sweep "$(config "$name")" "${resume[@]}" "$@" || status=$?
+  "$program" sweep "$(config "$name")" "${arguments[@]}" "${resume[@]}" --output "$(output "$name")" || status=$?
   [ "$status" -eq 0 ] || [ "$status" -eq 2 ] || exit "$status"
   "$program" report "$(output "$name")" >/dev/null
   "$python" scripts/plot.py "$(output "$name")"

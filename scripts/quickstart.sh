@@ -18,14 +18,9 @@ say "3/4 the default model"
 "$cache/tools/bin/python" scripts/stampvlm/assemble.py
 
 say "4/4 the sweep: configs/quickstart.yaml"
-output=results/quickstart
-for ((i = 1; i <= $#; i++)); do
-  if [ "${!i}" = --output ]; then
-    next=$((i + 1))
-    output=${!next}
-  fi
-done
+. scripts/output_option.sh
+take_output results/quickstart "$@"
 resume=()
 [ -e "$output" ] && resume=(--resume)
-build/release/bin/elastikv sweep configs/quickstart.yaml "${resume[@]}" "$@"
+build/release/bin/elastikv sweep configs/quickstart.yaml "${arguments[@]}" "${resume[@]}" --output "$output"
 "$cache/tools/bin/python" scripts/plot.py "$output"

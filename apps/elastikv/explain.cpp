@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,10 +14,9 @@
 
 #include "base/device.h"
 #include "base/error.h"
-#include "base/fields.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "base/nearest_name.h"
+#include "explain_subject.h"
 #include "image/drawing.h"
 #include "image/picture.h"
 #include "models/registry.h"
@@ -28,12 +26,10 @@
 #include "report/table.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
-#include "strategies/registry.h"
+#include "strategies/finite.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"
-#include "sweep/config.h"
-#include "sweep/engine.h"
-#include "sweep/runner.h"
+#include "text/json_text.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -41,171 +37,6 @@ namespace elastikv {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct ExplainOptions {
-  std::string file;
-  std::string sample;
-  std::string model = "models/stampvlm/assembled";
-  std::vector<std::string> images;
-  std::string prompt;
-  std::string prompt_ids;
-  PromptOptions prompt_options;
-  std::vector<std::string> strategies;
-  std::vector<std::string> set;
-  BudgetOptions budget;
-  std::string layers;
-  std::string out = "results/explain";
-  std::string device = "cpu";
-  std::string dtype = "fp32";
-  uint64_t seed = 0;
-  bool json = false;
-};
-
-struct NamedStrategy {
-  std::string name;
-  std::unique_ptr<Strategy> strategy;
-};
-
-/// What is explained, whether a sweep or the command line says it.
-struct Subject {
-  ModelChoice model;
-  Budget budget = Budget::unlimited();
-  std::vector<NamedStrategy> strategies;
-  std::optional<Sample> sample;  // of a sweep
-  std::vector<std::filesystem::path> pictures;
-  uint64_t seed = 0;
-
-  std::string title() const {
-    std::string text = model.path.filename().empty() ? model.path.parent_path().filename().string()
-                                                     : model.path.filename().string();
-    if (!model.label.empty()) text = model.label;
-    if (sample) text += ", sample " + sample->id;
-    return text + ", " + budget.name();
-  }
-};
-
-void require_distinct(const std::vector<std::string>& names) {
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    if (!seen.insert(name).second) fail("--strategy names '{}' twice", name);
-  }
-}
-
-/// The overrides of one strategy: "NAME.component.parameter=value" is for NAME alone, anything else
-/// for all.
-std::vector<std::string> overrides_of(const std::string& name, const ExplainOptions& options) {
-  std::vector<std::string> overrides;
-  for (const std::string& text : options.set) {
-    const std::string owner = text.substr(0, text.find('.'));
-    const bool owned = std::find(options.strategies.begin(), options.strategies.end(), owner) !=
-                       options.strategies.end();
-    if (!owned) {
-      overrides.push_back(text);
-    } else if (owner == name) {
-      overrides.push_back(text.substr(owner.size() + 1));
-    }
-  }
-  return overrides;
-}
-
-Subject read_command_line(const ExplainOptions& options) {
-  Subject subject;
-  subject.model.path = options.model;
-  subject.model.device = options.device;
-  subject.model.dtype = options.dtype;
-  options.prompt_options.apply_to(subject.model);
-  subject.pictures.assign(options.images.begin(), options.images.end());
-  subject.seed = options.seed;
-  subject.budget = options.budget.budget();
-  require_distinct(options.strategies);
-  for (const std::string& name : options.strategies) {
-    const std::vector<std::string> overrides = overrides_of(name, options);
-    try {
-      subject.strategies.push_back({name, make_strategy(name, overrides)});
-    } catch (const Error& error) {
-      if (overrides.empty()) throw;
-      fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
-    }
-  }
-  for (const std::filesystem::path& picture : subject.pictures) check_picture(picture);
-  return subject;
-}
-
-/// The first model and data set of a sweep, and its first budget unless one is given.
-Subject read_sweep_file(const ExplainOptions& options) {
-  SweepOverrides overrides;
-  for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
-  const SweepConfig config = read_sweep(options.file, overrides);
-  Subject subject;
-  subject.model = config.models.front();
-  if (options.budget.given()) {
-    subject.budget = options.budget.budget();
-  } else if (!config.budgets.empty()) {
-    subject.budget = make_budget(config.budgets.front());
-  }
-
-  require_distinct(options.strategies);
-  for (const StrategyChoice& choice : config.strategies) {
-    const bool named = std::find(options.strategies.begin(), options.strategies.end(),
-                                 choice.label) != options.strategies.end();
-    if (named || (options.strategies.empty() && choice.preset != "full"))
-      subject.strategies.push_back({choice.label, make_strategy(choice)});
-  }
-  // Presets that the sweep does not list can be looked at on its samples too.
-  std::vector<std::string> labels;
-  for (const StrategyChoice& choice : config.strategies) labels.push_back(choice.label);
-  std::vector<std::string> known = labels;
-  for (const PresetInfo& preset : list_presets()) known.push_back(preset.name);
-  const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  for (const std::string& name : options.strategies) {
-    if (!is_in(known, name)) {
-      fail("{}: has no strategy '{}', and no preset has that name{}", options.file, name,
-           suggestion(name, known));
-    }
-    if (!is_in(labels, name)) subject.strategies.push_back({name, make_strategy(name)});
-  }
-  if (subject.strategies.empty()) fail("{}: has no strategy but the full cache", options.file);
-
-  const std::unique_ptr<Engines> engines = torch_engines();
-  DataOptions data = config.data.front();
-  if (!options.sample.empty()) {
-    data.sample_ids = {options.sample};
-    data.offset = 0;
-  }
-  data.limit = 1;
-  const std::unique_ptr<Tokenizer> tokenizer =
-      data.tokens ? engines->tokenizer(subject.model) : nullptr;
-  subject.sample = read_data(data, check_picture, tokenizer.get()).samples.front();
-  subject.pictures = subject.sample->images;
-  subject.seed = seed_of(config.seed, *subject.sample);
-  return subject;
-}
-
-/// "0,4,8-11" as ascending numbers; all layers when empty.
-std::vector<int64_t> parse_layers(const std::string& text, int64_t layers) {
-  std::set<int64_t> chosen;
-  if (text.empty()) {
-    for (int64_t layer = 0; layer < layers; ++layer) chosen.insert(layer);
-  }
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const std::string part = text.substr(begin, end - begin);
-    begin = end + 1;
-    const size_t dash = part.find('-', 1);
-    int64_t first = 0;
-    int64_t last = 0;
-    const bool read = parse_int(part.substr(0, dash), first) &&
-                      parse_int(dash == std::string::npos ? part : part.substr(dash + 1), last);
-    if (!read || first < 0 || last < first)
-      fail("--layers: '{}' is no layer (a list such as 0,4,8-11 is needed)", part);
-    if (last >= layers)
-      fail("--layers: the model has no layer {}, its last is {}", last, layers - 1);
-    for (int64_t layer = first; layer <= last; ++layer) chosen.insert(layer);
-  }
-  return {chosen.begin(), chosen.end()};
-}
 
 Json head_json(const HeadDecision& head) {
   Json groups = Json::array();
@@ -260,8 +91,7 @@ void print_json(const Subject& subject, const TokenizedPrompt& prompt,
     strategies.push_back(explanation_json(explanation, shape));
   out["strategies"] = std::move(strategies);
   out["kept_agreement"] = kept_agreement(explanations);
-  fmt::print("{}\n", out.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false,
-                              nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(std::move(out)));
 }
 
 Table agreement_table(const std::vector<Explanation>& explanations) {
@@ -360,18 +190,20 @@ std::vector<std::string> write_files(const std::filesystem::path& folder,
 
 int explain_prompt(const ExplainOptions& options) {
   // Everything that can be wrong is looked at before the weights.
-  const bool from_sweep = !options.file.empty();
-  const Subject subject = from_sweep ? read_sweep_file(options) : read_command_line(options);
+  const Subject subject = read_subject(options);
   const c10::Device device = parse_device(subject.model.device);
   require_available(device);
   const c10::ScalarType dtype = parse_dtype(subject.model.dtype);
   require_loadable(subject.model.path);
-  const PromptReader reader = make_reader(subject.model);
-  const TokenizedPrompt prompt = subject.sample ? prompt_of(reader, *subject.sample)
-                                 : options.prompt_ids.empty()
-                                     ? reader.tokenize(options.prompt, subject.pictures)
-                                     : prompt_of_ids(options.prompt_ids, reader);
-  reader.require_room(prompt, /*new_tokens=*/0, "the prompt");
+  // Ids are a prompt as they are: they need no tokenizer and no prompt format.
+  const bool of_ids = !subject.sample && !options.prompt_ids.empty();
+  std::optional<PromptReader> reader;
+  if (!of_ids) reader.emplace(make_reader(subject.model));
+  const ModelSummary summary = summarize_model(subject.model.path);
+  const TokenizedPrompt prompt = subject.sample ? prompt_of(*reader, *subject.sample)
+                                 : of_ids ? prompt_of_ids(options.prompt_ids, summary.vocab_size)
+                                          : reader->tokenize(options.prompt, subject.pictures);
+  require_room(prompt, /*new_tokens=*/0, summary.max_positions, "the prompt");
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   const TokenSpan span = prompt.image_span();
   PictureSize grid;
@@ -379,7 +211,7 @@ int explain_prompt(const ExplainOptions& options) {
     if (prompt.images.empty()) {
       fail("the prompt has no picture to draw on; --json prints what is kept without one");
     }
-    grid = reader.grid(subject.pictures);
+    grid = reader->grid(subject.pictures);
     require_grid(span.end - span.begin, grid);
   }
   StatisticsRequest request;
@@ -400,18 +232,27 @@ int explain_prompt(const ExplainOptions& options) {
   const CacheShape shape = model->language().cache_shape();
   const std::vector<int64_t> layers = parse_layers(options.layers, shape.layers);
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, subject.pictures, request, subject.seed);
+      of_ids ? encode_ids(*model, prompt.ids, request, subject.seed)
+             : encode_prompt(*model, *reader, prompt, subject.pictures, request, subject.seed);
+  StatisticsRequest attention;
+  attention.prefill.column_sums = true;
+  require_finite(attention, encoded.non_finite);
   std::vector<Explanation> explanations;
   for (const NamedStrategy& named : subject.strategies) {
-    explanations.push_back(
-        explain(named.name, *named.strategy, encoded.statistics, subject.budget, layers));
+    try {
+      require_finite(named.strategy->needs(), encoded.non_finite);
+      explanations.push_back(
+          explain(named.name, *named.strategy, encoded.statistics, subject.budget, layers));
+    } catch (const Error& error) {
+      fail("strategy '{}': {}", named.name, error.what());
+    }
   }
   if (options.json) {
     print_json(subject, prompt, encoded.statistics, shape, layers, explanations);
     return 0;
   }
   ShownPrompt shown;
-  shown.picture = reader.image_processor()->crop(read_picture(subject.pictures.front()));
+  shown.picture = reader->image_processor()->crop(read_picture(subject.pictures.front()));
   shown.image_begin = span.begin;
   shown.image_end = span.end;
   shown.grid = grid;
@@ -443,6 +284,8 @@ void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
     throw CLI::RequiredError("a sweep file, --prompt or --prompt-ids");
   if (given("--prompt-ids") && !options.images.empty())
     throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
+  if (given("--prompt-ids") && options.prompt_options.given())
+    throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
   if (!given("--strategy")) throw CLI::RequiredError("--strategy");
   if (!options.budget.given()) throw CLI::RequiredError("--keep or --keep-tokens");
 }

@@ -1,7 +1,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/App.hpp>
@@ -11,6 +13,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
@@ -55,6 +58,50 @@ std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
   }
 }
 
+/// What reads the prompt: all that a question and pictures need, or for ids config.json alone.
+struct Reading {
+  Reading(const GenerateOptions& options, const ModelChoice& model) {
+    if (options.prompt_ids.empty()) {
+      whole.emplace(make_reader(model));
+    } else {
+      ids.emplace(model.path);
+    }
+  }
+
+  TokenizedPrompt prompt(const GenerateOptions& options,
+                         const std::vector<std::filesystem::path>& pictures) const {
+    return whole ? whole->tokenize(options.prompt, pictures)
+                 : prompt_of_ids(options.prompt_ids, summary().vocab_size);
+  }
+  const ModelSummary& summary() const { return whole ? whole->summary() : ids->summary(); }
+  const std::vector<int64_t>& end_tokens() const {
+    return whole ? whole->end_tokens() : ids->end_tokens();
+  }
+  /// Null where ids are answered by ids.
+  const Tokenizer* tokenizer() const { return whole ? &whole->tokenizer() : ids->tokenizer(); }
+
+  std::optional<PromptReader> whole;
+  std::optional<IdsReader> ids;
+};
+
+/// The answer as it comes: its text, or without a tokenizer its ids.
+class AnswerWriter {
+ public:
+  explicit AnswerWriter(const Tokenizer* tokenizer) {
+    if (tokenizer != nullptr) decoder_.emplace(*tokenizer, /*skip_special=*/true);
+  }
+  std::string push(int64_t token) {
+    if (decoder_) return decoder_->push(token);
+    const bool first = std::exchange(first_, false);
+    return (first ? "" : " ") + std::to_string(token);
+  }
+  std::string flush() { return decoder_ ? decoder_->flush() : ""; }
+
+ private:
+  std::optional<StreamingDecoder> decoder_;
+  bool first_ = true;
+};
+
 int generate(const GenerateOptions& options) {
   // Everything that can be wrong is looked at before the weights.
   const c10::Device device = parse_device(options.device);
@@ -70,29 +117,29 @@ int generate(const GenerateOptions& options) {
   ModelChoice choice;
   choice.path = options.model;
   options.prompt_options.apply_to(choice);
-  const PromptReader reader = make_reader(choice);
-  const TokenizedPrompt prompt = options.prompt_ids.empty()
-                                     ? reader.tokenize(options.prompt, pictures)
-                                     : prompt_of_ids(options.prompt_ids, reader);
-  reader.require_room(prompt, options.max_new_tokens, "the prompt");
+  const Reading reading(options, choice);
+  const TokenizedPrompt prompt = reading.prompt(options, pictures);
+  require_room(prompt, options.max_new_tokens, reading.summary().max_positions, "the prompt");
 
   const std::unique_ptr<Model> model = open_model(options.model, device, dtype);
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, pictures, strategy->needs(), options.seed);
+      reading.whole
+          ? encode_prompt(*model, *reading.whole, prompt, pictures, strategy->needs(), options.seed)
+          : encode_ids(*model, prompt.ids, strategy->needs(), options.seed);
   Sequence sequence(model->language(), encoded, *strategy, budget);
   const std::vector<int64_t> kept = sequence.cache().slots_per_layer();
   const int64_t bytes_prompt = sequence.cache().bytes();
   sequence.reserve(options.max_new_tokens);
 
-  StreamingDecoder decoder(reader.tokenizer(), /*skip_special=*/true);
+  AnswerWriter writer(reading.tokenizer());
   const StopSignal stop;
   GreedyOptions greedy;
   greedy.max_new_tokens = options.max_new_tokens;
-  greedy.end_tokens = reader.end_tokens();
+  greedy.end_tokens = reading.end_tokens();
   greedy.should_stop = [&] { return stop.requested(); };
   if (!options.json) {
     greedy.on_token = [&](size_t, int64_t token) {
-      fmt::print("{}", decoder.push(token));
+      fmt::print("{}", writer.push(token));
       std::fflush(stdout);
     };
   }
@@ -101,6 +148,11 @@ int generate(const GenerateOptions& options) {
       generate_greedy(model->language(), encoded, {&sequence}, greedy);
   const double decode_seconds = watch.lap();
   const GreedyText& text = texts[0];
+  if (!text.failure.empty()) {
+    if (!options.json && !text.token_ids.empty()) fmt::print("{}\n", writer.flush());
+    std::fflush(stdout);
+    fail("after {} new tokens: {}", text.token_ids.size(), text.failure);
+  }
   // The first token came from the prefill; every later one took a decode step.
   const auto steps = static_cast<double>(sequence.tokens_seen() - encoded.statistics.prompt_tokens);
   const double tokens_per_second = decode_seconds > 0 ? steps / decode_seconds : 0;
@@ -112,7 +164,9 @@ int generate(const GenerateOptions& options) {
 
   if (options.json) {
     nlohmann::ordered_json out;
-    out["text"] = reader.tokenizer().decode(text.token_ids, /*skip_special=*/true);
+    out["text"] = nullptr;
+    if (reading.tokenizer() != nullptr)
+      out["text"] = reading.tokenizer()->decode(text.token_ids, /*skip_special=*/true);
     out["token_ids"] = text.token_ids;
     out["prompt_token_ids"] = prompt.ids;
     out["finished"] = text.finished;
@@ -135,7 +189,9 @@ int generate(const GenerateOptions& options) {
     fmt::print("{}\n", out.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false,
                                 nlohmann::json::error_handler_t::replace));
   } else {
-    fmt::print("{}\n", decoder.flush());
+    fmt::print("{}\n", writer.flush());
+    if (reading.tokenizer() == nullptr)
+      inform("\ntoken ids instead of a text: {}", reading.ids->no_tokenizer());
     fmt::print(stderr,
                "\n{} prompt tokens ({} of the picture), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
                "of {:.2f} MiB ({}, {})\n",
@@ -184,6 +240,8 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
     if (ids->count() > 0 && !options->images.empty()) {
       throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
     }
+    if (ids->count() > 0 && options->prompt_options.given())
+      throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
     chosen = [options] { return generate(*options); };
   });
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -7,13 +8,20 @@
 #include <CLI/App.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
+#include "base/device.h"
+#include "base/error.h"
+#include "base/json_fields.h"
+#include "checkpoint_parts.h"
 #include "image/picture.h"
+#include "models/quantization.h"
 #include "models/registry.h"
 #include "prompt_options.h"
 #include "runtime/prompt_encoder.h"
+#include "strategy_options.h"
 #include "sweep/choices.h"
+#include "text/json_text.h"
+#include "usage_error.h"
 #include "verbs.h"
 #include "weights/checkpoint.h"
 
@@ -27,8 +35,10 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 struct InspectOptions {
   std::string folder;
   bool tensors = false;
+  bool strict = false;
   std::vector<std::string> images;
   std::string prompt;
+  std::string prompt_ids;
   PromptOptions prompt_options;
 };
 
@@ -46,67 +56,123 @@ std::string ids_text(const std::vector<int64_t>& ids) {
   return text;
 }
 
-/// What the model reads for a question: the text with its placeholders, and how many tokens each
-/// picture becomes.
-void show_prompt(const InspectOptions& options) {
+ModelChoice choice_of(const InspectOptions& options) {
   ModelChoice choice;
   choice.path = options.folder;
   options.prompt_options.apply_to(choice);
-  const PromptReader reader = make_reader(choice);
-  std::vector<PictureSize> sizes;
-  for (const std::string& file : options.images) sizes.push_back(check_picture(file));
+  return choice;
+}
+
+/// What is not there, and what that means for the exit code.
+int show_missing(const std::vector<std::string>& missing, bool strict) {
+  for (const std::string& line : missing) fmt::print("missing:       {}\n", line);
+  return strict && !missing.empty() ? 1 : 0;
+}
+
+void show_picture(size_t number, PictureSize size, const ImageGeometry& geometry,
+                  const std::string& tokens) {
+  fmt::print("picture {}:     {} x {} pixels -> {} view{} of {} x {}{}, {}\n", number, size.width,
+             size.height, geometry.views(), geometry.views() == 1 ? "" : "s", geometry.view.width,
+             geometry.view.height,
+             geometry.tile_rows > 0 ? fmt::format(" ({} x {} tiles and the whole)",
+                                                  geometry.tile_columns, geometry.tile_rows)
+                                    : "",
+             tokens);
+}
+
+/// What the model reads for a question: the text with its placeholders, and how many tokens each
+/// picture becomes.
+int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSize>& sizes) {
+  const PromptReader reader = make_reader(choice_of(options));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
   fmt::print("prompt format: {}\n", reader.format().name);
-  fmt::print("prompt:        {}\n", nlohmann::json(prompt.text).dump());
+  fmt::print("prompt:        {}\n", json_text(prompt.text));
   for (size_t i = 0; i < sizes.size(); ++i) {
-    const ImageGeometry& geometry = prompt.geometries[i];
     const TokenSpan& span = prompt.tokens.images[i];
     const auto placeholders =
         std::count_if(prompt.tokens.placeholders.begin(), prompt.tokens.placeholders.end(),
                       [&](int64_t index) { return index >= span.begin && index < span.end; });
-    fmt::print(
-        "picture {}:     {} x {} pixels -> {} view{} of {} x {}{}, {} image tokens at {} to {}\n",
-        i + 1, sizes[i].width, sizes[i].height, geometry.views(), geometry.views() == 1 ? "" : "s",
-        geometry.view.width, geometry.view.height,
-        geometry.tile_rows > 0 ? fmt::format(" ({} x {} tiles and the whole)",
-                                             geometry.tile_columns, geometry.tile_rows)
-                               : "",
-        placeholders, span.begin, span.end - 1);
+    show_picture(
+        i + 1, sizes[i], prompt.geometries[i],
+        fmt::format("{} image tokens at {} to {}", placeholders, span.begin, span.end - 1));
   }
   if (reader.image_processor() != nullptr)
     fmt::print("processing:    {}\n", reader.image_processor()->identity());
   fmt::print("tokens:        {}, of them {} for pictures\n", prompt.tokens.ids.size(),
              prompt.tokens.placeholders.size());
   fmt::print("token ids:     {}\n", ids_text(prompt.tokens.ids));
+  return 0;
 }
 
-int inspect(const InspectOptions& options) {
-  const std::string& folder = options.folder;
-  if (!options.prompt.empty() || !options.images.empty()) {
-    show_prompt(options);
-    return 0;
+/// As much of that as the files allow which are there.
+int show_prompt(const InspectOptions& options) {
+  const ModelSummary summary = summarize_model(options.folder);
+  std::vector<PictureSize> sizes;
+  for (const std::string& file : options.images) sizes.push_back(check_picture(file));
+  if (!sizes.empty() && summary.image_token < 0)
+    fail("{}: this model takes no pictures", options.folder);
+  const CheckpointParts parts(choice_of(options));
+  if (parts.missing.empty()) return show_whole_prompt(options, sizes);
+  if (parts.format) {
+    Turn turn;
+    turn.role = "user";
+    turn.text = options.prompt;
+    const bool placed = options.prompt.find(kImagePlaceholder) != std::string::npos;
+    turn.images = placed ? 0 : static_cast<int64_t>(sizes.size());
+    fmt::print("prompt format: {}\n", parts.format->name);
+    fmt::print("prompt:        {}\n", json_text(parts.format
+                                                    ->render({turn}, /*answer_follows=*/true,
+                                                             choice_of(options).picture_place)
+                                                    .text));
   }
-  const bool tensors = options.tensors;
-  const ModelSummary summary = summarize_model(folder);
-  const Checkpoint checkpoint = open_weights(folder);
-  const WeightReport report = check_weights(folder);
+  if (parts.image_processor != nullptr) {
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const ImageGeometry geometry = parts.image_processor->geometry(sizes[i]);
+      show_picture(i + 1, sizes[i], geometry,
+                   fmt::format("{} image tokens", parts.image_prompt->features(geometry)));
+    }
+    fmt::print("processing:    {}\n", parts.image_processor->identity());
+  }
+  return show_missing(parts.missing, options.strict);
+}
+
+/// Ids as they are: config.json says all there is to them, a tokenizer only what they mean.
+int show_ids(const InspectOptions& options) {
+  const IdsReader reader(options.folder);
+  const TokenizedPrompt prompt = prompt_of_ids(options.prompt_ids, reader.summary().vocab_size);
+  if (reader.tokenizer() != nullptr) {
+    fmt::print("prompt:        {}\n",
+               json_text(reader.tokenizer()->decode(prompt.ids, /*skip_special=*/false)));
+  }
+  fmt::print("tokens:        {} of the {} that the context holds\n", prompt.ids.size(),
+             reader.summary().max_positions);
+  fmt::print("token ids:     {}\n", ids_text(prompt.ids));
+  require_room(prompt, /*new_tokens=*/0, reader.summary().max_positions, "the prompt");
+  if (reader.tokenizer() != nullptr) return 0;
+  return show_missing({reader.no_tokenizer()}, options.strict);
+}
+
+/// What weights and caches take at a number of bytes for each number.
+std::string memory_text(const PartialModel& model, int64_t element_bytes) {
+  const ModelSummary& summary = model.summary;
+  const int64_t token = summary.decoder.cache_bytes_per_token(element_bytes);
+  return fmt::format("{} of weights, {} of cache a token, {} for all {} of the context",
+                     bytes_text(model.parameters * element_bytes), bytes_text(token),
+                     bytes_text(token * summary.max_positions), summary.max_positions);
+}
+
+/// The tensors that are there, beside those that are needed.
+bool show_weights(const InspectOptions& options) {
+  const Checkpoint checkpoint = open_weights(options.folder);
+  const WeightReport report = check_weights(options.folder);
   std::map<std::string, int64_t> dtypes;
   for (const std::string& name : checkpoint.names()) ++dtypes[checkpoint.info(name).dtype];
-
-  fmt::print("architecture:  {}\n", summary.architecture);
-  fmt::print("decoder:       {}\n", summary.text);
-  if (!summary.vision.empty()) {
-    fmt::print("vision tower:  {}\n", summary.vision);
-    fmt::print("picture:       placeholder token {}\n", summary.image_token);
-  }
-  fmt::print("context:       {} tokens\n", summary.max_positions);
-  fmt::print("KV cache:      {} bytes a token at 16 bits\n", summary.cache_bytes_per_token_fp16);
   fmt::print("weights:       {} tensors, {:.1f} M parameters, {:.1f} MiB",
              checkpoint.names().size(), static_cast<double>(checkpoint.parameters()) / 1e6,
              static_cast<double>(checkpoint.bytes()) / (1 << 20));
   for (const auto& [dtype, count] : dtypes) fmt::print(", {} {}", count, dtype);
   fmt::print("\n");
-  if (tensors) {
+  if (options.tensors) {
     for (const std::string& name : checkpoint.names()) {
       fmt::print("  {:<72} {:<6} {}\n", name, checkpoint.info(name).dtype,
                  shape_text(checkpoint.info(name).shape));
@@ -120,9 +186,71 @@ int inspect(const InspectOptions& options) {
                shape_text(wrong.needed));
   }
   for (const std::string& name : report.unexpected) fmt::print("unexpected:    {}\n", name);
-  fmt::print("{}\n", report.clean() ? "complete: every tensor that the model needs is there"
-                                    : "this checkpoint does not fit its config.json");
-  return report.clean() ? 0 : 1;
+  return report.clean();
+}
+
+/// The tensors that are needed.
+void show_needed_weights(const InspectOptions& options, const PartialModel& model) {
+  fmt::print("weights:       {} tensors, {:.1f} M parameters are needed{}\n", model.needed.size(),
+             static_cast<double>(model.parameters) / 1e6,
+             model.vision_missing.empty() ? "" : " by the decoder alone");
+  if (!options.tensors) return;
+  for (const auto& tensor : model.needed)
+    fmt::print("  {:<72} {}\n", tensor.name, shape_text(tensor.needed));
+}
+
+int show_checkpoint(const InspectOptions& options) {
+  const PartialModel model = read_partial_model(options.folder);
+  const ModelSummary& summary = model.summary;
+  const auto quantization = find_quantization(
+      options.folder, JsonFields::read(std::filesystem::path(options.folder) / "config.json"));
+  fmt::print("architecture:  {}\n", summary.architecture);
+  fmt::print("decoder:       {}\n", summary.text);
+  if (!summary.vision.empty()) {
+    fmt::print("vision tower:  {}\n", summary.vision);
+    fmt::print("picture:       placeholder token {}\n", summary.image_token);
+  }
+  fmt::print("context:       {} tokens\n", summary.max_positions);
+  fmt::print("KV cache:      {} bytes a token at 16 bits\n", summary.cache_bytes_per_token_fp16);
+  std::vector<std::string> missing = model.weights_missing;
+  if (!model.vision_missing.empty()) missing.push_back(model.vision_missing);
+  const bool weights_are_here = missing.empty() && !quantization;
+  bool fits = true;
+  if (weights_are_here) {
+    fits = show_weights(options);
+  } else {
+    show_needed_weights(options, model);
+  }
+  fmt::print("fp32:          {}\n", memory_text(model, /*element_bytes=*/4));
+  fmt::print("bf16, fp16:    {}\n", memory_text(model, /*element_bytes=*/2));
+  // What the tower's folder says is missing as long as that folder is.
+  if (model.vision_missing.empty()) {
+    const CheckpointParts parts(choice_of(options));
+    if (parts.format) fmt::print("prompt format: {}\n", parts.format->name);
+    if (parts.tokenizer != nullptr)
+      fmt::print("tokenizer:     {} tokens\n", parts.tokenizer->vocab_size());
+    if (parts.image_processor != nullptr)
+      fmt::print("processing:    {}\n", parts.image_processor->identity());
+    missing.insert(missing.end(), parts.missing.begin(), parts.missing.end());
+  }
+  const int code = show_missing(missing, options.strict);
+  if (quantization) {
+    fmt::print("quantised:     {} ({}); not computed here: {}\n", quantization->name(),
+               quantization->where, quantization->advice());
+    return 1;
+  }
+  if (!fits) {
+    fmt::print("this checkpoint does not fit its config.json\n");
+    return 1;
+  }
+  if (weights_are_here) fmt::print("complete: every tensor that the model needs is there\n");
+  return code;
+}
+
+int inspect(const InspectOptions& options) {
+  if (!options.prompt_ids.empty()) return show_ids(options);
+  if (!options.prompt.empty() || !options.images.empty()) return show_prompt(options);
+  return show_checkpoint(options);
 }
 
 }  // namespace
@@ -131,16 +259,28 @@ void add_inspect_verb(CLI::App& app, Verb& chosen) {
   const auto options = std::make_shared<InspectOptions>();
   CLI::App* verb = app.add_subcommand(
       "inspect",
-      "Show a checkpoint's architecture and shapes, and what is missing; with --prompt the exact "
-      "prompt and its tokens. Loads no weights.");
+      "Show a checkpoint's architecture, shapes and memory, and what is missing, the weights "
+      "included; with --prompt the exact prompt and its tokens. Loads no weights.");
   verb->add_option("folder", options->folder, "Checkpoint folder (Hugging Face layout)")
       ->required();
   verb->add_flag("--tensors", options->tensors, "List every tensor");
-  verb->add_option("--prompt", options->prompt, "A question; <image> in it places a picture");
+  verb->add_flag("--strict", options->strict, "Exit code 1 where anything is missing");
+  CLI::Option* prompt =
+      verb->add_option("--prompt", options->prompt, "A question; <image> in it places a picture");
+  CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
+                                      "Token ids 1,2,3 instead of a prompt and picture; needs "
+                                      "config.json alone")
+                         ->check(not_empty());
+  prompt->excludes(ids);
   verb->add_option("--image", options->images, "Picture (PNG, JPEG, WebP, BMP); may be repeated")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->excludes(ids);
   add_prompt_options(*verb, options->prompt_options);
-  verb->callback([options, &chosen] { chosen = [options] { return inspect(*options); }; });
+  verb->callback([options, ids, &chosen] {
+    if (ids->count() > 0 && options->prompt_options.given())
+      throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
+    chosen = [options] { return inspect(*options); };
+  });
 }
 
 }  // namespace elastikv

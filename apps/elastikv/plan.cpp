@@ -15,6 +15,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "models/quantization.h"
 #include "models/registry.h"
 #include "report/table.h"
 #include "runtime/machine.h"
@@ -22,7 +23,7 @@
 #include "sweep/engine.h"
 #include "sweep/estimate.h"
 #include "sweep/progress.h"
-#include "sweep/runner.h"
+#include "sweep/sweep_data.h"
 #include "sweep_options.h"
 #include "verbs.h"
 
@@ -146,9 +147,8 @@ int plan(const SweepOptions& options) {
   const std::unique_ptr<MemoryLimit> limit = options.limit_memory();
   const std::unique_ptr<Engines> engines = torch_engines();
   std::vector<std::string> left_out;
-  const std::vector<std::string> sample_ids = options.chosen_samples();
-  if (!sample_ids.empty()) {
-    SampleChoice choice = choose_samples(config, sample_ids, *engines);
+  if (!options.sample_ids.empty()) {
+    SampleChoice choice = choose_samples(config, options.sample_ids, *engines);
     config = std::move(choice.config);
     left_out = std::move(choice.left_out);
   }
@@ -159,6 +159,7 @@ int plan(const SweepOptions& options) {
   for (const CellGroup& group : groups) {
     if (!is_there(group.model))
       missing.insert(fmt::format("checkpoint {}", group.model.path.string()));
+    if (is_there(group.model)) require_unquantized(group.model.path);
     if (!is_there(group.data)) missing.insert(fmt::format("data set {}", group.data.path.string()));
     // Of a published model; any other is held to be what the sweep will find.
     const bool waits_for_weights =

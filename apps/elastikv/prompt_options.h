@@ -14,6 +14,14 @@ struct PromptOptions {
   std::string image_aspect_ratio = "auto";
   std::string picture_place = "auto";
 
+  static constexpr const char* kNoneWithIds =
+      "takes no --prompt-format, --image-aspect-ratio and --picture-place: the ids are the whole "
+      "prompt";
+
+  /// Whether any is another than auto.
+  bool given() const {
+    return format != "auto" || image_aspect_ratio != "auto" || picture_place != "auto";
+  }
   void apply_to(ModelChoice& model) const;
 };
 

@@ -16,6 +16,8 @@
 #include "base/version.h"
 #include "runtime/machine.h"
 #include "source_version.h"
+#include "text/json_text.h"
+#include "text/unicode.h"
 
 namespace elastikv {
 namespace {
@@ -55,6 +57,8 @@ std::map<std::string, std::string> provenance(const std::vector<std::string>& de
     facts["gpu"] = fmt::format("{}", fmt::join(gpus, ", "));
     facts["cuda"] = cuda_version();
   }
+  // They are written as JSON; an environment and a host's name may hold any bytes.
+  for (auto& [key, fact] : facts) fact = escape_broken_utf8(fact);
   return facts;
 }
 
@@ -64,6 +68,15 @@ std::string shell_word(std::string_view text) {
            std::string_view("_-+./,:=@%").find(c) != std::string_view::npos;
   });
   if (plain) return std::string(text);
+  if (!is_valid_utf8(text)) {
+    // Bash's way to name bytes, so that the words can stand in JSON.
+    std::string escaped;
+    for (const char c : text) {
+      if (c == '\'' || c == '\\') escaped += '\\';
+      escaped += c;
+    }
+    return "$'" + escape_broken_utf8(escaped) + "'";
+  }
   std::string quoted = "'";
   for (const char c : text) {
     if (c == '\'') {

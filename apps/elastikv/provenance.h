@@ -12,7 +12,8 @@ namespace elastikv {
 /// GPU, gpu and cuda. `devices` as parse_device takes them.
 std::map<std::string, std::string> provenance(const std::vector<std::string>& devices);
 
-/// A word as a shell reads it back: in quotes where it needs them.
+/// A word as a shell reads it back, and as valid UTF-8: in quotes where it needs them, $'\xff'
+/// (bash, zsh) where it holds bytes that are no text.
 std::string shell_word(std::string_view text);
 
 }  // namespace elastikv

@@ -24,6 +24,7 @@
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
 #include "report/table.h"
+#include "text/json_text.h"
 #include "text/unicode.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -251,7 +252,7 @@ std::string as_json(const std::vector<ScoredFile>& files, const TextMetrics& met
       report["files"].push_back(std::move(entry));
     }
   }
-  return report.dump(2) + "\n";
+  return json_text(std::move(report), /*indent=*/2) + "\n";
 }
 
 void add_means(const std::string& start, const std::vector<Total>& totals,

@@ -29,7 +29,7 @@ void add_budget_options(CLI::App& verb, BudgetOptions& options) {
       ->capture_default_str();
 }
 
-TokenizedPrompt prompt_of_ids(const std::string& text, const PromptReader& reader) {
+TokenizedPrompt prompt_of_ids(const std::string& text, int64_t vocabulary) {
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
@@ -38,9 +38,7 @@ TokenizedPrompt prompt_of_ids(const std::string& text, const PromptReader& reade
       fail("--prompt-ids: '{}' is no token id (a list such as 1,2,3 is needed)",
            text.substr(begin, end - begin));
     }
-    if (id >= reader.summary().vocab_size) {
-      fail("--prompt-ids: {} is outside the vocabulary of {}", id, reader.summary().vocab_size);
-    }
+    if (id >= vocabulary) fail("--prompt-ids: {} is outside the vocabulary of {}", id, vocabulary);
     ids.push_back(id);
     begin = end + 1;
   }

@@ -27,8 +27,8 @@ struct BudgetOptions {
 /// Adds --keep, --keep-tokens and --growth to a subcommand that owns `options`.
 void add_budget_options(CLI::App& verb, BudgetOptions& options);
 
-/// The ids of "--prompt-ids 1,2,3" as a prompt. Error for anything that is no id of the model's
-/// vocabulary.
-TokenizedPrompt prompt_of_ids(const std::string& text, const PromptReader& reader);
+/// The ids of "--prompt-ids 1,2,3" as a prompt. Error for anything that is no id of a vocabulary of
+/// that size.
+TokenizedPrompt prompt_of_ids(const std::string& text, int64_t vocabulary);
 
 }  // namespace elastikv

@@ -17,12 +17,14 @@
 #include "base/yaml_fields.h"
 #include "provenance.h"
 #include "report/report.h"
+#include "source_version.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
 #include "sweep/predictions.h"
 #include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "sweep_options.h"
+#include "text/json_text.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -49,7 +51,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   std::map<std::string, std::string> facts = provenance({devices.begin(), devices.end()});
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
-  facts["config"] = options.common->file;
+  facts["config"] = escape_broken_utf8(options.common->file);
   std::string configuration;
   for (const auto& file : YamlFields::extended_files(options.common->file))
     configuration += read_file(file);
@@ -60,9 +62,11 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
     command += shell_word(word);
   };
   for (const std::string& word : options.common->words()) add(word);
-  if (!options.resume && !options.common->sample_ids.empty()) {
-    add("--sample-id");
-    add(fmt::format("{}", fmt::join(options.common->chosen_samples(), ",")));
+  if (!options.resume) {
+    for (const std::string& ids : options.common->sample_ids) {
+      add("--sample-id");
+      add(ids);
+    }
   }
   facts["reproduce"] =
       fmt::format("{}  # {}, commit {}", command, facts["program"], facts["source"]);
@@ -91,7 +95,8 @@ int sweep(const SweepVerbOptions& options) {
   RunOptions run;
   run.resume = options.resume;
   run.provenance = provenance_of(options, config);
-  run.sample_ids = options.common->chosen_samples();
+  run.commit = source_version();
+  run.sample_ids = options.common->sample_ids;
   run.max_failures = options.fail_fast ? 1 : options.max_failures;
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };
@@ -99,6 +104,15 @@ int sweep(const SweepVerbOptions& options) {
   const std::string folder = config.output.string();
   if (outcome.interrupted) {
     warn("interrupted; the records in {} are kept, --resume continues", folder);
+    return outcome.exit_code();
+  }
+  if (!outcome.device_lost.empty()) {
+    warn("the device stopped answering, and nothing can be computed on it in this process: {}",
+         outcome.device_lost);
+    warn(
+        "{} of {} cells are left undone; the records in {} are kept, --resume continues with the "
+        "sample at which it happened",
+        outcome.undone_cells, outcome.cells, folder);
     return outcome.exit_code();
   }
   if (outcome.stopped) {

@@ -19,17 +19,6 @@ SweepConfig SweepOptions::read() const {
   return read_sweep(file, overrides);
 }
 
-std::vector<std::string> SweepOptions::chosen_samples() const {
-  std::vector<std::string> chosen;
-  for (const std::string& text : sample_ids) {
-    for (const std::string& id : split_commas(text)) {
-      if (id.empty()) fail("--sample-id {}: the list has an empty entry", text);
-      if (std::find(chosen.begin(), chosen.end(), id) == chosen.end()) chosen.push_back(id);
-    }
-  }
-  return chosen;
-}
-
 std::unique_ptr<MemoryLimit> SweepOptions::limit_memory() const {
   if (memory_limit.empty()) return nullptr;
   return std::make_unique<MemoryLimit>(parse_bytes(memory_limit, "--memory-limit"));
@@ -71,7 +60,7 @@ void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& opti
   options->dtype_option = verb.add_option(
       "--dtype", options->dtype, "fp32, bf16 or fp16, or a comma list of them, for every model");
   verb.add_option("--sample-id", options->sample_ids,
-                  "Only these samples (a comma list), wherever they are; may be repeated")
+                  "Only this sample, or a comma list of them, wherever they are; may be repeated")
       ->allow_extra_args(false)
       ->check(not_empty());
   verb.add_flag("--keep-going", options->keep_going,

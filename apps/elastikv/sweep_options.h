@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/App.hpp>
@@ -33,8 +34,6 @@ struct SweepOptions {
   CLI::Option* output_option = nullptr;
 
   SweepConfig read() const;
-  /// Those of --sample-id, each once.
-  std::vector<std::string> chosen_samples() const;
   /// The limit of --memory-limit, in force while it lives; nothing without that option.
   std::unique_ptr<MemoryLimit> limit_memory() const;
   /// The words after "elastikv sweep" that run the same again.

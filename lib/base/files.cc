@@ -1,8 +1,8 @@
 #include "base/files.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <system_error>
 
 #include <fcntl.h>
@@ -25,6 +25,28 @@ std::filesystem::file_status status_of(const std::filesystem::path& path) {
   return status;
 }
 
+/// fsync, which a signal may interrupt before anything is wrong.
+bool synchronize(int descriptor) {
+  int result = 0;
+  do {
+    result = fsync(descriptor);
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+/// Makes the name of a new file survive a power cut: it stands in the folder, which is written
+/// apart from the file. Some file systems cannot do that for folders; the file itself is safe
+/// there, too.
+void synchronize_folder(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  const bool done = synchronize(descriptor) || errno == EINVAL || errno == ENOTSUP;
+  const int reason = errno;
+  close(descriptor);
+  if (!done) fail("{}: cannot write: {}", folder.string(), std::strerror(reason));
+}
+
 }  // namespace
 
 bool path_exists(const std::filesystem::path& path) {
@@ -40,18 +62,39 @@ std::string read_file(const std::filesystem::path& file) {
   return std::string(mapped.view());
 }
 
+void append_durably(int descriptor, std::string_view bytes, const std::filesystem::path& file) {
+  size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t got = write(descriptor, bytes.data() + written, bytes.size() - written);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+    }
+    written += static_cast<size_t>(got);
+  }
+  if (!synchronize(descriptor)) fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+}
+
 void write_file_atomically(const std::filesystem::path& file, std::string_view bytes) {
   std::filesystem::path temporary = file;
   temporary += fmt::format(".{}.tmp", getpid());
-  {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    out.flush();
-    if (!out) fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+  const int descriptor =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, /*mode=*/0666);
+  if (descriptor < 0) fail("{}: cannot write: {}", file.string(), std::strerror(errno));
+  try {
+    append_durably(descriptor, bytes, file);
+  } catch (...) {
+    close(descriptor);
+    unlink(temporary.c_str());
+    throw;
   }
-  std::error_code error;
-  std::filesystem::rename(temporary, file, error);
-  if (error) fail("{}: cannot write: {}", file.string(), error.message());
+  close(descriptor);
+  if (rename(temporary.c_str(), file.c_str()) != 0) {
+    const int reason = errno;
+    unlink(temporary.c_str());
+    fail("{}: cannot write: {}", file.string(), std::strerror(reason));
+  }
+  synchronize_folder(file);
 }
 
 MappedFile::MappedFile(const std::filesystem::path& file) {

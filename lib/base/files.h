@@ -17,8 +17,14 @@ bool is_folder(const std::filesystem::path& path);
 std::string read_file(const std::filesystem::path& file);
 
 /// Replaces a file in one step (temporary file in the same folder, then rename), so that a reader
-/// never sees half of it; Error when the folder is not writable or the disk is full.
+/// never sees half of it and a power cut leaves the old file or the new one, whole: file and folder
+/// are on the disk when it returns. Error when the folder is not writable or the disk is full; the
+/// temporary file is gone then, and the old one as it was.
 void write_file_atomically(const std::filesystem::path& file, std::string_view bytes);
+
+/// Writes to an open file and returns when the bytes are on the disk. Error naming `file` and the
+/// system's reason when the disk is full.
+void append_durably(int descriptor, std::string_view bytes, const std::filesystem::path& file);
 
 /// A read-only memory map of a whole file. Pages are loaded on first touch and shared between
 /// processes.

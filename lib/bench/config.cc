@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/yaml_fields.h"
 #include "bench/shapes.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -247,10 +248,10 @@ Json config_json(const BenchConfig& config, bool whole) {
 
 std::string BenchLengths::text() const { return fmt::format("{}+{}", prompt_tokens, new_tokens); }
 
-std::string BenchConfig::json() const { return config_json(*this, /*whole=*/true).dump(); }
+std::string BenchConfig::json() const { return json_text(config_json(*this, /*whole=*/true)); }
 
 std::string BenchConfig::hash() const {
-  return content_hash(config_json(*this, /*whole=*/false).dump());
+  return content_hash(json_text(config_json(*this, /*whole=*/false)));
 }
 
 std::vector<BenchCell> cells_of(const BenchConfig& config) {

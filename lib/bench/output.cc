@@ -9,6 +9,7 @@
 #include "base/device.h"
 #include "base/files.h"
 #include "base/version.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -279,7 +280,7 @@ std::string bench_json(const BenchOutcome& outcome) {
            {"copy_bytes_per_second", model.bandwidth.copy_bytes_per_second}}}});
     for (const BenchResult& result : model.cells) json["cells"].push_back(cell_json(model, result));
   }
-  return json.dump(/*indent=*/1) + "\n";
+  return json_text(std::move(json), /*indent=*/1) + "\n";
 }
 
 void write_bench(const BenchOutcome& outcome, const std::filesystem::path& folder) {

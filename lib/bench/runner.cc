@@ -102,7 +102,8 @@ class ModelBench {
              c10::Device device)
       : config_(config), model_(model), shape_(shape), device_(device) {}
 
-  /// Runs a cell once and adds the run to its result, or runs it without taking notes.
+  /// Runs a cell once and adds the run to its result, or runs it without taking notes. Error where
+  /// what it computes is not finite: its times would be of other work than a sound model's.
   void run(BenchResult& result, const Strategy& strategy, bool warmup) const {
     const BenchCell& cell = result.cell;
     const int64_t new_tokens =
@@ -155,6 +156,9 @@ class ModelBench {
       const auto* ids = next.const_data_ptr<int64_t>();
       tokens.assign(ids, ids + next.numel());
       run.step_seconds.push_back(watch.lap());
+    }
+    for (const Sequence& sequence : sequences) {
+      if (!sequence.failure().empty()) throw Error(sequence.failure());
     }
     if (warmup) return;
     if (!run.step_seconds.empty())
@@ -378,7 +382,15 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
       // Each round begins with another cell: none always follows the same one, nor comes first.
       for (size_t i = 0; i < fitting.size() && !stopped(); ++i) {
         const size_t turn = (i + static_cast<size_t>(round + config.warmup)) % fitting.size();
-        bench.run(*fitting[turn], *strategies[turn], /*warmup=*/round < 0);
+        try {
+          bench.run(*fitting[turn], *strategies[turn], /*warmup=*/round < 0);
+        } catch (const Error& error) {
+          const BenchCell& cell = fitting[turn]->cell;
+          fail("{}: {} in {} on {}: batch {} of {} tokens under '{}' at budget {}: {}",
+               result.model.origin, result.model.label, result.model.dtype, result.model.device,
+               cell.batch, cell.lengths.text(), cell.strategy.label, cell.budget.text(),
+               error.what());
+        }
       }
       if (stopped()) break;
       say(round < 0 ? fmt::format("warm-up of {} cells: {:.1f} s", fitting.size(), watch.lap())

@@ -13,8 +13,10 @@
 #include "models/idefics3.h"
 #include "models/llama.h"
 #include "models/llava.h"
+#include "models/quantization.h"
 #include "models/qwen2_vl.h"
 #include "models/qwen_vl.h"
+#include "weights/missing_files.h"
 
 namespace elastikv {
 namespace {
@@ -67,6 +69,17 @@ class Architecture {
   virtual void summarize(const Folder& folder, ModelSummary& summary) const = 0;
   virtual Checkpoint open_weights(const Folder& folder) const {
     return Checkpoint::open(folder.path);
+  }
+  /// Why the vision tower's own folder is not there; empty where it is, or is not needed.
+  virtual std::string missing_tower(const Folder&) const { return {}; }
+  /// The decoder alone, for a model whose tower is missing.
+  virtual LlamaConfig decoder(const Folder& folder) const {
+    ModelSummary summary;
+    summarize(folder, summary);
+    return summary.decoder;
+  }
+  virtual std::vector<std::string> missing_weights(const Folder& folder) const {
+    return missing_weight_files(folder.path);
   }
   /// Null for a model without pictures.
   virtual std::unique_ptr<ImagePrompt> image_prompt(const Folder&) const { return nullptr; }
@@ -131,8 +144,30 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
   Checkpoint open_weights(const Folder& folder) const override {
     Checkpoint weights = Checkpoint::open(folder.path);
     // Checkpoints whose tower was trained too hold it themselves.
-    if (weights.has("model.vision_tower.embeddings.class_embedding")) return weights;
+    if (weights.has(kTowersFirst)) return weights;
     return weights.with_vision_tower(Checkpoint::open(tower_folder(folder)));
+  }
+  std::string missing_tower(const Folder& folder) const override {
+    try {
+      tower_folder(folder);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  }
+  LlamaConfig decoder(const Folder& folder) const override {
+    ClipVisionConfig any;
+    any.layers = 1000;  // whichever layer of it gives the features, this tower has one
+    return LlavaConfig::read_original(folder.config, any).text;
+  }
+  std::vector<std::string> missing_weights(const Folder& folder) const override {
+    std::vector<std::string> missing = missing_weight_files(folder.path);
+    if (!missing_tower(folder).empty()) return missing;
+    if (missing.empty() && Checkpoint::open(folder.path).has(kTowersFirst)) return missing;
+    const std::filesystem::path tower = tower_folder(folder);
+    for (const std::string& file : missing_weight_files(tower))
+      missing.push_back(fmt::format("{}: {}", tower.string(), file));
+    return missing;
   }
   std::unique_ptr<ImageProcessor> image_processor(
       const Folder& folder, std::optional<ImageAspectRatio> ratio) const override {
@@ -155,6 +190,8 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
   }
 
  private:
+  static constexpr const char* kTowersFirst = "model.vision_tower.embeddings.class_embedding";
+
   /// Where the folder that mm_vision_tower names (a hub name, mostly) lies on this machine.
   static std::filesystem::path tower_folder(const Folder& folder) {
     const std::filesystem::path name =
@@ -336,6 +373,7 @@ Checkpoint open_weights(const std::filesystem::path& path) {
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device device,
                                   c10::ScalarType dtype, const LoadOptions& options) {
   const Folder folder = open_folder(path);
+  require_unquantized(path);
   const Architecture& architecture = find_architecture(folder);
   // What is missing is said before anything large is read.
   const Checkpoint checkpoint = architecture.open_weights(folder);
@@ -351,20 +389,45 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device
 
 namespace {
 
-int64_t count_parameters(const Folder& folder) {
-  const WeightReader reader = WeightReader::listing();
-  find_architecture(folder).build(folder, reader);
+int64_t count_parameters(const std::vector<WeightReport::Missing>& tensors) {
   int64_t parameters = 0;
-  for (const WeightReport::Missing& tensor : reader.report().missing)
+  for (const WeightReport::Missing& tensor : tensors)
     parameters += std::accumulate(tensor.needed.begin(), tensor.needed.end(), int64_t{1},
                                   std::multiplies<int64_t>());
   return parameters;
+}
+
+int64_t count_parameters(const Folder& folder) {
+  const WeightReader reader = WeightReader::listing();
+  find_architecture(folder).build(folder, reader);
+  return count_parameters(reader.report().missing);
 }
 
 }  // namespace
 
 int64_t count_parameters(const std::filesystem::path& path) {
   return count_parameters(open_folder(path));
+}
+
+PartialModel read_partial_model(const std::filesystem::path& path) {
+  const Folder folder = open_folder(path);
+  const Architecture& architecture = find_architecture(folder);
+  PartialModel model;
+  model.summary.architecture = architecture.name();
+  model.vision_missing = architecture.missing_tower(folder);
+  const WeightReader reader = WeightReader::listing();
+  if (model.vision_missing.empty()) {
+    architecture.summarize(folder, model.summary);
+    architecture.build(folder, reader);
+  } else {
+    const LlamaConfig decoder = architecture.decoder(folder);
+    summarize_text(decoder, model.summary);
+    TextModel(decoder, reader);
+  }
+  model.needed = reader.report().missing;
+  model.parameters = count_parameters(model.needed);
+  model.weights_missing = architecture.missing_weights(folder);
+  return model;
 }
 
 PublishedModel read_published_model(const std::filesystem::path& config_file) {
@@ -391,6 +454,7 @@ WeightReport check_weights(const std::filesystem::path& path) {
 
 void require_loadable(const std::filesystem::path& path) {
   const Folder folder = open_folder(path);
+  require_unquantized(path);
   dry_run(folder, find_architecture(folder).open_weights(folder)).finish();
 }
 

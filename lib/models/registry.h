@@ -51,6 +51,23 @@ Checkpoint open_weights(const std::filesystem::path& folder);
 /// Number of weights that config.json asks for, vision tower included; reads no weights.
 int64_t count_parameters(const std::filesystem::path& folder);
 
+/// What a folder says of its model before all of its files are there.
+struct PartialModel {
+  ModelSummary summary;
+  /// The tensors that config.json asks for, with their shapes; of the decoder alone where
+  /// `vision_missing` says something.
+  std::vector<WeightReport::Missing> needed;
+  int64_t parameters = 0;  ///< of these
+  /// Why the vision tower is not known (the original LLaVA's has a folder of its own); empty where
+  /// it is, or there is none.
+  std::string vision_missing;
+  /// The weight files that are not there (missing_weight_files), with the tower's folder where it
+  /// has one.
+  std::vector<std::string> weights_missing;
+};
+/// Error for a config.json that is missing, or not known, or wrong. Reads no weights.
+PartialModel read_partial_model(const std::filesystem::path& folder);
+
 /// What a plan needs of a model that is not at hand, from its published config.json alone.
 struct PublishedModel {
   ModelSummary summary;
@@ -72,8 +89,8 @@ struct LoadOptions {
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, c10::Device device,
                                   c10::ScalarType dtype, const LoadOptions& options = {});
 
-/// Error unless config.json can be computed and the weight files' headers hold every tensor it
-/// needs; reads no weights.
+/// Error unless config.json can be computed, the weights are not quantised, and the weight files'
+/// headers hold every tensor that is needed; reads no weights.
 void require_loadable(const std::filesystem::path& folder);
 
 /// Compares a checkpoint's tensors with what its config.json needs; reads no weights.

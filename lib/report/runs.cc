@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -270,7 +271,8 @@ std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folde
   const auto name_of = [](const std::filesystem::path& folder) {
     // The same whether the folder is given from outside or as "." from within.
     const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
-    return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+    return escape_broken_utf8(path.has_filename() ? path.filename().string()
+                                                  : path.parent_path().filename().string());
   };
   for (const std::filesystem::path& folder : folders) {
     const auto same = [&](const auto& other) { return std::filesystem::equivalent(other, folder); };

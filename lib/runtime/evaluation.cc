@@ -1,6 +1,7 @@
 #include "runtime/evaluation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/ops/cat.h>
 
@@ -33,8 +34,16 @@ class Scores {
     }
   }
 
-  std::vector<ForcedScores> take() {
+  /// `fed`: what `sequences` were run over.
+  std::vector<ForcedScores> take(const LanguageModel& model,
+                                 const std::vector<Sequence*>& sequences,
+                                 const std::vector<int64_t>& fed) {
     for (size_t r = 0; r < scores_.size(); ++r) {
+      const std::vector<double>& nll = scores_[r].nll;
+      if (!std::all_of(nll.begin(), nll.end(), [](double x) { return std::isfinite(x); })) {
+        sequences[r]->note_failure(model, fed);
+        scores_[r].failure = sequences[r]->failure();
+      }
       const size_t later = scores_[r].nll.size() - 1;
       if (later > 0) scores_[r].mean_kl = kl_[r] / static_cast<double>(later);
     }
@@ -116,7 +125,7 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
     }
     if (!stepped.empty()) reference = at::cat(references);
   }
-  if (stepped.empty()) return scores.take();
+  if (stepped.empty()) return scores.take(model, sequences, fed);
 
   const std::vector<Sequence*> batch = pick(sequences, stepped);
   at::Tensor reference_logits;  // of the block of steps at hand
@@ -133,7 +142,7 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
     scores.add(stepped, /*with_reference=*/!reference.defined(),
                score_token(logits.contiguous(), answer[static_cast<size_t>(k + 1)]));
   }
-  return scores.take();
+  return scores.take(model, sequences, fed);
 }
 
 }  // namespace elastikv

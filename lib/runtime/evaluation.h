@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "models/language_model.h"
@@ -17,6 +18,8 @@ struct ForcedScores {
   /// token's distribution comes from the uncompressed prefill and is the same for all. 0 for the
   /// reference itself and one-token answers.
   double mean_kl = 0;
+  /// Why a score is not finite (Sequence::failure); empty where all are.
+  std::string failure;
 };
 
 struct ForcedOptions {

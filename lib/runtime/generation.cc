@@ -36,6 +36,8 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     std::vector<size_t> still_running;
     std::vector<int64_t> next_tokens;
     for (size_t r = 0; r < running.size(); ++r) {
+      texts[running[r]].failure = batch[r]->failure();
+      if (!batch[r]->failure().empty()) continue;
       const int64_t token = next.const_data_ptr<int64_t>()[r];
       if (!take(running[r], token)) continue;
       still_running.push_back(running[r]);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "models/language_model.h"
@@ -22,10 +23,11 @@ struct GreedyOptions {
 struct GreedyText {
   std::vector<int64_t> token_ids;  ///< without the end token
   bool finished = false;           ///< an end token came before max_new_tokens
+  std::string failure;  ///< why the text breaks off (Sequence::failure); empty: it does not
 };
 
 /// Greedy generation of all sequences as one batch; the first token comes from the prompt's own
-/// logits. A sequence leaves the batch when it ends.
+/// logits. A sequence leaves the batch when it ends or fails.
 std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const GreedyOptions& options);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <vector>
@@ -25,10 +26,10 @@
 #include <cuda_runtime_api.h>
 #endif
 
-#include "base/fields.h"
 #include "base/stopwatch.h"
 #include "kernels/cpu/clones.h"
 #include "kernels/linear.h"
+#include "runtime/control_groups.h"
 
 namespace elastikv {
 namespace {
@@ -46,14 +47,6 @@ int64_t kilobytes_at(const char* file, std::string_view key) {
     return value * 1024;
   }
   return 0;
-}
-
-/// A file that holds one number; -1 for anything else ("max").
-int64_t number_in(const char* file) {
-  std::ifstream stream(file);
-  std::string text;
-  int64_t value = 0;
-  return stream >> text && parse_int(text, value) ? value : -1;
 }
 
 /// Four streams side by side: one alone does not keep a core's line buffers full.
@@ -115,19 +108,8 @@ int64_t available_bytes(c10::Device device) {
   }
   int64_t available = kilobytes_at("/proc/meminfo", "MemAvailable:");
   if (available == 0) available = std::numeric_limits<int64_t>::max();
-  const int64_t limit = number_in("/sys/fs/cgroup/memory.max");
-  const int64_t used = number_in("/sys/fs/cgroup/memory.current");
-  // File pages count as used there but are given back when memory is needed.
-  const int64_t files = [] {
-    std::ifstream lines("/sys/fs/cgroup/memory.stat");
-    std::string key;
-    int64_t value = 0;
-    while (lines >> key >> value) {
-      if (key == "file") return value;
-    }
-    return int64_t{0};
-  }();
-  if (limit >= 0 && used >= 0) available = std::min(available, limit - used + files);
+  if (const std::optional<int64_t> room = control_group_room())
+    available = std::min(available, *room);
   return std::max<int64_t>(available, 0);
 }
 

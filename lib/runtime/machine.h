@@ -12,7 +12,8 @@ namespace elastikv {
 void synchronize(c10::Device device);
 
 /// Bytes that can still be allocated: on the CPU the system's MemAvailable, or what the control
-/// group leaves if that is less; on a GPU what is free there or held free by the allocator.
+/// groups leave (control_group_room) if that is less; on a GPU what is free there or held free by
+/// the allocator.
 int64_t available_bytes(c10::Device device);
 
 /// Peak memory of one stretch of work. On the CPU the resident set of the process: free heap is

@@ -9,8 +9,35 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/stopwatch.h"
+#include "kernels/finite.h"
+#include "runtime/non_finite.h"
+#include "strategies/finite.h"
 
 namespace elastikv {
+namespace {
+
+/// The tokenizer of a folder. Error where it is not the model's.
+std::unique_ptr<Tokenizer> tokenizer_of(const std::filesystem::path& folder,
+                                        const ModelSummary& summary) {
+  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(folder);
+  if (tokenizer->vocab_size() > summary.vocab_size) {
+    fail("{}: the tokenizer has {} tokens, the model's vocabulary {}; they do not belong together",
+         folder.string(), tokenizer->vocab_size(), summary.vocab_size);
+  }
+  return tokenizer;
+}
+
+/// A format may know of an end that the checkpoint's files do not name (Qwen-VL-Chat).
+void add_answer_end(const PromptFormat& format, const Tokenizer& tokenizer,
+                    std::vector<int64_t>& end_tokens) {
+  if (format.answer_end.empty()) return;
+  const std::optional<int64_t> end = tokenizer.token_to_id(format.answer_end);
+  if (end && tokenizer.is_special(*end) &&
+      std::find(end_tokens.begin(), end_tokens.end(), *end) == end_tokens.end())
+    end_tokens.push_back(*end);
+}
+
+}  // namespace
 
 PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
                            std::optional<ImageAspectRatio> ratio, PicturePlace place)
@@ -18,19 +45,9 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const std::strin
       summary_(summarize_model(folder)),
       format_(choose_prompt_format(folder, prompt_format == "auto" ? "" : prompt_format)),
       place_(place),
-      tokenizer_(load_tokenizer(folder)),
+      tokenizer_(tokenizer_of(folder, summary_)),
       end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
-  if (tokenizer_->vocab_size() > summary_.vocab_size) {
-    fail("{}: the tokenizer has {} tokens, the model's vocabulary {}; they do not belong together",
-         folder.string(), tokenizer_->vocab_size(), summary_.vocab_size);
-  }
-  // A format may know of an end that the checkpoint's files do not name (Qwen-VL-Chat).
-  if (!format_.answer_end.empty()) {
-    const std::optional<int64_t> end = tokenizer_->token_to_id(format_.answer_end);
-    if (end && tokenizer_->is_special(*end) &&
-        std::find(end_tokens_.begin(), end_tokens_.end(), *end) == end_tokens_.end())
-      end_tokens_.push_back(*end);
-  }
+  add_answer_end(format_, *tokenizer_, end_tokens_);
   image_prompt_ = read_image_prompt(folder);
   if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
 }
@@ -85,11 +102,33 @@ std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer) co
 
 void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_tokens,
                                 const std::string& what) const {
+  elastikv::require_room(prompt, new_tokens, summary_.max_positions, what);
+}
+
+void require_room(const TokenizedPrompt& prompt, int64_t new_tokens, int64_t context,
+                  const std::string& what) {
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   if (tokens == 0) fail("{} is empty: at least one token is needed", what);
-  if (tokens + new_tokens > summary_.max_positions) {
+  if (tokens + new_tokens > context) {
     fail("{} has {} tokens and up to {} more follow, but the model's context is {}", what, tokens,
-         new_tokens, summary_.max_positions);
+         new_tokens, context);
+  }
+}
+
+IdsReader::IdsReader(const std::filesystem::path& folder)
+    : summary_(summarize_model(folder)),
+      end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
+  try {
+    tokenizer_ = tokenizer_of(folder, summary_);
+  } catch (const Error& error) {
+    no_tokenizer_ = error.what();
+    return;
+  }
+  try {
+    add_answer_end(choose_prompt_format(folder, ""), *tokenizer_, end_tokens_);
+  } catch (const Error&) {
+    // No format is known, and none is asked for: the ids are the whole prompt.
+    return;
   }
 }
 
@@ -99,24 +138,18 @@ namespace {
 /// cache, since its forks copy what they change.
 at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFloat); }
 
-/// A prompt on its way to the prefill.
-struct Embedded {
-  at::Tensor embeddings;  // [tokens, hidden]
-  at::Tensor positions;   // see PrefillInput
-  TokenSpan image;        // of all pictures together
-};
-
-/// Runs the prefill over a prompt's embeddings and takes its statistics.
-void encode(const LanguageModel& language, const Embedded& prompt, const StatisticsRequest& request,
-            uint64_t seed, EncodedPrompt& encoded) {
+/// Runs the prefill over a prompt's embeddings and takes its statistics. `image`: the span of all
+/// pictures together.
+void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
+            const StatisticsRequest& request, uint64_t seed, EncodedPrompt& encoded) {
   Stopwatch watch;
   PromptStatistics& statistics = encoded.statistics;
   const int64_t tokens = prompt.embeddings.size(0);
   statistics.prompt_tokens = tokens;
   statistics.query_heads = language.query_heads();
   statistics.kv_heads = language.cache_shape().kv_heads;
-  statistics.image_begin = prompt.image.begin;
-  statistics.image_end = prompt.image.end;
+  statistics.image_begin = image.begin;
+  statistics.image_end = image.end;
   statistics.seed = seed;
   PrefillInput input;
   input.embeddings = prompt.embeddings;
@@ -129,6 +162,8 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
   statistics.rotary_frequencies = language.rotary_frequencies(encoded.cache);
   statistics.position_delta = encoded.cache.rotary_position(tokens) - tokens;
   encoded.logits = std::move(output.logits);
+  // Whatever is not finite before them leaves no logit finite.
+  if (!all_finite(encoded.logits)) throw Error(first_non_finite(language, prompt));
   encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
   statistics.layers.reserve(output.statistics.size());
   for (PrefillStatistics& of_layer : output.statistics) {
@@ -137,6 +172,7 @@ void encode(const LanguageModel& language, const Embedded& prompt, const Statist
     static_cast<PrefillStatistics&>(all) = std::move(of_layer);
     if (request.keys) all.keys = readable(encoded.cache.keys(layer));
     if (request.values) all.values = readable(encoded.cache.values(layer));
+    encoded.non_finite.push_back(non_finite_of(all));
   }
   encoded.seconds.statistics = output.statistics_seconds + watch.lap();
 }
@@ -159,12 +195,16 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
   const TokenSpan image = prompt.image_span();
   require_possible(request, prompt.ids.size(), image);
   const LanguageModel& language = model.language();
-  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
+  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
   Stopwatch watch;
   // A placeholder need not be in the vocabulary; nothing reads what stands for it here.
   std::vector<int64_t> ids = prompt.ids;
   for (const int64_t index : prompt.placeholders) ids[static_cast<size_t>(index)] = 0;
-  Embedded embedded{language.embed(at::tensor(ids, at::kLong)), {}, image};
+  EmbeddedPrompt embedded{language.embed(at::tensor(ids, at::kLong)),
+                          {},
+                          prompt.ids,
+                          prompt.images,
+                          &reader.tokenizer()};
   if (!pictures.empty()) {
     std::vector<at::Tensor> features;
     std::vector<PlacedImage> placed;
@@ -181,7 +221,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
     embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);
   }
   encoded.seconds.image = watch.lap();
-  encode(language, embedded, request, seed, encoded);
+  encode(language, embedded, image, request, seed, encoded);
   return encoded;
 }
 
@@ -189,8 +229,9 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
                          const StatisticsRequest& request, uint64_t seed) {
   require_possible(request, ids.size(), {});
   const LanguageModel& language = model.language();
-  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}};
-  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, {}}, request, seed, encoded);
+  EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
+  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, nullptr}, {}, request,
+         seed, encoded);
   return encoded;
 }
 

@@ -89,6 +89,31 @@ class PromptReader {
   std::vector<int64_t> end_tokens_;
 };
 
+/// Error when a prompt and `new_tokens` more do not fit a context of that many tokens, and for an
+/// empty prompt; `what` names it.
+void require_room(const TokenizedPrompt& prompt, int64_t new_tokens, int64_t context,
+                  const std::string& what);
+
+/// What prompts of ids alone need of a checkpoint folder beside its weights: config.json. A
+/// tokenizer writes the answer as text where the folder has one.
+class IdsReader {
+ public:
+  explicit IdsReader(const std::filesystem::path& folder);
+
+  const ModelSummary& summary() const { return summary_; }
+  /// Null where the folder's files give none; then `no_tokenizer` says why.
+  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  const std::string& no_tokenizer() const { return no_tokenizer_; }
+  /// As PromptReader's, as far as the files tell.
+  const std::vector<int64_t>& end_tokens() const { return end_tokens_; }
+
+ private:
+  ModelSummary summary_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::string no_tokenizer_;
+  std::vector<int64_t> end_tokens_;
+};
+
 struct EncodeSeconds {
   double image = 0;       ///< decoding, processing, vision tower, projector
   double prefill = 0;     ///< without the statistics
@@ -101,10 +126,13 @@ struct EncodedPrompt {
   at::Tensor logits;  ///< f32 [vocab] of the last position, from the uncompressed cache
   PromptStatistics statistics;
   EncodeSeconds seconds;
+  /// By layer, what of the statistics is not finite: a strategy that reads it is refused.
+  std::vector<StatisticsRequest> non_finite{};
 };
 
 /// Encodes the prompt's pictures and runs the prefill. Computes what `request` asks for; Error when
-/// this prompt cannot give it (rows of text after a picture, where there is none). Strategies see
+/// this prompt cannot give it (rows of text after a picture, where there is none), and when the
+/// model's numbers are not finite, which says what is first (first_non_finite). Strategies see
 /// the pictures as one span, from the first one's first token to the last one's last, text between
 /// them included. Keys and values in the statistics may be views of the prompt's cache, which must
 /// stay as it is.

@@ -1,13 +1,16 @@
 #include "runtime/sequence.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <ATen/Parallel.h>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "runtime/non_finite.h"
 #include "strategies/eviction_policy.h"
+#include "strategies/finite.h"
 
 namespace elastikv {
 
@@ -24,6 +27,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       positions_(budget.is_unlimited() ? PositionMode::kOriginal : strategy.positions()),
       tokens_seen_(prompt.statistics.prompt_tokens),
       requested_slots_(budget.slots(tokens_seen_, tokens_seen_)) {
+  if (!budget.is_unlimited()) require_finite(strategy.needs(), prompt.non_finite);
   Stopwatch watch;
   plans_ = strategy.compress(prompt.statistics, budget);
   const int64_t layers = cache_.shape().layers;
@@ -85,7 +89,7 @@ DecodeInput Sequence::next(int64_t token) {
 
 void Sequence::after_step(std::vector<at::Tensor> weights) {
   ++tokens_seen_;
-  if (policy_ == nullptr) return;
+  if (policy_ == nullptr || !failure_.empty()) return;
   DecodeStep step;
   step.tokens_seen = tokens_seen_;
   step.cache = &cache_;
@@ -95,6 +99,10 @@ void Sequence::after_step(std::vector<at::Tensor> weights) {
                   "{} step plans", plans.size());
   for (size_t i = 0; i < plans.size(); ++i)
     cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
+}
+
+void Sequence::note_failure(const LanguageModel& model, const std::vector<int64_t>& fed) {
+  if (failure_.empty()) failure_ = first_non_finite(model, cache_, fed);
 }
 
 namespace {
@@ -241,8 +249,13 @@ at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>&
   rows.reserve(sequences.size());
   for (size_t i = 0; i < sequences.size(); ++i) rows.push_back(sequences[i]->next(tokens[i]));
   DecodeOutput output = model.decode(rows);
-  for (size_t i = 0; i < sequences.size(); ++i)
+  // No NaN is smaller than anything.
+  const at::Tensor largest = output.logits.amax(-1).cpu();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (!std::isfinite(largest.const_data_ptr<float>()[i]))
+      sequences[i]->note_failure(model, {tokens[i]});
     sequences[i]->after_step(std::move(output.weights[i]));
+  }
   return output.logits;
 }
 

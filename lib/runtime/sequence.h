@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "models/language_model.h"
@@ -14,7 +15,8 @@ namespace elastikv {
 /// compressed, and the policy that keeps it within its budget while tokens are added.
 class Sequence {
  public:
-  /// Compresses a fork of the prompt's cache. The model, the strategy and the prompt must outlive
+  /// Compresses a fork of the prompt's cache. Error where what the strategy reads of the prompt, or
+  /// ranks it by, is not finite. The model, the strategy and the prompt must outlive
   /// the sequence.
   Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
            const Budget& budget);
@@ -45,6 +47,12 @@ class Sequence {
   /// Slots per layer that the budget allowed right after the prompt.
   int64_t requested_slots() const { return requested_slots_; }
   double compression_seconds() const { return compression_seconds_; }
+  /// Why no token of this sequence can be told any more: what was not finite when it was run, see
+  /// first_non_finite. Empty as long as all is well.
+  const std::string& failure() const { return failure_; }
+  /// Takes note of that after the tokens `fed` left logits that are not finite. Nothing is given up
+  /// from then on, since policies would read what is not finite, too.
+  void note_failure(const LanguageModel& model, const std::vector<int64_t>& fed);
 
  private:
   Sequence(const Sequence& other, KVCache cache);
@@ -61,10 +69,11 @@ class Sequence {
   int64_t tokens_seen_;
   int64_t requested_slots_;
   double compression_seconds_ = 0;
+  std::string failure_;
 };
 
 /// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
-/// vocab].
+/// vocab]. A sequence whose logits are not finite has failed (Sequence::failure).
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                        const std::vector<int64_t>& tokens);
 

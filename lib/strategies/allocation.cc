@@ -81,7 +81,10 @@ std::vector<int64_t> apportion(const std::vector<double>& wishes, int64_t total,
 
 std::vector<int64_t> ProportionalAllocation::slots_per_layer(const PromptStatistics& prompt,
                                                              int64_t total) const {
-  return apportion(wishes(prompt, total), total, /*least=*/1, prompt.prompt_tokens);
+  const std::vector<double> wanted = wishes(prompt, total);
+  if (!std::all_of(wanted.begin(), wanted.end(), [](double wish) { return std::isfinite(wish); }))
+    fail("allocation {}: what a layer should keep is not finite", description());
+  return apportion(wanted, total, /*least=*/1, prompt.prompt_tokens);
 }
 
 }  // namespace elastikv

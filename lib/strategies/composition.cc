@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/revisions.h"
+#include "strategies/finite.h"
 
 namespace elastikv {
 namespace {
@@ -46,7 +48,9 @@ class ComposedStrategy final : public Strategy {
 
   std::vector<at::Tensor> importance(const PromptStatistics& prompt) const override {
     if (parts_.importance == nullptr) return {};
-    return parts_.importance->scores(prompt);
+    std::vector<at::Tensor> scores = parts_.importance->scores(prompt);
+    require_finite_scores(scores);
+    return scores;
   }
 
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,
@@ -66,15 +70,27 @@ class ComposedStrategy final : public Strategy {
   std::string description() const override {
     return fmt::format(
         "importance={} allocation={} heads={} selection={} compaction={} generation={} "
-        "positions={}",
+        "positions={}{}",
         parts_.importance == nullptr ? "none" : parts_.importance->description(),
         parts_.allocation->description(),
         parts_.heads == nullptr ? "uniform" : parts_.heads->description(),
         parts_.selection->description(), parts_.compaction->description(),
-        parts_.generation->description(), position_mode_name(parts_.positions));
+        parts_.generation->description(), position_mode_name(parts_.positions), raised_revisions());
   }
 
+  std::vector<std::string> parts() const override { return parts_.parts; }
+
  private:
+  std::string raised_revisions() const {
+    std::string text;
+    for (const std::string& part : parts_.parts) {
+      const int64_t revision = revision_of(part);
+      if (revision > 1)
+        text += fmt::format("{}{}:{}", text.empty() ? " revisions=" : ",", part, revision);
+    }
+    return text;
+  }
+
   LayerPlan compress_layer(const PromptStatistics& prompt, const Budget& budget, size_t layer,
                            int64_t slots, const at::Tensor& scores) const {
     const LayerStatistics& statistics = prompt.layers[layer];

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "strategies/component.h"
 
@@ -17,6 +18,7 @@ struct Composition {
   std::shared_ptr<const Compaction> compaction;
   std::shared_ptr<const Generation> generation;
   PositionMode positions = PositionMode::kOriginal;
+  std::vector<std::string> parts;  ///< as in Strategy, sorted
 };
 
 /// Puts the components together; they must fit each other (checked by make_strategy).

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include <ATen/ops/avg_pool1d.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/max_pool1d.h>
 #include <ATen/ops/stack.h>
@@ -31,12 +30,7 @@ std::vector<std::string> Ranking::names(std::vector<std::string> own) {
 
 std::vector<at::Tensor> Ranking::reduce(std::vector<at::Tensor> per_head, int64_t kv_heads) const {
   const int64_t groups = groups_of(granularity_, kv_heads);
-  for (size_t layer = 0; layer < per_head.size(); ++layer) {
-    at::Tensor& scores = per_head[layer];
-    if (!at::isfinite(scores).all().item<bool>()) {
-      fail("layer {}: the prompt's attention is not finite; try a wider dtype (fp32 or bf16)",
-           layer);
-    }
+  for (at::Tensor& scores : per_head) {
     const at::Tensor grouped = scores.reshape({groups, scores.size(0) / groups, scores.size(1)});
     scores = (heads_ == HeadReduction::kMean  ? grouped.mean(1)
               : heads_ == HeadReduction::kSum ? grouped.sum(1)

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "strategies/eviction_policy.h"
+#include "strategies/finite.h"
 #include "strategies/selection.h"
 
 namespace elastikv {
@@ -149,6 +150,7 @@ LayerPlan Recompression::compress(const KVCache& cache, int64_t layer, int64_t t
     if (tokens <= budget) continue;
     const PromptStatistics prompt = statistics(cache, layer, group, slots);
     const at::Tensor scores = start_.importance->scores(prompt).front();
+    require_finite_scores({scores}, layer);
     const KeptSlots kept = start_.selection->select({.scores = scores,
                                                      .tokens = tokens,
                                                      .slots = {budget},

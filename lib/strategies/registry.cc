@@ -16,6 +16,14 @@
 namespace elastikv {
 namespace {
 
+// The roles of components, as presets call them.
+constexpr const char* kImportance = "importance";
+constexpr const char* kAllocation = "allocation";
+constexpr const char* kHeads = "heads";
+constexpr const char* kSelection = "selection";
+constexpr const char* kCompaction = "compaction";
+constexpr const char* kGeneration = "generation";
+
 /// A component's makers by the name of their kind.
 template <typename Component>
 using Kinds = std::vector<
@@ -216,6 +224,12 @@ void require_fit(const YamlFields& preset, const Composition& parts) {
   }
 }
 
+/// A component's role and kind, and those of the component that it is built on.
+void add_parts(const std::string& role, const YamlFields& node, std::vector<std::string>& parts) {
+  parts.push_back(fmt::format("{}/{}", role, Parameters(node).kind()));
+  if (node.is_map() && node.has("base")) add_parts(role, node.at("base"), parts);
+}
+
 YamlFields read_preset(const std::string& name) {
   const std::filesystem::path file = preset_folder() / (name + ".yaml");
   std::vector<std::string> known;
@@ -247,6 +261,20 @@ std::vector<PresetInfo> list_presets() {
   std::sort(presets.begin(), presets.end(),
             [](const PresetInfo& a, const PresetInfo& b) { return a.name < b.name; });
   return presets;
+}
+
+std::vector<std::string> component_parts() {
+  std::vector<std::string> parts;
+  const auto add = [&](const char* role, const auto& kinds) {
+    for (const auto& [kind, make] : kinds) parts.push_back(fmt::format("{}/{}", role, kind));
+  };
+  add(kImportance, importances());
+  add(kAllocation, allocations());
+  add(kHeads, head_allocations());
+  add(kSelection, selections());
+  add(kCompaction, compactions());
+  add(kGeneration, generations());
+  return parts;
 }
 
 std::shared_ptr<const Importance> make_importance(const Parameters& parameters) {
@@ -282,6 +310,9 @@ std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
   parts.compaction = make_component(part("compaction"), "compaction", compactions());
   parts.generation = make_component(part("generation"), "generation", generations());
   parts.positions = make_positions(preset);
+  for (const char* role : {kImportance, kAllocation, kHeads, kSelection, kCompaction, kGeneration})
+    if (preset.has(role)) add_parts(role, preset.at(role), parts.parts);
+  std::sort(parts.parts.begin(), parts.parts.end());
   require_fit(preset, parts);
   return compose(std::move(parts));
 }

@@ -24,6 +24,10 @@ std::filesystem::path preset_folder();
 /// All presets, sorted by name. Error when the folder cannot be read.
 std::vector<PresetInfo> list_presets();
 
+/// All components there are, by role and kind, such as "compaction/evict": the parts of the program
+/// that have revisions (base/revisions.h).
+std::vector<std::string> component_parts();
+
 /// Composes a preset; `overrides` are "component.parameter=value" texts applied on top (a sweep's
 /// `set:`). Error for an unknown preset, component or parameter, with the nearest valid name.
 std::unique_ptr<Strategy> make_strategy(const std::string& preset,

@@ -78,6 +78,9 @@ class Strategy {
   /// All components with all parameters in one canonical line: part of a record's key, and what
   /// tables cite.
   virtual std::string description() const = 0;
+  /// The components by role and kind ("compaction/evict"), those within components too: what
+  /// base/revisions.h knows of. A description ends with the revisions that are above 1.
+  virtual std::vector<std::string> parts() const = 0;
 };
 
 }  // namespace elastikv

@@ -15,6 +15,7 @@
 #include "base/yaml_fields.h"
 #include "metrics/text_metrics.h"
 #include "sweep/config_fields.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -592,10 +593,12 @@ EvaluationSettings SweepConfig::evaluation() const {
   return settings;
 }
 
-std::string SweepConfig::json() const { return config_json(*this, /*records_only=*/false).dump(); }
+std::string SweepConfig::json() const {
+  return json_text(config_json(*this, /*records_only=*/false));
+}
 
 std::string SweepConfig::records_hash() const {
-  return content_hash(config_json(*this, /*records_only=*/true).dump());
+  return content_hash(json_text(config_json(*this, /*records_only=*/true)));
 }
 
 YamlFields with_sweep_setting(const YamlFields& root, const std::string& key,

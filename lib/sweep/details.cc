@@ -1,11 +1,13 @@
 #include "sweep/details.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "sweep/group_recorder.h"
 
 namespace elastikv {
 namespace {
@@ -23,6 +25,16 @@ std::string lines_of(const DataSet& set, const std::string& model) {
   for (const Sample& sample : set.samples)
     lines += sample_line(set.name, stored_sample(sample), model) + "\n";
   return lines;
+}
+
+/// Of numbers that are none nothing can be drawn.
+void require_finite(const SampleDetail& detail) {
+  for (size_t layer = 0; layer < detail.importance.size(); ++layer) {
+    const std::vector<float>& row = detail.importance[layer];
+    if (std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); }))
+      continue;
+    fail("the attention that layer {} receives is not finite", layer);
+  }
 }
 
 }  // namespace
@@ -43,13 +55,14 @@ std::string sample_lines(std::span<const CellGroup> groups, const SweepData& dat
   return lines;
 }
 
-GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data, int64_t samples,
+GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data,
+                           std::span<const std::string> problems, int64_t samples,
                            RecordWriter& writer)
     : group_(group), writer_(writer) {
   const size_t count = std::min(data.samples.size(), static_cast<size_t>(samples));
   for (size_t i = 0; i < count; ++i) {
     const Sample& sample = data.samples[i];
-    if (sample.problem.empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
+    if (problems[i].empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
       due_.push_back(&sample);
   }
 }
@@ -63,16 +76,16 @@ void GroupDetails::keep(const Sample& sample, SampleEvaluator& evaluator, Progre
     if (!detail) return;
     ELASTIKV_ASSERT(detail->kept.size() == group_.cells.size(), "{} kept sets of {} cells",
                     detail->kept.size(), group_.cells.size());
+    require_finite(*detail);
     stored.detail = std::move(*detail);
   } catch (const Interrupted&) {
     throw;
-  } catch (const InternalError&) {
+  } catch (const DeviceLost&) {
     throw;
   } catch (const std::exception& error) {
     // What an outcome depends on is in the records by now.
-    const std::string why = error.what();
     progress.say(fmt::format("no details of {} sample {}: {}", group_.data.name, sample.id,
-                             why.substr(0, why.find('\n'))));
+                             one_line(error.what())));
     return;
   }
   writer_.append(stored);

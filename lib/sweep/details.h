@@ -11,8 +11,8 @@
 #include "sweep/engine.h"
 #include "sweep/plan.h"
 #include "sweep/progress.h"
-#include "sweep/records.h"
-#include "sweep/runner.h"
+#include "sweep/record_writer.h"
+#include "sweep/sweep_data.h"
 
 namespace elastikv {
 
@@ -23,8 +23,10 @@ std::string sample_lines(std::span<const CellGroup> groups, const SweepData& dat
 class GroupDetails final {
  public:
   /// `samples`: of how many. Samples whose details are there already are left alone, and so are
-  /// those that cannot be evaluated.
-  GroupDetails(const CellGroup& group, const DataSet& data, int64_t samples, RecordWriter& writer);
+  /// those that cannot be evaluated: `problems` says why, one text per sample, empty for the
+  /// others.
+  GroupDetails(const CellGroup& group, const DataSet& data, std::span<const std::string> problems,
+               int64_t samples, RecordWriter& writer);
 
   /// Nothing is left to be looked at.
   bool empty() const { return due_.empty(); }

@@ -30,15 +30,18 @@ class OutOfMemory final : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Thrown by an evaluator whose device does not answer any more: after an illegal access a GPU
+/// fails every call of the process. It says nothing about the sample at hand, of which nothing is
+/// recorded, and nothing can be computed after it.
+class DeviceLost final : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The door between a sweep and whatever runs the model.
 class SampleEvaluator {
  public:
   virtual ~SampleEvaluator() = default;
-
-  virtual EngineIdentity identity() const = 0;
-  /// The cell's strategy with every parameter written out, in a stable form: equal text means equal
-  /// behaviour.
-  virtual std::string strategy_text(const Cell& cell) const = 0;
 
   /// Runs one sample through every cell. The first cell is the full cache, and every call gets all
   /// cells of the sweep for this model and data set in the same order, because the cells decode as
@@ -47,7 +50,8 @@ class SampleEvaluator {
   /// measured against it or it does not fit itself.
   /// A failure of one cell belongs in its outcome's `error`; Error is thrown when the whole sample
   /// is at fault (its picture, a prompt longer than the context), OutOfMemory when the cells do not
-  /// fit together, and Interrupted when `should_stop` became true.
+  /// fit together, DeviceLost when the device is broken, and Interrupted when `should_stop` became
+  /// true.
   virtual SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) = 0;
 
   /// A look at one sample: a prefill of its own, so that no outcome, and no time in one, depends on
@@ -83,6 +87,14 @@ class Engines {
                                                  std::span<const Cell> cells,
                                                  std::span<const Sample> samples,
                                                  const EvaluationSettings& settings) const = 0;
+  /// What the records of a model come from. Reads all of its weights to hash them, once.
+  virtual EngineIdentity identity(const ModelChoice& model) const = 0;
+  /// The strategy with every parameter written out, in a stable form: equal text means equal
+  /// behaviour.
+  virtual std::string strategy_text(const StrategyChoice& strategy) const = 0;
+  /// The parts of the program (base/revisions.h) that a model's results in these cells depend on.
+  virtual std::vector<std::string> parts(const ModelChoice& model,
+                                         std::span<const Cell> cells) const = 0;
   /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
   /// Interrupted.
   virtual std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,

@@ -98,8 +98,8 @@ std::string record_key(const CellIdentity& identity) {
   for (const std::string* part :
        {&identity.engine.weights, &identity.engine.tokenizer, &identity.engine.image_processing,
         &identity.engine.prompt_format, &identity.data_item, &identity.strategy, &identity.budget,
-        &identity.device, &identity.dtype, &identity.evaluation, &identity.batch,
-        &identity.program}) {
+        &identity.device, &identity.dtype, &identity.evaluation, &identity.batch, &identity.program,
+        &identity.revisions}) {
     // Lengths keep neighbouring parts apart.
     all += fmt::format("{}:{}", part->size(), *part);
   }

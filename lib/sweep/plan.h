@@ -53,6 +53,7 @@ struct CellIdentity {
   std::string evaluation;  // of EvaluationSettings and of the text metrics and their reference
   std::string batch;       // hash of all cells' strategies and budgets: they decode as one batch
   std::string program;     // ElastiKV's version
+  std::string revisions;   // of the program's parts that it depends on (revisions_text)
 };
 std::string record_key(const CellIdentity& identity);
 

@@ -1,13 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +22,7 @@ struct Record {
   std::string sample;  // Sample::id
   std::string item;    // Sample::content
   std::string key;     // record_key of everything that could have changed this record
+  std::string commit;  // of the program that made it; empty when not known
   bool hidden = false;
 
   /// With error, when it failed. Then only the fields above and the shared ones below hold.
@@ -43,8 +40,10 @@ struct Record {
   bool failed() const { return !outcome.error.empty(); }
 };
 
-/// A record as one line of JSON without the line end, keys in a fixed order. Floating-point numbers
-/// are written so that reading gives the same bits.
+/// A record as one line of JSON without the line end, keys in a fixed order. All lines and files of
+/// an output folder are written so that reading gives the same bits of every floating-point number,
+/// those that are not finite too, and the same text of every string (bytes that are no UTF-8 become
+/// U+FFFD: JSON has no form for them).
 std::string record_line(const Record& record, const std::vector<std::string>& text_metrics);
 /// The reverse; Error that begins with `place` when the line is no record.
 Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
@@ -56,6 +55,8 @@ struct SweepHeader {
   std::string config;        // SweepConfig::json, itself readable as a sweep
   std::string records_hash;  // SweepConfig::records_hash
   std::string program;       // version
+  /// revision_of every part of the program that its records depend on, by the part's name.
+  std::map<std::string, int64_t> revisions;
   /// When, where and with what it was run last: nothing that a table depends on.
   std::map<std::string, std::string> provenance;
   /// Per model name, once its engine was opened.
@@ -68,6 +69,11 @@ struct SweepHeader {
   };
   std::map<std::string, Data> data;
 };
+
+/// sweep.json, and the reverse; Error that begins with `place` when the text is no such
+/// description. One made before revisions were kept has none.
+std::string header_text(const SweepHeader& header);
+SweepHeader parse_header(std::string_view text, const std::string& place);
 
 /// Records by (cell, sample). Of several records of one pair the last one counts: a sample that was
 /// evaluated again after a failure or an interruption.
@@ -129,54 +135,24 @@ StoredSample stored_sample(const Sample& sample);
 /// the sample is for, where it is not the same for all.
 std::string sample_line(const std::string& data, const StoredSample& sample,
                         const std::string& model = {});
-/// A line of details.jsonl.
+/// What a line of samples.jsonl says.
+struct SampleEntry {
+  std::string data;
+  std::string model;  // empty: of all models
+  StoredSample sample;
+};
+/// Error that begins with `place` when the line is none.
+SampleEntry parse_sample_line(std::string_view line, const std::string& place);
+
+/// A line of details.jsonl; importance is rounded to the four digits that a picture shows.
 std::string detail_line(const StoredDetail& detail);
+/// The reverse; Error that begins with `place` when the line is none.
+StoredDetail parse_detail_line(std::string_view line, const std::string& place);
 
 /// Reads an output folder: sweep.json, records.jsonl and, where they are, samples.jsonl and
-/// details.jsonl. Error when it holds no sweep or a damaged one; a torn last line (the
+/// details.jsonl. Details whose importance is not finite are left out: nothing can be drawn of
+/// them. Error when it holds no sweep or a damaged one; a torn last line (the
 /// trace of a process that was killed while writing) is not damage and is left out.
 StoredSweep read_stored_sweep(const std::filesystem::path& folder);
-
-/// The output folder while a sweep writes to it. Holds a lock, so that two processes cannot mix
-/// their records.
-class RecordWriter {
- public:
-  /// Opens or makes the folder for this sweep. Error when it holds records and `resume` is false,
-  /// when they are another sweep's (saying what differs), and when another process is writing
-  /// there. A torn last line is cut off.
-  RecordWriter(const std::filesystem::path& folder, SweepHeader header,
-               const std::vector<std::string>& text_metrics, bool resume);
-  ~RecordWriter();
-  RecordWriter(const RecordWriter&) = delete;
-  RecordWriter& operator=(const RecordWriter&) = delete;
-
-  /// The records that were there when the folder was opened.
-  const RecordTable& stored() const { return stored_; }
-  /// The engine of a model, noted in sweep.json. Error when stored records come from an engine with
-  /// another identity, saying which part differs.
-  void note_engine(const std::string& model_name, const EngineIdentity& identity);
-  /// Appends records, each a line of its own, and returns when they are on the disk. Error when the
-  /// disk is full.
-  void append(std::span<const Record> records);
-
-  /// Writes samples.jsonl, whole lines of sample_line, in place of the one that may be there.
-  void write_samples(std::string_view lines) const;
-  /// The model, data set and sample of the details that are there.
-  bool has_detail(const std::string& model, const std::string& data,
-                  const std::string& sample) const;
-  /// Adds a line to details.jsonl and returns when it is on the disk.
-  void append(const StoredDetail& detail);
-
- private:
-  void open_details(bool has_records);
-  void write_header() const;
-
-  std::filesystem::path folder_;
-  SweepHeader header_;
-  std::vector<std::string> text_metrics_;
-  RecordTable stored_;
-  int descriptor_ = -1;
-  std::set<std::array<std::string, 3>> details_;  // model, data set, sample
-};
 
 }  // namespace elastikv

@@ -11,6 +11,7 @@
 #include "base/stopwatch.h"
 #include "image/picture.h"
 #include "models/registry.h"
+#include "runtime/device_health.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "runtime/loading.h"
@@ -43,43 +44,35 @@ class TorchEvaluator final : public SampleEvaluator {
         should_stop_(std::move(should_stop)),
         device_(parse_device(choice.device)),
         reader_(make_reader(choice)),
-        weights_hash_(open_weights(choice.path).content_hash()),
-        tokenizer_hash_(tokenizer_hash(choice.path)),
         model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
 
-  EngineIdentity identity() const override {
-    EngineIdentity identity;
-    identity.weights = weights_hash_;
-    identity.tokenizer = tokenizer_hash_;
-    if (reader_.image_processor() != nullptr)
-      identity.image_processing = reader_.image_processor()->identity();
-    // What the format writes for a question with a picture says all there is to it.
-    identity.prompt_format =
-        reader_.format()
-            .render({{"user", "{question}", reader_.image_processor() ? 1 : 0}},
-                    /*answer_follows=*/true, reader_.picture_place())
-            .text;
-    return identity;
-  }
-
-  std::string strategy_text(const Cell& cell) const override {
-    return strategy_of(cell).description();
-  }
-
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+    return on_device([&] { return evaluate_cells(sample, cells); });
+  }
+
+  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    return on_device([&] { return look_at(sample, cells); });
+  }
+
+  void release_memory() override {
+    on_device([&] { release_free_memory(device_); });
+  }
+
+ private:
+  /// Tells the failures of a device from those of a sample.
+  template <typename Work>
+  auto on_device(Work work) {
     try {
-      return evaluate_cells(sample, cells);
+      return work();
     } catch (const Interrupted&) {
       throw;
     } catch (const std::exception& error) {
       if (is_out_of_memory(error)) throw OutOfMemory(out_of_memory_text(error));
+      if (is_device_lost(error, device_)) throw DeviceLost(error.what());
       throw;
     }
   }
 
-  void release_memory() override { release_free_memory(device_); }
-
- private:
   SampleOutcome evaluate_cells(const Sample& sample, std::span<const Cell> cells) {
     if (settings_.cells_together) return evaluate_together(sample, cells);
     SampleOutcome all;
@@ -96,8 +89,10 @@ class TorchEvaluator final : public SampleEvaluator {
     return all;
   }
 
-  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+  SampleDetail look_at(const Sample& sample, std::span<const Cell> cells) {
     const TokenizedPrompt prompt = prompt_of(reader_, sample);
+    reader_.require_room(prompt, /*new_tokens=*/0,
+                         fmt::format("the prompt of sample '{}'", sample.id));
     StatisticsRequest request;
     for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
     request.prefill.column_sums = true;
@@ -118,7 +113,6 @@ class TorchEvaluator final : public SampleEvaluator {
     return detail;
   }
 
- private:
   SampleOutcome evaluate_together(const Sample& sample, std::span<const Cell> cells) {
     const TokenizedPrompt prompt = prompt_of(reader_, sample);
     const std::vector<int64_t> answer = answer_of(reader_, sample);
@@ -212,6 +206,7 @@ class TorchEvaluator final : public SampleEvaluator {
       for (const double nll : scores[r].nll) cell.nll_sum += nll;
       cell.scored_tokens = static_cast<int64_t>(scores[r].nll.size());
       cell.cache_bytes_end = sequences[r].cache().bytes();
+      cell.error = scores[r].failure;
       if (settings_.agreement && reference_runs && running[r] != 0)
         cell.mean_kl = scores[r].mean_kl;
     }
@@ -234,6 +229,7 @@ class TorchEvaluator final : public SampleEvaluator {
       cell.token_ids = texts[r].token_ids;
       cell.text = reader_.tokenizer().decode(cell.token_ids, /*skip_special=*/true);
       cell.finished = texts[r].finished;
+      if (cell.error.empty()) cell.error = texts[r].failure;
       cell.cache_bytes_end = sequences[r].cache().bytes();
     }
     outcome.seconds.generation = watch.lap();
@@ -243,8 +239,6 @@ class TorchEvaluator final : public SampleEvaluator {
   std::function<bool()> should_stop_;
   c10::Device device_;
   PromptReader reader_;
-  std::string weights_hash_;
-  std::string tokenizer_hash_;
   std::unique_ptr<Model> model_;
   mutable std::map<std::string, std::unique_ptr<Strategy>>
       strategies_;  // by label, unique in a sweep
@@ -351,11 +345,51 @@ class TorchEngines final : public Engines {
     ::elastikv::check_picture(file);
   }
 
+  EngineIdentity identity(const ModelChoice& model) const override {
+    EngineIdentity identity;
+    std::string& hash = weights_hashes_[model.path.string()];
+    if (hash.empty()) hash = open_weights(model.path).content_hash();
+    identity.weights = hash;
+    identity.tokenizer = tokenizer_hash(model.path);
+    const PromptReader reader = make_reader(model);
+    if (reader.image_processor() != nullptr)
+      identity.image_processing = reader.image_processor()->identity();
+    // What the format writes for a question with a picture says all there is to it.
+    identity.prompt_format = reader.format()
+                                 .render({{"user", "{question}", reader.image_processor() ? 1 : 0}},
+                                         /*answer_follows=*/true, reader.picture_place())
+                                 .text;
+    return identity;
+  }
+
+  std::string strategy_text(const StrategyChoice& strategy) const override {
+    return make_strategy(strategy)->description();
+  }
+
+  std::vector<std::string> parts(const ModelChoice& model,
+                                 std::span<const Cell> cells) const override {
+    const PromptReader reader = make_reader(model);
+    std::vector<std::string> parts{"model/" + reader.summary().architecture,
+                                   "prompt/" + reader.format().name};
+    if (reader.image_processor() != nullptr) {
+      const std::string identity = reader.image_processor()->identity();
+      parts.push_back("image/" + identity.substr(0, identity.find_first_of(" (:,")));
+    }
+    for (const Cell& cell : cells) {
+      const std::vector<std::string> components = make_strategy(cell.strategy)->parts();
+      parts.insert(parts.end(), components.begin(), components.end());
+    }
+    return parts;
+  }
+
   std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                         const EvaluationSettings& settings,
                                         std::function<bool()> should_stop) const override {
     return std::make_unique<TorchEvaluator>(model, settings, std::move(should_stop));
   }
+
+ private:
+  mutable std::map<std::string, std::string> weights_hashes_;  // by folder
 };
 
 }  // namespace

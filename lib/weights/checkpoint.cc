@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "weights/missing_files.h"
 #include "weights/pytorch_file.h"
 #include "weights/safetensors.h"
 #include "weights/strict_json.h"
@@ -93,6 +94,33 @@ struct Checkpoint::State {
   }
 };
 
+namespace {
+
+/// The form of a folder's weights; kForms.end() without any.
+auto find_form(const fs::path& folder) {
+  return std::find_if(kForms.begin(), kForms.end(), [&](const Form& candidate) {
+    return fs::exists(folder / candidate.single_file) || fs::exists(folder / candidate.index_file);
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> missing_weight_files(const fs::path& folder) {
+  const auto* form = find_form(folder);
+  if (form == kForms.end()) {
+    return {fmt::format("the weights: {} or its shards with {}, or {} or its shards with {}",
+                        kForms[0].single_file, kForms[0].index_file, kForms[1].single_file,
+                        kForms[1].index_file)};
+  }
+  std::vector<std::string> missing;
+  if (fs::exists(folder / form->single_file)) return missing;
+  const fs::path index = folder / form->index_file;
+  for (const auto& [shard, names] : read_index(index, read_file(index))) {
+    if (!fs::exists(folder / shard)) missing.push_back(printable_name(shard));
+  }
+  return missing;
+}
+
 Checkpoint Checkpoint::open(const fs::path& folder) {
   if (!fs::is_directory(folder)) {
     fail("{}: {}; a folder with {} or {} is needed", folder.string(),
@@ -101,9 +129,7 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
   }
   auto state = std::make_shared<State>();
   state->folder = folder;
-  const auto form = std::find_if(kForms.begin(), kForms.end(), [&](const Form& candidate) {
-    return fs::exists(folder / candidate.single_file) || fs::exists(folder / candidate.index_file);
-  });
+  const auto* form = find_form(folder);
   if (form == kForms.end()) {
     fail("{}: no weights here: none of {}, {}, {} and {} is there", folder.string(),
          kForms[0].single_file, kForms[0].index_file, kForms[1].single_file, kForms[1].index_file);

@@ -63,12 +63,17 @@ class Detail:
         return shares
 
 
+def is_finite(importance):
+    """Whether something can be drawn of a sample: what is not finite stands there as a word, in older folders as null."""
+    return bool(np.isfinite(np.array(importance, dtype=float)).all())
+
+
 def details_of(group):
-    """The stored samples of a group. Of joined runs each tells of its own cells; the first run's attention is shown."""
+    """The stored samples of a group that can be drawn. Of joined runs each tells of its own cells; the first run's attention is shown."""
     found = {}
     for sweep in group.parts:
         for place, stored in sweep.details():
-            if (stored["model"], stored["data"]) != (group.model, group.data):
+            if (stored["model"], stored["data"]) != (group.model, group.data) or not is_finite(stored["importance"]):
                 continue
             if stored["sample"] in found:
                 known = found[stored["sample"]].kept

@@ -48,6 +48,16 @@ class NarrowEngines final : public Engines {
                                          const EvaluationSettings& settings) const override {
     return engines_->check_samples(model, cells, samples, settings);
   }
+  EngineIdentity identity(const ModelChoice& model) const override {
+    return engines_->identity(model);
+  }
+  std::string strategy_text(const StrategyChoice& strategy) const override {
+    return engines_->strategy_text(strategy);
+  }
+  std::vector<std::string> parts(const ModelChoice& model,
+                                 std::span<const Cell> cells) const override {
+    return engines_->parts(model, cells);
+  }
   std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                         const EvaluationSettings& settings,
                                         std::function<bool()> should_stop) const override {
@@ -60,10 +70,6 @@ class NarrowEngines final : public Engines {
    public:
     Evaluator(std::unique_ptr<SampleEvaluator> evaluator, std::string cell)
         : evaluator_(std::move(evaluator)), cell_(std::move(cell)) {}
-    EngineIdentity identity() const override { return evaluator_->identity(); }
-    std::string strategy_text(const Cell& cell) const override {
-      return evaluator_->strategy_text(cell);
-    }
     SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
       SampleOutcome outcome = evaluator_->evaluate(sample, cells);
       for (const Cell& cell : cells) {

@@ -233,14 +233,23 @@ TEST_F(Families, Qwen2VlAsItWasPublished) {
 
 TEST_F(Families, TheOriginalLayoutSaysWhereItLooksForClip) {
   const std::filesystem::path model = copy_of(folder_, "original_llava");
+  const std::string missing = (model / "config.json").string() +
+                              ": key 'mm_vision_tower' is 'somebody/tiny-clip', and no folder "
+                              "with a config.json is at " +
+                              (model / "tiny-clip").string() + ", " + at("tiny-clip") +
+                              " or somebody/tiny-clip; put or link the vision tower's checkpoint "
+                              "there\n";
+  const ProgramResult generate = run_elastikv({"generate", "--model", model.string(), "-p", "x"});
+  EXPECT_EQ(generate.exit_code, 1);
+  EXPECT_EQ(generate.errors, "error: " + missing);
+  // The decoder can be described without it.
   const ProgramResult result = run_elastikv({"inspect", model.string()});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.errors, "error: " + (model / "config.json").string() +
-                               ": key 'mm_vision_tower' is 'somebody/tiny-clip', and no folder "
-                               "with a config.json is at " +
-                               (model / "tiny-clip").string() + ", " + at("tiny-clip") +
-                               " or somebody/tiny-clip; put or link the vision tower's checkpoint "
-                               "there\n");
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_NE(result.output.find("\nmissing:       " + missing), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find(" M parameters are needed by the decoder alone\n"),
+            std::string::npos)
+      << result.output;
+  EXPECT_EQ(run_elastikv({"inspect", model.string(), "--strict"}).exit_code, 1);
   std::filesystem::copy(families_folder() / "tiny-clip", folder_.path() / "tiny-clip");
   EXPECT_EQ(run_elastikv({"inspect", model.string()}).exit_code, 0);
 }

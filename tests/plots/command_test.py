@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import io
 import pathlib
 import runpy
@@ -84,6 +85,15 @@ class Sweeps(CommandTest):
     def test_an_old_folder(self):
         (self.run / "details.jsonl").unlink()
         self.assertEqual(len(self.names(self.run, "--formats", "svg")), 6)
+
+    def test_importance_that_is_no_number(self):
+        lines = (self.run / "details.jsonl").read_text().splitlines()
+        for word in ("null", '"nan"', '"-inf"'):
+            first = json.loads(lines[0])
+            first["importance"][0][0] = json.loads(word)
+            (self.run / "details.jsonl").write_text("\n".join([json.dumps(first)] + lines[1:]) + "\n")
+            names = self.names(self.run, "--formats", "svg", "--pictures", "importance")
+            self.assertEqual(names, ["importance-s1.svg"], word)
 
     def test_a_table_without_records(self):
         kept = self.folder / "kept"

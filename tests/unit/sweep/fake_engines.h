@@ -40,12 +40,23 @@ struct FakePlan {
   double slowness = 1;
   float not_a_number_for_budget = -1;
   std::function<void(const Sample&)> on_evaluate;
+  /// What evaluating a sample, or a look at it, throws.
+  std::map<std::string, std::function<void()>> throwing;
+  std::map<std::string, std::function<void()>> throwing_looks;
+  std::function<void()> throwing_release;
+  /// Why the model cannot be opened; empty: it can.
+  std::string unopenable;
+  /// Changes what a cell gave.
+  std::function<void(const Sample&, const Cell&, CellOutcome&)> spoil;
+  /// What one entry of a sample's importance is instead.
+  std::map<std::string, float> spoiled_importance;
 
   /// Samples that cannot be looked at.
   std::set<std::string> unseen;
 
   std::vector<std::string> evaluated;  // sample ids, in order
   std::vector<std::string> looked_at;  // likewise
+  int64_t hashed = 0;                  // times that the weights were read for their hash
   std::vector<std::string> groups;     // "ID: cells", in order
   int64_t released = 0;
   int64_t opened = 0;
@@ -60,18 +71,15 @@ class FakeEvaluator final : public SampleEvaluator {
  public:
   FakeEvaluator(FakePlan& plan, EvaluationSettings settings) : plan_(plan), settings_(settings) {}
 
-  EngineIdentity identity() const override {
-    return {plan_.weights, "tokenizer", "pictures", "prompt"};
+  void release_memory() override {
+    ++plan_.released;
+    if (plan_.throwing_release) plan_.throwing_release();
   }
-  std::string strategy_text(const Cell& cell) const override {
-    return cell.strategy.preset + "-" + plan_.strategy_version;
-  }
-
-  void release_memory() override { ++plan_.released; }
   SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
     if (static_cast<int64_t>(plan_.evaluated.size()) == plan_.crash_at) throw Crash();
     plan_.evaluated.push_back(sample.id);
     if (plan_.on_evaluate) plan_.on_evaluate(sample);
+    throw_if_asked(sample, plan_.throwing);
     if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the picture is torn", sample.id);
     int64_t needed = 0;
     std::string group;
@@ -95,6 +103,7 @@ class FakeEvaluator final : public SampleEvaluator {
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
     plan_.looked_at.push_back(sample.id);
     if (plan_.unseen.count(sample.id) > 0) fail("{}: the picture is torn\nand gone", sample.id);
+    throw_if_asked(sample, plan_.throwing_looks);
     SampleDetail detail;
     detail.prompt_tokens = 40;
     detail.image_begin = 3;
@@ -103,6 +112,8 @@ class FakeEvaluator final : public SampleEvaluator {
     detail.grid_columns = 4;
     detail.thumbnail = "iVBO";
     detail.importance.assign(2, std::vector<float>(40, 0.125F));
+    const auto spoiled = plan_.spoiled_importance.find(sample.id);
+    if (spoiled != plan_.spoiled_importance.end()) detail.importance[1][7] = spoiled->second;
     for (const Cell& cell : cells) {
       auto& kept = detail.kept.emplace_back();
       if (!cell.is_full()) kept.assign(2, {{0, 1, static_cast<int64_t>(sample.index) + 2}});
@@ -111,6 +122,12 @@ class FakeEvaluator final : public SampleEvaluator {
   }
 
  private:
+  using Throwers = std::map<std::string, std::function<void()>>;
+  static void throw_if_asked(const Sample& sample, const Throwers& throwers) {
+    const auto thrower = throwers.find(sample.id);
+    if (thrower != throwers.end()) thrower->second();
+  }
+
   CellOutcome one(const Sample& sample, const Cell& cell) const {
     CellOutcome result;
     if (plan_.failing.count({cell.id, sample.id}) > 0) {
@@ -136,6 +153,7 @@ class FakeEvaluator final : public SampleEvaluator {
     }
     result.finished = true;
     if (!cell.is_full() && settings_.agreement) result.mean_kl = badness;
+    if (plan_.spoil) plan_.spoil(sample, cell, result);
     result.requested_tokens = static_cast<int64_t>(40 * keep);
     result.kept_tokens.assign(2, std::vector<int64_t>(2, result.requested_tokens));
     result.entry_bytes = 256;
@@ -182,8 +200,19 @@ class FakeEngines final : public Engines {
     }
     return problems;
   }
+  EngineIdentity identity(const ModelChoice&) const override {
+    ++plan_.hashed;
+    return {plan_.weights, "tokenizer", "pictures", "prompt"};
+  }
+  std::string strategy_text(const StrategyChoice& strategy) const override {
+    return strategy.preset + "-" + plan_.strategy_version;
+  }
+  std::vector<std::string> parts(const ModelChoice&, std::span<const Cell>) const override {
+    return {"model/fake", "importance/attention"};
+  }
   std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
                                         std::function<bool()>) const override {
+    if (!plan_.unopenable.empty()) fail("{}", plan_.unopenable);
     ++plan_.opened;
     return std::make_unique<FakeEvaluator>(plan_, settings);
   }

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/image_processor.h"
+#include "models/image_prompt.h"
+#include "sweep/cell.h"
+#include "text/prompt_format.h"
+#include "text/tokenizer.h"
+
+namespace elastikv {
+
+/// What a checkpoint folder has beside its weights to read prompts, one by one: what is missing, or
+/// wrong, keeps nothing else from being looked at.
+struct CheckpointParts {
+  explicit CheckpointParts(const ModelChoice& model);
+
+  std::optional<PromptFormat> format;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ImagePrompt> image_prompt;        // null for a model without pictures, too
+  std::unique_ptr<ImageProcessor> image_processor;  // likewise
+  /// What is not there, with the reason.
+  std::vector<std::string> missing;
+};
+
+}  // namespace elastikv

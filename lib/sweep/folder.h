@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+#include "sweep/records.h"
+
+namespace elastikv {
+
+// The files of a sweep's output folder, for those in this room who read and write them.
+
+inline constexpr const char* kRecordsFile = "records.jsonl";
+inline constexpr const char* kHeaderFile = "sweep.json";
+inline constexpr const char* kSamplesFile = "samples.jsonl";
+inline constexpr const char* kDetailsFile = "details.jsonl";
+
+inline SweepHeader read_header(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / kHeaderFile;
+  return parse_header(read_file(file), file.string());
+}
+
+/// Calls `use` with every complete line and its place ("FILE:LINE"); returns their length in bytes.
+template <typename Use>
+size_t read_lines(const std::filesystem::path& file, Use use) {
+  const MappedFile mapped(file);
+  const std::string_view text = mapped.view();
+  size_t start = 0;
+  int64_t line = 0;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', start)) {
+    ++line;
+    use(text.substr(start, end - start), fmt::format("{}:{}", file.string(), line));
+    start = end + 1;
+  }
+  return start;
+}
+
+}  // namespace elastikv

@@ -1,0 +1,160 @@
+#include "sweep/group_recorder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/version.h"
+#include "metrics/agreement.h"
+
+namespace elastikv {
+namespace {
+
+CellBatches::Reference reference_of(const SweepConfig& config) {
+  if (config.metrics.agreement)
+    return config.metrics.perplexity ? CellBatches::Reference::kBatch
+                                     : CellBatches::Reference::kOutcome;
+  const bool compares =
+      !config.metrics.text.empty() && config.metrics.reference == TextReference::kFullCache;
+  return compares ? CellBatches::Reference::kOutcome : CellBatches::Reference::kNone;
+}
+
+/// A perplexity that is no number is a failure of its cell, never a number in a mean.
+void require_finite(CellOutcome& outcome) {
+  if (!outcome.error.empty()) return;
+  ELASTIKV_ASSERT(static_cast<int64_t>(outcome.nll.size()) == outcome.scored_tokens,
+                  "{} log likelihoods of {} tokens", outcome.nll.size(), outcome.scored_tokens);
+  bool finite = std::isfinite(outcome.nll_sum);
+  for (const float value : outcome.nll) finite = finite && std::isfinite(value);
+  if (!finite) {
+    outcome.error = "the log likelihood of the answer is not finite";
+  } else if (outcome.mean_kl && !std::isfinite(*outcome.mean_kl)) {
+    outcome.error = "the divergence from the full cache is not finite";
+  }
+}
+
+}  // namespace
+
+std::string one_line(std::string text) {
+  text.resize(std::min(text.find('\n'), text.size()));
+  return text;
+}
+
+GroupRecorder::GroupRecorder(const SweepConfig& config, const CellGroup& group,
+                             const Engines& engines, std::string revisions, std::string commit)
+    : config_(config), group_(group), commit_(std::move(commit)) {
+  if (!config.metrics.text.empty()) text_metrics_.emplace(config.metrics.text);
+  identity_.device = parse_device(group.model.device).is_cpu() ? "cpu" : "cuda";
+  identity_.dtype = group.model.dtype;
+  identity_.evaluation = evaluation_text(config);
+  identity_.program = version();
+  identity_.revisions = std::move(revisions);
+  for (const Cell& cell : group.cells) {
+    strategies_.push_back(engines.strategy_text(cell.strategy));
+    identity_.batch +=
+        fmt::format("{}:{}{}", strategies_.back().size(), strategies_.back(), cell.budget.text());
+  }
+  identity_.batch = content_hash(identity_.batch);
+}
+
+std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
+  CellIdentity identity = identity_;
+  identity.data_item = sample.content;
+  identity.strategy = strategies_[cell];
+  identity.budget = group_.cells[cell].budget.text();
+  return record_key(identity);
+}
+
+GroupRecorder::Evaluation GroupRecorder::evaluate(const Sample& sample,
+                                                  SampleEvaluator& evaluator) {
+  if (!batches_) batches_.emplace(evaluator, group_.cells, reference_of(config_));
+  try {
+    Evaluation evaluation;
+    evaluation.records = records_of(sample, batches_->evaluate(sample));
+    evaluation.failures = std::count_if(evaluation.records.begin(), evaluation.records.end(),
+                                        [](const Record& record) { return record.failed(); }) -
+                          batches_->not_tried();
+    compare(sample, evaluation.records);
+    return evaluation;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const DeviceLost&) {
+    throw;
+  } catch (const InternalError& error) {
+    // Our fault, and the sample's misfortune: the others may still be good.
+    return {failed_records(sample, fmt::format("{}; this is a bug in ElastiKV, please report it",
+                                               one_line(error.what()))),
+            1};
+  } catch (const std::exception& error) {
+    return {failed_records(sample, error.what()), 1};
+  }
+}
+
+GroupRecorder::Evaluation GroupRecorder::refuse(const Sample& sample,
+                                                const std::string& problem) const {
+  return {failed_records(sample, problem), 0};
+}
+
+std::vector<Record> GroupRecorder::records_of(const Sample& sample, SampleOutcome outcome) const {
+  std::vector<Record> records;
+  for (size_t i = 0; i < group_.cells.size(); ++i) {
+    Record record;
+    record.cell = group_.cells[i].id;
+    record.sample = sample.id;
+    record.item = sample.content;
+    record.key = key(i, sample);
+    record.commit = commit_;
+    record.hidden = group_.cells[i].hidden;
+    record.prompt_tokens = outcome.prompt_tokens;
+    record.image_tokens = outcome.image_tokens;
+    record.shared = outcome.seconds;
+    record.outcome = std::move(outcome.cells[i]);
+    require_finite(record.outcome);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::vector<Record> GroupRecorder::failed_records(const Sample& sample,
+                                                  const std::string& why) const {
+  SampleOutcome outcome;
+  outcome.cells.resize(group_.cells.size());
+  for (CellOutcome& cell : outcome.cells) {
+    cell.error = one_line(why);
+    if (cell.error.empty()) cell.error = "it failed without a reason";
+    cell.failure = Failure::kSample;
+  }
+  return records_of(sample, std::move(outcome));
+}
+
+/// Adds what compares a cell's text with the full cache's (the first record's) or the answer.
+void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) const {
+  const Record full = records.front();
+  const bool to_full = config_.metrics.reference == TextReference::kFullCache;
+  for (size_t i = 0; i < records.size(); ++i) {
+    Record& record = records[i];
+    if (record.failed()) continue;
+    const bool needs_full = config_.metrics.agreement || (text_metrics_ && to_full);
+    if (full.failed() && needs_full) {
+      record.outcome.error = "no reference: the full cache failed: " + full.outcome.error;
+      record.outcome.failure = Failure::kCell;
+      continue;
+    }
+    if (text_metrics_) {
+      record.text_scores = to_full
+                               ? text_metrics_->score(full.outcome.text, record.outcome.text)
+                               : text_metrics_->score_best(sample.accepted(), record.outcome.text);
+    }
+    if (config_.metrics.agreement && !group_.cells[i].is_full()) {
+      record.agreement = compare_tokens(full.outcome.token_ids, record.outcome.token_ids);
+    }
+  }
+}
+
+}  // namespace elastikv

@@ -1,0 +1,385 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/fields.h"
+#include "base/json_fields.h"
+#include "sweep/records.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kHeaderFormat = "elastikv-sweep-3";
+/// The same without revisions; its records have no commit.
+constexpr const char* kEarlierHeaderFormat = "elastikv-sweep-2";
+
+/// What is not finite has no number in JSON: a word stands for it, where the library would write
+/// null, which does not say what it was.
+Json number(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+/// A float as the shortest decimal that reads back as the same float.
+Json number(float value) {
+  double result = value;
+  if (std::isfinite(value)) parse_double(fmt::format("{}", value), result);
+  return number(result);
+}
+
+/// The reverse; null, as earlier versions wrote it, is NaN.
+double double_of(const Json& json) {
+  if (json.is_null()) return std::numeric_limits<double>::quiet_NaN();
+  if (json.is_string()) {
+    const auto& word = json.get_ref<const std::string&>();
+    if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+    if (word == "inf") return std::numeric_limits<double>::infinity();
+    if (word == "-inf") return -std::numeric_limits<double>::infinity();
+  }
+  return json.get<double>();
+}
+
+/// The largest float stands for what rounding took beyond it.
+float float_of(const Json& json) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  const double value = double_of(json);
+  return static_cast<float>(std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : value);
+}
+
+/// A generated text may end inside a character, and a path may hold any bytes; what is stored must
+/// still be JSON.
+std::string line_of(const Json& json) {
+  return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
+                   Json::error_handler_t::replace);
+}
+
+/// `text` must be JSON; `read` takes it apart. `mend`: what to do about damage.
+template <typename Read>
+auto read_json(std::string_view text, const std::string& place, const char* what, const char* mend,
+               Read read) {
+  const Json json = Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) fail("{}: damaged{}: not valid JSON{}", place, what, mend);
+  try {
+    return read(json);
+  } catch (const Json::exception& error) {
+    fail("{}: damaged{}: {}{}", place, what, error.what(), mend);
+  }
+}
+
+std::string_view failure_name(Failure failure) {
+  switch (failure) {
+    case Failure::kCell:
+      return "failed";
+    case Failure::kOutOfMemory:
+      return "oom";
+    case Failure::kSample:
+      return "sample";
+  }
+  throw InternalError("a failure without a name");
+}
+
+Failure parse_failure(std::string_view name, const std::string& place) {
+  for (const Failure failure : {Failure::kCell, Failure::kOutOfMemory, Failure::kSample}) {
+    if (name == failure_name(failure)) return failure;
+  }
+  fail("{}: damaged record: unknown status '{}'; remove the line and use --resume", place, name);
+}
+
+Json shared_seconds(const SharedSeconds& seconds) {
+  return {{"image", number(seconds.image)},
+          {"prefill", number(seconds.prefill)},
+          {"statistics", number(seconds.statistics)},
+          {"scoring", number(seconds.scoring)},
+          {"generation", number(seconds.generation)}};
+}
+
+SharedSeconds parse_shared_seconds(const Json& json) {
+  return {double_of(json.at("image")), double_of(json.at("prefill")),
+          double_of(json.at("statistics")), double_of(json.at("scoring")),
+          double_of(json.at("generation"))};
+}
+
+Json agreement_json(const Agreement& agreement) {
+  return {{"first_divergence", agreement.first_divergence},
+          {"match_rate", number(agreement.match_rate)},
+          {"identical", agreement.identical},
+          {"matching_tokens", agreement.matching_tokens},
+          {"reference_tokens", agreement.reference_tokens},
+          {"candidate_tokens", agreement.candidate_tokens}};
+}
+
+Agreement parse_agreement(const Json& json) {
+  Agreement agreement;
+  agreement.first_divergence = json.at("first_divergence").get<int64_t>();
+  agreement.match_rate = double_of(json.at("match_rate"));
+  agreement.identical = json.at("identical").get<bool>();
+  agreement.matching_tokens = json.at("matching_tokens").get<int64_t>();
+  agreement.reference_tokens = json.at("reference_tokens").get<int64_t>();
+  agreement.candidate_tokens = json.at("candidate_tokens").get<int64_t>();
+  return agreement;
+}
+
+void add_outcome(const Record& record, const std::vector<std::string>& text_metrics, Json& json) {
+  const CellOutcome& outcome = record.outcome;
+  Json nll = Json::array();
+  for (const float value : outcome.nll) nll.push_back(number(value));
+  json["nll_sum"] = number(outcome.nll_sum);
+  json["scored_tokens"] = outcome.scored_tokens;
+  json["nll"] = std::move(nll);
+  json["text"] = outcome.text;
+  json["token_ids"] = outcome.token_ids;
+  json["finished"] = outcome.finished;
+  if (!record.text_scores.empty()) {
+    ELASTIKV_ASSERT(record.text_scores.size() == text_metrics.size(), "{} scores of {} metrics",
+                    record.text_scores.size(), text_metrics.size());
+    Json scores = Json::object();
+    for (size_t i = 0; i < text_metrics.size(); ++i) {
+      const TextScore& score = record.text_scores[i];
+      scores[text_metrics[i]] = {{"precision", number(score.precision)},
+                                 {"recall", number(score.recall)},
+                                 {"f", number(score.f)},
+                                 {"defined", score.defined}};
+    }
+    json["scores"] = std::move(scores);
+  }
+  if (record.agreement) json["agreement"] = agreement_json(*record.agreement);
+  if (outcome.mean_kl) json["mean_kl"] = number(*outcome.mean_kl);
+  json["requested_tokens"] = outcome.requested_tokens;
+  json["kept_tokens"] = outcome.kept_tokens;
+  json["entry_bytes"] = outcome.entry_bytes;
+  json["cache_bytes_prefill"] = outcome.cache_bytes_prefill;
+  json["cache_bytes_end"] = outcome.cache_bytes_end;
+  json["seconds"] = {{"compression", number(outcome.seconds.compression)}};
+}
+
+void parse_outcome(const Json& json, const std::vector<std::string>& text_metrics, Record& record) {
+  CellOutcome& outcome = record.outcome;
+  outcome.nll_sum = double_of(json.at("nll_sum"));
+  outcome.scored_tokens = json.at("scored_tokens").get<int64_t>();
+  for (const Json& value : json.at("nll")) outcome.nll.push_back(float_of(value));
+  outcome.text = json.at("text").get<std::string>();
+  outcome.token_ids = json.at("token_ids").get<std::vector<int64_t>>();
+  outcome.finished = json.at("finished").get<bool>();
+  if (json.contains("mean_kl")) outcome.mean_kl = double_of(json["mean_kl"]);
+  outcome.requested_tokens = json.at("requested_tokens").get<int64_t>();
+  outcome.kept_tokens = json.at("kept_tokens").get<std::vector<std::vector<int64_t>>>();
+  outcome.entry_bytes = json.at("entry_bytes").get<int64_t>();
+  outcome.cache_bytes_prefill = json.at("cache_bytes_prefill").get<int64_t>();
+  outcome.cache_bytes_end = json.at("cache_bytes_end").get<int64_t>();
+  outcome.seconds.compression = double_of(json.at("seconds").at("compression"));
+  if (json.contains("agreement")) record.agreement = parse_agreement(json["agreement"]);
+  if (json.contains("scores")) {
+    for (const std::string& name : text_metrics) {
+      const Json& score = json["scores"].at(name);
+      record.text_scores.push_back({double_of(score.at("precision")), double_of(score.at("recall")),
+                                    double_of(score.at("f")), score.at("defined").get<bool>()});
+    }
+  }
+}
+
+Json engine_json(const EngineIdentity& engine) {
+  return {{"weights", engine.weights},
+          {"tokenizer", engine.tokenizer},
+          {"image_processing", engine.image_processing},
+          {"prompt_format", engine.prompt_format}};
+}
+
+}  // namespace
+
+std::string record_line(const Record& record, const std::vector<std::string>& text_metrics) {
+  Json json{{"cell", record.cell},
+            {"sample", record.sample},
+            {"status", record.failed() ? failure_name(record.outcome.failure) : "ok"},
+            {"key", record.key}};
+  if (!record.commit.empty()) json["commit"] = record.commit;
+  json["item"] = record.item;
+  json["hidden"] = record.hidden;
+  json["prompt_tokens"] = record.prompt_tokens;
+  json["image_tokens"] = record.image_tokens;
+  json["shared_seconds"] = shared_seconds(record.shared);
+  if (record.failed()) {
+    json["error"] = record.outcome.error;
+  } else {
+    add_outcome(record, text_metrics, json);
+  }
+  return line_of(json);
+}
+
+Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
+                    const std::string& place) {
+  return read_json(
+      line, place, " record", "; remove the line and use --resume", [&](const Json& json) {
+        Record record;
+        json.at("cell").get_to(record.cell);
+        json.at("sample").get_to(record.sample);
+        json.at("key").get_to(record.key);
+        if (json.contains("commit")) json["commit"].get_to(record.commit);
+        json.at("item").get_to(record.item);
+        json.at("hidden").get_to(record.hidden);
+        json.at("prompt_tokens").get_to(record.prompt_tokens);
+        json.at("image_tokens").get_to(record.image_tokens);
+        record.shared = parse_shared_seconds(json.at("shared_seconds"));
+        const auto status = json.at("status").get<std::string>();
+        if (status == "ok") {
+          parse_outcome(json, text_metrics, record);
+          return record;
+        }
+        record.outcome.failure = parse_failure(status, place);
+        json.at("error").get_to(record.outcome.error);
+        if (!record.failed())
+          fail("{}: damaged record: a failure without a reason; remove the line and use --resume",
+               place);
+        return record;
+      });
+}
+
+std::string sample_line(const std::string& data, const StoredSample& sample,
+                        const std::string& model) {
+  Json json = Json::object();
+  if (!model.empty()) json["model"] = model;
+  json["data"] = data;
+  json["id"] = sample.id;
+  json["question"] = sample.question;
+  json["answer"] = sample.answer;
+  if (!sample.references.empty()) json["references"] = sample.references;
+  if (!sample.categories.empty()) json["categories"] = sample.categories;
+  json["images"] = sample.images;
+  if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
+  if (!sample.problem.empty()) json["problem"] = sample.problem;
+  return line_of(json);
+}
+
+SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
+  return read_json(line, place, "", "", [](const Json& json) {
+    SampleEntry entry;
+    json.at("data").get_to(entry.data);
+    if (json.contains("model")) json["model"].get_to(entry.model);
+    StoredSample& sample = entry.sample;
+    json.at("id").get_to(sample.id);
+    json.at("question").get_to(sample.question);
+    json.at("answer").get_to(sample.answer);
+    if (json.contains("references")) json["references"].get_to(sample.references);
+    if (json.contains("categories")) json["categories"].get_to(sample.categories);
+    json.at("images").get_to(sample.images);
+    if (json.contains("cluster")) json["cluster"].get_to(sample.cluster);
+    if (json.contains("problem")) json["problem"].get_to(sample.problem);
+    return entry;
+  });
+}
+
+std::string detail_line(const StoredDetail& stored) {
+  constexpr int kDigits = 4;  // enough for a picture
+  const SampleDetail& detail = stored.detail;
+  Json importance = Json::array();
+  for (const std::vector<float>& layer : detail.importance) {
+    Json row = Json::array();
+    for (const float value : layer) {
+      double rounded = value;
+      if (std::isfinite(value)) parse_double(fmt::format("{:.{}g}", value, kDigits), rounded);
+      row.push_back(number(rounded));
+    }
+    importance.push_back(std::move(row));
+  }
+  return line_of(Json{{"model", stored.model},
+                      {"data", stored.data},
+                      {"sample", stored.sample},
+                      {"cells", stored.cells},
+                      {"prompt_tokens", detail.prompt_tokens},
+                      {"image", {detail.image_begin, detail.image_end}},
+                      {"grid", {detail.grid_rows, detail.grid_columns}},
+                      {"thumbnail", detail.thumbnail},
+                      {"importance", std::move(importance)},
+                      {"kept", detail.kept}});
+}
+
+StoredDetail parse_detail_line(std::string_view line, const std::string& place) {
+  return read_json(line, place, "", "", [&](const Json& json) {
+    StoredDetail stored;
+    json.at("model").get_to(stored.model);
+    json.at("data").get_to(stored.data);
+    json.at("sample").get_to(stored.sample);
+    json.at("cells").get_to(stored.cells);
+    SampleDetail& detail = stored.detail;
+    json.at("prompt_tokens").get_to(detail.prompt_tokens);
+    detail.image_begin = json.at("image").at(0).get<int64_t>();
+    detail.image_end = json.at("image").at(1).get<int64_t>();
+    detail.grid_rows = json.at("grid").at(0).get<int64_t>();
+    detail.grid_columns = json.at("grid").at(1).get<int64_t>();
+    json.at("thumbnail").get_to(detail.thumbnail);
+    for (const Json& layer : json.at("importance")) {
+      auto& row = detail.importance.emplace_back();
+      for (const Json& value : layer) row.push_back(float_of(value));
+    }
+    json.at("kept").get_to(detail.kept);
+    if (detail.kept.size() != stored.cells.size())
+      fail("{}: damaged: {} kept sets of {} cells", place, detail.kept.size(), stored.cells.size());
+    return stored;
+  });
+}
+
+std::string header_text(const SweepHeader& header) {
+  Json engines = Json::object();
+  for (const auto& [name, engine] : header.engines) engines[name] = engine_json(engine);
+  Json data = Json::object();
+  for (const auto& [name, set] : header.data) {
+    data[name] = {{"format", set.format}, {"content", set.content}, {"samples", set.samples}};
+  }
+  const Json json{{"format", kHeaderFormat},
+                  {"name", header.name},
+                  {"program", header.program},
+                  {"records_hash", header.records_hash},
+                  {"config", Json::parse(header.config)},
+                  {"data", std::move(data)},
+                  {"engines", std::move(engines)},
+                  {"revisions", header.revisions},
+                  {"provenance", header.provenance}};
+  return json.dump(/*indent=*/1, /*indent_char=*/' ', /*ensure_ascii=*/false,
+                   Json::error_handler_t::replace) +
+         "\n";
+}
+
+SweepHeader parse_header(std::string_view text, const std::string& place) {
+  const Json json = is_nested_too_deep(text)
+                        ? Json(Json::value_t::discarded)
+                        : Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const std::string format =
+      json.is_object() && json.contains("format") && json["format"].is_string()
+          ? json["format"].get<std::string>()
+          : "";
+  if (format != kHeaderFormat && format != kEarlierHeaderFormat)
+    fail("{}: is not the description of a sweep's records that this version reads", place);
+  try {
+    SweepHeader header;
+    json.at("name").get_to(header.name);
+    json.at("program").get_to(header.program);
+    json.at("records_hash").get_to(header.records_hash);
+    header.config = json.at("config").dump();
+    for (const auto& [name, set] : json.at("data").items()) {
+      header.data[name] = {set.at("format").get<std::string>(),
+                           set.at("content").get<std::string>(),
+                           set.at("samples").get<std::vector<std::string>>()};
+    }
+    for (const auto& [name, engine] : json.at("engines").items()) {
+      header.engines[name] = {engine.at("weights").get<std::string>(),
+                              engine.at("tokenizer").get<std::string>(),
+                              engine.at("image_processing").get<std::string>(),
+                              engine.at("prompt_format").get<std::string>()};
+    }
+    if (format == kHeaderFormat) json.at("revisions").get_to(header.revisions);
+    json.at("provenance").get_to(header.provenance);
+    return header;
+  } catch (const Json::exception& error) {
+    fail("{}: damaged: {}", place, error.what());
+  }
+}
+
+}  // namespace elastikv

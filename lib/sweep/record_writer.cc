@@ -1,0 +1,245 @@
+#include "sweep/record_writer.h"
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "sweep/folder.h"
+
+namespace elastikv {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// The top-level keys in which two configurations differ in a way that changes records.
+std::string differing_keys(const std::string& ours, const std::string& theirs) {
+  const auto relevant = [](const std::string& text, const char* key) {
+    Json json = Json::parse(text);
+    if (!json.contains(key)) return Json();
+    Json value = json[key];
+    if (std::string_view(key) == "data") {
+      for (Json& set : value) {
+        for (const char* selection : {"limit", "offset", "sample_ids"}) set.erase(selection);
+      }
+    }
+    return value;
+  };
+  std::string keys;
+  for (const char* key :
+       {"models", "data", "strategies", "budgets", "matrix", "metrics", "generation", "seed"}) {
+    if (relevant(ours, key) != relevant(theirs, key)) {
+      keys += (keys.empty() ? "" : ", ") + std::string(key);
+    }
+  }
+  return keys;
+}
+
+/// The first part of the program whose revision differs, as "PART (revision 1, this program has
+/// 2)"; empty when all that both know are the same.
+std::string differing_revision(const std::map<std::string, int64_t>& theirs,
+                               const std::map<std::string, int64_t>& ours) {
+  for (const auto& [part, revision] : ours) {
+    const auto before = theirs.find(part);
+    if (before != theirs.end() && before->second != revision)
+      return fmt::format("{} (revision {}, this program has {})", part, before->second, revision);
+  }
+  return "";
+}
+
+/// Makes a folder and those above it that are missing; returns what it made, outermost first.
+std::vector<fs::path> make_folders(const fs::path& folder) {
+  std::vector<fs::path> missing;
+  std::error_code error;
+  for (fs::path path = folder; !path.empty() && !fs::exists(path, error);
+       path = path.parent_path()) {
+    if (path.has_filename()) missing.insert(missing.begin(), path);  // not for a trailing slash
+    if (path == path.parent_path()) break;
+  }
+  fs::create_directories(folder, error);
+  if (error) fail("{}: cannot be made as the output folder: {}", folder.string(), error.message());
+  return missing;
+}
+
+void cut_off(const fs::path& file, int64_t bytes) {
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  if (error || static_cast<int64_t>(size) <= bytes) return;
+  if (truncate(file.c_str(), static_cast<off_t>(bytes)) != 0)
+    fail("{}: cannot cut off a torn line: {}", file.string(), std::strerror(errno));
+}
+
+}  // namespace
+
+RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header,
+                           const std::vector<std::string>& text_metrics, bool resume)
+    : folder_(folder), header_(std::move(header)), text_metrics_(text_metrics) {
+  if (fs::exists(folder) && !fs::is_directory(folder)) {
+    fail("{}: cannot be made as the output folder: a file of that name exists", folder.string());
+  }
+  made_ = make_folders(folder);
+  const fs::path file = folder / kRecordsFile;
+  made_file_ = !fs::exists(file);
+  descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  try {
+    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      made_file_ = false;  // the other process's by now
+      fail("{}: another process is writing a sweep there", folder.string());
+    }
+    if (fs::file_size(file) > 0) {
+      check_header(resume);
+      whole_bytes_ = static_cast<int64_t>(
+          read_lines(file, [&](std::string_view line, const std::string& place) {
+            Record record = parse_record(line, text_metrics_, place);
+            stored_models_.insert(record.cell.substr(0, record.cell.find('/')));
+            stored_.add(std::move(record));
+          }));
+      read_details();
+    }
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
+
+RecordWriter::~RecordWriter() { leave(); }
+
+void RecordWriter::leave() {
+  if (!begun_) {
+    std::error_code ignored;
+    if (made_file_) fs::remove(folder_ / kRecordsFile, ignored);
+    // Folders that are not empty stay.
+    for (auto path = made_.rbegin(); path != made_.rend(); ++path) fs::remove(*path, ignored);
+  }
+  close(descriptor_);
+}
+
+void RecordWriter::check_header(bool resume) {
+  const std::string folder = folder_.string();
+  if (!fs::exists(folder_ / kHeaderFile)) {
+    fail("{}: holds records of an unknown sweep (no {}); use another --output", folder,
+         kHeaderFile);
+  }
+  SweepHeader stored = read_header(folder_);
+  if (stored.name != header_.name) {
+    fail("{}: holds the records of another sweep, '{}' (this one is '{}'); use another --output",
+         folder, stored.name, header_.name);
+  }
+  if (stored.records_hash != header_.records_hash) {
+    const std::string keys = differing_keys(header_.config, stored.config);
+    fail("{}: holds the records of sweep '{}' with other settings ({}); use another --output",
+         folder, stored.name, keys);
+  }
+  if (stored.program != header_.program) {
+    fail("{}: holds records of ElastiKV {}, this is {}; use another --output", folder,
+         stored.program, header_.program);
+  }
+  if (stored.revisions.empty() && !header_.revisions.empty()) {
+    fail(
+        "{}: holds records of an earlier program, which kept no revisions: nothing says whether "
+        "this one would give the same results; use another --output",
+        folder);
+  }
+  const std::string revision = differing_revision(stored.revisions, header_.revisions);
+  if (!revision.empty()) {
+    fail("{}: holds records made with another {}, which gives other results; use another --output",
+         folder, revision);
+  }
+  if (!resume) {
+    fail("{}: holds records of this sweep; use --resume to continue it, or another --output",
+         folder);
+  }
+  header_.engines = std::move(stored.engines);
+  header_.revisions.insert(stored.revisions.begin(), stored.revisions.end());
+}
+
+void RecordWriter::read_details() {
+  const fs::path file = folder_ / kDetailsFile;
+  if (!fs::exists(file)) return;
+  whole_detail_bytes_ =
+      static_cast<int64_t>(read_lines(file, [&](std::string_view line, const std::string& place) {
+        const StoredDetail detail = parse_detail_line(line, place);
+        details_.insert({detail.model, detail.data, detail.sample});
+      }));
+}
+
+const EngineIdentity* RecordWriter::stored_engine(const std::string& model_name) const {
+  const auto known = header_.engines.find(model_name);
+  if (known == header_.engines.end() || !stored_models_.contains(model_name)) return nullptr;
+  return &known->second;
+}
+
+void RecordWriter::check_engine(const std::string& model_name,
+                                const EngineIdentity& identity) const {
+  const EngineIdentity* before = stored_engine(model_name);
+  if (before == nullptr) return;
+  const char* what = before->weights != identity.weights                     ? "weights"
+                     : before->tokenizer != identity.tokenizer               ? "tokenizer"
+                     : before->image_processing != identity.image_processing ? "image processing"
+                     : before->prompt_format != identity.prompt_format       ? "prompt format"
+                                                                             : nullptr;
+  if (what != nullptr) {
+    fail("{}: its records of model '{}' were made with another {}; use another --output",
+         folder_.string(), model_name, what);
+  }
+}
+
+void RecordWriter::begin() {
+  if (begun_) return;
+  begun_ = true;
+  cut_off(folder_ / kRecordsFile, whole_bytes_);
+  if (fs::exists(folder_ / kDetailsFile)) cut_off(folder_ / kDetailsFile, whole_detail_bytes_);
+  write_header();
+  if (samples_) write_file_atomically(folder_ / kSamplesFile, *samples_);
+}
+
+void RecordWriter::note_engine(const std::string& model_name, const EngineIdentity& identity) {
+  header_.engines[model_name] = identity;
+  if (begun_) {
+    write_header();
+  } else {
+    begin();
+  }
+}
+
+void RecordWriter::append(std::span<const Record> records) {
+  begin();
+  std::string lines;
+  for (const Record& record : records) lines += record_line(record, text_metrics_) + "\n";
+  append_durably(descriptor_, lines, folder_ / kRecordsFile);
+}
+
+void RecordWriter::append(const StoredDetail& detail) {
+  begin();
+  const fs::path file = folder_ / kDetailsFile;
+  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  try {
+    append_durably(descriptor, detail_line(detail) + "\n", file);
+  } catch (...) {
+    close(descriptor);
+    throw;
+  }
+  close(descriptor);
+  details_.insert({detail.model, detail.data, detail.sample});
+}
+
+bool RecordWriter::has_detail(const std::string& model, const std::string& data,
+                              const std::string& sample) const {
+  return details_.contains({model, data, sample});
+}
+
+void RecordWriter::write_header() const {
+  write_file_atomically(folder_ / kHeaderFile, header_text(header_));
+}
+
+}  // namespace elastikv

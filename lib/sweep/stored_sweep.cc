@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "sweep/folder.h"
+#include "sweep/records.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool is_finite(const SampleDetail& detail) {
+  for (const std::vector<float>& layer : detail.importance) {
+    if (!std::all_of(layer.begin(), layer.end(), [](float value) { return std::isfinite(value); }))
+      return false;
+  }
+  return true;
+}
+
+/// The settings of a header. Error when they are not a sweep's.
+Json config_of(const SweepHeader& header, const std::filesystem::path& folder) {
+  Json config = Json::parse(header.config);
+  const auto is_list = [&](const char* key) {
+    return config.is_object() && config.contains(key) && config[key].is_array();
+  };
+  if (!is_list("models") || !is_list("data") || !config.contains("metrics") ||
+      !config["metrics"].is_object())
+    fail("{}: damaged: its 'config' is no sweep", (folder / kHeaderFile).string());
+  return config;
+}
+
+void add_sample(SampleEntry entry, StoredSweep& sweep) {
+  auto& samples = entry.model.empty() ? sweep.samples[entry.data]
+                                      : sweep.model_samples[{entry.model, entry.data}];
+  samples.push_back(std::move(entry.sample));
+}
+
+/// Details of samples that are used and can be drawn, in the order of models, data sets and
+/// samples: a sweep that was resumed may have made some of them later, and may use fewer samples
+/// than before.
+void sort_details(const std::filesystem::path& folder, StoredSweep& sweep) {
+  const Json config = config_of(sweep.header, folder);
+  std::map<std::array<std::string, 3>, size_t> order;
+  try {
+    for (const Json& model : config.at("models")) {
+      const std::string name =
+          model.at("label").get<std::string>() + "-" + model.at("dtype").get<std::string>();
+      for (const Json& data : config.at("data")) {
+        const auto set = data.at("name").get<std::string>();
+        const auto known = sweep.header.data.find(set);
+        if (known == sweep.header.data.end()) continue;
+        for (const std::string& sample : known->second.samples)
+          order.try_emplace({name, set, sample}, order.size());
+      }
+    }
+  } catch (const Json::exception& error) {
+    fail("{}: damaged: {}", (folder / kHeaderFile).string(), error.what());
+  }
+  const auto place = [&](const StoredDetail& detail) {
+    return order.find({detail.model, detail.data, detail.sample});
+  };
+  std::erase_if(sweep.details, [&](const StoredDetail& stored) {
+    return place(stored) == order.end() || !is_finite(stored.detail);
+  });
+  std::stable_sort(sweep.details.begin(), sweep.details.end(), [&](const auto& a, const auto& b) {
+    return place(a)->second < place(b)->second;
+  });
+}
+
+std::vector<std::string> text_metrics_of(const SweepHeader& header,
+                                         const std::filesystem::path& folder) {
+  try {
+    return config_of(header, folder).at("metrics").at("text").get<std::vector<std::string>>();
+  } catch (const Json::exception& error) {
+    fail("{}: damaged: {}", (folder / kHeaderFile).string(), error.what());
+  }
+}
+
+}  // namespace
+
+StoredSample stored_sample(const Sample& sample) {
+  StoredSample stored{.id = sample.id,
+                      .question = sample.question,
+                      .answer = sample.answer,
+                      .references = sample.references,
+                      .categories = sample.categories,
+                      .images = {},
+                      .cluster = sample.cluster,
+                      .problem = sample.problem};
+  for (const std::filesystem::path& image : sample.images) stored.images.push_back(image.string());
+  return stored;
+}
+
+void RecordTable::add(Record record) {
+  auto key = std::make_pair(record.cell, record.sample);
+  records_.insert_or_assign(std::move(key), std::move(record));
+}
+
+const Record* RecordTable::find(std::string_view cell, std::string_view sample) const {
+  const auto found = records_.find(std::make_pair(std::string(cell), std::string(sample)));
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / kHeaderFile)) {
+    fail("{}: holds no sweep (no {})", folder.string(), kHeaderFile);
+  }
+  // A sweep makes this file first. Where it was not kept, tables made anew would be empty, and
+  // replace the good ones.
+  if (!std::filesystem::exists(folder / kRecordsFile)) {
+    fail("{}: holds no records (no {}); run the sweep again to get them", folder.string(),
+         kRecordsFile);
+  }
+  StoredSweep sweep;
+  sweep.header = read_header(folder);
+  const std::vector<std::string> text_metrics = text_metrics_of(sweep.header, folder);
+  read_lines(folder / kRecordsFile, [&](std::string_view line, const std::string& place) {
+    sweep.records.add(parse_record(line, text_metrics, place));
+  });
+  if (std::filesystem::exists(folder / kSamplesFile)) {
+    read_lines(folder / kSamplesFile, [&](std::string_view line, const std::string& place) {
+      add_sample(parse_sample_line(line, place), sweep);
+    });
+  }
+  if (std::filesystem::exists(folder / kDetailsFile)) {
+    std::map<std::array<std::string, 3>, StoredDetail> last;  // a sample may be looked at again
+    read_lines(folder / kDetailsFile, [&](std::string_view line, const std::string& place) {
+      StoredDetail detail = parse_detail_line(line, place);
+      std::array<std::string, 3> key{detail.model, detail.data, detail.sample};
+      last.insert_or_assign(std::move(key), std::move(detail));
+    });
+    for (auto& [key, detail] : last) sweep.details.push_back(std::move(detail));
+    sort_details(folder, sweep);
+  }
+  return sweep;
+}
+
+const std::vector<StoredSample>* StoredSweep::samples_of(const std::string& model,
+                                                         const std::string& data) const {
+  const auto own = model_samples.find({model, data});
+  if (own != model_samples.end()) return &own->second;
+  const auto common = samples.find(data);
+  return common == samples.end() ? nullptr : &common->second;
+}
+
+}  // namespace elastikv

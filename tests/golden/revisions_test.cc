@@ -1,0 +1,378 @@
+// What every part of the program gives for fixed input, held against revisions.json: a part that
+// gives other results needs another revision (lib/base/revisions.cc), because records and
+// signatures are compared by it. Models have no entry: tests/parity holds their results to
+// transformers'.
+//
+// After a revision was raised, or for a new part: ELASTIKV_UPDATE_REVISIONS=1 golden_test
+// --gtest_filter='Revisions.*' writes the file anew. It refuses a part whose results changed under
+// the same revision.
+#include "base/revisions.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <ATen/ops/argsort.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "datasets/dataset.h"
+#include "image/picture.h"
+#include "metrics/agreement.h"
+#include "metrics/perplexity.h"
+#include "metrics/text_metrics.h"
+#include "models/registry.h"
+#include "strategies/components.h"
+#include "strategies/parameters.h"
+#include "strategies/registry.h"
+#include "text/prompt_format.h"
+#include "text/tokenizer.h"
+#include "unit/strategies/support.h"
+
+namespace elastikv {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+const fs::path kTests = ELASTIKV_SOURCE_DIR "/tests";
+const fs::path kGolden = kTests / "golden/revisions.json";
+
+/// What a part gives: whole numbers and texts exactly, as a digest, and some floating-point numbers
+/// that may differ in their last digits from processor to processor.
+struct Results {
+  std::string exact;
+  std::vector<double> numbers;
+
+  template <typename... Args>
+  void add(fmt::format_string<Args...> format, Args&&... args) {
+    exact += fmt::format(format, std::forward<Args>(args)...) + "\n";
+  }
+};
+using AllResults = std::map<std::string, Results>;
+
+/// The preset of a strategy in which only one component is not the plainest there is.
+YamlFields preset_with(const std::string& role, const std::string& component) {
+  std::map<std::string, std::string> parts{
+      {"importance", "{kind: attention, granularity: layer, reduce: sum}"},
+      {"allocation", "uniform"},
+      {"selection", "{kind: top, sinks: 1, recent: 4}"},
+      {"compaction", "evict"},
+      {"generation", "none"},
+      {"positions", "original"}};
+  parts[role] = component;
+  if (role == "heads") parts["importance"] = "{kind: attention, granularity: kv_head, reduce: sum}";
+  if (component == "h2o_released")
+    parts["importance"] = "{kind: attention, granularity: model, reduce: sum}";
+  std::string text = "summary: s\ncitation: c\n";
+  for (const auto& [name, value] : parts) text += name + ": " + value + "\n";
+  return YamlFields::parse(text, "revisions_test");
+}
+
+/// A component as a preset writes it.
+std::string component_text(const std::string& kind) {
+  static const std::map<std::string, std::string> with_parameters{
+      {"value_weighted", "{kind: value_weighted, base: attention}"},
+      {"redundancy", "{kind: redundancy, base: attention}"},
+      {"whole_layers", "{kind: whole_layers, base: pyramid}"},
+      {"recompress", "{kind: recompress, every: 4}"},
+      {"stride", "{kind: stride, sinks: 1}"}};
+  const auto found = with_parameters.find(kind);
+  return found == with_parameters.end() ? kind : found->second;
+}
+
+/// What a strategy keeps of a prompt, and after some steps of an answer.
+void add_strategy(const Strategy& strategy, Results& results) {
+  const PromptStatistics prompt = made_up_prompt(/*tokens=*/96);
+  for (const double keep : {0.2, 0.55}) {
+    const Budget budget = Budget::fraction(keep);
+    const std::vector<LayerPlan> plans = strategy.compress(prompt, budget);
+    KVCache cache = made_up_cache(prompt);
+    for (size_t layer = 0; layer < plans.size(); ++layer) {
+      const LayerPlan& plan = plans[layer];
+      for (int64_t group = 0; group < prompt.kv_heads; ++group)
+        results.add("{}", kept_slots(plan, group, prompt.prompt_tokens));
+      if (plan.group.defined()) {
+        const at::Tensor groups = plan.group.contiguous();
+        const auto* data = groups.const_data_ptr<int64_t>();
+        results.add("{}", std::vector<int64_t>(data, data + groups.numel()));
+      }
+      if (plan.weight.defined()) {
+        results.numbers.push_back(plan.weight.sum().item<double>());
+        results.numbers.push_back(plan.weight.square().sum().item<double>());
+      }
+      if (!plan.keeps_everything()) cache.apply(static_cast<int64_t>(layer), plan);
+    }
+    const auto policy = strategy.begin_generation(prompt, plans, budget);
+    std::mt19937 random(7);
+    for (int64_t step = 1; step <= 24; ++step)
+      decode_step(cache, policy.get(), prompt, prompt.prompt_tokens + step, random);
+    for (int64_t layer = 0; layer < cache.shape().layers; ++layer) {
+      for (int64_t group = 0; group < cache.groups(layer); ++group) {
+        std::vector<int64_t> positions = cache.positions(layer, group);
+        std::sort(positions.begin(), positions.end());
+        results.add("{}", positions);
+      }
+    }
+  }
+}
+
+void add_importance(const std::string& kind, Results& results) {
+  const YamlFields fields = preset_with("importance", component_text(kind));
+  const auto importance = make_importance(Parameters(fields.at("importance")));
+  for (const at::Tensor& scores : importance->scores(made_up_prompt(/*tokens=*/96))) {
+    const at::Tensor order =
+        at::argsort(scores, /*stable=*/true, /*dim=*/-1, /*descending=*/true).contiguous();
+    const auto* data = order.const_data_ptr<int64_t>();
+    results.add("{}", std::vector<int64_t>(data, data + std::min<int64_t>(order.numel(), 40)));
+    results.numbers.push_back(scores.max().item<double>());
+    results.numbers.push_back(scores.mean().item<double>());
+  }
+}
+
+void add_allocation(const std::string& kind, Results& results) {
+  const YamlFields fields = preset_with("allocation", component_text(kind));
+  const auto allocation = make_allocation(Parameters(fields.at("allocation")));
+  for (const int64_t total : {30, 90, 200})
+    results.add("{}", allocation->slots_per_layer(made_up_prompt(/*tokens=*/96), total));
+}
+
+void add_components(AllResults& all) {
+  for (const std::string& part : component_parts()) {
+    const std::string role = part.substr(0, part.find('/'));
+    const std::string kind = part.substr(part.find('/') + 1);
+    Results& results = all[part];
+    if (role == "importance") {
+      add_importance(kind, results);
+    } else if (role == "allocation") {
+      add_allocation(kind, results);
+    } else {
+      add_strategy(*make_strategy(preset_with(role, component_text(kind))), results);
+    }
+  }
+}
+
+void add_readers(AllResults& all) {
+  const fs::path data = kTests / "unit/datasets/data";
+  const std::map<std::string, std::vector<std::string>> files{
+      {"llava", {"llava/detail_1k.json"}},
+      {"qa", {"qa/mm-vet.json", "qa/captions_export.jsonl", "qa/coco2014_val_gpt4_qa_30x3.jsonl"}},
+      {"mm-vet", {"mm-vet/mm-vet.json"}},
+      {"llava-questions", {"llava-questions/llava-mm-vet.jsonl"}},
+      {"llava-bench", {"llava-bench/llava-bench-in-the-wild"}},
+      {"coco-captions",
+       {"coco-captions/annotations/captions_val2014.json",
+        "coco-captions/annotations/captions_results.json"}},
+      {"vlmevalkit-tsv",
+       {"vlmevalkit-tsv/LLaVABench.tsv", "vlmevalkit-tsv/MMBench_DEV_EN.tsv",
+        "vlmevalkit-tsv/COCO_VAL.tsv"}},
+      {"text", {"text/story.txt"}}};
+  const auto add = [](const DataSet& set, Results& results) {
+    for (const Sample& sample : set.samples) {
+      results.add("{}|{}|{}|{}|{}|{}|{}|{}|{}", sample.id, sample.question, sample.answer,
+                  fmt::join(sample.references, ";"), fmt::join(sample.categories, ";"),
+                  fmt::join(sample.prompt_ids, " "), fmt::join(sample.answer_ids, " "),
+                  sample.images.size(), sample.content);
+    }
+  };
+  for (const std::string& format : data_formats()) {
+    if (format == "auto") continue;
+    Results& results = all["reader/" + format];
+    const auto known = files.find(format);
+    if (known == files.end()) continue;  // fails as a part without results
+    for (const std::string& file : known->second) {
+      DataOptions options;
+      options.path = data / file;
+      options.needs_answers = false;
+      options.context_words = 12;
+      options.answer_words = 6;
+      options.on_problem = OnProblem::kRecord;
+      add(read_data(options), results);
+    }
+  }
+  DataOptions windows;
+  windows.path = data / "text/story.txt";
+  windows.tokens = TokenWindows{.prompt_tokens = 10, .answer_tokens = 6, .stride = {}};
+  for (const char* model : {"llama-like", "smollm2-like", "llama-model"}) {
+    const auto tokenizer = load_tokenizer(kTests / "unit/text/data" / model);
+    add(read_data(windows, {}, tokenizer.get()), all["reader/text"]);
+  }
+}
+
+void add_prompts(AllResults& all) {
+  for (const PromptFormat& format : prompt_formats()) {
+    Results& results = all["prompt/" + format.name];
+    const std::vector<std::vector<Turn>> conversations{
+        {{"user", "What is this?", 0}},
+        {{"user", "What is this?", 1}},
+        {{"user", " Compare\n<image> with <image>. ", 0}},
+        {{"user", "First?", 1}, {"assistant", "Yes.", 0}, {"user", "Second?", 0}},
+        {{"user", "Two.", 2}}};
+    for (const std::vector<Turn>& turns : conversations) {
+      for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
+        try {
+          results.add("{}", format.render(turns, /*answer_follows=*/true, place).text);
+        } catch (const Error& error) {
+          results.add("refused: {}", error.what());
+        }
+      }
+    }
+  }
+}
+
+void add_images(AllResults& all) {
+  const fs::path families = kTests / "parity/data/families";
+  for (const char* family : {"llava", "original_llava", "llava_next_vicuna", "llava_onevision",
+                             "idefics3", "smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen_vl_chat"}) {
+    const auto processor = read_model_image_processor(families / family);
+    const std::string identity = processor->identity();
+    Results& results = all["image/" + identity.substr(0, identity.find_first_of(" (:,"))];
+    std::vector<fs::path> pictures;
+    for (const auto& entry : fs::directory_iterator(families / "pictures"))
+      if (entry.path().extension() == ".png" && fs::file_size(entry.path()) < 300'000)
+        pictures.push_back(entry.path());
+    std::sort(pictures.begin(), pictures.end());
+    for (const fs::path& picture : pictures) {
+      try {
+        const Picture seen = processor->crop(read_picture(picture));
+        results.add(
+            "{} {} {}x{} {}", family, picture.filename().string(), seen.size.height,
+            seen.size.width,
+            content_hash({reinterpret_cast<const char*>(seen.pixels.data()), seen.pixels.size()}));
+      } catch (const Error&) {
+        results.add("{} {} refused", family, picture.filename().string());
+      }
+    }
+  }
+}
+
+void add_metrics(AllResults& all) {
+  std::ifstream pairs(kTests / "golden/rouge_pairs.jsonl");
+  std::vector<std::pair<std::string, std::string>> texts{
+      {"", ""}, {"猫 がいる", "猫 がいる"}, {"One. Two.\nThree.", "one two three"}};
+  for (std::string line; texts.size() < 150 && std::getline(pairs, line);) {
+    const Json json = Json::parse(line);
+    texts.emplace_back(json.at("ref").get<std::string>(), json.at("hyp").get<std::string>());
+  }
+  for (const std::string& name : text_metric_names()) {
+    Results& results = all["metric/" + name];
+    const TextMetrics metrics({name});
+    for (const auto& [reference, candidate] : texts) {
+      const TextScore score = metrics.score(reference, candidate).front();
+      results.add("{:.9f} {:.9f} {:.9f} {}", score.precision, score.recall, score.f, score.defined);
+    }
+  }
+  Perplexity perplexity;
+  AgreementTotal agreement;
+  for (int sample = 0; sample < 7; ++sample) {
+    std::vector<float> nll;
+    std::vector<int64_t> ours;
+    std::vector<int64_t> theirs;
+    for (int token = 0; token < 3 + sample; ++token) {
+      nll.push_back(0.25F * static_cast<float>((sample * 5 + token * 3) % 7));
+      ours.push_back(token);
+      theirs.push_back((token * sample) % 4 == 3 ? 99 : token);
+    }
+    perplexity.add(sum_nll(nll, ScoredTokens::kAll));
+    const Agreement one = compare_tokens(ours, theirs);
+    agreement.add(one, sample == 0 ? std::optional<double>() : 0.125 * sample);
+    all["metric/first_divergence"].add("{}", one.first_divergence);
+    all["metric/match_rate"].add("{:.9f}", one.match_rate);
+  }
+  const PerplexitySummary summary = perplexity.summarize(Bootstrap(/*replicates=*/0));
+  all["metric/ppl"].add("{} {}", summary.tokens, summary.samples);
+  all["metric/ppl"].numbers = {*summary.ppl, *summary.ppl_sample_mean};
+  all["metric/mean_kl"].add("{}", agreement.summarize().kl_samples);
+  all["metric/mean_kl"].numbers = {*agreement.summarize().mean_kl};
+}
+
+AllResults all_results() {
+  AllResults all;
+  add_components(all);
+  add_readers(all);
+  add_prompts(all);
+  add_images(all);
+  add_metrics(all);
+  return all;
+}
+
+/// Equal but for what processors do with the last bits.
+bool same_numbers(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) {
+    return std::abs(x - y) <= 1e-4 * std::max(1.0, std::abs(x));
+  });
+}
+
+bool same_results(const Json& golden, const Results& results) {
+  return golden.at("digest") == content_hash(results.exact) &&
+         same_numbers(golden.at("numbers").get<std::vector<double>>(), results.numbers);
+}
+
+void update(const AllResults& all) {
+  const Json before = fs::exists(kGolden) ? Json::parse(read_file(kGolden)) : Json::object();
+  Json after = Json::object();
+  for (const auto& [part, results] : all) {
+    const int64_t revision = revision_of(part);
+    if (before.contains(part) && before[part].at("revision") == revision) {
+      EXPECT_TRUE(same_results(before[part], results))
+          << part << " gives other results, but has the same revision";
+      after[part] = before[part];
+    } else {
+      after[part] = {{"revision", revision},
+                     {"digest", content_hash(results.exact)},
+                     {"numbers", results.numbers}};
+    }
+  }
+  write_file_atomically(kGolden, after.dump(1) + "\n");
+}
+
+TEST(Revisions, ResultsChangeOnlyWithARevision) {
+  const AllResults all = all_results();
+  for (const auto& [part, results] : all)
+    EXPECT_FALSE(results.exact.empty()) << part << " is not tested: give it fixed input here";
+  if (std::getenv("ELASTIKV_UPDATE_REVISIONS") != nullptr) return update(all);
+  const Json golden = Json::parse(read_file(kGolden));
+  for (const auto& [part, entry] : golden.items())
+    EXPECT_TRUE(all.contains(part)) << part << " is no part of the program any more";
+  for (const auto& [part, results] : all) {
+    if (!golden.contains(part)) {
+      ADD_FAILURE() << part << " is new: write revisions.json anew (see the top of this file)";
+      continue;
+    }
+    const Json& entry = golden[part];
+    if (entry.at("revision") != revision_of(part)) {
+      ADD_FAILURE() << part << " has revision " << revision_of(part) << ", revisions.json has "
+                    << entry.at("revision") << ": write it anew (see the top of this file)";
+      continue;
+    }
+    EXPECT_TRUE(same_results(entry, results))
+        << part << " gives other results than at revision " << entry.at("revision")
+        << ": raise it in lib/base/revisions.cc, saying what changed, and write revisions.json "
+           "anew";
+  }
+}
+
+/// The whole chain: a part that is raised changes what a strategy says of itself.
+TEST(Revisions, DescriptionsNameTheirParts) {
+  const auto strategy = make_strategy("elastic");
+  const std::vector<std::string> parts = strategy->parts();
+  for (const char* part : {"importance/attention", "selection/top", "compaction/merge_nearest",
+                           "generation/fixed_point", "allocation/uniform"})
+    EXPECT_NE(std::find(parts.begin(), parts.end(), part), parts.end()) << part;
+  const auto nested = make_strategy(preset_with("importance", component_text("value_weighted")));
+  const std::vector<std::string> inner = nested->parts();
+  EXPECT_NE(std::find(inner.begin(), inner.end(), "importance/attention"), inner.end());
+}
+
+}  // namespace
+}  // namespace elastikv

@@ -1,0 +1,126 @@
+#include "runtime/control_groups.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+constexpr const char* kMount2 =
+    "35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+constexpr const char* kMount1 =
+    "24 1 0:22 / /proc rw - proc proc rw\n"
+    "41 32 0:36 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+    "42 32 0:37 / /sys/fs/cgroup/memory rw shared:18 - cgroup cgroup rw,memory\n";
+
+/// A machine's /proc and /sys in a folder.
+class ControlGroups : public testing::Test {
+ protected:
+  void write(const std::string& file, const std::string& text) const { folder_.write(file, text); }
+  /// A group of version 2. Its pages of files are 40 bytes, 20 more are tmpfs's.
+  void group(const std::string& name, const std::string& max, const std::string& high,
+             const std::string& current) const {
+    const std::string folder = "sys/fs/cgroup/" + name + "/";
+    write(folder + "memory.max", max + "\n");
+    write(folder + "memory.high", high + "\n");
+    write(folder + "memory.current", current + "\n");
+    write(folder + "memory.stat",
+          "anon 7\nfile 60\nshmem 20\ninactive_file 30\nactive_file 10\nslab 3\n");
+  }
+  std::optional<int64_t> room() const { return control_group_room(folder_.path()); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ControlGroups, NothingIsSaidWithoutThem) {
+  EXPECT_EQ(room(), std::nullopt);
+  write("proc/self/mountinfo", "24 1 0:22 / /proc rw - proc proc rw\n");
+  write("proc/self/cgroup", "");
+  EXPECT_EQ(room(), std::nullopt);
+}
+
+TEST_F(ControlGroups, ALimitOnTheOwnGroup) {
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/user.slice/job\n");
+  group("user.slice", "max", "max", "900");
+  group("user.slice/job", "1000", "max", "300");
+  EXPECT_EQ(room(), 1000 - 300 + 40);
+}
+
+/// As systemd-run --slice and Slurm's job above its steps do it.
+TEST_F(ControlGroups, ALimitOnAGroupAroundIt) {
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/system.slice/slurmstepd.scope/job_7/step_0/user/task_0\n");
+  group("system.slice/slurmstepd.scope/job_7", "2000", "max", "1500");
+  group("system.slice/slurmstepd.scope/job_7/step_0", "max", "max", "800");
+  group("system.slice/slurmstepd.scope/job_7/step_0/user/task_0", "max", "max", "700");
+  EXPECT_EQ(room(), 2000 - 1500 + 40);
+  // The smallest room counts, not the smallest limit.
+  group("system.slice/slurmstepd.scope/job_7/step_0", "1800", "max", "800");
+  EXPECT_EQ(room(), 2000 - 1500 + 40);
+  group("system.slice/slurmstepd.scope/job_7/step_0", "900", "max", "800");
+  EXPECT_EQ(room(), 900 - 800 + 40);
+}
+
+TEST_F(ControlGroups, MemoryHighIsALimitToo) {
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/job\n");
+  group("job", "1000", "600", "500");
+  EXPECT_EQ(room(), 600 - 500 + 40);
+  group("job", "max", "600", "900");
+  EXPECT_EQ(room(), 0) << "more is used than high allows";
+}
+
+/// A container with a namespace of its own sees its group as the root.
+TEST_F(ControlGroups, TheRootOfAContainer) {
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/\n");
+  group(".", "5000", "max", "1000");
+  EXPECT_EQ(room(), 5000 - 1000 + 40);
+  // Of a process that was moved out of what is mounted, the mounted group is around it.
+  write("proc/self/cgroup", "0::/../elsewhere\n");
+  EXPECT_EQ(room(), 5000 - 1000 + 40);
+}
+
+TEST_F(ControlGroups, TheFirstVersion) {
+  write("proc/self/mountinfo", kMount1);
+  write("proc/self/cgroup", "5:cpu,cpuacct:/other\n4:memory:/slurm/uid_0/job_7/step_0\n");
+  const std::string memory = "sys/fs/cgroup/memory/slurm/uid_0/job_7/";
+  write(memory + "memory.limit_in_bytes", "3000\n");
+  write(memory + "memory.usage_in_bytes", "1000\n");
+  write(memory + "memory.stat", "cache 500\ntotal_inactive_file 50\ntotal_active_file 5\n");
+  write(memory + "step_0/memory.limit_in_bytes", "9223372036854771712\n");
+  write(memory + "step_0/memory.usage_in_bytes", "700\n");
+  EXPECT_EQ(room(), 3000 - 1000 + 55);
+}
+
+/// A container without a namespace: /proc names the group as the host knows it, and that group is
+/// what is mounted.
+TEST_F(ControlGroups, AMountOfTheContainersOwnGroup) {
+  write("proc/self/mountinfo",
+        "42 32 0:37 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
+  write("proc/self/cgroup", "4:memory:/docker/abc/inner\n");
+  write("sys/fs/cgroup/memory/memory.limit_in_bytes", "4000\n");
+  write("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n");
+  EXPECT_EQ(room(), 3000);
+  write("sys/fs/cgroup/memory/inner/memory.limit_in_bytes", "2000\n");
+  write("sys/fs/cgroup/memory/inner/memory.usage_in_bytes", "500\n");
+  EXPECT_EQ(room(), 1500);
+}
+
+/// Version 1 with its memory beside version 2 without (systemd's "hybrid").
+TEST_F(ControlGroups, BothVersionsAtOnce) {
+  write("proc/self/mountinfo",
+        std::string(kMount1) + "43 32 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+  write("proc/self/cgroup", "4:memory:/a\n0::/b\n");
+  write("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "800\n");
+  write("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "300\n");
+  write("sys/fs/cgroup/unified/b/cgroup.procs", "1\n");
+  EXPECT_EQ(room(), 500);
+}
+
+}  // namespace
+}  // namespace elastikv
