@@ -207,6 +207,8 @@ def records():
             kept = "".join(line + "\n" for line in lines)
             samples = "".join(line + "\n" for line in (folder / "samples.jsonl").read_text().splitlines()[:2])
             head = json.dumps(sweep)
+            put("record", f"{folder.name}-header", head)
+            put("record", f"{folder.name}-sample", samples.splitlines()[0])
             if len(head) + len(kept) + len(samples) < MOST_BYTES - 100:
                 put("sweep_folder", folder.name, head, kept, samples, "")
         bench = folder / "bench.json"
@@ -214,6 +216,11 @@ def records():
             whole = json.loads(bench.read_text())
             whole["cells"] = whole["cells"][:3]
             put("bench_json", folder.name, json.dumps(whole))
+
+
+    detail = {"model": "m", "data": "d", "sample": "s", "cells": ["c"], "prompt_tokens": 3, "image": [0, 2], "grid": [1, 2],
+              "thumbnail": "", "importance": [[0.5, 1e-30, 3]], "kept": [[[[0, 2]]]]}
+    put("record", "detail", json.dumps(detail))
 
 
 def pictures():
