@@ -40,8 +40,10 @@ TEST(ModelConfig, NumbersThatAreCutToWholeOnesAreInRange) {
                    config(R"({"rope_scaling": {"type": "default", "mrope_section": [1e300]}})")),
                "c.json: key 'rope_scaling.mrope_section' holds 1e+300, a number of at most 4194304 "
                "is needed");
-  EXPECT_ERROR(Qwen2VlConfig::read(config(R"({"model_type": "qwen2_vl",
-                                              "vision_config": {"mlp_ratio": 1e300}})")),
+  const std::string qwen = R"({"model_type": "qwen2_vl", "hidden_size": 8192,
+      "num_attention_heads": 64, "num_key_value_heads": 8, "vision_config": {"mlp_ratio": 1e300},
+      "rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]}})";
+  EXPECT_ERROR(Qwen2VlConfig::read(config(qwen)),
                "c.json: key 'vision_config.mlp_ratio' is 1e+300, more than 0 and at most 1024 is "
                "needed");
 }
