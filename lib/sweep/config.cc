@@ -10,6 +10,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
@@ -87,7 +88,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   const std::filesystem::path folder = configs_folder() / "models";
   const std::string name = node.as_string();
   const std::filesystem::path file = folder / (name + ".yaml");
-  if (!std::filesystem::exists(file)) {
+  if (!path_exists(file)) {
     std::vector<std::string> known;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
