@@ -93,7 +93,7 @@ TEST(Bootstrap, StudentizedIntervals) {
 }
 
 TEST(Bootstrap, IntervalsEndWhereValuesDo) {
-  const std::vector<double> shares{1, 1, 0.2, 1, 0.9, 1, 0.5};
+  const std::vector<double> shares{0.9, 0, 0, 0.1, 0, 0.2, 0};
   const auto free = Bootstrap().mean_interval(shares);
   const auto bounded = Bootstrap().mean_interval(shares, {}, {0, 1});
   EXPECT_LT(free->low, 0);
