@@ -21,6 +21,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json_fields.h"
+#include "base/json_problem.h"
+#include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
 #include "report/table.h"
@@ -57,6 +59,7 @@ struct ScoredLine {
   std::string id_text;            // the same, as text
   std::vector<TextScore> scores;  // [metrics]
   std::vector<std::string> categories;
+  std::string cluster;  // lines of one are resampled as one; empty: a cluster of its own
 };
 
 /// What exported predictions say of where they come from.
@@ -98,7 +101,8 @@ JsonFields parse_line(std::string_view line, const std::string& place) {
     }
     return {std::move(value), place};
   } catch (const nlohmann::json::parse_error& error) {
-    fail("{}:{}: not valid JSON", place, error.byte);
+    const JsonProblem problem = json_problem(line, error.byte, error.what());
+    fail("{}:{}: not valid JSON: {}", place, problem.column, problem.reason);
   } catch (const nlohmann::json::exception&) {
     fail("{}: not valid JSON (a number is out of range)", place);
   }
@@ -147,7 +151,8 @@ ScoredFile score_lines(const std::string& name, const ScoreOptions& options,
     ScoredLine scored{.id = id,
                       .id_text = id.is_string() ? id.get<std::string>() : id.dump(),
                       .scores = {},
-                      .categories = {}};
+                      .categories = {},
+                      .cluster = {}};
     const auto [earlier, is_new] = line_of_id.try_emplace(scored.id_text, number);
     if (!is_new) {
       fields.fail_key("id", fmt::format("is {} like that of line {}; ids must differ", id.dump(),
@@ -158,6 +163,7 @@ ScoredFile score_lines(const std::string& name, const ScoreOptions& options,
     scored.scores = metrics.score_best(references, fields.string("candidate"));
     if (options.per_category && fields.has("category"))
       scored.categories = texts_at(fields, "category");
+    if (fields.has("cluster")) scored.cluster = fields.string("cluster");
     note_labels(fields, file.lines.empty(), file);
     file.lines.push_back(std::move(scored));
   }
@@ -170,6 +176,10 @@ std::vector<Total> total_up(const std::vector<const ScoredLine*>& lines, bool se
   const SignatureContext context{.reference = several_references ? "best-of-given" : "given",
                                  .bootstrap = options.bootstrap,
                                  .seed = options.seed};
+  std::vector<std::string> names;
+  names.reserve(lines.size());
+  for (const ScoredLine* line : lines) names.push_back(line->cluster);
+  const Clusters clusters(names);
   std::vector<Total> totals;
   for (size_t m = 0; m < metrics.names().size(); ++m) {
     std::vector<double> f;
@@ -178,9 +188,11 @@ std::vector<Total> total_up(const std::vector<const ScoredLine*>& lines, bool se
       f.push_back(line->scores[m].f);
       total.undefined += line->scores[m].defined ? 0 : 1;
     }
-    total.f = estimate_mean(f);
-    if (options.bootstrap > 0)
-      total.interval = Bootstrap(options.bootstrap, options.seed).mean_interval(f);
+    total.f = estimate_mean(f, clusters);
+    if (options.bootstrap > 0) {
+      total.interval =
+          Bootstrap(options.bootstrap, options.seed).mean_interval(f, clusters, {0, 1});
+    }
     total.signature = metrics.signature(m, context);
     totals.push_back(std::move(total));
   }
@@ -211,6 +223,7 @@ Json totals_json(const std::vector<Total>& totals, const TextMetrics& metrics) {
     if (total.f.standard_error) entry["standard_error"] = *total.f.standard_error;
     if (total.interval) entry["ci"] = {total.interval->low, total.interval->high};
     entry["n"] = total.f.samples;
+    entry["clusters"] = total.f.clusters;
     entry["undefined"] = total.undefined;
     entry["signature"] = total.signature;
     all[metrics.names()[m]] = std::move(entry);
@@ -392,8 +405,14 @@ std::string as_table(const std::vector<ScoredFile>& files, const TextMetrics& me
       const Total& total = file.totals[m];
       if (total.undefined == 0) continue;
       fmt::format_to(std::back_inserter(text),
-                     "{}{}: {} of {} lines without words on one side, counted as 0\n",
-                     several ? file.name + ": " : "", names[m], total.undefined, total.f.samples);
+                     "{}{}: in {} of {} lines a text has not {}: no score, counted as 0\n",
+                     several ? file.name + ": " : "", names[m], total.undefined, total.f.samples,
+                     metrics.missing_words(m));
+    }
+    const MeanEstimate& first = file.totals.front().f;
+    if (first.clusters != first.samples) {
+      fmt::format_to(std::back_inserter(text), "{}{} lines in {} clusters, resampled as one each\n",
+                     several ? file.name + ": " : "", first.samples, first.clusters);
     }
   }
   return text;
@@ -429,7 +448,8 @@ void add_score_verb(CLI::App& app, Verb& chosen) {
           "files", options->files,
           "JSONL, each line {\"id\", \"reference\", \"candidate\"}; a list of references scores "
           "the "
-          "best of them; - reads standard input. Several files are shown as one table. rougeLsum "
+          "best of them; lines of one \"cluster\" are resampled as one; - reads standard input. "
+          "Several files are shown as one table. rougeLsum "
           "takes lines of the texts as sentences")
       ->required();
   verb->add_option("--metrics", options->metrics, "Names separated by commas; without it, all")

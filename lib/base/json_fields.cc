@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/files.h"
+#include "base/json_problem.h"
 
 namespace elastikv {
 namespace {
@@ -47,11 +48,8 @@ Json parse_json(std::string_view text, std::string_view origin) {
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
-    const size_t at = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
-    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
-    const size_t line_start = text.rfind('\n', at == 0 ? 0 : at - 1);
-    const size_t column = at - (line_start == std::string_view::npos ? 0 : line_start + 1) + 1;
-    fail("{}:{}:{}: not valid JSON", origin, line, column);
+    const JsonProblem problem = json_problem(text, error.byte, error.what());
+    fail("{}:{}:{}: not valid JSON: {}", origin, problem.line, problem.column, problem.reason);
   } catch (const Json::exception&) {
     fail("{}: not valid JSON (text is not UTF-8, or a number is out of range)", origin);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/configs.h"
@@ -170,7 +171,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
 /// Windows of tokens, when any of their keys is there.
 std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   const char* present = nullptr;
-  for (const char* key : {"prompt_tokens", "answer_tokens", "stride"}) {
+  for (const char* key : {"prompt_tokens", "answer_tokens", "stride", "bos"}) {
     if (fields.has(key)) present = key;
   }
   if (present == nullptr) return std::nullopt;
@@ -184,7 +185,23 @@ std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   TokenWindows windows;
   windows.prompt_tokens = at_least(fields, "prompt_tokens", 1, 0, kMostNewTokens);
   windows.answer_tokens = at_least(fields, "answer_tokens", 1, 0, kMostNewTokens);
-  if (fields.has("stride")) windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
+  if (fields.has("stride")) {
+    windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
+    if (*windows.stride < windows.answer_tokens) {
+      fields.at("stride").fail_here(
+          fmt::format("is {}, below answer_tokens, which is {}: tokens would be scored in several "
+                      "windows",
+                      *windows.stride, windows.answer_tokens));
+    }
+  }
+  if (fields.has("bos")) {
+    const YamlFields node = fields.at("bos");
+    try {
+      windows.bos = parse_bos_rule(node.as_string());
+    } catch (const Error&) {
+      node.fail_here(fmt::format("is '{}', needs auto, always or never", node.as_string()));
+    }
+  }
   return windows;
 }
 
@@ -210,10 +227,27 @@ void read_data_sources(const YamlFields& fields, DataOptions& data) {
 }
 
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"path", "format", "name", "turn", "image_root", "limit", "offset",
-                             "sample_ids", "context_words", "answer_words", "prompt_tokens",
-                             "answer_tokens", "stride", "expect", "picture_place", "answers",
-                             "prompt", "picture_cache", "on_problem"});
+  fields.require_known_keys({"path",
+                             "format",
+                             "name",
+                             "turn",
+                             "image_root",
+                             "limit",
+                             "offset",
+                             "sample_ids",
+                             "context_words",
+                             "answer_words",
+                             "prompt_tokens",
+                             "answer_tokens",
+                             "stride",
+                             "bos",
+                             "expect",
+                             "picture_place",
+                             "picture_orientation",
+                             "answers",
+                             "prompt",
+                             "picture_cache",
+                             "on_problem"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
@@ -246,6 +280,12 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
       node.fail_here(fmt::format("is '{}', needs before or after", node.as_string()));
     data.picture_place = node.as_string();
   }
+  if (fields.has("picture_orientation")) {
+    const YamlFields node = fields.at("picture_orientation");
+    if (node.as_string() != "stored" && node.as_string() != "exif")
+      node.fail_here(fmt::format("is '{}', needs stored or exif", node.as_string()));
+    data.picture_orientation = parse_picture_orientation(node.as_string());
+  }
   if (fields.has("limit")) data.limit = at_least(fields, "limit", 1, 1);
   data.offset = at_least(fields, "offset", 0, data.offset);
   if (fields.has("sample_ids")) {
@@ -267,7 +307,8 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
 std::vector<DataOptions> read_data_choices(const YamlFields& fields,
                                            const SweepOverrides& overrides) {
   require_no_name(fields, "name", {"path"});
-  std::vector<VariantKey> keys{{"path", /*named=*/false}, {"picture_place"}};
+  std::vector<VariantKey> keys{
+      {"path", /*named=*/false}, {"picture_place"}, {"picture_orientation"}, {"bos"}};
   for (const char* key :
        {"turn", "context_words", "answer_words", "prompt_tokens", "answer_tokens", "stride"})
     keys.push_back({key, /*named=*/true, /*ranges=*/true});
@@ -280,18 +321,58 @@ std::vector<DataOptions> read_data_choices(const YamlFields& fields,
   return sets;
 }
 
+/// The value of a key that takes one of a few words.
+std::string one_of(const YamlFields& fields, const std::string& key,
+                   const std::vector<std::string>& words) {
+  if (!fields.has(key)) return words.front();
+  const YamlFields node = fields.at(key);
+  const std::string word = node.as_string();
+  if (std::find(words.begin(), words.end(), word) == words.end())
+    node.fail_here(fmt::format("is '{}', needs one of {}{}", word, fmt::join(words, ", "),
+                               suggestion(word, words)));
+  return word;
+}
+
+/// Puts the words and sentences of `rouge` into the names of rouge_score's metrics, as which they
+/// are known everywhere else.
+void choose_rouge(const YamlFields& rouge, std::vector<std::string>& names) {
+  rouge.require_known_keys({"tokenizer", "sentences"});
+  const std::string words = one_of(rouge, "tokenizer", {"words", "characters", "unicode"});
+  const std::string sentences = one_of(rouge, "sentences", {"lines", "marks"});
+  bool any = false;
+  bool summary = false;
+  for (std::string& name : names) {
+    const std::string variant = rouge_variant(name, words, sentences);
+    any = any || !variant.empty();
+    summary = summary || name == "rougeLsum";
+    if (!variant.empty()) name = variant;
+  }
+  if (!any)
+    rouge.fail_here(
+        "speaks of rouge1, rouge2, rougeL and rougeLsum, and 'text' lists none of them");
+  if (sentences != "lines" && !summary)
+    rouge.at("sentences").fail_here("speaks of rougeLsum, which 'text' does not list");
+}
+
 MetricChoice read_metrics(const YamlFields& fields) {
-  fields.require_known_keys({"perplexity", "text", "reference", "agreement"});
+  fields.require_known_keys({"perplexity", "text", "rouge", "reference", "agreement"});
   MetricChoice metrics;
   if (fields.has("perplexity")) {
     const YamlFields perplexity = fields.at("perplexity");
     if (perplexity.is_scalar()) {
       metrics.perplexity = perplexity.as_boolean();
     } else {
-      perplexity.require_known_keys({"enabled", "score_last_token", "one_pass"});
+      perplexity.require_known_keys({"enabled", "score_last_token", "score_end", "one_pass"});
       metrics.perplexity = perplexity.boolean("enabled", metrics.perplexity);
       metrics.score_last_token = perplexity.boolean("score_last_token", metrics.score_last_token);
+      metrics.score_end = perplexity.boolean("score_end", metrics.score_end);
       metrics.one_pass = perplexity.boolean("one_pass", metrics.one_pass);
+      if (metrics.score_end && !metrics.score_last_token) {
+        perplexity.at("score_end")
+            .fail_here(
+                "scores what follows the last token, which score_last_token: false leaves "
+                "out; one of the two is needed");
+      }
     }
   }
   if (fields.has("text")) {
@@ -302,6 +383,7 @@ MetricChoice read_metrics(const YamlFields& fields) {
     for (const YamlFields& node : names) metrics.text.push_back(node.as_string());
     if (!metrics.text.empty()) checked(text, [&] { TextMetrics(metrics.text); });
   }
+  if (fields.has("rouge")) choose_rouge(fields.at("rouge"), metrics.text);
   if (fields.has("reference")) {
     const YamlFields node = fields.at("reference");
     const std::string name = node.as_string();
@@ -525,12 +607,16 @@ Json config_json(const SweepConfig& config, bool records_only) {
                {"image_root", data.image_root.string()}};
     // Written only where they are set: earlier records were made without them.
     if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
+    if (data.picture_orientation != PictureOrientation::kStored)
+      entry["picture_orientation"] = picture_orientation_name(data.picture_orientation);
     if (!data.answers.empty()) entry["answers"] = data.answers.string();
     if (!data.prompt.empty()) entry["prompt"] = data.prompt;
     if (data.tokens) {
       entry["prompt_tokens"] = data.tokens->prompt_tokens;
       entry["answer_tokens"] = data.tokens->answer_tokens;
-      entry["stride"] = data.tokens->step();
+      // Without one it depends on the tokenizer: so far as a window takes of the text.
+      if (data.tokens->stride) entry["stride"] = *data.tokens->stride;
+      entry["bos"] = bos_rule_name(data.tokens->bos);
     } else {
       entry["context_words"] = data.context_words;
       entry["answer_words"] = data.answer_words;
@@ -556,7 +642,8 @@ Json config_json(const SweepConfig& config, bool records_only) {
                      {"text", config.metrics.text},
                      {"reference", reference_name(config.metrics.reference)},
                      {"agreement", config.metrics.agreement}};
-  // Written only where they differ: they change rounding, not results.
+  // Written only where they differ: earlier records were made without them.
+  if (config.metrics.score_end) json["metrics"]["perplexity"]["score_end"] = true;
   if (!config.metrics.one_pass) json["metrics"]["perplexity"]["one_pass"] = false;
   json["generation"] = {{"max_new_tokens", config.max_new_tokens}};
   if (config.predict_only) json["predict_only"] = true;
@@ -584,6 +671,7 @@ EvaluationSettings SweepConfig::evaluation() const {
   EvaluationSettings settings;
   settings.perplexity = metrics.perplexity;
   settings.score_last_token = metrics.score_last_token;
+  settings.score_end = metrics.score_end;
   settings.one_pass = metrics.one_pass;
   settings.cells_together = cells_together;
   settings.generate = predict_only || !metrics.text.empty() || metrics.agreement;
