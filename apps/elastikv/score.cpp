@@ -93,6 +93,9 @@ std::string read_all(const std::string& file, std::string& origin) {
 JsonFields parse_line(std::string_view line, const std::string& place) {
   const size_t malformed = find_broken_utf8(line);
   if (malformed != std::string_view::npos) fail("{}:{}: not valid UTF-8", place, malformed + 1);
+  if (is_nested_too_deep(line)) {
+    fail("{}: not read: nested deeper than {} levels", place, kMostJsonLevels);
+  }
   try {
     nlohmann::json value = nlohmann::json::parse(line);
     if (!value.is_object()) {
