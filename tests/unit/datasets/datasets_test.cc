@@ -27,7 +27,7 @@ TEST(ReadLlava, FirstPairByDefault) {
   ASSERT_EQ(ids(data), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(data.samples[0].question, "<image>\nDescribe.");
   EXPECT_EQ(data.samples[0].answer, "A cat.");
-  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "images/a.png");
+  EXPECT_EQ(data.samples[0].images.at(0).path, files.folder.path() / "images/a.png");
   EXPECT_EQ(data.samples[1].index, 1);
 }
 
@@ -38,7 +38,7 @@ TEST(ReadLlava, TurnsAreSamplesOfTheirOwn) {
   const DataSet data = read_data(options);
   ASSERT_EQ(ids(data), (std::vector<std::string>{"a#1", "a#2", "b#1"}));
   EXPECT_EQ(data.samples[1].question, "Where?");
-  EXPECT_EQ(data.samples[1].images.at(0), files.folder.path() / "images/a.png");
+  EXPECT_EQ(data.samples[1].images.at(0).path, files.folder.path() / "images/a.png");
   options.turn = "2";
   EXPECT_ERROR(read_data(options), files.message("scenes.json",
                                                  "item 1 ('b'): turn 2 is asked for, the "
@@ -78,7 +78,7 @@ TEST(ReadQa, JsonAndLinesWithTheirAliases) {
   lines.image_root = files.folder.path() / "images";
   const DataSet data = read_data(lines);
   ASSERT_EQ(ids(data), (std::vector<std::string>{"7", "t"}));
-  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "images/a.png");
+  EXPECT_EQ(data.samples[0].images.at(0).path, files.folder.path() / "images/a.png");
   EXPECT_TRUE(data.samples[1].images.empty());
 }
 
@@ -87,7 +87,7 @@ TEST(ReadQa, PictureBesideTheRootIsFoundByItsLastComponent) {
   files.folder.write("a.png", "x");
   const DataSet data = read_data(
       files.with("qa.json", R"([{"image": "gone/a.png", "question": "q", "answer": "x"}])"));
-  EXPECT_EQ(data.samples[0].images.at(0), files.folder.path() / "a.png");
+  EXPECT_EQ(data.samples[0].images.at(0).path, files.folder.path() / "a.png");
 }
 
 TEST(ReadData, ProblemsAreGatheredWithTheirPlace) {
@@ -266,7 +266,7 @@ TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
   DataOptions options = files.with("q.json", text);
   const DataSet data = read_data(options);
   ASSERT_EQ(data.samples.at(0).images.size(), 2U);
-  EXPECT_EQ(data.samples[0].images[1], files.folder.path() / "images/b.png");
+  EXPECT_EQ(data.samples[0].images[1].path, files.folder.path() / "images/b.png");
   EXPECT_EQ(data.samples[0].question, "Which?");
   EXPECT_NE(data.samples[0].content, data.samples[1].content);
   options.picture_place = "after";

@@ -78,7 +78,7 @@ TEST_F(Fixtures, RepackedMmVet) {
   EXPECT_EQ(set.samples[2].images, std::vector<PictureFile>{fixtures() / "qa/images/v1_2.png"});
   // As the released scripts name it.
   data.image_root = fixtures() / "qa/images";
-  EXPECT_EQ(read(data).samples[2].images.at(0), fixtures() / "qa/images/v1_2.png");
+  EXPECT_EQ(read(data).samples[2].images.at(0).path, fixtures() / "qa/images/v1_2.png");
 }
 
 TEST_F(Fixtures, InstructionsAndOutputs) {
@@ -88,7 +88,7 @@ TEST_F(Fixtures, InstructionsAndOutputs) {
   EXPECT_EQ(data.samples[1].answer, "Two old suitcases stand on top of each other.");
   EXPECT_EQ(data.samples[1].categories, Texts{"detail"});
   // In the folder images/ beside the file, which the name does not say.
-  EXPECT_EQ(data.samples[1].images.at(0), fixtures() / "qa/images/v1_0.png");
+  EXPECT_EQ(data.samples[1].images.at(0).path, fixtures() / "qa/images/v1_0.png");
 }
 
 TEST_F(Fixtures, ParquetExportedWithItsPictures) {
@@ -98,7 +98,8 @@ TEST_F(Fixtures, ParquetExportedWithItsPictures) {
   EXPECT_EQ(data.samples[0].references,
             (Texts{"A man rides a motorbike.", "Someone on a dirt road with a bike."}));
   EXPECT_TRUE(data.samples[1].references.empty());
-  EXPECT_EQ(read_file(data.samples[0].images.at(0)), read_file(fixtures() / "qa/images/v1_2.png"));
+  EXPECT_EQ(read_file(data.samples[0].images.at(0).path),
+            read_file(fixtures() / "qa/images/v1_2.png"));
   EXPECT_EQ(check_picture(data.samples[1].images.at(0)), (PictureSize{8, 12}));
 }
 
@@ -115,7 +116,7 @@ TEST_F(Fixtures, OfficialMmVet) {
   EXPECT_EQ(data.samples[1].references, (Texts{"left", "the left one and not the right"}));
   EXPECT_EQ(data.samples[2].answer, "3");
   EXPECT_EQ(data.samples[2].index, 2);
-  EXPECT_EQ(data.samples[2].images.at(0), fixtures() / "mm-vet/images/v1_10.png");
+  EXPECT_EQ(data.samples[2].images.at(0).path, fixtures() / "mm-vet/images/v1_10.png");
   EXPECT_TRUE(data.samples[3].references.empty());
 }
 
@@ -133,7 +134,7 @@ TEST_F(Fixtures, LlavaQuestionsWithTheirAnswers) {
   EXPECT_EQ(data.samples[0].answer, "x is -1 or -5.");
   EXPECT_EQ(data.samples[1].answer, "The left one.");
   EXPECT_EQ(data.samples[1].categories, Texts{"conv"});
-  EXPECT_EQ(data.samples[1].images.at(0), fixtures() / "llava-questions/images/v1_1.png");
+  EXPECT_EQ(data.samples[1].images.at(0).path, fixtures() / "llava-questions/images/v1_1.png");
 }
 
 TEST_F(Fixtures, QuestionsAloneWhereNoAnswerIsNeeded) {
@@ -186,7 +187,8 @@ TEST_F(Fixtures, MultipleChoiceTable) {
   EXPECT_EQ(data.samples[1].images, data.samples[0].images);
   ASSERT_EQ(data.samples[2].images.size(), 2U);
   EXPECT_EQ(data.samples[2].answer, "C. all");
-  EXPECT_EQ(read_file(data.samples[2].images[1]), read_file(fixtures() / "qa/images/v1_2.png"));
+  EXPECT_EQ(read_file(data.samples[2].images[1].path),
+            read_file(fixtures() / "qa/images/v1_2.png"));
 }
 
 TEST_F(Fixtures, CaptionTable) {
@@ -207,7 +209,7 @@ TEST_F(Fixtures, TableOfNamedPicturesWithLineEndsOfWindows) {
   EXPECT_EQ(data.samples[0].answer, "It is called Mount Fuji.");
   EXPECT_EQ(data.samples[1].answer, "A cone of grey rock.\tIt rises out of the clouds.");
   EXPECT_EQ(data.samples[1].categories, Texts{"detail"});
-  EXPECT_EQ(data.samples[1].images.at(0), fixtures() / "vlmevalkit-tsv/images/001.png");
+  EXPECT_EQ(data.samples[1].images.at(0).path, fixtures() / "vlmevalkit-tsv/images/001.png");
 }
 
 TEST_F(Fixtures, CocoCaptions) {
@@ -220,7 +222,7 @@ TEST_F(Fixtures, CocoCaptions) {
   EXPECT_EQ(data.samples[0].references,
             (Texts{"A man rides a motorbike.", "Someone on a dirt road with a bike.",
                    "A red bike in the country."}));
-  EXPECT_EQ(data.samples[0].images.at(0), coco.image_root / "COCO_val2014_000000391895.jpg");
+  EXPECT_EQ(data.samples[0].images.at(0).path, coco.image_root / "COCO_val2014_000000391895.jpg");
   coco.prompt = "Describe this image in detail.";
   const DataSet detailed = read(coco);
   EXPECT_EQ(detailed.samples[0].question, "Describe this image in detail.");
@@ -234,7 +236,7 @@ TEST_F(Fixtures, CocoResults) {
   ASSERT_EQ(ids(data), (Texts{"391895", "60623"}));
   EXPECT_EQ(data.samples[0].references,
             (Texts{"A man rides a motorbike.", "Someone on a dirt road with a bike."}));
-  EXPECT_EQ(data.samples[1].images.at(0), coco.image_root / "COCO_val2014_000000060623.jpg");
+  EXPECT_EQ(data.samples[1].images.at(0).path, coco.image_root / "COCO_val2014_000000060623.jpg");
 }
 
 TEST_F(Fixtures, PlainText) {

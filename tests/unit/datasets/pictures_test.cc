@@ -33,7 +33,7 @@ class Lookup : public testing::Test {
     DataOptions options;
     options.path = folder.write("data/d.json", item_with(name));
     if (!root.empty()) options.image_root = folder.path() / root;
-    return fs::relative(read_data(options).samples.at(0).images.at(0), folder.path()).string();
+    return fs::relative(read_data(options).samples.at(0).images.at(0).path, folder.path()).string();
   }
 };
 
@@ -61,7 +61,7 @@ TEST_F(Lookup, TheRootComesFirst) {
   options.path = folder.write("d.json", item_with("images/a.png"));
   options.image_root = folder.path() / "root";
   for (const char* file : {"root/images/a.png", "root/a.png", "images/a.png", "a.png"}) {
-    const fs::path found = read_data(options).samples.at(0).images.at(0);
+    const fs::path found = read_data(options).samples.at(0).images.at(0).path;
     EXPECT_EQ(found, folder.path() / file);
     fs::remove(found);
   }
@@ -120,17 +120,19 @@ TEST(EmbeddedPictures, BecomeFilesNamedByTheirContent) {
   const fs::path file = files.folder.path() / "cache" / (content_hash(kBytes) + ".png");
   const DataOptions options = files.with("t.tsv", table_with(kBase64));
   const DataSet data = read_data(options);
-  EXPECT_EQ(data.samples.at(0).images.at(0), file);
+  EXPECT_EQ(data.samples.at(0).images.at(0).path, file);
   EXPECT_EQ(read_file(file), kBytes);
   // The content is that of the same picture in a file.
   files.folder.write("images/same.png", kBytes);
   EXPECT_EQ(read_data(files.with("d.json", item_with("same.png"))).samples.at(0).content,
             data.samples[0].content);
   // As JSON gives it: the same file.
-  EXPECT_EQ(read_data(files.with("d.json", item_with(kBase64))).samples.at(0).images.at(0), file);
+  EXPECT_EQ(read_data(files.with("d.json", item_with(kBase64))).samples.at(0).images.at(0).path,
+            file);
   EXPECT_EQ(read_data(files.with("d.json", item_with("data:image/png;base64," + kBase64)))
                 .samples.at(0)
-                .images.at(0),
+                .images.at(0)
+                .path,
             file);
   EXPECT_EQ(std::distance(fs::directory_iterator(file.parent_path()), fs::directory_iterator()), 1);
 }
@@ -138,7 +140,7 @@ TEST(EmbeddedPictures, BecomeFilesNamedByTheirContent) {
 TEST(EmbeddedPictures, AreNotWrittenAgainUnlessTheyWereCut) {
   const Files files;
   const DataOptions options = files.with("t.tsv", table_with(kBase64));
-  const fs::path file = read_data(options).samples.at(0).images.at(0);
+  const fs::path file = read_data(options).samples.at(0).images.at(0).path;
   const auto long_ago = fs::last_write_time(file) - std::chrono::hours(1);
   fs::last_write_time(file, long_ago);
   read_data(options);
@@ -152,7 +154,7 @@ TEST(EmbeddedPictures, OnlyTheSelectedOnesAreWritten) {
   const Files files;
   DataOptions options = files.with("t.tsv", table_with(kBase64) + "2\t" + kBase64 + "eHh4\tq\ta\n");
   options.limit = 1;
-  const fs::path file = read_data(options).samples.at(0).images.at(0);
+  const fs::path file = read_data(options).samples.at(0).images.at(0).path;
   EXPECT_EQ(std::distance(fs::directory_iterator(file.parent_path()), fs::directory_iterator()), 1);
 }
 
