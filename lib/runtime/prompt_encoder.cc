@@ -204,6 +204,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                           {},
                           prompt.ids,
                           prompt.images,
+                          prompt.placeholders,
                           &reader.tokenizer()};
   if (!pictures.empty()) {
     std::vector<at::Tensor> features;
@@ -230,8 +231,8 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   require_possible(request, ids.size(), {});
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
-  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, nullptr}, {}, request,
-         seed, encoded);
+  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, {}, nullptr}, {},
+         request, seed, encoded);
   return encoded;
 }
 
