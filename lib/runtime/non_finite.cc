@@ -92,6 +92,8 @@ std::string first_non_finite(const LanguageModel& model, const EmbeddedPrompt& p
       what = "the keys of the prompt are";
     } else if (!entries_are_finite(cache, layer, /*keys=*/false)) {
       what = "the values of the prompt are";
+    } else if (first == name + ".queries") {
+      what = "the queries of the prompt are";
     } else if (first == name + ".attn_out") {
       what = "the output of the attention is";
     } else if (first == name) {
