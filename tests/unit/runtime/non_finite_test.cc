@@ -103,7 +103,7 @@ TEST_F(NonFinite, AnEmbeddingIsNamedWithItsTokenAndPlace) {
 TEST_F(NonFinite, APicturesFeatures) {
   const std::unique_ptr<Model> model = with("linear_2.bias", 3, kInfinity);
   const PromptReader reader(path(), "auto");
-  const std::vector<std::filesystem::path> pictures{kPicture};
+  const std::vector<PictureFile> pictures{kPicture};
   EXPECT_ERROR(encode_prompt(*model, reader, reader.tokenize("So?", pictures), pictures, {}, 0),
                std::string("the features of picture 1 are not finite") + kDamaged);
   EXPECT_NO_THROW(encode(*model)) << "a prompt without a picture does not read them";
