@@ -17,6 +17,7 @@
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "prompt_options.h"
+#include "runtime/cost.h"
 #include "runtime/prompt_encoder.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"

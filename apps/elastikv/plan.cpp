@@ -81,7 +81,7 @@ class Subjects {
         const PromptReader reader = make_reader(group.model);
         for (const Sample& sample : set.samples) {
           try {
-            work.sizes.push_back(size_of(reader, sample));
+            work.sizes.push_back(size_of(reader, sample, config_.evaluation()));
           } catch (const Error&) {
             // One that will be recorded as failed is named among those.
             if (group.data.on_problem == OnProblem::kRefuse) throw;
@@ -89,12 +89,14 @@ class Subjects {
         }
         return work;
       }
+      const int64_t end = config_.metrics.score_end ? 1 : 0;
       // About four bytes of English make a token.
       for (const Sample& sample : set.samples) {
-        work.sizes.push_back(with_pictures(group.model,
-                                           {static_cast<int64_t>(sample.question.size()) / 4 + 40,
-                                            static_cast<int64_t>(sample.answer.size()) / 4 + 1, 0},
-                                           static_cast<int64_t>(sample.images.size())));
+        work.sizes.push_back(
+            with_pictures(group.model,
+                          {static_cast<int64_t>(sample.question.size()) / 4 + 40,
+                           static_cast<int64_t>(sample.answer.size()) / 4 + 1 + end, 0},
+                          static_cast<int64_t>(sample.images.size())));
       }
       return work;
     }
@@ -107,7 +109,10 @@ class Subjects {
         4 * expected.answer_tokens * static_cast<int64_t>(set.samples.size());
     work.sizes.assign(
         set.samples.size(),
-        with_pictures(group.model, {expected.question_tokens, expected.answer_tokens, 0}, 1));
+        with_pictures(group.model,
+                      {expected.question_tokens,
+                       expected.answer_tokens + (config_.metrics.score_end ? 1 : 0), 0},
+                      1));
     return work;
   }
 

@@ -22,6 +22,7 @@
 #include "base/files.h"
 #include "base/json_fields.h"
 #include "base/json_problem.h"
+#include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
 #include "report/table.h"
@@ -58,6 +59,7 @@ struct ScoredLine {
   std::string id_text;            // the same, as text
   std::vector<TextScore> scores;  // [metrics]
   std::vector<std::string> categories;
+  std::string cluster;  // lines of one are resampled as one; empty: a cluster of its own
 };
 
 /// What exported predictions say of where they come from.
@@ -91,6 +93,9 @@ std::string read_all(const std::string& file, std::string& origin) {
 JsonFields parse_line(std::string_view line, const std::string& place) {
   const size_t malformed = find_broken_utf8(line);
   if (malformed != std::string_view::npos) fail("{}:{}: not valid UTF-8", place, malformed + 1);
+  if (is_nested_too_deep(line)) {
+    fail("{}: not read: nested deeper than {} levels", place, kMostJsonLevels);
+  }
   try {
     nlohmann::json value = nlohmann::json::parse(line);
     if (!value.is_object()) {
@@ -149,7 +154,8 @@ ScoredFile score_lines(const std::string& name, const ScoreOptions& options,
     ScoredLine scored{.id = id,
                       .id_text = id.is_string() ? id.get<std::string>() : id.dump(),
                       .scores = {},
-                      .categories = {}};
+                      .categories = {},
+                      .cluster = {}};
     const auto [earlier, is_new] = line_of_id.try_emplace(scored.id_text, number);
     if (!is_new) {
       fields.fail_key("id", fmt::format("is {} like that of line {}; ids must differ", id.dump(),
@@ -160,6 +166,7 @@ ScoredFile score_lines(const std::string& name, const ScoreOptions& options,
     scored.scores = metrics.score_best(references, fields.string("candidate"));
     if (options.per_category && fields.has("category"))
       scored.categories = texts_at(fields, "category");
+    if (fields.has("cluster")) scored.cluster = fields.string("cluster");
     note_labels(fields, file.lines.empty(), file);
     file.lines.push_back(std::move(scored));
   }
@@ -172,6 +179,10 @@ std::vector<Total> total_up(const std::vector<const ScoredLine*>& lines, bool se
   const SignatureContext context{.reference = several_references ? "best-of-given" : "given",
                                  .bootstrap = options.bootstrap,
                                  .seed = options.seed};
+  std::vector<std::string> names;
+  names.reserve(lines.size());
+  for (const ScoredLine* line : lines) names.push_back(line->cluster);
+  const Clusters clusters(names);
   std::vector<Total> totals;
   for (size_t m = 0; m < metrics.names().size(); ++m) {
     std::vector<double> f;
@@ -180,9 +191,11 @@ std::vector<Total> total_up(const std::vector<const ScoredLine*>& lines, bool se
       f.push_back(line->scores[m].f);
       total.undefined += line->scores[m].defined ? 0 : 1;
     }
-    total.f = estimate_mean(f);
-    if (options.bootstrap > 0)
-      total.interval = Bootstrap(options.bootstrap, options.seed).mean_interval(f);
+    total.f = estimate_mean(f, clusters);
+    if (options.bootstrap > 0) {
+      total.interval =
+          Bootstrap(options.bootstrap, options.seed).mean_interval(f, clusters, {0, 1});
+    }
     total.signature = metrics.signature(m, context);
     totals.push_back(std::move(total));
   }
@@ -213,6 +226,7 @@ Json totals_json(const std::vector<Total>& totals, const TextMetrics& metrics) {
     if (total.f.standard_error) entry["standard_error"] = *total.f.standard_error;
     if (total.interval) entry["ci"] = {total.interval->low, total.interval->high};
     entry["n"] = total.f.samples;
+    entry["clusters"] = total.f.clusters;
     entry["undefined"] = total.undefined;
     entry["signature"] = total.signature;
     all[metrics.names()[m]] = std::move(entry);
@@ -394,8 +408,14 @@ std::string as_table(const std::vector<ScoredFile>& files, const TextMetrics& me
       const Total& total = file.totals[m];
       if (total.undefined == 0) continue;
       fmt::format_to(std::back_inserter(text),
-                     "{}{}: {} of {} lines without words on one side, counted as 0\n",
-                     several ? file.name + ": " : "", names[m], total.undefined, total.f.samples);
+                     "{}{}: in {} of {} lines a text has not {}: no score, counted as 0\n",
+                     several ? file.name + ": " : "", names[m], total.undefined, total.f.samples,
+                     metrics.missing_words(m));
+    }
+    const MeanEstimate& first = file.totals.front().f;
+    if (first.clusters != first.samples) {
+      fmt::format_to(std::back_inserter(text), "{}{} lines in {} clusters, resampled as one each\n",
+                     several ? file.name + ": " : "", first.samples, first.clusters);
     }
   }
   return text;
@@ -431,7 +451,8 @@ void add_score_verb(CLI::App& app, Verb& chosen) {
           "files", options->files,
           "JSONL, each line {\"id\", \"reference\", \"candidate\"}; a list of references scores "
           "the "
-          "best of them; - reads standard input. Several files are shown as one table. rougeLsum "
+          "best of them; lines of one \"cluster\" are resampled as one; - reads standard input. "
+          "Several files are shown as one table. rougeLsum "
           "takes lines of the texts as sentences")
       ->required();
   verb->add_option("--metrics", options->metrics, "Names separated by commas; without it, all")

@@ -19,6 +19,11 @@ using Json = nlohmann::json;
 
 /// The value of a line; nothing after noting why it is not JSON.
 std::optional<Json> parse_line(std::string_view text, int64_t line, Problems& problems) {
+  if (is_nested_too_deep(text)) {
+    problems.add_line(ProblemKind::kSyntax, line,
+                      fmt::format("not read: nested deeper than {} levels", kMostJsonLevels));
+    return std::nullopt;
+  }
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {

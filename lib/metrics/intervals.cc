@@ -7,12 +7,17 @@
 #include <random>
 
 #include "base/error.h"
+#include "metrics/student_t.h"
 
 namespace elastikv {
 namespace {
 
 /// 97.5 % point of the normal distribution.
 constexpr double kNormal95 = 1.96;
+/// A resample's standard error counts as at least this share of the observed one.
+constexpr double kFloor = 0.25;
+/// What rounding can make of a spread of 0, relative to the values.
+constexpr double kRounding = 1e-13;
 
 double sum_of(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
@@ -30,10 +35,6 @@ uint64_t index_below(uint64_t bound, uint64_t draw) {
   return (high * bound + (low * bound >> 32)) >> 32;
 }
 
-Interval percentile_interval(const std::vector<double>& replicates) {
-  return {percentile(replicates, 0.025), percentile(replicates, 0.975)};
-}
-
 std::vector<double> differences(std::span<const double> a, std::span<const double> b) {
   ELASTIKV_ASSERT(a.size() == b.size(), "{} and {} samples are not paired", a.size(), b.size());
   std::vector<double> result(a.size());
@@ -41,83 +42,149 @@ std::vector<double> differences(std::span<const double> a, std::span<const doubl
   return result;
 }
 
-PairedDifference difference_of(double observed, std::optional<double> standard_error,
-                               int64_t samples, const std::vector<double>& replicates) {
-  PairedDifference result{.difference = observed,
-                          .standard_error = standard_error,
-                          .interval = std::nullopt,
-                          .p_value = std::nullopt,
-                          .samples = samples};
-  if (samples < 2) return result;
-  result.interval = percentile_interval(replicates);
-  const auto count = static_cast<double>(replicates.size());
-  const double centre = sum_of(replicates) / count;
-  // Equal replicates must count as equal although their sums are rounded differently.
-  const double threshold = std::abs(observed) * (1 - 1e-12);
-  const auto beyond = std::count_if(replicates.begin(), replicates.end(), [&](double replicate) {
-    return std::abs(replicate - centre) >= threshold;
-  });
-  result.p_value = (static_cast<double>(beyond) + 1) / (count + 1);
+std::vector<double> products(std::span<const double> a, std::span<const double> b) {
+  std::vector<double> result(a.size());
+  std::transform(a.begin(), a.end(), b.begin(), result.begin(), std::multiplies<>());
   return result;
 }
 
-/// [replicates] quotients of the resampled sums of two columns.
-std::vector<double> resampled_ratios(const Bootstrap& bootstrap, std::span<const double> numerator,
-                                     std::span<const double> denominator) {
-  const std::array columns{numerator, denominator};
-  std::vector<std::vector<double>> sums = bootstrap.resampled_sums(columns);
-  std::transform(sums[0].begin(), sums[0].end(), sums[1].begin(), sums[0].begin(),
-                 std::divides<>());
-  return std::move(sums[0]);
+/// value - r * weight, unit by unit.
+std::vector<double> residuals(std::span<const double> values, double r,
+                              std::span<const double> weights) {
+  std::vector<double> result(values.size());
+  for (size_t i = 0; i < values.size(); ++i) result[i] = values[i] - r * weights[i];
+  return result;
 }
 
-std::vector<double> resampled_means(const Bootstrap& bootstrap, std::span<const double> values) {
-  const std::array columns{values};
-  std::vector<double> means = std::move(bootstrap.resampled_sums(columns)[0]);
-  for (double& mean : means) mean /= static_cast<double>(values.size());
-  return means;
+double sum_of_squares(std::span<const double> values) {
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  return squares;
+}
+
+/// sqrt(n / (n - 1)) for n units.
+double small_sample_factor(size_t units) {
+  const auto n = static_cast<double>(units);
+  return std::sqrt(n / (n - 1));
+}
+
+/// An estimate with what the bootstrap needs of it.
+struct Studentized {
+  double value = 0;
+  std::optional<double> standard_error;  // absent for one unit
+  size_t units = 0;
+  /// [replicates] (r* - r) / max(s*, s / 4); empty without a standard error or a spread.
+  std::vector<double> pivots;
+};
+
+/// sum(values) / sum(weights) over units, and the bootstrap of it when one is given.
+Studentized studentized_ratio(std::span<const double> values, std::span<const double> weights,
+                              const Bootstrap* bootstrap) {
+  ELASTIKV_ASSERT(!values.empty() && values.size() == weights.size(), "{} values of {} weights",
+                  values.size(), weights.size());
+  Studentized result{.value = sum_of(values) / sum_of(weights),
+                     .standard_error = std::nullopt,
+                     .units = values.size(),
+                     .pivots = {}};
+  if (values.size() < 2) return result;
+  const double factor = small_sample_factor(values.size());
+  const std::vector<double> rest = residuals(values, result.value, weights);
+  const double total = sum_of(weights);
+  const double error = factor * std::sqrt(sum_of_squares(rest)) / total;
+  result.standard_error = error;
+  double size = 0;
+  for (const double value : values) size += std::abs(value);
+  if (bootstrap == nullptr || error * total <= kRounding * size) return result;
+
+  const std::vector<double> rest_rest = products(rest, rest);
+  const std::vector<double> rest_weight = products(rest, weights);
+  const std::vector<double> weight_weight = products(weights, weights);
+  const std::array<std::span<const double>, 5> columns{rest, weights, rest_rest, rest_weight,
+                                                       weight_weight};
+  const auto sums = bootstrap->resampled_sums(columns);
+  result.pivots.resize(sums[0].size());
+  for (size_t b = 0; b < result.pivots.size(); ++b) {
+    const double shift = sums[0][b] / sums[1][b];
+    const double squares = sums[2][b] - 2 * shift * sums[3][b] + shift * shift * sums[4][b];
+    const double own_error = factor * std::sqrt(std::max(squares, 0.0)) / sums[1][b];
+    result.pivots[b] = shift / std::max(own_error, kFloor * error);
+  }
+  return result;
+}
+
+std::optional<Interval> interval_of(const Studentized& estimate, const Bounds& bounds = {}) {
+  if (!estimate.standard_error) return std::nullopt;
+  Interval interval{estimate.value, estimate.value};
+  if (!estimate.pivots.empty()) {
+    interval.low -= percentile(estimate.pivots, 0.975) * *estimate.standard_error;
+    interval.high -= percentile(estimate.pivots, 0.025) * *estimate.standard_error;
+  }
+  return Interval{std::max(interval.low, bounds.low), std::min(interval.high, bounds.high)};
+}
+
+/// See PairedDifference::p_value.
+std::optional<double> p_value_of(const Studentized& estimate) {
+  if (!estimate.standard_error) return std::nullopt;
+  if (estimate.value == 0) return 1;
+  const auto freedom = static_cast<double>(estimate.units - 1);
+  if (estimate.pivots.empty()) return std::pow(2, -freedom);
+  const double t = std::abs(estimate.value / *estimate.standard_error);
+  const double critical =
+      estimate.value > 0 ? percentile(estimate.pivots, 0.975) : -percentile(estimate.pivots, 0.025);
+  const double normal = student_t_quantile(0.975, freedom);
+  // The bound only matters for a handful of lopsided samples, whose resamples hardly ever stray to
+  // one side.
+  const double stretch = normal / std::max(critical, kFloor * normal);
+  return std::min(1.0, 2 * student_t_cdf(-t * stretch, freedom));
+}
+
+PairedDifference difference_of(const Studentized& estimate, size_t samples) {
+  return {.difference = estimate.value,
+          .standard_error = estimate.standard_error,
+          .interval = interval_of(estimate),
+          .p_value = p_value_of(estimate),
+          .samples = static_cast<int64_t>(samples)};
+}
+
+/// How many samples each cluster has: the weights of a mean.
+std::vector<double> cluster_sizes(size_t samples, const Clusters& clusters) {
+  return clusters.sums(std::vector<double>(samples, 1.0));
+}
+
+Studentized studentized_mean(std::span<const double> values, const Clusters& clusters,
+                             const Bootstrap* bootstrap) {
+  return studentized_ratio(clusters.sums(values), cluster_sizes(values.size(), clusters),
+                           bootstrap);
 }
 
 }  // namespace
 
 std::optional<Interval> MeanEstimate::interval() const { return around(mean, standard_error); }
 
-MeanEstimate estimate_mean(std::span<const double> values) {
-  ELASTIKV_ASSERT(!values.empty(), "a mean of no samples");
-  const auto n = static_cast<double>(values.size());
-  MeanEstimate result{.mean = sum_of(values) / n,
-                      .standard_error = std::nullopt,
-                      .samples = static_cast<int64_t>(values.size())};
-  if (values.size() < 2) return result;
-  double squares = 0;
-  for (const double value : values) squares += (value - result.mean) * (value - result.mean);
-  result.standard_error = std::sqrt(squares / (n - 1) / n);
-  return result;
+MeanEstimate estimate_mean(std::span<const double> values, const Clusters& clusters) {
+  const Studentized estimate = studentized_mean(values, clusters, nullptr);
+  return {.mean = estimate.value,
+          .standard_error = estimate.standard_error,
+          .samples = static_cast<int64_t>(values.size()),
+          .clusters = static_cast<int64_t>(estimate.units)};
 }
 
 std::optional<Interval> LogPerplexityEstimate::perplexity_interval() const {
-  const auto log = around(log_perplexity, standard_error);
+  const std::optional<Interval> log = around(log_perplexity, standard_error);
   if (!log) return std::nullopt;
   return Interval{std::exp(log->low), std::exp(log->high)};
 }
 
 LogPerplexityEstimate estimate_log_perplexity(std::span<const double> nll,
-                                              std::span<const double> tokens) {
+                                              std::span<const double> tokens,
+                                              const Clusters& clusters) {
   ELASTIKV_ASSERT(!nll.empty() && nll.size() == tokens.size(), "{} NLLs for {} token counts",
                   nll.size(), tokens.size());
-  const auto n = static_cast<double>(nll.size());
-  const double all_tokens = sum_of(tokens);
-  LogPerplexityEstimate result{.log_perplexity = sum_of(nll) / all_tokens,
-                               .standard_error = std::nullopt,
-                               .samples = static_cast<int64_t>(nll.size())};
-  if (nll.size() < 2) return result;
-  double squares = 0;
-  for (size_t i = 0; i < nll.size(); ++i) {
-    const double residual = nll[i] - result.log_perplexity * tokens[i];
-    squares += residual * residual;
-  }
-  result.standard_error = std::sqrt(n / (n - 1) * squares) / all_tokens;
-  return result;
+  const Studentized estimate =
+      studentized_ratio(clusters.sums(nll), clusters.sums(tokens), nullptr);
+  return {.log_perplexity = estimate.value,
+          .standard_error = estimate.standard_error,
+          .samples = static_cast<int64_t>(nll.size())};
 }
 
 double percentile(std::vector<double> values, double share) {
@@ -138,54 +205,140 @@ Bootstrap::Bootstrap(int64_t replicates, uint64_t seed) : replicates_(replicates
 
 std::vector<std::vector<double>> Bootstrap::resampled_sums(
     std::span<const std::span<const double>> columns) const {
-  const size_t samples = columns.front().size();
-  ELASTIKV_ASSERT(samples > 0 && samples < (uint64_t{1} << 32), "a bootstrap over {} samples",
-                  samples);
+  const size_t units = columns.front().size();
+  ELASTIKV_ASSERT(units > 0 && units < (uint64_t{1} << 32), "a bootstrap over {} units", units);
   for (const auto& column : columns)
-    ELASTIKV_ASSERT(column.size() == samples, "columns of {} and {} samples", column.size(),
-                    samples);
-  std::vector<std::vector<double>> sums(columns.size(),
+    ELASTIKV_ASSERT(column.size() == units, "columns of {} and {} units", column.size(), units);
+  // A unit's values side by side: a draw reads one place in memory.
+  const size_t width = columns.size();
+  std::vector<double> rows(units * width);
+  for (size_t c = 0; c < width; ++c) {
+    for (size_t i = 0; i < units; ++i) rows[i * width + c] = columns[c][i];
+  }
+  std::vector<std::vector<double>> sums(width,
                                         std::vector<double>(static_cast<size_t>(replicates_)));
   std::mt19937_64 random(seed_);
+  std::vector<double> total(width);
   for (size_t b = 0; b < static_cast<size_t>(replicates_); ++b) {
-    for (size_t draw = 0; draw < samples; ++draw) {
-      const uint64_t sample = index_below(samples, random());
-      for (size_t c = 0; c < columns.size(); ++c) sums[c][b] += columns[c][sample];
+    std::fill(total.begin(), total.end(), 0.0);
+    for (size_t draw = 0; draw < units; ++draw) {
+      const double* row = &rows[index_below(units, random()) * width];
+      for (size_t c = 0; c < width; ++c) total[c] += row[c];
     }
+    for (size_t c = 0; c < width; ++c) sums[c][b] = total[c];
   }
   return sums;
 }
 
-std::optional<Interval> Bootstrap::mean_interval(std::span<const double> values) const {
-  if (values.size() < 2) return std::nullopt;
-  return percentile_interval(resampled_means(*this, values));
+std::optional<Interval> Bootstrap::mean_interval(std::span<const double> values,
+                                                 const Clusters& clusters,
+                                                 const Bounds& bounds) const {
+  return interval_of(studentized_mean(values, clusters, this), bounds);
 }
 
 std::optional<Interval> Bootstrap::perplexity_interval(std::span<const double> nll,
-                                                       std::span<const double> tokens) const {
-  if (nll.size() < 2) return std::nullopt;
-  // exp is monotone, but percentiles between two replicates are those of the perplexities.
-  std::vector<double> replicates = resampled_ratios(*this, nll, tokens);
-  for (double& replicate : replicates) replicate = std::exp(replicate);
-  return percentile_interval(replicates);
+                                                       std::span<const double> tokens,
+                                                       const Clusters& clusters) const {
+  const std::optional<Interval> log =
+      interval_of(studentized_ratio(clusters.sums(nll), clusters.sums(tokens), this), {.low = 0});
+  if (!log) return std::nullopt;
+  return Interval{std::exp(log->low), std::exp(log->high)};
 }
 
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
-                                        const Bootstrap& bootstrap) {
-  const std::vector<double> each = differences(a, b);
-  const MeanEstimate estimate = estimate_mean(each);
-  return difference_of(estimate.mean, estimate.standard_error, estimate.samples,
-                       resampled_means(bootstrap, each));
+                                        const Bootstrap& bootstrap, const Clusters& clusters) {
+  return difference_of(studentized_mean(differences(a, b), clusters, &bootstrap), a.size());
 }
 
 PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
                                                   std::span<const double> nll_b,
                                                   std::span<const double> tokens,
-                                                  const Bootstrap& bootstrap) {
-  const std::vector<double> each = differences(nll_a, nll_b);
-  const LogPerplexityEstimate estimate = estimate_log_perplexity(each, tokens);
-  return difference_of(estimate.log_perplexity, estimate.standard_error, estimate.samples,
-                       resampled_ratios(bootstrap, each, tokens));
+                                                  const Bootstrap& bootstrap,
+                                                  const Clusters& clusters) {
+  return difference_of(studentized_ratio(clusters.sums(differences(nll_a, nll_b)),
+                                         clusters.sums(tokens), &bootstrap),
+                       nll_a.size());
+}
+
+PairedDifference paired_perplexity_difference(std::span<const double> nll_a,
+                                              std::span<const double> nll_b,
+                                              std::span<const double> tokens,
+                                              const Bootstrap& bootstrap,
+                                              const Clusters& clusters) {
+  ELASTIKV_ASSERT(nll_a.size() == nll_b.size() && nll_a.size() == tokens.size(),
+                  "{} and {} samples are not paired", nll_a.size(), nll_b.size());
+  const std::vector<double> a = clusters.sums(nll_a);
+  const std::vector<double> b = clusters.sums(nll_b);
+  const std::vector<double> weights = clusters.sums(tokens);
+  const double total = sum_of(weights);
+  const double log_a = sum_of(a) / total;
+  const double log_b = sum_of(b) / total;
+  const double ppl_a = std::exp(log_a);
+  const double ppl_b = std::exp(log_b);
+  Studentized result{.value = ppl_a - ppl_b,
+                     .standard_error = std::nullopt,
+                     .units = weights.size(),
+                     .pivots = {}};
+  if (weights.size() < 2 || !std::isfinite(ppl_a) || !std::isfinite(ppl_b))
+    return difference_of(result, tokens.size());
+  const double factor = small_sample_factor(weights.size());
+  const std::vector<double> rest_a = residuals(a, log_a, weights);
+  const std::vector<double> rest_b = residuals(b, log_b, weights);
+  // The perplexities' derivatives by their logarithms are the perplexities themselves.
+  double squares = 0;
+  double size = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double rest = ppl_a * rest_a[i] - ppl_b * rest_b[i];
+    squares += rest * rest;
+    size += std::abs(ppl_a * a[i]) + std::abs(ppl_b * b[i]);
+  }
+  const double error = factor * std::sqrt(squares) / total;
+  result.standard_error = error;
+  if (error * total <= kRounding * size) return difference_of(result, tokens.size());
+
+  const std::vector<double> aa = products(rest_a, rest_a);
+  const std::vector<double> ab = products(rest_a, rest_b);
+  const std::vector<double> bb = products(rest_b, rest_b);
+  const std::vector<double> aw = products(rest_a, weights);
+  const std::vector<double> bw = products(rest_b, weights);
+  const std::vector<double> ww = products(weights, weights);
+  const std::array<std::span<const double>, 9> columns{rest_a, rest_b, weights, aa, ab,
+                                                       bb,     aw,     bw,      ww};
+  const auto sums = bootstrap.resampled_sums(columns);
+  result.pivots.resize(sums[0].size());
+  for (size_t i = 0; i < result.pivots.size(); ++i) {
+    const double shift_a = sums[0][i] / sums[2][i];
+    const double shift_b = sums[1][i] / sums[2][i];
+    const double own_a = std::exp(log_a + shift_a);
+    const double own_b = std::exp(log_b + shift_b);
+    // Squares of own_a (rest_a - shift_a w) - own_b (rest_b - shift_b w), summed.
+    const double shift = own_a * shift_a - own_b * shift_b;
+    const double own_squares =
+        own_a * own_a * sums[3][i] - 2 * own_a * own_b * sums[4][i] + own_b * own_b * sums[5][i] -
+        2 * shift * (own_a * sums[6][i] - own_b * sums[7][i]) + shift * shift * sums[8][i];
+    const double own_error = factor * std::sqrt(std::max(own_squares, 0.0)) / sums[2][i];
+    result.pivots[i] = (own_a - own_b - result.value) / std::max(own_error, kFloor * error);
+    if (std::isfinite(result.pivots[i])) continue;
+    // A resampled perplexity is beyond what a double holds: nothing can be said of the spread.
+    result.standard_error.reset();
+    break;
+  }
+  return difference_of(result, tokens.size());
+}
+
+std::vector<double> holm_adjusted(std::span<const double> p_values) {
+  std::vector<size_t> order(p_values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return p_values[a] < p_values[b]; });
+  std::vector<double> adjusted(p_values.size());
+  double greatest = 0;
+  for (size_t k = 0; k < order.size(); ++k) {
+    const auto left = static_cast<double>(order.size() - k);
+    greatest = std::max(greatest, std::min(1.0, left * p_values[order[k]]));
+    adjusted[order[k]] = greatest;
+  }
+  return adjusted;
 }
 
 }  // namespace elastikv

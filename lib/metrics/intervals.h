@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
+
+#include "metrics/clusters.h"
 
 namespace elastikv {
 
@@ -12,29 +15,37 @@ struct Interval {
   double high = 0;
 };
 
-/// Uncertainty of results over samples. The unit is always the sample (an image with its answer),
-/// never the token: tokens of one answer stand or fall together, so counting them as independent
-/// makes intervals far too narrow. Of a single sample nothing is known about the spread: everything
-/// that needs one is then absent, never 0.
+/// The values that a quantity can take at all; intervals end there.
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
 
-/// Mean over samples with its standard error, sd / sqrt(n) with sd over n - 1.
+/// Uncertainty of results over samples. The unit is the cluster of samples (Clusters: as a rule one
+/// sample, an image with its answer), never the token: tokens of one answer stand or fall together,
+/// so counting them as independent makes intervals far too narrow. Of a single cluster nothing is
+/// known about the spread: everything that needs one is then absent, never 0.
+
+/// Mean over samples with its standard error: sd / sqrt(n) with sd over n - 1, and with clusters
+/// that of the ratio sum(values) / samples over clusters (LogPerplexityEstimate's formula).
 struct MeanEstimate {
   double mean = 0;
-  std::optional<double> standard_error;  ///< absent for one sample
+  std::optional<double> standard_error;  ///< absent for one cluster
   int64_t samples = 0;
+  int64_t clusters = 0;
 
   /// mean +- 1.96 standard errors.
   std::optional<Interval> interval() const;
 };
 /// `values` holds one finite value per sample, at least one.
-MeanEstimate estimate_mean(std::span<const double> values);
+MeanEstimate estimate_mean(std::span<const double> values, const Clusters& clusters = {});
 
 /// The logarithm r = sum(nll) / sum(tokens) of a micro-averaged perplexity, with the standard error
-/// of a ratio over samples (delta method): sqrt(n / (n - 1) * sum((nll_i - r tokens_i)^2)) /
-/// sum(tokens).
+/// of a ratio over n clusters (delta method): sqrt(n / (n - 1) * sum((nll_i - r tokens_i)^2)) /
+/// sum(tokens), nll_i and tokens_i summed over a cluster.
 struct LogPerplexityEstimate {
   double log_perplexity = 0;
-  std::optional<double> standard_error;  ///< absent for one sample
+  std::optional<double> standard_error;  ///< absent for one cluster
   int64_t samples = 0;
 
   /// Of the perplexity: exp(r +- 1.96 standard errors).
@@ -44,7 +55,8 @@ struct LogPerplexityEstimate {
 /// of tokens, all above 0. With differences nll_a - nll_b of two strategies over the same tokens as
 /// `nll`, this is the log of the ratio of their perplexities, paired.
 LogPerplexityEstimate estimate_log_perplexity(std::span<const double> nll,
-                                              std::span<const double> tokens);
+                                              std::span<const double> tokens,
+                                              const Clusters& clusters = {});
 
 /// A value at `share` (0..1) of the way through the sorted values, linear between neighbours
 /// (numpy's default). `values` is not empty and need not be sorted.
@@ -54,6 +66,13 @@ double percentile(std::vector<double> values, double share);
 /// (its output is fixed by the C++ standard, its distributions are not) started with the seed, and
 /// an index below n as the upper half of the 128-bit product of a draw and n. No draw is rejected;
 /// the bias is below n / 2^64.
+///
+/// Intervals are bootstrap-t (studentized) ones: with the estimate r, its standard error s over
+/// clusters, and r* and s* of a resample, (r* - r) / max(s*, s / 4) is drawn, and with its 2.5 %
+/// and 97.5 % points a and b the interval is [r - b s, r - a s]. Of few, skewed samples it holds
+/// the truth far more often than the percentiles of r* do (docs/reports.md has a table). The floor
+/// of a quarter keeps resamples that draw nearly equal values (of a metric that is 1 for most
+/// samples) from making it endless. All are 95 % intervals.
 class Bootstrap final {
  public:
   static constexpr int64_t kDefaultReplicates = 1000;
@@ -62,19 +81,23 @@ class Bootstrap final {
   /// `replicates` is at least 1.
   explicit Bootstrap(int64_t replicates = kDefaultReplicates, uint64_t seed = kDefaultSeed);
 
-  /// Sums over resampled samples: result[c][b] is the sum of columns[c] over the samples drawn,
-  /// with replacement, for replicate b. All columns have one value per sample and are drawn
-  /// together. The matrix of indices, [replicates, samples] filled row by row, depends on the seed
-  /// and the two sizes alone, so every strategy over the same samples is resampled alike and
-  /// differences between strategies are paired. It is drawn anew rather than stored.
+  /// Sums over resampled units: result[c][b] is the sum of columns[c] over the units drawn, with
+  /// replacement, for replicate b. All columns have one value per unit and are drawn together. The
+  /// matrix of indices, [replicates, units] filled row by row, depends on the seed and the two
+  /// sizes alone, so every strategy over the same samples is resampled alike and differences
+  /// between strategies are paired. It is drawn anew rather than stored.
   std::vector<std::vector<double>> resampled_sums(
       std::span<const std::span<const double>> columns) const;
 
-  /// 95 % percentile intervals; absent for fewer than two samples.
-  std::optional<Interval> mean_interval(std::span<const double> values) const;
-  /// Of the micro-averaged perplexity exp(sum(nll) / sum(tokens)).
+  /// Absent for fewer than two clusters.
+  std::optional<Interval> mean_interval(std::span<const double> values,
+                                        const Clusters& clusters = {},
+                                        const Bounds& bounds = {}) const;
+  /// Of the micro-averaged perplexity exp(sum(nll) / sum(tokens)): exp of the interval of its
+  /// logarithm, which is at least 0.
   std::optional<Interval> perplexity_interval(std::span<const double> nll,
-                                              std::span<const double> tokens) const;
+                                              std::span<const double> tokens,
+                                              const Clusters& clusters = {}) const;
 
   int64_t replicates() const { return replicates_; }
   uint64_t seed() const { return seed_; }
@@ -88,20 +111,36 @@ class Bootstrap final {
 struct PairedDifference {
   double difference = 0;  ///< a - b
   std::optional<double> standard_error;
-  std::optional<Interval> interval;  ///< 95 %, percentile bootstrap over samples
-  /// Two-sided p-value of "no difference": (k + 1) / (replicates + 1), k the replicates whose
-  /// difference lies at least |difference| from the mean of the replicates.
+  std::optional<Interval> interval;  ///< 95 %, bootstrap-t over clusters
+  /// Two-sided p-value of "no difference" that agrees with the interval: Student's t with n - 1
+  /// degrees of freedom (n clusters), stretched so that its 97.5 % point is the bootstrap's on the
+  /// side that decides. It is below 0.05 where the interval excludes 0, and unlike a count of
+  /// replicates it has no least value, which a correction for many comparisons would run into.
+  /// Where all clusters differ by the same: 2^(1 - n), the share of sign patterns.
   std::optional<double> p_value;
   int64_t samples = 0;
 };
 /// Of the means of two strategies; one value per sample in both, in the same order.
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
-                                        const Bootstrap& bootstrap);
+                                        const Bootstrap& bootstrap, const Clusters& clusters = {});
 /// Of the logarithms of two micro-averaged perplexities over the same tokens; exp of it and of its
 /// interval is the ratio of the perplexities.
 PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
                                                   std::span<const double> nll_b,
                                                   std::span<const double> tokens,
-                                                  const Bootstrap& bootstrap);
+                                                  const Bootstrap& bootstrap,
+                                                  const Clusters& clusters = {});
+/// Of two micro-averaged perplexities themselves, as papers state them; the standard error is the
+/// delta method's.
+PairedDifference paired_perplexity_difference(std::span<const double> nll_a,
+                                              std::span<const double> nll_b,
+                                              std::span<const double> tokens,
+                                              const Bootstrap& bootstrap,
+                                              const Clusters& clusters = {});
+
+/// Holm's step-down adjustment of p-values that are looked at together: the k-th smallest of m
+/// becomes the greatest of (m - j + 1) p_j over j <= k, at most 1. In the order given. S. Holm, "A
+/// simple sequentially rejective multiple test procedure", 1979.
+std::vector<double> holm_adjusted(std::span<const double> p_values);
 
 }  // namespace elastikv

@@ -11,7 +11,8 @@ SampleNll sum_nll(std::span<const float> token_nll, ScoredTokens scored,
                   std::optional<int64_t> bytes) {
   if (scored == ScoredTokens::kAllButLast && !token_nll.empty())
     token_nll = token_nll.first(token_nll.size() - 1);
-  SampleNll sample{.nll = 0, .tokens = static_cast<int64_t>(token_nll.size()), .bytes = bytes};
+  SampleNll sample{
+      .nll = 0, .tokens = static_cast<int64_t>(token_nll.size()), .bytes = bytes, .cluster = {}};
   for (const float nll : token_nll) sample.nll += static_cast<double>(nll);
   return sample;
 }
@@ -26,6 +27,7 @@ void Perplexity::add(const SampleNll& sample) {
   if (sample.tokens == 0) return;
   nll_.push_back(sample.nll);
   tokens_.push_back(static_cast<double>(sample.tokens));
+  clusters_.push_back(sample.cluster);
   all_bytes_known_ = all_bytes_known_ && sample.bytes.has_value();
   bytes_ += sample.bytes.value_or(0);
 }
@@ -43,7 +45,8 @@ PerplexitySummary Perplexity::summarize(const Bootstrap& bootstrap) const {
   }
   if (summary.failed() || summary.samples == 0) return summary;
 
-  const LogPerplexityEstimate estimate = estimate_log_perplexity(nll_, tokens_);
+  const Clusters clusters(clusters_);
+  const LogPerplexityEstimate estimate = estimate_log_perplexity(nll_, tokens_, clusters);
   summary.nll_per_token = estimate.log_perplexity;
   summary.ppl = std::exp(estimate.log_perplexity);
   summary.ppl_sample_mean = macro / static_cast<double>(summary.samples);
@@ -51,7 +54,7 @@ PerplexitySummary Perplexity::summarize(const Bootstrap& bootstrap) const {
   if (all_bytes_known_ && bytes_ > 0)
     summary.bits_per_byte = nll / (static_cast<double>(bytes_) * std::numbers::ln2);
   summary.ppl_delta = estimate.perplexity_interval();
-  summary.ppl_bootstrap = bootstrap.perplexity_interval(nll_, tokens_);
+  summary.ppl_bootstrap = bootstrap.perplexity_interval(nll_, tokens_, clusters);
   return summary;
 }
 

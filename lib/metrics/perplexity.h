@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "metrics/intervals.h"
@@ -11,7 +12,11 @@ namespace elastikv {
 
 /// Which of an answer's tokens count. Elastic Cache's released evaluation never scores the last
 /// one, so an answer of one token adds nothing there.
-enum class ScoredTokens { kAll, kAllButLast };
+enum class ScoredTokens {
+  kAll,
+  kAllButLast,
+  kAllAndEnd,  // and the token that ends the model's turn, which is appended to the answer
+};
 
 /// One sample's negative log likelihood: the sum over its scored tokens in nats.
 struct SampleNll {
@@ -19,6 +24,8 @@ struct SampleNll {
   int64_t tokens = 0;
   /// UTF-8 bytes of the scored text; absent when not known.
   std::optional<int64_t> bytes;
+  /// What the sample shares with others that are resampled with it; empty: nothing (Clusters).
+  std::string cluster = {};
 };
 /// Sums `token_nll` ([answer tokens], nats) in double. `bytes` are those of the tokens that count.
 SampleNll sum_nll(std::span<const float> token_nll, ScoredTokens scored,
@@ -33,8 +40,8 @@ struct PerplexitySummary {
   std::optional<double> nll_per_token;    ///< nats; the logarithm of ppl
   std::optional<double> bits_per_token;   ///< NLL / (tokens * ln 2)
   std::optional<double> bits_per_byte;    ///< NLL / (bytes * ln 2); only when all bytes are known
-  std::optional<Interval> ppl_delta;      ///< 95 % of ppl by the delta method; needs two samples
-  std::optional<Interval> ppl_bootstrap;  ///< 95 % of ppl by bootstrap; needs two samples
+  std::optional<Interval> ppl_delta;      ///< 95 % of ppl by the delta method; needs two clusters
+  std::optional<Interval> ppl_bootstrap;  ///< 95 % of ppl by bootstrap; needs two clusters
   int64_t tokens = 0;                     ///< scored tokens
   int64_t samples = 0;                    ///< samples with at least one scored token
   int64_t failed_samples = 0;             ///< samples whose NLL was not finite
@@ -59,6 +66,7 @@ class Perplexity final {
  private:
   std::vector<double> nll_;
   std::vector<double> tokens_;
+  std::vector<std::string> clusters_;
   int64_t bytes_ = 0;
   bool all_bytes_known_ = true;
   int64_t failed_samples_ = 0;

@@ -7,65 +7,27 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "metrics/lcs.h"
-#include "metrics/porter_stemmer.h"
 
 namespace elastikv {
 namespace {
 
-bool is_word_letter(char letter) {
-  return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
-}
-
-/// Calls word(text) for each word and line_end() at each line end and at the end of the text.
-/// Python's str.lower() makes ASCII out of two letters beyond ASCII only: U+0130 (i and a combining
-/// dot) and U+212A, the Kelvin sign (k).
-template <typename OnWord, typename OnLineEnd>
-void read_words(std::string_view text, Stemming stemming, OnWord on_word, OnLineEnd on_line_end) {
-  std::string word;
-  const auto finish = [&] {
-    if (word.empty()) return;
-    on_word(stemming == Stemming::kPorter && word.size() > 3 ? porter_stem(word) : word);
-    word.clear();
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char letter =
-        text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-    if (is_word_letter(letter)) {
-      word += letter;
-    } else if (text.substr(i, 3) == "\u212A") {
-      word += 'k';
-      i += 2;
-    } else if (text.substr(i, 2) == "\u0130") {
-      word += 'i';
-      i += 1;
-      finish();
-    } else {
-      finish();
-      if (letter == '\n') on_line_end();
-    }
-  }
-  finish();
-  on_line_end();
-}
-
-WordText number_words(std::string_view text, Stemming stemming, WordIds& ids) {
+WordText number_words(std::string_view text, RougeWords words, RougeSentences sentences,
+                      WordIds& ids) {
   WordText result;
-  read_words(
-      text, stemming, [&](const std::string& word) { result.words.push_back(ids(word)); },
-      [&] {
-        // A line without words adds nothing to any score.
-        if (result.words.size() > (result.ends.empty() ? 0 : result.ends.back()))
-          result.ends.push_back(result.words.size());
-      });
+  for (const std::vector<std::string>& sentence : rouge_sentences(text, words, sentences)) {
+    for (const std::string& word : sentence) result.words.push_back(ids(word));
+    result.ends.push_back(result.words.size());
+  }
   return result;
 }
 
-/// Any side may be 0: no overlap then.
+/// Any side may be 0: no overlap then, and nothing that could have.
 TextScore score_of(size_t hits, size_t reference_count, size_t candidate_count) {
   const auto share = [hits](size_t count) {
     return static_cast<double>(hits) / static_cast<double>(std::max<size_t>(count, 1));
   };
   TextScore score{share(candidate_count), share(reference_count)};
+  score.defined = reference_count > 0 && candidate_count > 0;
   const double sum = score.precision + score.recall;
   if (sum > 0) score.f = 2 * score.precision * score.recall / sum;
   return score;
@@ -73,18 +35,11 @@ TextScore score_of(size_t hits, size_t reference_count, size_t candidate_count) 
 
 }  // namespace
 
-std::vector<std::string> google_rouge_words(std::string_view text, Stemming stemming) {
-  std::vector<std::string> words;
-  read_words(
-      text, stemming, [&](const std::string& word) { words.push_back(word); }, [] {});
-  return words;
-}
-
-GoogleRouge::GoogleRouge(std::string_view reference, std::string_view candidate,
-                         Stemming stemming) {
+GoogleRouge::GoogleRouge(std::string_view reference, std::string_view candidate, RougeWords words,
+                         RougeSentences sentences) {
   WordIds ids;
-  reference_ = number_words(reference, stemming, ids);
-  candidate_ = number_words(candidate, stemming, ids);
+  reference_ = number_words(reference, words, sentences, ids);
+  candidate_ = number_words(candidate, words, sentences, ids);
   distinct_words_ = ids.size();
 }
 
@@ -136,7 +91,7 @@ TextScore GoogleRouge::rouge_lsum() const {
 }
 
 TextScore google_rouge_best(std::string_view type, std::span<const std::string> references,
-                            std::string_view candidate, Stemming stemming) {
+                            std::string_view candidate, RougeWords words) {
   const bool is_n =
       type.size() == 6 && type.starts_with("rouge") && type[5] >= '1' && type[5] <= '9';
   if (!is_n && type != "rougeL" && type != "rougeLsum") {
@@ -146,7 +101,7 @@ TextScore google_rouge_best(std::string_view type, std::span<const std::string> 
   if (references.empty()) fail("{} needs at least one reference text", type);
   std::optional<TextScore> best;
   for (const std::string& reference : references) {
-    const GoogleRouge rouge(reference, candidate, stemming);
+    const GoogleRouge rouge(reference, candidate, words);
     const TextScore score = is_n               ? rouge.rouge_n(type[5] - '0')
                             : type == "rougeL" ? rouge.rouge_l()
                                                : rouge.rouge_lsum();

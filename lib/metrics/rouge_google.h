@@ -6,33 +6,29 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/rouge_words.h"
 #include "metrics/text_score.h"
 #include "metrics/words.h"
 
 namespace elastikv {
 
-enum class Stemming { kNone, kPorter };
-
-/// The words that rouge_score 0.1.2 sees in a text: lower-cased runs of a-z and 0-9, everything
-/// else separates (so "café" is "caf" and text in other scripts vanishes), words of more than three
-/// letters stemmed if asked for.
-std::vector<std::string> google_rouge_words(std::string_view text, Stemming stemming);
-
 /// ROUGE between one reference and one candidate (UTF-8) as Google's Python package rouge_score
-/// 0.1.2 computes it, to the last bit. Texts are read once, whatever is asked for afterwards. A
-/// pair with a text that has no words scores 0. Definitions: C.-Y. Lin, "ROUGE: A package for
-/// automatic evaluation of summaries", 2004.
+/// 0.1.2 computes it, to the last bit, with its own words or others (as the package with another
+/// Tokenizer). Texts are read once, whatever is asked for afterwards. A pair in which a text has no
+/// words, or no n-grams, scores 0, a text against itself too; such a score is marked as not
+/// defined. Definitions: C.-Y. Lin, "ROUGE: A package for automatic evaluation of summaries", 2004.
 class GoogleRouge final {
  public:
-  GoogleRouge(std::string_view reference, std::string_view candidate, Stemming stemming);
+  GoogleRouge(std::string_view reference, std::string_view candidate, RougeWords words,
+              RougeSentences sentences = RougeSentences::kLines);
 
   /// Overlap of the multisets of n-grams, n from 1 to 9; n-grams run across line ends.
   TextScore rouge_n(int n) const;
   /// Longest common subsequence of all words; line ends mean nothing.
   TextScore rouge_l() const;
-  /// Summary level: for every line of the reference the union of its longest common subsequences
-  /// with each line of the candidate, no word counted more often than either text has it. Sentences
-  /// are the lines of the given text: nothing else is split.
+  /// Summary level: for every sentence of the reference the union of its longest common
+  /// subsequences with each sentence of the candidate, no word counted more often than either text
+  /// has it.
   TextScore rouge_lsum() const;
 
  private:
@@ -45,6 +41,6 @@ class GoogleRouge final {
 /// against the reference with the greatest F, the first of equals. Error without references or for
 /// an unknown type.
 TextScore google_rouge_best(std::string_view type, std::span<const std::string> references,
-                            std::string_view candidate, Stemming stemming);
+                            std::string_view candidate, RougeWords words);
 
 }  // namespace elastikv

@@ -53,6 +53,7 @@ TextScore score_of(size_t hits, size_t reference_count, size_t candidate_count) 
     return count == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(count);
   };
   TextScore score{share(candidate_count), share(reference_count)};
+  score.defined = reference_count > 0 && candidate_count > 0;
   score.f = 2.0 * ((score.precision * score.recall) / (score.precision + score.recall + 1e-8));
   return score;
 }

@@ -14,9 +14,17 @@ namespace elastikv {
 /// The metrics of text that a name can ask for, in the order of tables:
 /// "rouge-1-pltrdy" "rouge-2-pltrdy" "rouge-l-pltrdy" (rouge 1.0.1, PltrdyRouge),
 /// "rouge1" "rouge2" "rougeL" "rougeLsum" (rouge_score 0.1.2, GoogleRouge) and the latter four with
-/// "-stem" (its use_stemmer=True). "rouge3" to "rouge9" and "rouge-3-pltrdy" to "rouge-5-pltrdy"
-/// are known as well.
+/// "-stem" (its use_stemmer=True). Known as well: "rouge3" to "rouge9" and "rouge-3-pltrdy" to
+/// "rouge-5-pltrdy"; "-characters" and "-unicode" in the place of "-stem", which take other words
+/// (RougeWords), for texts that are not written in a-z; and "-sentences" at the end of rougeLsum's
+/// names, which splits the lines into sentences (RougeSentences::kMarks).
 const std::vector<std::string>& text_metric_names();
+
+/// The name of a metric of rouge_score with other words ("words": the package's own, "characters",
+/// "unicode") and sentences ("lines", "marks"): "rougeL" becomes "rougeL-characters". Empty for a
+/// name that has no such form (of another package, or with a choice of its own).
+std::string rouge_variant(std::string_view name, std::string_view words,
+                          std::string_view sentences);
 
 /// A chosen list of metrics, all computed over a pair of texts at once.
 class TextMetrics final {
@@ -33,14 +41,17 @@ class TextMetrics final {
                                     std::string_view candidate) const;
 
   const std::vector<std::string>& names() const { return names_; }
+  /// What a text of which names()[index] gives no score lacks: "a word of a-z and 0-9".
+  std::string missing_words(size_t index) const;
   /// The signature of names()[index]'s mean F over samples.
   std::string signature(size_t index, const SignatureContext& context) const;
 
  private:
   enum class Kind { kN, kL, kLsum };
-  enum class Package { kGoogle, kGoogleStem, kPltrdy };
   struct Metric {
-    Package package;
+    bool pltrdy;
+    RougeWords words;          // unless pltrdy
+    RougeSentences sentences;  // of kLsum
     Kind kind;
     int n;  // of kN
   };

@@ -13,6 +13,7 @@
 #include "base/stopwatch.h"
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/finite.h"
 #include "models/chunk_batch.h"
 #include "models/decode_batch.h"
 
@@ -33,6 +34,24 @@ Linear take_qkv(const WeightReader& weights, const std::vector<const char*>& nam
   return take_stacked_linear(weights,
                              {{names[0], query_size}, {names[1], kv_size}, {names[2], kv_size}},
                              config.hidden_size, config.qkv_bias);
+}
+
+}  // namespace
+
+namespace {
+
+/// 0, or NaN where queries, keys or values [heads, tokens, head_dim] are not finite: attention may
+/// lose a NaN of queries and keys, whose exponential some kernels make a number. A damaged weight
+/// shows in every token, so the last one tells; only where numbers overflow (fp16) must all be
+/// read.
+at::Tensor nothing_or_nan(const at::Tensor& queries, const at::Tensor& keys,
+                          const at::Tensor& values) {
+  const bool all = queries.scalar_type() == at::kHalf;
+  const int64_t first = all ? 0 : queries.size(1) - 1;
+  const auto sum = [&](const at::Tensor& x) {
+    return x.narrow(1, first, x.size(1) - first).sum(at::kFloat);
+  };
+  return (sum(queries) + sum(keys) + sum(values)) * 0;
 }
 
 }  // namespace
@@ -175,12 +194,17 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   PrefillOutput result;
   result.statistics.reserve(layers_.size());
   at::Tensor x = input.embeddings.to(dtype_);
+  at::Tensor lost;  // 0, or NaN
   for (int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const Projections p = project(layer, x, scales);
     const at::Tensor queries = rotary.rotate(p.queries.transpose(0, 1), positions).contiguous();
     const at::Tensor keys = rotary.rotate(p.keys.transpose(0, 1), positions).contiguous();
     const at::Tensor values = p.values.transpose(0, 1).contiguous();
+    const at::Tensor here = nothing_or_nan(queries, keys, values);
+    lost = lost.defined() ? lost + here : here;
+    // Nothing that is seen later needs to show these.
+    if (input.observer != nullptr && !all_finite(queries)) observe(i, ".queries", queries);
     PrefillAttention attention = prefill_attention(queries, keys, values, scale(), input.request);
     cache.adopt(i, keys, values, /*first_position=*/0);
     Stopwatch watch;
@@ -195,7 +219,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
     observe(i, "", x);
   }
   const at::Tensor last = input.all_logits ? x : x.narrow(0, tokens - 1, 1);
-  const at::Tensor logits = head_(norm_(last)).to(at::kFloat);
+  const at::Tensor logits = head_(norm_(last)).to(at::kFloat) + lost;
   result.logits = input.all_logits ? logits : logits[0];
   return result;
 }

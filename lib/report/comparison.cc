@@ -1,8 +1,6 @@
 #include "report/comparison.h"
 
 #include <algorithm>
-#include <cmath>
-#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +8,8 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "report/comparison_protocol.h"
+#include "report/comparison_sides.h"
+#include "report/notes.h"
 #include "report/summary.h"
 
 namespace elastikv {
@@ -17,9 +17,6 @@ namespace {
 
 constexpr const char* kSweepFile = "sweep.json";
 constexpr const char* kBenchFile = "bench.json";
-
-/// Budgets are fractions with a few decimals.
-bool same_budget(double a, double b) { return std::abs(a - b) < 1e-9; }
 
 /// A published name with the patterns that the user gave for it, if any.
 PublishedName overridden(const PublishedName& name, const std::vector<NameOverride>& overrides) {
@@ -60,20 +57,6 @@ std::vector<Candidate> candidates_of(const PublishedStrategy& row,
   return released;
 }
 
-/// What a run has to put beside one published number.
-class Side {
- public:
-  Side() = default;
-  Side(const Side&) = delete;
-  Side& operator=(const Side&) = delete;
-  virtual ~Side() = default;
-  /// Labels of the run's strategies, each once, in its order.
-  virtual std::vector<std::string> strategies() const = 0;
-  /// Fills in ours, its interval and its status; false when the run has no such cell.
-  virtual bool fill(const std::string& strategy, const std::string& minus,
-                    ComparedValue& value) const = 0;
-};
-
 std::string minus_text(const std::string& strategy, const std::string& minus) {
   return minus.empty() ? strategy : fmt::format("{} minus {}", strategy, minus);
 }
@@ -110,201 +93,6 @@ std::vector<ComparedValue> beside(const PublishedTable& table, const PublishedVa
   nothing.status = named ? "cell not in the run" : "not in the run";
   return {nothing};
 }
-
-/// A group of cells of a sweep.
-class SweepSide final : public Side {
- public:
-  SweepSide(const GroupSummary& group, const SweepConfig& config)
-      : group_(group),
-        config_(config),
-        bootstrap_(config.bootstrap.iterations, config.bootstrap.seed) {}
-
-  std::vector<std::string> strategies() const override {
-    std::vector<std::string> labels;
-    for (const CellSummary& cell : group_.cells) {
-      const std::string& label = cell.cell.strategy.label;
-      if (!cell.cell.hidden && std::find(labels.begin(), labels.end(), label) == labels.end()) {
-        labels.push_back(label);
-      }
-    }
-    return labels;
-  }
-
-  bool fill(const std::string& strategy, const std::string& minus,
-            ComparedValue& value) const override {
-    const CellSummary* cell = find(strategy, value.theirs.budget);
-    if (cell == nullptr) return false;
-    if (!check(*cell, "", value)) return true;
-    if (minus.empty()) {
-      fill_single(*cell, value);
-      return true;
-    }
-    const CellSummary* other = find(minus, value.theirs.budget);
-    if (other == nullptr) return false;
-    if (check(*other, minus + ": ", value)) fill_difference(*cell, *other, value);
-    return true;
-  }
-
- private:
-  const CellSummary* find(const std::string& strategy, double budget) const {
-    for (const CellSummary& cell : group_.cells) {
-      if (cell.cell.hidden || cell.cell.strategy.label != strategy) continue;
-      const bool full = cell.cell.is_full() && budget == 1;
-      if (full || (cell.cell.budget.keep && same_budget(*cell.cell.budget.keep, budget))) {
-        return &cell;
-      }
-    }
-    return nullptr;
-  }
-
-  /// Whether a cell has numbers at all; else says why not.
-  static bool check(const CellSummary& cell, const std::string& whose, ComparedValue& value) {
-    if (cell.ok()) return true;
-    if (!cell.failures.empty()) value.reason = cell.failures.front().reason;
-    value.status = whose + (cell.failed > 0 ? fmt::format("failed {}/{}", cell.failed, cell.samples)
-                                            : "no samples");
-    return false;
-  }
-
-  /// The index of the table's text metric; nullopt after saying that it was not measured.
-  std::optional<size_t> metric(ComparedValue& value) const {
-    const std::vector<std::string>& text = config_.metrics.text;
-    const auto found = std::find(text.begin(), text.end(), value.theirs.measure);
-    if (found != text.end()) return static_cast<size_t>(found - text.begin());
-    value.status = "not measured";
-    return std::nullopt;
-  }
-
-  void fill_single(const CellSummary& cell, ComparedValue& value) const {
-    if (value.theirs.measure == kPerplexityMeasure) {
-      value.ours = cell.perplexity.ppl;
-      value.interval = cell.perplexity.ppl_bootstrap;
-      if (!value.ours) value.status = "not measured";
-      return;
-    }
-    const auto index = metric(value);
-    if (!index) return;
-    value.ours = cell.text[*index].value;
-    value.interval = cell.text[*index].interval;
-  }
-
-  void fill_difference(const CellSummary& cell, const CellSummary& other,
-                       ComparedValue& value) const {
-    if (value.theirs.measure == kPerplexityMeasure) {
-      fill_perplexity_difference(cell, other, value);
-      return;
-    }
-    const auto index = metric(value);
-    if (!index) return;
-    const PairedDifference difference =
-        paired_mean_difference(cell.text_values[*index], other.text_values[*index], bootstrap_);
-    value.ours = difference.difference;
-    value.interval = difference.interval;
-  }
-
-  /// Papers state differences of perplexities, not of their logarithms.
-  void fill_perplexity_difference(const CellSummary& cell, const CellSummary& other,
-                                  ComparedValue& value) const {
-    if (!cell.perplexity.ppl || !other.perplexity.ppl) {
-      value.status = "not measured";
-      return;
-    }
-    if (cell.tokens != other.tokens) {
-      fail("{} and {}: scored different numbers of tokens of the same answers", cell.cell.id,
-           other.cell.id);
-    }
-    value.ours = *cell.perplexity.ppl - *other.perplexity.ppl;
-    if (cell.nll.size() < 2) return;
-    const std::vector<std::span<const double>> columns{cell.nll, other.nll, cell.tokens};
-    const auto sums = bootstrap_.resampled_sums(columns);
-    std::vector<double> replicates;
-    for (size_t i = 0; i < sums[0].size(); ++i) {
-      replicates.push_back(std::exp(sums[0][i] / sums[2][i]) - std::exp(sums[1][i] / sums[2][i]));
-    }
-    value.interval = Interval{percentile(replicates, 0.025), percentile(replicates, 0.975)};
-  }
-
-  const GroupSummary& group_;
-  const SweepConfig& config_;
-  Bootstrap bootstrap_;
-};
-
-/// One model of a benchmark.
-class BenchSide final : public Side {
- public:
-  BenchSide(const StoredBench& bench, const StoredBenchModel& model)
-      : bench_(bench), model_(model) {}
-
-  std::vector<std::string> strategies() const override {
-    std::vector<std::string> labels;
-    for (const StoredBenchCell& cell : bench_.cells) {
-      if (mine(cell) && std::find(labels.begin(), labels.end(), cell.strategy) == labels.end()) {
-        labels.push_back(cell.strategy);
-      }
-    }
-    return labels;
-  }
-
-  bool fill(const std::string& strategy, const std::string& /*minus*/,
-            ComparedValue& value) const override {
-    const StoredBenchCell* cell = find(strategy, value.theirs.budget, value.theirs);
-    if (cell == nullptr) return false;
-    if (!check(*cell, "", value)) return true;
-    if (value.theirs.measure == kThroughputGainMeasure) {
-      fill_gain(*cell, value);
-    } else {
-      const bool latency = value.theirs.measure == kLatencyMeasure;
-      const BenchFigure& figure = latency ? *cell->latency : *cell->throughput;
-      value.ours = figure.median;
-      value.interval = figure.quartiles;
-    }
-    return true;
-  }
-
- private:
-  bool mine(const StoredBenchCell& cell) const {
-    return cell.model == model_.label && cell.dtype == model_.dtype && cell.device == model_.device;
-  }
-
-  const StoredBenchCell* find(const std::string& strategy, double budget,
-                              const PublishedValue& theirs) const {
-    for (const StoredBenchCell& cell : bench_.cells) {
-      // "0.2p" is a fraction of the prompt alone; "256t" is none.
-      std::string_view text = cell.budget;
-      if (text.ends_with('p')) text.remove_suffix(1);
-      double keep = 0;
-      if (mine(cell) && cell.strategy == strategy && parse_double(text, keep) &&
-          same_budget(keep, budget) && cell.batch == theirs.batch &&
-          cell.prompt_tokens == theirs.prompt_tokens && cell.new_tokens == theirs.new_tokens) {
-        return &cell;
-      }
-    }
-    return nullptr;
-  }
-
-  static bool check(const StoredBenchCell& cell, const std::string& whose, ComparedValue& value) {
-    if (cell.latency && cell.throughput) return true;
-    value.reason = cell.skipped;
-    value.status = whose + (cell.skipped.empty() ? "not run" : "too large");
-    return false;
-  }
-
-  /// Percent of throughput over the full cache's; medians have no interval of their ratio.
-  void fill_gain(const StoredBenchCell& cell, ComparedValue& value) const {
-    const StoredBenchCell* full = nullptr;
-    for (const std::string& label : strategies()) {
-      if (full == nullptr) full = find(label, /*budget=*/1, value.theirs);
-    }
-    if (full == nullptr) {
-      value.status = "no full cache in the run";
-    } else if (check(*full, "full cache: ", value)) {
-      value.ours = 100 * (cell.throughput->median / full->throughput->median - 1);
-    }
-  }
-
-  const StoredBench& bench_;
-  const StoredBenchModel& model_;
-};
 
 /// What one of our strategies is, in words.
 std::string described(const StrategyChoice& strategy) {
@@ -386,8 +174,12 @@ ComparedPair sweep_pair(const PublishedTable& table, const PublishedName& model,
   pair.samples = pair.complete ? fmt::format("{} samples", group.samples)
                                : fmt::format("incomplete: {} of {} samples", group.samples,
                                              group.planned_samples);
-  pair.values =
-      all_beside(table, model.name, data.name, SweepSide(group, *read.config), names.strategies);
+  if (group.clusters != group.samples)
+    pair.samples += fmt::format(" in {} clusters", group.clusters);
+  const std::string blind = blind_answers_note(group.cells);
+  if (!blind.empty()) pair.samples += fmt::format("; {}, which no strategy changes", blind);
+  pair.values = all_beside(table, model.name, data.name, *sweep_side(table, group, *read.config),
+                           names.strategies);
   pair.protocol = sweep_protocol(table, model, data, *read.run.sweep, *read.config, group);
   pair.strategies = described_strategies(*read.config, pair.values);
   return pair;
@@ -427,7 +219,8 @@ void add_bench_pairs(const ReadRun& read, const ComparisonNames& names,
       pair.model = fmt::format("{}-{}{}", ours.label, ours.dtype,
                                ours.device == "cpu" ? "" : "-" + ours.device);
       pair.complete = !bench.interrupted;
-      pair.values = all_beside(table, model.name, "", BenchSide(bench, ours), names.strategies);
+      pair.values =
+          all_beside(table, model.name, "", *bench_side(table, bench, ours), names.strategies);
       pair.protocol = bench_protocol(table, model, ours);
       if (any_row(pair)) comparison.pairs.push_back(std::move(pair));
     }

@@ -95,14 +95,14 @@ std::string protocol_text(const ComparedPair& pair) {
       const bool name = point->name == "model" || point->name == "data set";
       text += fmt::format("- {}: ours {}, theirs {}\n",
                           name ? fmt::format("**another {}**", point->name) : point->name,
-                          point->ours, point->theirs);
+                          markdown_text(point->ours), markdown_text(point->theirs));
     }
   };
   list("Protocol points that differ:", State::kDiffers);
   list("Points that the records cannot settle:", State::kUnknown);
   std::vector<std::string> same;
   for (const ProtocolPoint* point : points_of(pair, State::kSame)) {
-    same.push_back(fmt::format("{} ({})", point->name, point->ours));
+    same.push_back(fmt::format("{} ({})", point->name, markdown_text(point->ours)));
   }
   if (!same.empty()) {
     text += fmt::format("\nThe same ({}): {}.\n", same.size(), fmt::join(same, ", "));
@@ -124,7 +124,7 @@ std::string reasons_text(const ComparedPair& pair) {
       line += fmt::format(", batch {} of {}+{}", value.theirs.batch, value.theirs.prompt_tokens,
                           value.theirs.new_tokens);
     }
-    line += fmt::format(": {}: {}\n", value.status, value.reason);
+    line += fmt::format(": {}: {}\n", value.status, markdown_text(value.reason));
     if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
   }
   return lines.empty() ? "" : fmt::format("\nWithout a number:\n\n{}", fmt::join(lines, ""));
@@ -133,7 +133,7 @@ std::string reasons_text(const ComparedPair& pair) {
 std::string pair_text(const ComparedPair& pair, bool bench) {
   std::string text = fmt::format("\n### {} beside {}\n\n", on(pair.model, pair.data),
                                  on(pair.published_model, pair.published_data));
-  text += fmt::format("Ours: {}", pair.run);
+  text += fmt::format("Ours: {}", markdown_text(pair.run));
   if (!pair.samples.empty()) {
     text +=
         pair.complete ? fmt::format(", {}", pair.samples) : fmt::format(", **{}**", pair.samples);
@@ -142,7 +142,8 @@ std::string pair_text(const ComparedPair& pair, bool bench) {
   }
   text += ".\n";
   if (!pair.fixture.empty()) {
-    text += fmt::format("\n**FIXTURE: made-up records, not a measurement** ({}).\n", pair.fixture);
+    text += fmt::format("\n**FIXTURE: made-up records, not a measurement** ({}).\n",
+                        markdown_text(pair.fixture));
   }
   for (const std::string& measure : measures_of(pair)) {
     text += fmt::format("\n#### {}\n\n{}", measure,
@@ -234,7 +235,7 @@ std::string comparison_markdown(const std::vector<TableComparison>& comparisons)
         "invented numbers.\n";
   }
   text +=
-      "\nIntervals are 95 % bootstrap intervals over our samples (of speeds: quartiles over our "
+      "\nIntervals are 95 % bootstrap-t intervals over our samples (of speeds: quartiles over our "
       "runs); theirs have none. Theirs counts as\nwithin ours where any number that rounds to what "
       "was printed does. `released code` and `the paper` say what our strategy computes; printed\n"
       "numbers measured released code.\n";

@@ -49,7 +49,9 @@ Ours growth_of(const SweepContext& context, const std::string& theirs) {
     growths.insert(cell.cell.budget.growth == Growth::kGeneration ? "generation" : "prompt");
   }
   if (growths.empty()) return {"full cache only", State::kUnknown};
-  return exactly(fmt::format("{}", fmt::join(growths, " and ")), theirs);
+  // Of both only the cells count that the table speaks of.
+  if (growths.size() > 1) return exactly(theirs, theirs);
+  return exactly(*growths.begin(), theirs);
 }
 
 /// The cells of a sample decode together, but samples do not.

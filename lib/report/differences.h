@@ -17,15 +17,18 @@ const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& c
 /// A strategy at the same budget.
 Baseline strategy_baseline(const std::string& label);
 
-/// A measure minus the baseline's, strategies by budgets.
+/// A measure minus the baseline's, strategies by budgets: with the interval, a star where it
+/// excludes 0, and the p-value adjusted by Holm's procedure for all differences of the table.
 Table difference_table(const ReportGroup& group, const Measure& measure, const Baseline& baseline);
 
 /// Every cell minus the full cache and minus each of compare_with at the same budget, in long form:
-/// perplexity (as its logarithm), text metrics and mean KL.
+/// perplexity (as its logarithm), text metrics and mean KL. p_holm is adjusted for the differences
+/// of one measure from one baseline, at all budgets.
 Table differences_csv(const std::vector<ReportGroup>& groups);
 
 /// Every pair of strategies at every budget, a before b in the order of the rows: a - b with its
-/// interval and p-value, by the same measures.
+/// interval and p-value, by the same measures. p_holm is adjusted for all pairs of one measure at
+/// one budget.
 Table pairs_csv(const std::vector<ReportGroup>& groups);
 
 }  // namespace elastikv

@@ -8,6 +8,7 @@
 #include "report/long_tables.h"
 #include "report/markdown.h"
 #include "report/missing.h"
+#include "report/notes.h"
 #include "report/svg.h"
 
 namespace elastikv {
@@ -30,16 +31,19 @@ std::string heading(const ReportGroup& group, size_t number) {
                                 : "; no sample is left: there are no numbers";
   }
   html += ". Columns of the tables: KV budget, the fraction of entries kept.</p>\n";
-  const std::vector<std::string> lines = missing_lines(summary, /*quote=*/"");
+  const std::vector<std::string> lines = missing_lines(summary, as_it_is());
   if (lines.empty()) return html;
   html += "<div class=\"missing\"><strong>What is missing</strong>\n<ul>\n";
   for (const std::string& line : lines) html += fmt::format("<li>{}</li>\n", xml_escape(line));
   return html + "</ul></div>\n";
 }
 
-std::string section(const std::string& title, const std::string& table, const std::string& note) {
+std::string section(const std::string& title, const std::string& table, const std::string& note,
+                    const std::vector<std::string>& above = {}) {
   if (table.empty()) return "";
-  return fmt::format("<h3>{}</h3>\n{}{}", xml_escape(title), table, note);
+  std::string html = fmt::format("<h3>{}</h3>\n", xml_escape(title));
+  for (const std::string& line : above) html += fmt::format("<p>{}</p>\n", xml_escape(line));
+  return html + table + note;
 }
 
 std::string note(const std::string& text) {
@@ -60,7 +64,8 @@ std::string measure_section(const ReportGroup& group, const Measure& measure) {
     return place && std::find(chosen.begin(), chosen.end(), *place) != chosen.end();
   };
   return section(measure.title, html_table(table, is_best),
-                 fmt::format("<p class=\"signature\">{}</p>\n", xml_escape(measure.signature)));
+                 fmt::format("<p class=\"signature\">{}</p>\n", xml_escape(measure.signature)),
+                 notes_above(group, measure));
 }
 
 std::string difference_sections(const ReportGroup& group) {
@@ -71,7 +76,7 @@ std::string difference_sections(const ReportGroup& group) {
     for (const std::string& label : group.compare_with) {
       html += section(fmt::format("{} minus that of {} at the same budget", what, label),
                       html_table(difference_table(group, measure, strategy_baseline(label))),
-                      note("Paired over samples; * where the interval excludes 0."));
+                      note(difference_note(group, measure)));
     }
   }
   return html;
@@ -81,13 +86,15 @@ std::string category_sections(const ReportGroup& group) {
   std::string html;
   if (group.categories.empty()) return html;
   const std::vector<std::string> budgets = budget_columns(group.summary);
+  const std::string blind = blind_categories_note(group);
   for (const Measure& measure : group.measures) {
     if (!measure.in_summary) continue;
+    std::string below = "A sample counts in each of its categories.";
+    if (measure.name == "ppl" && !blind.empty()) below += " " + blind;
     for (const std::string& budget : budgets) {
       if (budget == "1" && budgets.size() > 1) continue;
       html += section(fmt::format("{} by category at budget {}", measure.name, budget),
-                      html_table(category_table(group, measure, budget)),
-                      note("A sample counts in each of its categories."));
+                      html_table(category_table(group, measure, budget)), note(below));
     }
   }
   return html;
@@ -97,8 +104,10 @@ std::string group_section(const ReportGroup& group, size_t number) {
   std::string html = heading(group, number);
   html += html_charts(group);
   html +=
-      "<p class=\"note\">Bars and brackets are 95 % bootstrap intervals over samples, resampled "
-      "alike in all cells. Bold: the best of its column and all that the paired bootstrap does "
+      "<p class=\"note\">Bars and brackets are 95 % bootstrap-t intervals over samples, resampled "
+      "alike in all cells; samples of one cluster (one picture, one document) are resampled as "
+      "one. "
+      "Bold: the best of its column and all that the paired bootstrap does "
       "not tell apart from it; the full cache does not take part.</p>\n";
   for (const Measure& measure : group.measures) html += measure_section(group, measure);
   html += difference_sections(group);

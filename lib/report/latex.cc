@@ -7,6 +7,7 @@
 #include "report/long_tables.h"
 #include "report/markdown.h"
 #include "report/missing.h"
+#include "report/notes.h"
 
 namespace elastikv {
 namespace {
@@ -197,9 +198,10 @@ std::string caption(const ReportGroup& group, const Measure& measure, const std:
   text += ". Columns: KV budget. ";
   if (summary.samples > 1) {
     text +=
-        "In small type 95\\,\\% bootstrap intervals over samples. Bold: the best of its column "
+        "In small type 95\\,\\% bootstrap-t intervals over samples. Bold: the best of its column "
         "and all that the paired bootstrap does not tell apart from it. ";
   }
+  for (const std::string& note : notes_above(group, measure)) text += latex_escape(note) + " ";
   for (const std::string& note : group.notes) text += latex_escape(note) + " ";
   return text + breakable(measure.signature);
 }
@@ -236,7 +238,7 @@ std::string document(const std::vector<ReportRun>& runs, const std::vector<Repor
                         latex_escape(command));
   }
   for (const ReportGroup& group : groups) {
-    const std::vector<std::string> lines = missing_lines(group.summary, /*quote=*/"");
+    const std::vector<std::string> lines = missing_lines(group.summary, as_it_is());
     if (lines.empty()) continue;
     text += fmt::format("\\subsection*{{What is missing: {}}}\n\\begin{{itemize}}\\raggedright\n",
                         latex_escape(group.title));
@@ -262,6 +264,8 @@ std::string latex_escape(std::string_view text) {
       const char* replacement = escape_of(static_cast<char>(code));
       if (code == '-' && at < text.size() && text[at] == '-') {
         escaped += "-{}";  // two of them would become a dash
+      } else if (code == ',' && at < text.size() && text[at] == ',') {
+        escaped += ",{}";  // and these a quotation mark
       } else if (replacement == nullptr) {
         escaped += static_cast<char>(code);
       } else {

@@ -61,6 +61,14 @@ void add_cell_numbers(const ReportGroup& group, const CellSummary& cell,
                  : std::nullopt);
   }
   add(static_cast<double>(cell.undefined_texts));
+  for (const std::string& name : texts) {
+    const auto place = std::find(own.begin(), own.end(), name);
+    const bool has = ok && place != own.end();
+    row.push_back(has ? std::to_string(cell.undefined[static_cast<size_t>(place - own.begin())])
+                      : "");
+  }
+  add(static_cast<double>(cell.blind_answers));
+  add(static_cast<double>(cell.kl.samples.size()));
   add(cell.generated_tokens);
   add(cell.finished);
   add(cell.prompt_tokens);
@@ -88,6 +96,7 @@ std::vector<std::string> cells_header(const std::vector<std::string>& texts) {
                                   "dtype",
                                   "status",
                                   "samples",
+                                  "clusters",
                                   "planned_samples",
                                   "left_out",
                                   "failed",
@@ -111,9 +120,11 @@ std::vector<std::string> cells_header(const std::vector<std::string>& texts) {
   for (const std::string& name : texts) {
     header.insert(header.end(), {name, name + "_low", name + "_high"});
   }
-  for (const char* name :
-       {"undefined_texts", "generated_tokens", "finished", "prompt_tokens", "requested_tokens",
-        "kept_tokens", "least_kept", "most_kept", "cache_bytes_prefill", "cache_bytes_end"}) {
+  header.emplace_back("undefined_texts");
+  for (const std::string& name : texts) header.push_back(name + "_undefined");
+  for (const char* name : {"one_token_answers", "kl_samples", "generated_tokens", "finished",
+                           "prompt_tokens", "requested_tokens", "kept_tokens", "least_kept",
+                           "most_kept", "cache_bytes_prefill", "cache_bytes_end"}) {
     header.emplace_back(name);
   }
   return header;
@@ -173,6 +184,7 @@ Table cells_csv(const std::vector<ReportGroup>& groups) {
                                    summary.group.model.dtype,
                                    status_of(summary, cell),
                                    std::to_string(cell.samples),
+                                   std::to_string(summary.clusters),
                                    std::to_string(summary.planned_samples),
                                    std::to_string(summary.left_out.size()),
                                    std::to_string(cell.failed),

@@ -6,24 +6,25 @@
 #include "report/differences.h"
 #include "report/long_tables.h"
 #include "report/missing.h"
+#include "report/notes.h"
 
 namespace elastikv {
 namespace {
 
-constexpr const char* kPairedNote = "Paired over samples; * where the interval excludes 0.";
-
 std::string intro(const std::vector<ReportRun>& runs) {
-  std::string text = fmt::format("# {}\n\n", report_title(runs));
+  std::string text = fmt::format("# {}\n\n", markdown_text(report_title(runs)));
   const std::string banner = fixture_banner(runs);
-  if (!banner.empty()) text += fmt::format("> **{}**\n\n", banner);
+  if (!banner.empty()) text += fmt::format("> **{}**\n\n", markdown_text(banner));
   return text +
-         "Intervals are 95 % bootstrap intervals over samples, resampled alike in all cells.\n";
+         "Intervals are 95 % bootstrap-t intervals over samples, resampled alike in all cells; "
+         "samples "
+         "of one cluster (one picture, one document) are resampled as one.\n";
 }
 
 std::string heading(const ReportGroup& group) {
   const GroupSummary& summary = group.summary;
-  std::string text = fmt::format("## {}\n\n", group.title);
-  for (const std::string& note : group.notes) text += note + "\n\n";
+  std::string text = fmt::format("## {}\n\n", markdown_text(group.title));
+  for (const std::string& note : group.notes) text += markdown_text(note) + "\n\n";
   const std::string left_out = left_out_text(summary);
   if (summary.pending > 0) {
     text += fmt::format("**Incomplete: {}.** ", sample_count(summary));
@@ -51,13 +52,17 @@ std::string heading(const ReportGroup& group) {
 
 std::string missing(const ReportGroup& group) {
   std::string text;
-  for (const std::string& line : missing_lines(group.summary)) text += fmt::format("- {}\n", line);
+  for (const std::string& line : missing_lines(group.summary, in_markdown()))
+    text += fmt::format("- {}\n", line);
   return text.empty() ? "" : "\n### What is missing\n\n" + text;
 }
 
-std::string section(const std::string& title, const Table& table, const std::string& note) {
+std::string section(const std::string& title, const Table& table, const std::string& note,
+                    const std::vector<std::string>& above = {}) {
   if (table.rows.empty()) return "";
-  std::string text = fmt::format("\n### {}\n\n{}", title, table.markdown());
+  std::string text = fmt::format("\n### {}\n\n", markdown_text(title));
+  for (const std::string& line : above) text += markdown_text(line) + "\n\n";
+  text += table.markdown();
   if (!note.empty()) text += fmt::format("\n{}\n", note);
   return text;
 }
@@ -65,7 +70,8 @@ std::string section(const std::string& title, const Table& table, const std::str
 std::string measure_section(const ReportGroup& group, const Measure& measure) {
   const Table table = cross_table(
       group.summary, [&](const CellSummary& cell) { return measure_text(cell, measure); });
-  return section(measure.title, table, fmt::format("`{}`", measure.signature));
+  return section(measure.title, table, fmt::format("`{}`", measure.signature),
+                 notes_above(group, measure));
 }
 
 std::string difference_sections(const ReportGroup& group) {
@@ -74,9 +80,7 @@ std::string difference_sections(const ReportGroup& group) {
     if (!measure.in_pairs) continue;
     const bool perplexity = measure.difference_name == "log_ppl";
     const std::string what = perplexity ? "Log-perplexity" : measure.name;
-    const std::string note =
-        perplexity ? fmt::format("{} exp of a number is a ratio of perplexities.", kPairedNote)
-                   : kPairedNote;
+    const std::string note = difference_note(group, measure);
     if (perplexity) {
       text += section(what + " minus the full cache's",
                       difference_table(group, measure, full_baseline), note);
@@ -92,13 +96,15 @@ std::string difference_sections(const ReportGroup& group) {
 std::string category_sections(const ReportGroup& group) {
   if (group.categories.empty()) return "";
   std::string text;
+  const std::string blind = markdown_text(blind_categories_note(group));
   for (const Measure& measure : group.measures) {
     if (!measure.in_summary) continue;
+    std::string note = "A sample counts in each of its categories.";
+    if (measure.name == "ppl" && !blind.empty()) note += " " + blind;
     for (const std::string& budget : budget_columns(group.summary)) {
       if (budget == "1" && budget_columns(group.summary).size() > 1) continue;
       text += section(fmt::format("{} by category at budget {}", measure.name, budget),
-                      category_table(group, measure, budget),
-                      "A sample counts in each of its categories.");
+                      category_table(group, measure, budget), note);
     }
   }
   return text;
@@ -168,7 +174,7 @@ std::string report_markdown(const std::vector<ReportRun>& runs,
   std::string text = intro(runs);
   for (const ReportRun& run : runs) {
     const std::string command = stable_command(run);
-    if (!command.empty()) text += fmt::format("\nreproduce: `{}`\n", command);
+    if (!command.empty()) text += fmt::format("\nreproduce: {}\n", markdown_code(command));
   }
   for (const ReportGroup& group : groups) {
     text += fmt::format("\n{}{}", heading(group), missing(group));

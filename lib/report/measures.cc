@@ -15,29 +15,75 @@ std::optional<Entry> entry(const std::optional<Mean>& mean) {
   return Entry{mean->value, mean->interval};
 }
 
+/// Two cells' values of the samples that have one in both.
+struct Paired {
+  std::vector<size_t> samples;
+  std::vector<double> a;
+  std::vector<double> b;
+};
+
+Paired pair_up(const SampleValues& a, const SampleValues& b) {
+  Paired paired;
+  for (size_t i = 0, j = 0; i < a.samples.size() && j < b.samples.size();) {
+    if (a.samples[i] == b.samples[j]) {
+      paired.samples.push_back(a.samples[i]);
+      paired.a.push_back(a.values[i++]);
+      paired.b.push_back(b.values[j++]);
+    } else if (a.samples[i] < b.samples[j]) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  return paired;
+}
+
+/// Over the answers with several scored tokens: what the first one costs is the same in all cells.
 std::optional<PairedDifference> log_perplexity_difference(const CellSummary& a,
                                                           const CellSummary& b,
                                                           const Bootstrap& bootstrap) {
-  if (!a.ok() || !b.ok() || a.nll.empty()) return std::nullopt;
-  if (a.tokens != b.tokens) {
+  if (!a.ok() || !b.ok()) return std::nullopt;
+  if (a.nll.samples != b.nll.samples || a.tokens != b.tokens) {
     fail("{} and {}: scored different numbers of tokens of the same answers", a.cell.id, b.cell.id);
   }
-  return paired_log_perplexity_difference(a.nll, b.nll, a.tokens, bootstrap);
+  Paired paired;
+  std::vector<double> tokens;
+  for (size_t i = 0; i < a.tokens.size(); ++i) {
+    if (a.tokens[i] < 2) continue;
+    paired.samples.push_back(a.nll.samples[i]);
+    paired.a.push_back(a.nll.values[i]);
+    paired.b.push_back(b.nll.values[i]);
+    tokens.push_back(a.tokens[i]);
+  }
+  if (tokens.empty()) return std::nullopt;
+  return paired_log_perplexity_difference(paired.a, paired.b, tokens, bootstrap,
+                                          a.clusters.of(paired.samples));
 }
 
 std::optional<PairedDifference> mean_difference(const std::vector<double>& a,
                                                 const std::vector<double>& b,
+                                                const Clusters& clusters,
                                                 const Bootstrap& bootstrap) {
   if (a.empty() || a.size() != b.size()) return std::nullopt;
-  return paired_mean_difference(a, b, bootstrap);
+  return paired_mean_difference(a, b, bootstrap, clusters);
+}
+
+std::optional<PairedDifference> kl_difference(const CellSummary& a, const CellSummary& b,
+                                              const Bootstrap& bootstrap) {
+  const Paired paired = pair_up(a.kl, b.kl);
+  if (paired.samples.empty()) return std::nullopt;
+  return paired_mean_difference(paired.a, paired.b, bootstrap, a.clusters.of(paired.samples));
 }
 
 Measure perplexity_measure(const SweepConfig& config, const SignatureContext& context) {
   Measure measure;
   measure.name = "ppl";
   measure.title = "Perplexity of the expected answers (lower is better)";
-  measure.signature = perplexity_signature(
-      config.metrics.score_last_token ? ScoredTokens::kAll : ScoredTokens::kAllButLast, context);
+  measure.signature =
+      perplexity_signature(config.metrics.score_end          ? ScoredTokens::kAllAndEnd
+                           : config.metrics.score_last_token ? ScoredTokens::kAll
+                                                             : ScoredTokens::kAllButLast,
+                           context);
   measure.read = [](const CellSummary& cell) -> std::optional<Entry> {
     if (!cell.perplexity.ppl) return std::nullopt;
     return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
@@ -59,29 +105,36 @@ Measure text_measure(const TextMetrics& text, size_t i, bool to_full,
   measure.difference = [i](const CellSummary& a, const CellSummary& b,
                            const Bootstrap& bootstrap) -> std::optional<PairedDifference> {
     if (!a.ok() || !b.ok()) return std::nullopt;
-    return mean_difference(a.text_values[i], b.text_values[i], bootstrap);
+    return mean_difference(a.text_values[i], b.text_values[i], a.clusters, bootstrap);
   };
   measure.difference_name = measure.name;
   measure.in_summary = true;
   measure.higher_is_better = true;
+  measure.text_metric = i;
+  measure.missing_words = text.missing_words(i);
   return measure;
 }
 
-using Values = std::vector<double> CellSummary::*;
+using Difference = std::function<std::optional<PairedDifference>(
+    const CellSummary&, const CellSummary&, const Bootstrap&)>;
 using MeanOf = std::optional<Mean> CellSummary::*;
 
+/// Of values that all samples have.
+Difference difference_of(std::vector<double> CellSummary::*values) {
+  return [values](const CellSummary& a, const CellSummary& b, const Bootstrap& bootstrap) {
+    return mean_difference(a.*values, b.*values, a.clusters, bootstrap);
+  };
+}
+
 Measure agreement_measure(std::string name, std::string title, std::string signature, MeanOf mean,
-                          Values values) {
+                          Difference difference) {
   Measure measure;
   measure.difference_name = name;
   measure.name = std::move(name);
   measure.title = std::move(title);
   measure.signature = std::move(signature);
   measure.read = [mean](const CellSummary& cell) { return entry(cell.*mean); };
-  measure.difference = [values](const CellSummary& a, const CellSummary& b,
-                                const Bootstrap& bootstrap) {
-    return mean_difference(a.*values, b.*values, bootstrap);
-  };
+  measure.difference = std::move(difference);
   measure.full_row = false;
   measure.higher_is_better = true;
   measure.in_pairs = false;
@@ -116,13 +169,14 @@ std::vector<Measure> measures_of(const SweepConfig& config) {
     measures.push_back(agreement_measure(
         "first_divergence", "First token that differs from the full cache's text (mean index)",
         first_divergence_signature(context), &CellSummary::first_divergence,
-        &CellSummary::divergence_values));
-    measures.push_back(agreement_measure(
-        "match_rate", "Share of tokens equal to the full cache's at their place",
-        match_rate_signature(context), &CellSummary::match_rate, &CellSummary::match_values));
+        difference_of(&CellSummary::divergence_values)));
+    measures.push_back(agreement_measure("match_rate",
+                                         "Share of tokens equal to the full cache's at their place",
+                                         match_rate_signature(context), &CellSummary::match_rate,
+                                         difference_of(&CellSummary::match_values)));
     measures.push_back(agreement_measure(
         "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)",
-        mean_kl_signature(context), &CellSummary::mean_kl, &CellSummary::kl_values));
+        mean_kl_signature(context), &CellSummary::mean_kl, kl_difference));
     measures.back().higher_is_better = false;
     measures.back().in_pairs = true;
   }

@@ -30,9 +30,11 @@ struct Measure {
       difference;
   std::string difference_name;  // what a difference is of: "log_ppl", or the measure itself
   bool in_summary = false;
-  bool full_row = true;           // whether the full cache has this measure
-  bool higher_is_better = false;  // or lower
-  bool in_pairs = true;           // strategies are compared by it
+  bool full_row = true;               // whether the full cache has this measure
+  bool higher_is_better = false;      // or lower
+  bool in_pairs = true;               // strategies are compared by it
+  std::optional<size_t> text_metric;  // which one it is
+  std::string missing_words;          // of a text metric: TextMetrics::missing_words
 };
 
 /// The measures of a sweep, in the order of its tables.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "report/table.h"
 
 namespace elastikv {
 namespace {
@@ -14,12 +15,12 @@ std::string one_line(std::string text) {
 }
 
 /// "`a`, `b`: reason; `c`: another".
-std::string by_reason(const std::vector<MissingSample>& samples, const std::string& quote) {
+std::string by_reason(const std::vector<MissingSample>& samples, const Writing& writing) {
   std::vector<std::pair<std::string, std::string>> reasons;
   for (const MissingSample& sample : samples) {
     const auto known = std::find_if(reasons.begin(), reasons.end(),
                                     [&](const auto& one) { return one.first == sample.reason; });
-    const std::string id = fmt::format("{0}{1}{0}", quote, sample.id);
+    const std::string id = writing.name(sample.id);
     if (known == reasons.end()) {
       reasons.emplace_back(sample.reason, id);
     } else {
@@ -28,7 +29,7 @@ std::string by_reason(const std::vector<MissingSample>& samples, const std::stri
   }
   std::string text;
   for (const auto& [reason, ids] : reasons) {
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", ids, one_line(reason));
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", ids, writing.text(one_line(reason)));
   }
   return text;
 }
@@ -36,25 +37,36 @@ std::string by_reason(const std::vector<MissingSample>& samples, const std::stri
 }  // namespace
 
 std::string sample_count(const GroupSummary& group) {
-  if (group.samples == group.planned_samples) return fmt::format("{} samples", group.samples);
-  return fmt::format("{} of {} samples", group.samples, group.planned_samples);
+  const std::string count =
+      group.samples == group.planned_samples
+          ? fmt::format("{} samples", group.samples)
+          : fmt::format("{} of {} samples", group.samples, group.planned_samples);
+  if (group.clusters == group.samples) return count;
+  return fmt::format("{} in {} cluster{}", count, group.clusters, group.clusters == 1 ? "" : "s");
+}
+
+Writing in_markdown() { return {markdown_code, markdown_text}; }
+
+Writing as_it_is() {
+  const auto copy = [](std::string_view text) { return std::string(text); };
+  return {copy, copy};
 }
 
 std::string left_out_text(const GroupSummary& group) {
   std::string text;
   for (const MissingSample& sample : group.left_out) {
-    text += fmt::format("{}`{}` ({})", text.empty() ? "left out in all cells: " : ", ", sample.id,
-                        one_line(sample.reason));
+    text += fmt::format("{}{} ({})", text.empty() ? "left out in all cells: " : ", ",
+                        markdown_code(sample.id), markdown_text(one_line(sample.reason)));
   }
   return text;
 }
 
-std::vector<std::string> missing_lines(const GroupSummary& group, const std::string& quote) {
+std::vector<std::string> missing_lines(const GroupSummary& group, const Writing& writing) {
   std::vector<std::string> lines;
   if (!group.left_out.empty()) {
     lines.push_back(fmt::format("Left out in all cells, {} of {} samples: {}",
                                 group.left_out.size(), group.planned_samples,
-                                by_reason(group.left_out, quote)));
+                                by_reason(group.left_out, writing)));
   }
   if (group.pending > 0) {
     lines.push_back(
@@ -62,10 +74,10 @@ std::vector<std::string> missing_lines(const GroupSummary& group, const std::str
   }
   for (const CellSummary& cell : group.cells) {
     if (cell.failed == 0) continue;
-    lines.push_back(fmt::format("{}: {} of {} samples failed{}: {}", cell.cell.id, cell.failed,
-                                cell.samples,
+    lines.push_back(fmt::format("{}: {} of {} samples failed{}: {}", writing.text(cell.cell.id),
+                                cell.failed, cell.samples,
                                 cell.oom > 0 ? fmt::format(" ({} out of memory)", cell.oom) : "",
-                                by_reason(cell.failures, quote)));
+                                by_reason(cell.failures, writing)));
   }
   return lines;
 }

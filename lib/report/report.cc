@@ -61,7 +61,8 @@ std::string speed_markdown(const std::vector<ReportRun>& runs,
       "# {}: seconds per sample\n\n{}Means over samples. Image, prefill and statistics "
       "are done once for all cells of a sample; scoring (perplexity) and generation "
       "run all cells as one batch, whose time is given.\n\n{}",
-      report_title(runs), banner.empty() ? "" : fmt::format("> **{}**\n\n", banner),
+      markdown_text(report_title(runs)),
+      banner.empty() ? "" : fmt::format("> **{}**\n\n", markdown_text(banner)),
       speed_table(groups).markdown(/*left_columns=*/4));
 }
 

@@ -46,12 +46,12 @@ struct Report {
 /// one that was not.
 ///
 /// Perplexity is exp of the mean negative log likelihood over all scored tokens; text metrics and
-/// agreement are means over samples; intervals are 95 % percentile bootstraps over samples with the
-/// same resampled indices for every cell of a (model, data set) pair, so differences are paired.
-/// Only samples that every cell has been given are used, and of these none that failed in all cells
-/// (of one run): those are left out for all alike. A cell in which another one failed shows "failed
-/// k/n" or "oom k/n" instead of a number: a mean over the samples that happened to survive could
-/// not be compared with its neighbours.
+/// agreement are means over samples; intervals are 95 % bootstrap-t ones over samples (over
+/// clusters of samples, where there are any), with the same resampled indices for every cell of a
+/// (model, data set) pair, so differences are paired. Only samples that every cell has been given
+/// are used, and of these none that failed in all cells (of one run): those are left out for all
+/// alike. A cell in which another one failed shows "failed k/n" or "oom k/n" instead of a number: a
+/// mean over the samples that happened to survive could not be compared with its neighbours.
 Report make_report(const std::vector<ReportRun>& runs, const ReportFormats& formats = {});
 /// Of a single run.
 Report make_report(StoredSweep sweep, const ReportFormats& formats = {});

@@ -8,8 +8,12 @@
 namespace elastikv {
 namespace {
 
-Mean mean_of(const std::vector<double>& values, const Bootstrap& bootstrap) {
-  return {estimate_mean(values).mean, bootstrap.mean_interval(values)};
+constexpr Bounds kShare{0, 1};
+constexpr Bounds kNotNegative{.low = 0};
+
+Mean mean_of(const std::vector<double>& values, const Clusters& clusters, const Bounds& bounds,
+             const Bootstrap& bootstrap) {
+  return {estimate_mean(values, clusters).mean, bootstrap.mean_interval(values, clusters, bounds)};
 }
 
 /// The records of some samples: [cell][sample].
@@ -61,18 +65,68 @@ Records common_records(const GroupSource& source, GroupSummary& summary) {
 
 void add_agreement(const std::vector<const Record*>& records, const Bootstrap& bootstrap,
                    CellSummary& summary) {
-  for (const Record* record : records) {
-    if (record->agreement) {
-      summary.divergence_values.push_back(static_cast<double>(record->agreement->first_divergence));
-      summary.match_values.push_back(record->agreement->match_rate);
+  for (size_t i = 0; i < records.size(); ++i) {
+    const Record& record = *records[i];
+    if (record.agreement) {
+      summary.divergence_values.push_back(static_cast<double>(record.agreement->first_divergence));
+      summary.match_values.push_back(record.agreement->match_rate);
     }
-    if (record->outcome.mean_kl) summary.kl_values.push_back(*record->outcome.mean_kl);
+    // Earlier records hold 0 where the one scored token left nothing to compare.
+    if (!record.outcome.mean_kl || record.outcome.scored_tokens < 2) continue;
+    summary.kl.samples.push_back(i);
+    summary.kl.values.push_back(*record.outcome.mean_kl);
   }
   if (!summary.match_values.empty()) {
-    summary.first_divergence = mean_of(summary.divergence_values, bootstrap);
-    summary.match_rate = mean_of(summary.match_values, bootstrap);
+    summary.first_divergence =
+        mean_of(summary.divergence_values, summary.clusters, kNotNegative, bootstrap);
+    summary.match_rate = mean_of(summary.match_values, summary.clusters, kShare, bootstrap);
   }
-  if (!summary.kl_values.empty()) summary.mean_kl = mean_of(summary.kl_values, bootstrap);
+  if (!summary.kl.values.empty()) {
+    summary.mean_kl = mean_of(summary.kl.values, summary.clusters.of(summary.kl.samples),
+                              kNotNegative, bootstrap);
+  }
+}
+
+/// What the perplexity of a cell is made of.
+void add_perplexity(const std::vector<const Record*>& records,
+                    const std::vector<std::string>& clusters, const Bootstrap& bootstrap,
+                    CellSummary& summary) {
+  Perplexity perplexity;
+  for (size_t i = 0; i < records.size(); ++i) {
+    const CellOutcome& outcome = records[i]->outcome;
+    perplexity.add({outcome.nll_sum, outcome.scored_tokens, std::nullopt, /*cluster=*/clusters[i]});
+    if (outcome.scored_tokens == 0) {
+      ++summary.unscored_answers;
+      continue;
+    }
+    summary.blind_answers += outcome.scored_tokens == 1 ? 1 : 0;
+    summary.nll.samples.push_back(i);
+    summary.nll.values.push_back(outcome.nll_sum);
+    summary.tokens.push_back(static_cast<double>(outcome.scored_tokens));
+  }
+  summary.perplexity = perplexity.summarize(bootstrap);
+}
+
+void add_texts(const std::vector<const Record*>& records, size_t text_metrics,
+               const Bootstrap& bootstrap, CellSummary& summary) {
+  summary.text_values.resize(text_metrics);
+  summary.undefined.resize(text_metrics);
+  for (const Record* record : records) {
+    if (record->text_scores.size() != text_metrics) {
+      fail("{}, sample {}: has {} text scores, the sweep {}", record->cell, record->sample,
+           record->text_scores.size(), text_metrics);
+    }
+    bool all_defined = true;
+    for (size_t i = 0; i < text_metrics; ++i) {
+      summary.text_values[i].push_back(record->text_scores[i].f);
+      summary.undefined[i] += record->text_scores[i].defined ? 0 : 1;
+      all_defined = all_defined && record->text_scores[i].defined;
+    }
+    summary.undefined_texts += all_defined ? 0 : 1;
+  }
+  for (const std::vector<double>& values : summary.text_values) {
+    summary.text.push_back(mean_of(values, summary.clusters, kShare, bootstrap));
+  }
 }
 
 /// Means over samples of what a cell holds and costs.
@@ -103,8 +157,10 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
   if (summary.least_kept > summary.most_kept) summary.least_kept = 0;
 }
 
+/// `clusters` names each record's, empty where it has none.
 CellSummary summarize_cell(const CellSource& source, const std::vector<const Record*>& records,
-                           size_t text_metrics, const Bootstrap& bootstrap) {
+                           const std::vector<std::string>& clusters, size_t text_metrics,
+                           const Bootstrap& bootstrap) {
   CellSummary summary;
   summary.cell = source.cell;
   summary.full = source.full;
@@ -117,28 +173,9 @@ CellSummary summarize_cell(const CellSource& source, const std::vector<const Rec
   }
   if (!summary.ok()) return summary;
 
-  Perplexity perplexity;
-  summary.text_values.resize(text_metrics);
-  for (const Record* record : records) {
-    perplexity.add({record->outcome.nll_sum, record->outcome.scored_tokens, std::nullopt});
-    if (record->text_scores.size() != text_metrics) {
-      fail("{}, sample {}: has {} text scores, the sweep {}", record->cell, record->sample,
-           record->text_scores.size(), text_metrics);
-    }
-    for (size_t i = 0; i < text_metrics; ++i) {
-      summary.text_values[i].push_back(record->text_scores[i].f);
-    }
-    summary.undefined_texts += std::any_of(record->text_scores.begin(), record->text_scores.end(),
-                                           [](const TextScore& score) { return !score.defined; })
-                                   ? 1
-                                   : 0;
-  }
-  summary.perplexity = perplexity.summarize(bootstrap);
-  summary.nll = perplexity.nll();
-  summary.tokens = perplexity.tokens();
-  for (const std::vector<double>& values : summary.text_values) {
-    summary.text.push_back(mean_of(values, bootstrap));
-  }
+  summary.clusters = Clusters(clusters);
+  add_perplexity(records, clusters, bootstrap, summary);
+  add_texts(records, text_metrics, bootstrap, summary);
   add_agreement(records, bootstrap, summary);
   add_sizes(records, summary);
   return summary;
@@ -156,6 +193,17 @@ void add_shared(const std::vector<const Record*>& records, GroupSummary& summary
     summary.shared.scoring += record->shared.scoring / count;
     summary.shared.generation += record->shared.generation / count;
   }
+}
+
+/// The clusters' names, sample by sample.
+std::vector<std::string> cluster_names(const GroupSource& source,
+                                       const std::vector<std::string>& samples) {
+  std::vector<std::string> names;
+  for (const std::string& sample : samples) {
+    const auto found = source.clusters.find(sample);
+    names.push_back(found == source.clusters.end() ? "" : found->second);
+  }
+  return names;
 }
 
 }  // namespace
@@ -182,6 +230,7 @@ std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConf
     if (samples != nullptr) {
       for (const StoredSample& sample : *samples) {
         if (!sample.problem.empty()) source.problems[sample.id] = sample.problem;
+        if (!sample.cluster.empty()) source.clusters[sample.id] = sample.cluster;
         if (!sample.categories.empty()) source.categories[sample.id] = sample.categories;
       }
     }
@@ -198,8 +247,11 @@ GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Boo
   const Records records = common_records(source, summary);
   summary.samples = static_cast<int64_t>(summary.sample_ids.size());
   add_shared(records.front(), summary);
+  const std::vector<std::string> clusters = cluster_names(source, summary.sample_ids);
+  summary.clusters = static_cast<int64_t>(Clusters(clusters).count(clusters.size()));
   for (size_t i = 0; i < source.cells.size(); ++i) {
-    summary.cells.push_back(summarize_cell(source.cells[i], records[i], text_metrics, bootstrap));
+    summary.cells.push_back(
+        summarize_cell(source.cells[i], records[i], clusters, text_metrics, bootstrap));
   }
   return summary;
 }
@@ -219,12 +271,14 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
     }
   }
   for (CategorySummary& category : categories) {
+    const std::vector<std::string>& samples = members.at(category.name);
+    const std::vector<std::string> clusters = cluster_names(source, samples);
     for (const CellSource& cell : source.cells) {
       std::vector<const Record*> records;
-      for (const std::string& sample : members.at(category.name)) {
+      for (const std::string& sample : samples) {
         records.push_back(cell.records->find(cell.id, sample));
       }
-      category.cells.push_back(summarize_cell(cell, records, text_metrics, bootstrap));
+      category.cells.push_back(summarize_cell(cell, records, clusters, text_metrics, bootstrap));
     }
   }
   return categories;

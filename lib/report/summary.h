@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "metrics/agreement.h"
+#include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/perplexity.h"
 #include "sweep/config.h"
@@ -27,6 +28,12 @@ struct MissingSample {
   std::string reason;
 };
 
+/// A number for each of some samples, which are known by their place in a list of samples.
+struct SampleValues {
+  std::vector<size_t> samples;  // ascending
+  std::vector<double> values;
+};
+
 /// All numbers of one cell.
 struct CellSummary {
   Cell cell;
@@ -37,22 +44,28 @@ struct CellSummary {
   std::vector<MissingSample> failures;  // one per failed sample, in the samples' order
 
   PerplexitySummary perplexity;
-  std::vector<double> nll;     // per sample that has scored tokens, for paired differences
+  SampleValues nll;            // of the samples that have scored tokens, for paired differences
   std::vector<double> tokens;  // the same samples'
-  std::vector<Mean> text;      // F, per text metric
+  /// Of these, those with a single scored token: the uncompressed prompt's own logits score it, so
+  /// that every strategy equals the full cache.
+  int64_t blind_answers = 0;
+  int64_t unscored_answers = 0;                  // without any, where perplexity was measured
+  std::vector<Mean> text;                        // F, per text metric
   std::vector<std::vector<double>> text_values;  // per metric and sample
-  int64_t undefined_texts = 0;                   // samples whose text or reference was empty
+  std::vector<int64_t> undefined;                // per metric: samples without a score of their own
+  int64_t undefined_texts = 0;                   // samples without one in some metric
   // Per sample, for paired differences; empty where the mean is absent.
   std::vector<double> divergence_values;
   std::vector<double> match_values;
-  std::vector<double> kl_values;
+  SampleValues kl;              // of the samples in which distributions were compared
+  Clusters clusters;            // of all samples
   double generated_tokens = 0;  // mean
   double finished = 0;          // share of samples
 
   // Absent for the full cache and when agreement is off.
   std::optional<Mean> first_divergence;  // tokens
   std::optional<Mean> match_rate;
-  std::optional<Mean> mean_kl;  // nats per token
+  std::optional<Mean> mean_kl;  // nats per token; over the samples that have one
 
   // Means over samples; tokens are per layer.
   double prompt_tokens = 0;
@@ -85,6 +98,9 @@ struct GroupSource {
   std::vector<std::string> samples;  // ids, in the data set's order
   /// Of a sample that could not be evaluated at all: why, by its id.
   std::map<std::string, std::string> problems;
+  /// What samples share with others that are resampled with them (StoredSample::cluster), by the
+  /// sample's id, where they share something.
+  std::map<std::string, std::string> clusters;
   /// Of the samples that belong to any: their categories, by the sample's id.
   std::map<std::string, std::vector<std::string>> categories;
 };
@@ -96,8 +112,9 @@ struct GroupSummary {
   /// Failed in all cells of a run: left out for all cells alike, so that they stay comparable.
   std::vector<MissingSample> left_out;
   int64_t planned_samples = 0;
-  int64_t pending = 0;  // samples that some cell has not been given yet
-  int64_t samples = 0;  // sample_ids.size()
+  int64_t pending = 0;   // samples that some cell has not been given yet
+  int64_t samples = 0;   // sample_ids.size()
+  int64_t clusters = 0;  // that these fall into
   double prompt_tokens = 0;
   double image_tokens = 0;
   SharedSeconds shared;            // mean

@@ -1,6 +1,7 @@
 #include "report/table.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "base/error.h"
@@ -25,23 +26,99 @@ std::string csv_row(const std::vector<std::string>& fields) {
   return row;
 }
 
-/// A field that cannot end its column or its row.
-std::string markdown_field(const std::string& field) {
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+bool is_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || static_cast<unsigned char>(c) >= 0x80;
+}
+
+/// Text in which no character means anything to Markdown, but for the start of a line.
+std::string plain_markdown(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const char before = i > 0 ? text[i - 1] : ' ';
+    const char after = i + 1 < text.size() ? text[i + 1] : ' ';
+    bool escaped = false;
+    switch (c) {
+      case '\\':
+      case '`':
+      case '*':
+      case '[':
+      case ']':
+      case '<':
+      case '|':
+      case '~':
+      case '$':
+        escaped = true;
+        break;
+      case '_':  // within a word it means nothing
+        escaped = !is_word(before) || !is_word(after);
+        break;
+      case '&':  // may begin an entity
+        escaped = is_word(after) || after == '#';
+        break;
+      default:
+        break;
+    }
+    if (escaped) plain += '\\';
+    plain += is_control(c) ? ' ' : c;
+  }
+  return plain;
+}
+
+/// A field of numbers, with brackets and stars of our own: it can't end its column or its row, nor
+/// begin code or HTML.
+std::string number_field(const std::string& field) {
   std::string text;
   for (const char c : field) {
-    if (c == '|') text += '\\';
-    text += c == '\n' || c == '\r' ? ' ' : c;
+    if (c == '|' || c == '`' || c == '<' || c == '\\') text += '\\';
+    text += is_control(c) ? ' ' : c;
   }
   return text;
 }
 
 }  // namespace
 
+std::string markdown_text(std::string_view text) {
+  const std::string plain = plain_markdown(text);
+  const size_t first = plain.find_first_not_of(' ');
+  if (first == std::string::npos) return "";
+  std::string_view rest = std::string_view(plain).substr(first);
+  size_t number = 0;
+  while (number < rest.size() && rest[number] >= '0' && rest[number] <= '9') ++number;
+  const auto with_escape = [&](size_t at) {
+    return fmt::format("{}\\{}", rest.substr(0, at), rest.substr(at));
+  };
+  if (std::string_view("#->+=").find(rest.front()) != std::string_view::npos) return with_escape(0);
+  if (number > 0 && number < rest.size() && (rest[number] == '.' || rest[number] == ')'))
+    return with_escape(number);
+  return std::string(rest);
+}
+
+std::string markdown_code(std::string_view text) {
+  std::string code;
+  size_t longest = 0;
+  size_t run = 0;
+  for (const char c : text) {
+    run = c == '`' ? run + 1 : 0;
+    longest = std::max(longest, run);
+    code += is_control(c) ? ' ' : c;
+  }
+  const std::string fence(longest + 1, '`');
+  // A space on both sides is taken away again; without one, backticks at the ends would join.
+  const bool spaced = code.empty() || code.front() == '`' || code.back() == '`' ||
+                      (code.front() == ' ' && code.back() == ' ');
+  return spaced ? fmt::format("{0} {1} {0}", fence, code) : fmt::format("{0}{1}{0}", fence, code);
+}
+
 std::string Table::markdown(size_t left_columns) const {
   Table safe = *this;
-  for (std::string& field : safe.header) field = markdown_field(field);
+  for (std::string& field : safe.header) field = plain_markdown(field);
   for (auto& row : safe.rows) {
-    for (std::string& field : row) field = markdown_field(field);
+    for (size_t column = 0; column < row.size(); ++column) {
+      row[column] = column < left_columns ? plain_markdown(row[column]) : number_field(row[column]);
+    }
   }
   return safe.aligned(left_columns);
 }

@@ -15,7 +15,9 @@ struct Table {
   std::vector<std::vector<std::string>> rows;
 
   /// GitHub's Markdown, columns aligned for reading as plain text; all but the first
-  /// `left_columns` columns are set flush right. A | in a field is escaped.
+  /// `left_columns` columns are set flush right. The header and the left columns stand as they are,
+  /// whatever characters they hold; of the other fields, which are numbers for the most part, what
+  /// could break the table or begin code or HTML is escaped.
   std::string markdown(size_t left_columns = 1) const;
   /// RFC 4180 with \n line ends; fields are quoted only where they must be.
   std::string csv() const;
@@ -24,6 +26,11 @@ struct Table {
   std::string aligned(size_t left_columns) const;
 };
 
+/// Text from data in Markdown, so that it reads as it is: what means something there is escaped,
+/// line ends and other control characters are spaces. Also at the start of a line.
+std::string markdown_text(std::string_view text);
+/// The same as code: between as many backticks as it takes.
+std::string markdown_code(std::string_view text);
 /// A field as RFC 4180 has it: quoted only where it must be.
 std::string csv_field(std::string_view field);
 /// For people: four significant digits from 1 on, three decimals below ("0.123", "1.234", "105.2",

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,8 @@ struct ForcedScores {
   std::vector<double> nll;  ///< nats per scored token: -log p(answer[k])
   /// Mean over the scored tokens after the first of KL(reference || sequence) in nats; the first
   /// token's distribution comes from the uncompressed prefill and is the same for all. 0 for the
-  /// reference itself and one-token answers.
-  double mean_kl = 0;
+  /// reference itself; absent where no token follows the first.
+  std::optional<double> mean_kl;
   /// Why a score is not finite (Sequence::failure); empty where all are.
   std::string failure;
 };

@@ -110,6 +110,21 @@ void PromptReader::require_text(const std::vector<int64_t>& ids, const std::stri
        what, tokenizer_->id_to_token(summary_.image_token).value_or(""), summary_.image_token);
 }
 
+int64_t PromptReader::answer_end() const {
+  if (!format_.answer_end.empty()) {
+    const std::optional<int64_t> end = tokenizer_->token_to_id(format_.answer_end);
+    if (end) return *end;
+    fail("{}: the tokenizer has no token '{}', with which prompt format '{}' ends an answer",
+         folder_.string(), format_.answer_end, format_.name);
+  }
+  if (!end_tokens_.empty()) return end_tokens_.front();
+  fail(
+      "{}: no token ends an answer: prompt format '{}' names none, and neither "
+      "generation_config.json "
+      "nor config.json has an eos_token_id",
+      folder_.string(), format_.name);
+}
+
 void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_tokens,
                                 const std::string& what) const {
   elastikv::require_room(prompt, new_tokens, summary_.max_positions, what);
@@ -213,6 +228,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                           {},
                           prompt.ids,
                           prompt.images,
+                          prompt.placeholders,
                           &reader.tokenizer()};
   if (!pictures.empty()) {
     std::vector<at::Tensor> features;
@@ -239,8 +255,8 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   require_possible(request, ids.size(), {});
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
-  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, nullptr}, {}, request,
-         seed, encoded);
+  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, {}, nullptr}, {},
+         request, seed, encoded);
   return encoded;
 }
 

@@ -66,6 +66,10 @@ class PromptReader {
   /// Error when ids that are to be text hold the placeholder of a picture; `what` names them.
   void require_text(const std::vector<int64_t>& ids, const std::string& what) const;
 
+  /// The token that ends an answer: what the prompt format says, or else the checkpoint's first end
+  /// token. Error when neither names one, or the tokenizer does not have it.
+  int64_t answer_end() const;
+
   /// Error when a prompt and `new_tokens` more do not fit the model's context; `what` names the
   /// prompt.
   void require_room(const TokenizedPrompt& prompt, int64_t new_tokens,

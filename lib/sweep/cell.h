@@ -75,6 +75,7 @@ struct Cell {
 struct EvaluationSettings {
   bool perplexity = true;
   bool score_last_token = true;  // false: the paper's released protocol
+  bool score_end = false;        // the token that ends the model's turn, behind the answer, too
   bool one_pass = true;          // score in one masked pass where a strategy allows it
   bool cells_together = true;    // one prefill and one batch for all cells of a sample
   bool generate = true;          // greedy text is wanted
@@ -119,8 +120,9 @@ struct CellOutcome {
   std::string text;                // of token_ids, special tokens skipped
   bool finished = false;           // the model ended by itself before max_new_tokens
 
-  /// Mean over the scored answer tokens of KL(full || cell) in nats; unset for the full cache
-  /// itself and when agreement is off.
+  /// Mean over the scored answer tokens behind the first of KL(full || cell) in nats; unset for the
+  /// full cache itself, when agreement is off, and for an answer with one scored token, whose
+  /// distribution comes from the uncompressed prompt.
   std::optional<double> mean_kl;
 
   int64_t requested_tokens = 0;  // entries per layer that the budget allows after the prefill

@@ -42,10 +42,15 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
   return PromptReader::from_ids(sample.prompt_ids);
 }
 
-std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample) {
-  if (!sample.has_ids()) return reader.tokenize_answer(sample.answer);
-  reader.require_text(sample.answer_ids, fmt::format("the answer of {}", sample.id));
-  return sample.answer_ids;
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
+                               const EvaluationSettings& settings) {
+  if (sample.has_ids()) {
+    reader.require_text(sample.answer_ids, fmt::format("the answer of {}", sample.id));
+    return sample.answer_ids;
+  }
+  std::vector<int64_t> answer = reader.tokenize_answer(sample.answer);
+  if (settings.score_end) answer.push_back(reader.answer_end());
+  return answer;
 }
 
 uint64_t seed_of(uint64_t sweep_seed, const Sample& sample) {

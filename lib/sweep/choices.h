@@ -22,8 +22,10 @@ Budget make_budget(const BudgetChoice& choice);
 PromptReader make_reader(const ModelChoice& choice);
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
-/// The ids of its expected answer.
-std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample);
+/// The ids of its expected answer; with EvaluationSettings::score_end the token that ends the
+/// model's turn behind them, but for a window of tokens, where the text goes on.
+std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
+                               const EvaluationSettings& settings);
 
 /// The seed of strategies that draw: a sample's draw does not depend on which others are evaluated.
 uint64_t seed_of(uint64_t sweep_seed, const Sample& sample);

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/configs.h"
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
@@ -86,7 +88,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   const std::filesystem::path folder = configs_folder() / "models";
   const std::string name = node.as_string();
   const std::filesystem::path file = folder / (name + ".yaml");
-  if (!std::filesystem::exists(file)) {
+  if (!path_exists(file)) {
     std::vector<std::string> known;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
@@ -319,18 +321,58 @@ std::vector<DataOptions> read_data_choices(const YamlFields& fields,
   return sets;
 }
 
+/// The value of a key that takes one of a few words.
+std::string one_of(const YamlFields& fields, const std::string& key,
+                   const std::vector<std::string>& words) {
+  if (!fields.has(key)) return words.front();
+  const YamlFields node = fields.at(key);
+  const std::string word = node.as_string();
+  if (std::find(words.begin(), words.end(), word) == words.end())
+    node.fail_here(fmt::format("is '{}', needs one of {}{}", word, fmt::join(words, ", "),
+                               suggestion(word, words)));
+  return word;
+}
+
+/// Puts the words and sentences of `rouge` into the names of rouge_score's metrics, as which they
+/// are known everywhere else.
+void choose_rouge(const YamlFields& rouge, std::vector<std::string>& names) {
+  rouge.require_known_keys({"tokenizer", "sentences"});
+  const std::string words = one_of(rouge, "tokenizer", {"words", "characters", "unicode"});
+  const std::string sentences = one_of(rouge, "sentences", {"lines", "marks"});
+  bool any = false;
+  bool summary = false;
+  for (std::string& name : names) {
+    const std::string variant = rouge_variant(name, words, sentences);
+    any = any || !variant.empty();
+    summary = summary || name == "rougeLsum";
+    if (!variant.empty()) name = variant;
+  }
+  if (!any)
+    rouge.fail_here(
+        "speaks of rouge1, rouge2, rougeL and rougeLsum, and 'text' lists none of them");
+  if (sentences != "lines" && !summary)
+    rouge.at("sentences").fail_here("speaks of rougeLsum, which 'text' does not list");
+}
+
 MetricChoice read_metrics(const YamlFields& fields) {
-  fields.require_known_keys({"perplexity", "text", "reference", "agreement"});
+  fields.require_known_keys({"perplexity", "text", "rouge", "reference", "agreement"});
   MetricChoice metrics;
   if (fields.has("perplexity")) {
     const YamlFields perplexity = fields.at("perplexity");
     if (perplexity.is_scalar()) {
       metrics.perplexity = perplexity.as_boolean();
     } else {
-      perplexity.require_known_keys({"enabled", "score_last_token", "one_pass"});
+      perplexity.require_known_keys({"enabled", "score_last_token", "score_end", "one_pass"});
       metrics.perplexity = perplexity.boolean("enabled", metrics.perplexity);
       metrics.score_last_token = perplexity.boolean("score_last_token", metrics.score_last_token);
+      metrics.score_end = perplexity.boolean("score_end", metrics.score_end);
       metrics.one_pass = perplexity.boolean("one_pass", metrics.one_pass);
+      if (metrics.score_end && !metrics.score_last_token) {
+        perplexity.at("score_end")
+            .fail_here(
+                "scores what follows the last token, which score_last_token: false leaves "
+                "out; one of the two is needed");
+      }
     }
   }
   if (fields.has("text")) {
@@ -341,6 +383,7 @@ MetricChoice read_metrics(const YamlFields& fields) {
     for (const YamlFields& node : names) metrics.text.push_back(node.as_string());
     if (!metrics.text.empty()) checked(text, [&] { TextMetrics(metrics.text); });
   }
+  if (fields.has("rouge")) choose_rouge(fields.at("rouge"), metrics.text);
   if (fields.has("reference")) {
     const YamlFields node = fields.at("reference");
     const std::string name = node.as_string();
@@ -599,7 +642,8 @@ Json config_json(const SweepConfig& config, bool records_only) {
                      {"text", config.metrics.text},
                      {"reference", reference_name(config.metrics.reference)},
                      {"agreement", config.metrics.agreement}};
-  // Written only where they differ: they change rounding, not results.
+  // Written only where they differ: earlier records were made without them.
+  if (config.metrics.score_end) json["metrics"]["perplexity"]["score_end"] = true;
   if (!config.metrics.one_pass) json["metrics"]["perplexity"]["one_pass"] = false;
   json["generation"] = {{"max_new_tokens", config.max_new_tokens}};
   if (config.predict_only) json["predict_only"] = true;
@@ -627,6 +671,7 @@ EvaluationSettings SweepConfig::evaluation() const {
   EvaluationSettings settings;
   settings.perplexity = metrics.perplexity;
   settings.score_last_token = metrics.score_last_token;
+  settings.score_end = metrics.score_end;
   settings.one_pass = metrics.one_pass;
   settings.cells_together = cells_together;
   settings.generate = predict_only || !metrics.text.empty() || metrics.agreement;

@@ -23,7 +23,8 @@ enum class TextReference {
 struct MetricChoice {
   bool perplexity = true;
   bool score_last_token = true;
-  bool one_pass = true;  // where a strategy allows it; false: always token by token
+  bool score_end = false;  // the token that ends the model's turn, too
+  bool one_pass = true;    // where a strategy allows it; false: always token by token
   std::vector<std::string> text{"rouge-l-pltrdy"};  // names of text_metric_names()
   TextReference reference = TextReference::kFullCache;
   bool agreement = true;

@@ -18,7 +18,8 @@ struct SampleSize {
   int64_t patches = 0;  ///< that the vision tower computes
 };
 /// Reads the pictures' headers and runs the tokenizer.
-SampleSize size_of(const PromptReader& reader, const Sample& sample);
+SampleSize size_of(const PromptReader& reader, const Sample& sample,
+                   const EvaluationSettings& settings);
 
 /// What a group of cells takes, from sizes alone.
 struct GroupEstimate {

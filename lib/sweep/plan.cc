@@ -14,7 +14,7 @@ constexpr const char* kFullPreset = "full";
 Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const BudgetChoice& budget) {
   Cell cell;
   cell.id = fmt::format("{}/{}/{}", group.model_name, group.data.name, strategy.label);
-  if (!budget.everything()) cell.id += "/" + budget.text();
+  if (!budget.everything()) cell.id.append("/").append(budget.text());
   cell.model = group.model_name;
   cell.data = group.data.name;
   cell.strategy = strategy;
@@ -112,6 +112,8 @@ std::string evaluation_text(const SweepConfig& config) {
       config.metrics.score_last_token, config.metrics.agreement, config.max_new_tokens, config.seed,
       static_cast<int>(config.metrics.reference));
   for (const std::string& name : config.metrics.text) text += name + ",";
+  // Only where it is set: the keys of earlier records stay what they are.
+  if (config.metrics.score_end) text += " end=true";
   return text;
 }
 

@@ -48,6 +48,7 @@ Json jsonl_line(const Cell& cell, const Answered& answered) {
       sample.references.empty() ? Json(sample.answer) : one_or_list(sample.references);
   json["candidate"] = answered.outcome.text;
   if (!sample.categories.empty()) json["category"] = one_or_list(sample.categories);
+  if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
   json["images"] = sample.images;
   json["model"] = cell.model;
   json["strategy"] = cell.strategy.label;

@@ -115,6 +115,12 @@ const DataSet& SweepData::read(const DataOptions& options, const ModelChoice& mo
 
 std::vector<std::string> problems_of(const CellGroup& group, const DataSet& data,
                                      const EvaluationSettings& settings, const Engines& engines) {
+  if (settings.score_end && data.format == "text") {
+    fail(
+        "{}: is plain text, cut into windows: its answers end where the text goes on, so that "
+        "metrics.perplexity.score_end has no end to score",
+        group.data.path.string());
+  }
   std::vector<std::string> problems =
       engines.check_samples(group.model, group.cells, data.samples, settings);
   ELASTIKV_ASSERT(problems.size() == data.samples.size(), "{} answers about {} samples",

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -61,7 +62,7 @@ class TorchEvaluator final : public SampleEvaluator {
  private:
   /// Tells the failures of a device from those of a sample.
   template <typename Work>
-  auto on_device(Work work) {
+  std::invoke_result_t<Work> on_device(Work work) {
     try {
       return work();
     } catch (const Interrupted&) {
@@ -115,7 +116,7 @@ class TorchEvaluator final : public SampleEvaluator {
 
   SampleOutcome evaluate_together(const Sample& sample, std::span<const Cell> cells) {
     const TokenizedPrompt prompt = prompt_of(reader_, sample);
-    const std::vector<int64_t> answer = answer_of(reader_, sample);
+    const std::vector<int64_t> answer = answer_of(reader_, sample, settings_);
     reader_.require_room(prompt, room_needed(settings_, answer.size()),
                          fmt::format("the prompt of sample '{}'", sample.id));
 
@@ -298,7 +299,7 @@ void require_memory(const CellGroup& group, EvaluationSettings settings,
 class TorchEngines final : public Engines {
  public:
   void check(const ModelChoice& model, std::span<const Cell> cells,
-             const EvaluationSettings&) const override {
+             const EvaluationSettings& settings) const override {
     require_available(parse_device(model.device));
     parse_dtype(model.dtype);
     for (const Cell& cell : cells) {
@@ -306,7 +307,8 @@ class TorchEngines final : public Engines {
       make_budget(cell.budget);
     }
     require_loadable(model.path);
-    make_reader(model);
+    const PromptReader reader = make_reader(model);
+    if (settings.score_end) reader.answer_end();  // there has to be one
   }
 
   std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
@@ -326,9 +328,10 @@ class TorchEngines final : public Engines {
         const TokenizedPrompt prompt = prompt_of(reader, sample);
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
-        reader.require_room(prompt, room_needed(settings, answer_of(reader, sample).size()), what);
+        reader.require_room(
+            prompt, room_needed(settings, answer_of(reader, sample, settings).size()), what);
         require_statistics(readers, prompt, what);
-        sizes.push_back(size_of(reader, sample));
+        sizes.push_back(size_of(reader, sample, settings));
       } catch (const Error& error) {
         problems.back() = error.what();
       }

@@ -59,6 +59,13 @@ class FileTokenizer final : public Tokenizer {
       added_ids_.emplace(token.content, token.id);
     }
     if (!bos.empty()) bos_id_ = token_to_id(bos);
+    // The model has no embedding for an id that no token has.
+    for (const std::vector<int64_t>* around : {&special_ids_.prefix, &special_ids_.suffix}) {
+      for (const int64_t id : *around) {
+        if (tokens_.contains(id)) continue;
+        file.fail_key("post_processor", fmt::format("puts the id {}, which no token has", id));
+      }
+    }
   }
 
   std::vector<int64_t> encode(std::string_view text, bool add_special) const override {

@@ -150,6 +150,13 @@ bool shows_nothing(std::string_view text) {
   return true;
 }
 
+bool is_letter(char32_t character) {
+  const auto kind = category(character);
+  return kind == UTF8PROC_CATEGORY_LU || kind == UTF8PROC_CATEGORY_LL ||
+         kind == UTF8PROC_CATEGORY_LT || kind == UTF8PROC_CATEGORY_LM ||
+         kind == UTF8PROC_CATEGORY_LO;
+}
+
 bool is_number(char32_t character) {
   const auto kind = category(character);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||

@@ -42,6 +42,8 @@ bool is_whitespace(char32_t character);
 bool is_invisible(char32_t character);
 /// Whether valid UTF-8 holds nothing but such characters.
 bool shows_nothing(std::string_view text);
+/// General categories L*.
+bool is_letter(char32_t character);
 /// General categories Nd, Nl, No.
 bool is_number(char32_t character);
 /// General categories Mn, Mc, Me.

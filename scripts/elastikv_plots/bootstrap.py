@@ -1,5 +1,5 @@
-"""The intervals of lib/metrics/intervals: the same random numbers, the same resampled samples, the same percentiles, so that
-pictures and `elastikv report` say the same."""
+"""The intervals of lib/metrics/intervals: the same random numbers, the same resampled clusters of samples, the same bootstrap-t
+intervals, so that pictures and `elastikv report` say the same."""
 
 import functools
 import math
@@ -11,6 +11,9 @@ WORDS, MIDDLE = 312, 156
 UPPER, LOWER = np.uint64(0xFFFFFFFF80000000), np.uint64(0x7FFFFFFF)
 TWIST = np.uint64(0xB5026F5AA96619E9)
 MASK_64 = 0xFFFFFFFFFFFFFFFF
+
+FLOOR = 0.25  # a resample's standard error counts as at least this share of the observed one
+ROUNDING = 1e-13  # what rounding can make of a spread of 0, relative to the values
 
 
 def seeded_words(seed):
@@ -69,9 +72,22 @@ def total(values):
     return float(np.cumsum(values)[-1])
 
 
+def cluster_sums(values, clusters):
+    """Sums over the samples of each cluster, in the order of their first samples. `clusters` has a name per sample; one without
+    (None or "") is a cluster of its own."""
+    if clusters is None:
+        return np.asarray(values, dtype=float)
+    sums = {}
+    for place, (value, name) in enumerate(zip(values, clusters, strict=True)):
+        key = name or place
+        sums[key] = sums.get(key, 0.0) + float(value)
+    return np.array(list(sums.values()))
+
+
 class Bootstrap:
-    """Estimates with 95 % percentile intervals over samples: (value, low, high), or None when there is none. Of a single
-    sample nothing is known about the spread: low and high are then the value."""
+    """Estimates with 95 % bootstrap-t intervals over clusters of samples: (value, low, high), or None when there is none. Of a
+    single cluster nothing is known about the spread: low and high are then the value. Intervals end where values do (`least`,
+    `most`)."""
 
     def __init__(self, replicates, seed):
         self.replicates, self.seed = replicates, seed
@@ -82,33 +98,44 @@ class Bootstrap:
             sums += values[column]
         return sums
 
-    @staticmethod
-    def around(value, replicates):
-        ascending = sorted(replicates)
-        return value, float(percentile(ascending, 0.025)), float(percentile(ascending, 0.975))
+    def ratio(self, values, weights, least=-math.inf, most=math.inf):
+        """The sum of `values` over the sum of `weights`, one of each per cluster."""
+        value = total(values) / total(weights)
+        units = len(values)
+        if units < 2:
+            return value, value, value
+        rest = values - value * weights
+        factor = math.sqrt(units / (units - 1))
+        error = factor * math.sqrt(total(rest * rest)) / total(weights)
+        if error * total(weights) <= ROUNDING * total(np.abs(values)):
+            return value, value, value
+        sums = self.resampled_sums(weights)
+        shift = self.resampled_sums(rest) / sums
+        squares = (self.resampled_sums(rest * rest) - 2 * shift * self.resampled_sums(rest * weights)
+                   + shift * shift * self.resampled_sums(weights * weights))
+        own_errors = factor * np.sqrt(np.maximum(squares, 0)) / sums
+        pivots = sorted(shift / np.maximum(own_errors, FLOOR * error))
+        return (value, max(least, float(value - percentile(pivots, 0.975) * error)),
+                min(most, float(value - percentile(pivots, 0.025) * error)))
 
-    def mean(self, values):
+    def mean(self, values, clusters=None, least=-math.inf, most=math.inf):
         """Over one number per sample."""
         values = np.asarray(values, dtype=float)
         if len(values) == 0 or not np.isfinite(values).all():
             return None
-        value = total(values) / len(values)
-        if len(values) < 2:
-            return value, value, value
-        return self.around(value, self.resampled_sums(values) / len(values))
+        return self.ratio(cluster_sums(values, clusters), cluster_sums(np.ones(len(values)), clusters), least, most)
 
-    def perplexity(self, rows):
+    def perplexity(self, rows, clusters=None):
         """exp of the ratio of sums over (NLL, tokens) per sample; samples without tokens do not count."""
-        rows = np.array([row for row in rows if row[1] > 0], dtype=float).reshape(-1, 2)
+        counted = [row[1] > 0 for row in rows]
+        rows = np.array([row for row, counts in zip(rows, counted) if counts], dtype=float).reshape(-1, 2)
+        if clusters is not None:
+            clusters = [name for name, counts in zip(clusters, counted, strict=True) if counts]
         if len(rows) == 0 or not np.isfinite(rows).all():
             return None
-        value = exp(total(rows[:, 0]) / total(rows[:, 1]))
-        if not math.isfinite(value):
-            return None
-        if len(rows) < 2:
-            return value, value, value
-        ratios = self.resampled_sums(rows[:, 0]) / self.resampled_sums(rows[:, 1])
-        return self.around(value, [exp(ratio) for ratio in ratios])
+        # The logarithm of a perplexity is at least 0.
+        bounds = tuple(map(exp, self.ratio(cluster_sums(rows[:, 0], clusters), cluster_sums(rows[:, 1], clusters), least=0)))
+        return bounds if math.isfinite(bounds[0]) else None
 
 
 def exp(x):

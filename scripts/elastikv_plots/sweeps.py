@@ -79,6 +79,16 @@ class Sweep:
         return {sample: record["item"] for (cell, sample), record in self.records.items()
                 if cell.startswith(f"{model}/{data}/") and "item" in record}
 
+    def clusters_of(self, model, data):
+        """What samples share with others (pictures, documents), by the sample's id; a folder without samples.jsonl has none."""
+        found, own = {}, {}
+        if (self.folder / "samples.jsonl").exists():
+            for _, sample in json_lines(self.folder / "samples.jsonl"):
+                if sample.get("data") == data and sample.get("model", model) == model:
+                    # A model that reads other samples than the first has lines of its own.
+                    (own if "model" in sample else found)[sample["id"]] = sample.get("cluster")
+        return own or found
+
     def details(self):
         """The samples to look at; one that was evaluated again replaces what was known of it."""
         needed = {"model", "data", "sample", "cells", "prompt_tokens", "image", "grid", "thumbnail", "importance", "kept"}
@@ -224,6 +234,12 @@ class Group:
         return f"{self.name}, {count} sample{'' if every == 1 else 's'}"
 
     @functools.cached_property
+    def clusters(self):
+        """The name of each sample's cluster, None for none: those are resampled as one."""
+        names = self.parts[0].clusters_of(self.model, self.data)
+        return [names.get(sample) for sample in self.samples]
+
+    @functools.cached_property
     def bootstrap(self):
         settings = self.parts[0].config["bootstrap"]
         return Bootstrap(settings["iterations"], settings["seed"])
@@ -241,7 +257,7 @@ class Group:
             if value is None:
                 return None
             rows.append(value)
-        return measure.combine(self.bootstrap, rows)
+        return measure.combine(self.bootstrap, rows, self.clusters)
 
     def of_strategy(self, name, growth):
         """The cells of a strategy with budgets of one kind, from the smallest."""

@@ -20,7 +20,7 @@ constexpr std::string_view kLines =
     "\r\n"
     R"({"id": 3, "reference": "a dog", "candidate": ""})";
 
-std::string signature_end(const std::string& resampling = "bs:1000|seed:12345") {
+std::string signature_end(const std::string& resampling = "ci:bootstrap-t|bs:1000|seed:12345") {
   return "|agg:mean|" + resampling + "|impl:elastikv-" + std::string(version()) + "|ref:given";
 }
 
@@ -31,22 +31,26 @@ TEST(Score, Table) {
       {"score", "--metrics", "rouge-l-pltrdy,rougeL,rougeLsum", file.string(), "--per-line"});
   EXPECT_EQ(result.errors, "");
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(result.output,
-            "id      rouge-l-pltrdy  rougeL  rougeLsum\n"
-            "1               0.8333  0.8333     0.8333\n"
-            "b, \"c\"          1.0000  0.5000     1.0000\n"
-            "3               0.0000  0.0000     0.0000\n"
-            "\n"
-            "metric          mean F  95 % interval         n\n"
-            "rouge-l-pltrdy  0.6111  [0.0000, 1.0000]     3\n"
-            "rougeL          0.4444  [0.0000, 0.8333]     3\n"
-            "rougeLsum       0.6111  [0.0000, 1.0000]     3\n"
-            "\n"
-            "rouge-l-pltrdy type:f|tok:pltrdy-1.0.1|exclusive:yes|sent:dot|empty:zero" +
-                signature_end() + "\nrougeL type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
-                signature_end() + "\nrougeLsum type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
-                signature_end() +
-                "\nrouge-l-pltrdy: 1 of 3 lines without words on one side, counted as 0\n");
+  EXPECT_EQ(
+      result.output,
+      "id      rouge-l-pltrdy  rougeL  rougeLsum\n"
+      "1               0.8333  0.8333     0.8333\n"
+      "b, \"c\"          1.0000  0.5000     1.0000\n"
+      "3               0.0000  0.0000     0.0000\n"
+      "\n"
+      "metric          mean F  95 % interval         n\n"
+      "rouge-l-pltrdy  0.6111  [0.0000, 1.0000]     3\n"
+      "rougeL          0.4444  [0.0000, 1.0000]     3\n"
+      "rougeLsum       0.6111  [0.0000, 1.0000]     3\n"
+      "\n"
+      "rouge-l-pltrdy type:f|tok:pltrdy-1.0.1|exclusive:yes|sent:dot|empty:zero" +
+          signature_end() + "\nrougeL type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
+          signature_end() + "\nrougeLsum type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
+          signature_end() +
+          "\nrouge-l-pltrdy: in 1 of 3 lines a text has not a word: no score, counted as 0\n"
+          "rougeL: in 1 of 3 lines a text has not a word of a-z and 0-9: no score, counted as "
+          "0\nrougeLsum: in 1 of 3 lines a text has not a word of a-z and 0-9: no score, "
+          "counted as 0\n");
 }
 
 TEST(Score, AllMetricsWithoutPerLineByDefault) {
@@ -66,9 +70,9 @@ TEST(Score, Json) {
   EXPECT_EQ(total["n"], 3);
   EXPECT_EQ(total["ci"].size(), 2U);
   EXPECT_LT(total["ci"][0].get<double>(), total["mean"].get<double>());
-  EXPECT_EQ(total["undefined"], 0);
+  EXPECT_EQ(total["undefined"], 1);
   EXPECT_EQ(total["signature"], "rougeL type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
-                                    signature_end("bs:1000|seed:7"));
+                                    signature_end("ci:bootstrap-t|bs:1000|seed:7"));
   EXPECT_EQ(report["metrics"]["rouge-l-pltrdy"]["undefined"], 1);
   ASSERT_EQ(report["lines"].size(), 3U);
   EXPECT_EQ(report["lines"][0]["id"], 1);
@@ -85,10 +89,50 @@ TEST(Score, Csv) {
             "row,id,metric,p,r,f,ci_low,ci_high,n,undefined,signature\n"
             "line,1,rougeL,0.8333333333333334,0.8333333333333334,0.8333333333333334,,,,0,\n"
             "line,\"b, \"\"c\"\"\",rougeL,0.5,0.5,0.5,,,,0,\n"
-            "line,3,rougeL,0,0,0,,,,0,\n"
-            "mean,,rougeL,,,0.4444444444444445,,,3,0,rougeL "
+            "line,3,rougeL,0,0,0,,,,1,\n"
+            "mean,,rougeL,,,0.4444444444444445,,,3,1,rougeL "
             "type:f|tok:google[a-z0-9]|stem:no|lsum:newline" +
                 signature_end("bs:0") + "\n");
+}
+
+TEST(Score, LinesOfOneClusterAreResampledAsOne) {
+  std::string lines;
+  std::string clustered;
+  for (int i = 0; i < 8; ++i) {
+    const nlohmann::json line{
+        {"id", i}, {"reference", "a b"}, {"candidate", i < 4 ? "a b" : "a z"}};
+    nlohmann::json with = line;
+    with["cluster"] = i < 4 ? "one picture" : "another";
+    lines += line.dump() + "\n";
+    clustered += with.dump() + "\n";
+  }
+  const auto score = [](const std::string& text) {
+    const ProgramResult result =
+        run_elastikv({"score", "-", "--metrics", "rouge1", "--format", "json"}, text);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return nlohmann::json::parse(result.output)["metrics"]["rouge1"];
+  };
+  const nlohmann::json apart = score(lines);
+  const nlohmann::json together = score(clustered);
+  EXPECT_EQ(apart["clusters"], 8);
+  EXPECT_EQ(together["clusters"], 2);
+  EXPECT_EQ(apart["mean"], together["mean"]);
+  EXPECT_GT(apart["ci"][0], together["ci"][0]) << "two pictures say less than eight lines";
+  const ProgramResult table = run_elastikv({"score", "-", "--metrics", "rouge1"}, clustered);
+  EXPECT_NE(table.output.find("8 lines in 2 clusters, resampled as one each\n"), std::string::npos)
+      << table.output;
+}
+
+TEST(Score, TextsInOtherScriptsHaveMetricsOfTheirOwn) {
+  const std::string line = R"({"id": 1, "reference": "一只红色的猫", "candidate": "一只红色的猫"})";
+  const ProgramResult result =
+      run_elastikv({"score", "-", "--metrics", "rougeL,rougeL-characters"}, line);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_NE(result.output.find("\nrougeL             0.0000"), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("\nrougeL-characters  1.0000"), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("\nrougeL: in 1 of 1 lines a text has not a word of a-z and 0-9"),
+            std::string::npos);
+  EXPECT_EQ(result.output.find("\nrougeL-characters: in"), std::string::npos);
 }
 
 TEST(Score, OneLineHasNoInterval) {
@@ -136,6 +180,8 @@ TEST(Score, BadInputNamesTheLine) {
   expect_refused(R"({"id": 1, "reference": 5, "candidate": "y"})",
                  "standard input:1: key 'reference' is 5, a string is needed");
   expect_refused(good + "{\"id\": }", "standard input:2:8: not valid JSON");
+  expect_refused("{\"id\": " + std::string(300, '[') + std::string(300, ']') + "}",
+                 "standard input:1: not read: nested deeper than 256 levels");
   expect_refused("{\"id\": 1e999}", "standard input:1: not valid JSON (a number is out of range)");
   expect_refused("[1, 2]",
                  "standard input:1: each line must be an object with id, reference and candidate, "

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 MASK = 2**64 - 1
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(100)
 
 
 class Mt19937_64:
@@ -43,13 +44,63 @@ def log_perplexity(nll, tokens):
     return r, math.sqrt(n / (n - 1) * ((nll - r * tokens) ** 2).sum()) / tokens.sum()
 
 
-def p_value(observed, replicates):
-    beyond = np.abs(replicates - replicates.mean()) >= abs(observed) * (1 - 1e-12)
-    return (beyond.sum() + 1) / (len(replicates) + 1)
+def t_below(x, freedom):
+    """P(T < x) of Student's distribution: with t = sqrt(freedom) tan(angle) its density is cos(angle)^(freedom - 1)."""
+    def area(end):
+        half = (end + math.pi / 2) / 2
+        return (WEIGHTS * np.cos(half * (NODES + 1) - math.pi / 2) ** (freedom - 1)).sum() * half
+    return area(math.atan(x / math.sqrt(freedom))) / area(math.pi / 2)
 
 
-def interval(replicates):
-    return np.percentile(replicates, [2.5, 97.5])
+def t_quantile(share, freedom):
+    low, high = -1e6, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_below(middle, freedom) < share else (low, middle)
+    return low
+
+
+def log_ratio_error(values, weights, rows):
+    """Estimate and standard error of sum(values) / sum(weights) for every row of indices, each written out by itself."""
+    n = rows.shape[1]
+    estimates, errors = [], []
+    for row in rows:
+        v, w = values[row], weights[row]
+        r = v.sum() / w.sum()
+        estimates.append(r)
+        errors.append(math.sqrt(n / (n - 1) * ((v - r * w) ** 2).sum()) / w.sum())
+    return np.array(estimates), np.array(errors)
+
+
+def bootstrap_t(value, error, estimates, errors, n):
+    """Interval and p-value."""
+    pivots = (estimates - value) / np.maximum(errors, error / 4)
+    low, high = np.percentile(pivots, [2.5, 97.5])
+    normal = t_quantile(0.975, n - 1)
+    critical = max(high if value > 0 else -low, normal / 4)
+    p = 2 * t_below(-abs(value / error) * normal / critical, n - 1)
+    return value - high * error, value - low * error, p
+
+
+def of_ratio(values, weights, rows=None):
+    whole = np.arange(len(values))[None]
+    rows = index_matrix(len(values)) if rows is None else rows
+    (value,), (error,) = log_ratio_error(values, weights, whole)
+    return bootstrap_t(value, error, *log_ratio_error(values, weights, rows), len(values))
+
+
+def of_perplexity_difference(nll_a, nll_b, tokens, rows):
+    """Perplexity of a minus that of b, by the delta method in every resample."""
+    n = len(tokens)
+
+    def estimate(row):
+        a, b, w = nll_a[row], nll_b[row], tokens[row]
+        ra, rb = a.sum() / w.sum(), b.sum() / w.sum()
+        rest = math.exp(ra) * (a - ra * w) - math.exp(rb) * (b - rb * w)
+        return math.exp(ra) - math.exp(rb), math.sqrt(n / (n - 1) * (rest**2).sum()) / w.sum()
+    value, error = estimate(np.arange(n))
+    estimates, errors = np.array([estimate(row) for row in rows]).T
+    return value, error, bootstrap_t(value, error, estimates, errors, n)
 
 
 def main():
@@ -67,19 +118,30 @@ def main():
     rows = index_matrix(7)
     print("index matrix, first and last row:", rows[0], rows[-1])
 
-    print("mean", a.mean(), "standard error", a.std(ddof=1) / math.sqrt(7), "bootstrap", interval(a[rows].mean(1)))
+    ones = np.ones(7)
+    print("mean", a.mean(), "standard error", a.std(ddof=1) / math.sqrt(7), "bootstrap-t", of_ratio(a, ones)[:2])
     r, error = log_perplexity(nll_a, tokens)
     print("log perplexity", r, "standard error", error, "delta", math.exp(r - 1.96 * error), math.exp(r + 1.96 * error))
-    print("perplexity, bootstrap", interval(np.exp(nll_a[rows].sum(1) / tokens[rows].sum(1))))
+    print("perplexity, bootstrap-t", np.exp(of_ratio(nll_a, tokens)[:2]))
 
     each = a - b
-    replicates = each[rows].mean(1)
-    print("difference of means", each.mean(), each.std(ddof=1) / math.sqrt(7), interval(replicates),
-          p_value(each.mean(), replicates))
+    print("difference of means", each.mean(), each.std(ddof=1) / math.sqrt(7), of_ratio(each, ones))
     each = nll_a - nll_b
-    replicates = each[rows].sum(1) / tokens[rows].sum(1)
     r, error = log_perplexity(each, tokens)
-    print("difference of log perplexities", r, error, interval(replicates), p_value(r, replicates))
+    print("difference of log perplexities", r, error, of_ratio(each, tokens))
+    print("difference of perplexities", of_perplexity_difference(nll_a, nll_b, tokens, rows))
+
+    # Samples 0, 2 and 6 are of one cluster, 1 and 4 of another.
+    clusters = [[0, 2, 6], [1, 4], [3], [5]]
+    summed = lambda values: np.array([values[list(cluster)].sum() for cluster in clusters])
+    sizes, rows4 = summed(ones), index_matrix(4)
+    r, error = log_perplexity(summed(a), sizes)
+    print("clusters: mean", r, "standard error", error, "bootstrap-t", of_ratio(summed(a), sizes, rows4)[:2])
+    print("clusters: perplexity", np.exp(of_ratio(summed(nll_a), summed(tokens), rows4)[:2]))
+    print("clusters: difference of log perplexities", of_ratio(summed(nll_a - nll_b), summed(tokens), rows4))
+
+    print("Student's t", [t_below(-2.5, 3), t_below(1.25, 1), t_below(-6, 31)],
+          [t_quantile(0.975, 1), t_quantile(0.975, 7), t_quantile(0.01, 30)])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "datasets/dataset.h"
@@ -102,14 +103,16 @@ void add_strategy(const Strategy& strategy, Results& results) {
       const LayerPlan& plan = plans[layer];
       for (int64_t group = 0; group < prompt.kv_heads; ++group)
         results.add("{}", kept_slots(plan, group, prompt.prompt_tokens));
-      if (plan.group.defined()) {
-        const at::Tensor groups = plan.group.contiguous();
-        const auto* data = groups.const_data_ptr<int64_t>();
-        results.add("{}", std::vector<int64_t>(data, data + groups.numel()));
+      for (const at::Tensor& merges : {plan.source, plan.anchor}) {
+        if (!merges.defined()) continue;
+        const at::Tensor flat = merges.contiguous();
+        const auto* data = flat.const_data_ptr<int64_t>();
+        results.add("{}", std::vector<int64_t>(data, data + flat.numel()));
       }
-      if (plan.weight.defined()) {
-        results.numbers.push_back(plan.weight.sum().item<double>());
-        results.numbers.push_back(plan.weight.square().sum().item<double>());
+      for (const at::Tensor& weights : {plan.source_weight, plan.anchor_weight, plan.logit_bias}) {
+        if (!weights.defined()) continue;
+        results.numbers.push_back(weights.sum().item<double>());
+        results.numbers.push_back(weights.square().sum().item<double>());
       }
       if (!plan.keeps_everything()) cache.apply(static_cast<int64_t>(layer), plan);
     }

@@ -98,7 +98,8 @@ class StampvlmParity : public testing::Test {
     const Scene& s = scenes_[static_cast<size_t>(scene)];
     StatisticsRequest request;
     request.prefill.column_sums = column_sums;
-    return encode_prompt(model, *reader_, reader_->tokenize(s.question, std::vector{s.picture}),
+    return encode_prompt(model, *reader_,
+                         reader_->tokenize(s.question, std::vector<PictureFile>{s.picture}),
                          {s.picture}, request, /*seed=*/0);
   }
 

@@ -52,12 +52,49 @@ class Estimates(unittest.TestCase):
         rows = [(3.0, 4), (5.0, 3), (2.0, 5)]
         self.assertEqual(self.bootstrap.perplexity(rows + [(0.0, 0)]), self.bootstrap.perplexity(rows))
 
-    def test_the_interval_holds_most_replicates(self):
-        values = np.arange(20.0)
-        value, low, high = self.bootstrap.mean(values)
-        self.assertEqual(value, 9.5)
-        means = np.sort(self.bootstrap.resampled_sums(values) / 20)
-        self.assertAlmostEqual(((means >= low) & (means <= high)).mean(), 0.95, delta=0.01)
+    def test_intervals_are_those_of_the_other_implementation(self):
+        # tests/golden/make_interval_values.py, as tests/unit/metrics/intervals_test.cc.
+        a = [0.2, 0.5, 0.1, 0.9, 0.4, 0.4, 0.7]
+        rows = list(zip([12.5, 3.25, 40, 7.75, 22, 9.5, 15], [10.0, 4, 25, 6, 12, 8, 9]))
+        clusters = ["x", "y", "x", None, "y", "", "x"]
+        whole = bootstrap.Bootstrap(1000, 12345)
+        np.testing.assert_allclose(whole.mean(a)[1:], (0.21862580320333833, 0.7768176730202947), rtol=1e-12)
+        np.testing.assert_allclose(whole.perplexity(rows)[1:], (3.363819814056325, 5.823664697254422), rtol=1e-12)
+        np.testing.assert_allclose(whole.mean(a, clusters)[1:], (0.2821991473477182, 0.8857142857142857), rtol=1e-12)
+        np.testing.assert_allclose(whole.perplexity(rows, clusters)[1:], (3.487199920342075, 7.270379254736931), rtol=1e-12)
+
+    def test_intervals_end_where_values_do(self):
+        shares = [0.9, 0, 0, 0.1, 0, 0.2, 0]
+        self.assertLess(self.bootstrap.mean(shares)[1], 0)
+        self.assertEqual(self.bootstrap.mean(shares, None, 0, 1)[1], 0)
+        self.assertEqual(self.bootstrap.perplexity([(0.001, 10), (0.2, 10), (0.5, 10), (4, 10)])[1], 1)
+
+    def test_one_cluster_and_equal_values_have_no_spread(self):
+        self.assertEqual(self.bootstrap.mean([0.25, 0.75], ["p", "p"]), (0.5, 0.5, 0.5))
+        self.assertEqual(self.bootstrap.mean([0.5] * 4), (0.5, 0.5, 0.5))
+
+    def test_clusters_of_samples_without_tokens_do_not_count(self):
+        rows, clusters = [(3.0, 4), (0.0, 0), (5.0, 3), (2.0, 5)], ["a", "b", "a", "c"]
+        self.assertEqual(self.bootstrap.perplexity(rows, clusters),
+                         self.bootstrap.perplexity([rows[0], *rows[2:]], ["a", "a", "c"]))
+
+
+class Measures(unittest.TestCase):
+    def test_no_divergence_is_measured_where_one_token_is_scored(self):
+        measure = next(m for m in measures.measures_of({"metrics": {"perplexity": {"enabled": False}, "text": [],
+                                                                    "reference": "full-cache", "agreement": True}})
+                       if m.name == "mean_kl")
+        records = [{"scored_tokens": 4, "mean_kl": 0.2}, {"scored_tokens": 1, "mean_kl": 0.0}, {"scored_tokens": 1},
+                   {"scored_tokens": 3, "mean_kl": 0.4}]
+        rows = [measure.read(record) for record in records]
+        value, _, _ = measure.combine(bootstrap.Bootstrap(100, 1), rows, [None] * 4)
+        self.assertAlmostEqual(value, 0.3, 12)
+        self.assertIsNone(measure.combine(bootstrap.Bootstrap(100, 1), [rows[1], rows[2]], [None] * 2))
+
+    def test_titles_of_other_words(self):
+        self.assertEqual(measures.metric_title("rougeL"), "ROUGE-L (Google)")
+        self.assertEqual(measures.metric_title("rougeLsum-stem"), "ROUGE-Lsum (Google, stemmed)")
+        self.assertEqual(measures.metric_title("rougeLsum-unicode-sentences"), "ROUGE-Lsum (Google, Unicode words, sentences)")
 
 
 class TheProgramsOwnTables(unittest.TestCase):

@@ -213,6 +213,14 @@ TEST(ReadData, BrokenBytesNameTheirLine) {
                files.folder.path().string() +
                    "/l.jsonl:2: not valid JSON: column 7: unexpected end of input; expected '[', "
                    "'{', or a literal");
+  // What shows or copies such a value would run out of stack.
+  const std::string deep = "{\"a\": " + std::string(1000000, '[') + std::string(1000000, ']') + "}";
+  EXPECT_ERROR(
+      read_data(files.with("d.jsonl", "{\"a\": 1}\n" + deep)),
+      files.folder.path().string() + "/d.jsonl:2: not read: nested deeper than 256 levels");
+  EXPECT_ERROR(read_data(files.with("d.json", deep)),
+               files.folder.path().string() +
+                   "/d.json: not read: its values are nested deeper than 256 levels");
   EXPECT_ERROR(read_data(files.with("u.jsonl", "{\"a\": 1}\n{\"a\": \"\xff\"}\n")),
                files.folder.path().string() + "/u.jsonl:2: not UTF-8 (byte 0xff)");
   // Overlong, surrogate and beyond U+10FFFF are not UTF-8 either; the last valid code point is.

@@ -51,7 +51,7 @@ TEST(Orientation, DamagedFilesAreUprightOrReadAsFarAsTheyGo) {
                            "turned_xmp_5.png", "turned_8.webp", "turned_xmp_7.webp"}) {
     SCOPED_TRACE(name);
     const std::string whole = bytes_of(name);
-    const int orientation = stored_orientation(whole);
+    const int orientation = stored_orientation(std::string_view(whole));
     ASSERT_NE(orientation, 1);
     for (size_t size = 0; size < whole.size(); ++size) {
       const int found = stored_orientation(std::string_view(whole).substr(0, size));
@@ -61,7 +61,7 @@ TEST(Orientation, DamagedFilesAreUprightOrReadAsFarAsTheyGo) {
       for (const char value : {'\0', '\x7f', '\xff'}) {
         std::string changed = whole;
         changed[at] = value;
-        const int found = stored_orientation(changed);
+        const int found = stored_orientation(std::string_view(changed));
         EXPECT_TRUE(found >= 1 && found <= 8) << at;
       }
     }

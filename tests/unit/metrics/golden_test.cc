@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -33,8 +34,8 @@ void expect_scores(const std::vector<TextScore>& scores, const nlohmann::json& e
 }
 
 std::vector<TextScore> google(const std::string& reference, const std::string& candidate,
-                              Stemming stemming) {
-  const GoogleRouge rouge(reference, candidate, stemming);
+                              RougeWords words) {
+  const GoogleRouge rouge(reference, candidate, words);
   return {rouge.rouge_n(1), rouge.rouge_n(2), rouge.rouge_n(3), rouge.rouge_l(),
           rouge.rouge_lsum()};
 }
@@ -49,8 +50,8 @@ TEST(GoldenRouge, EveryPair) {
     const auto& reference = references.emplace_back(pair["ref"].get<std::string>());
     const auto candidate = pair["hyp"].get<std::string>();
     SCOPED_TRACE("line " + std::to_string(references.size()));
-    expect_scores(google(reference, candidate, Stemming::kNone), pair["google"]);
-    expect_scores(google(reference, candidate, Stemming::kPorter), pair["stem"]);
+    expect_scores(google(reference, candidate, RougeWords::kGoogle), pair["google"]);
+    expect_scores(google(reference, candidate, RougeWords::kGoogleStem), pair["stem"]);
     const PltrdyRouge pltrdy(reference, candidate);
     const bool is_defined = !pair["pltrdy"].is_null();
     EXPECT_EQ(pltrdy.rouge_l().defined, is_defined);
@@ -65,7 +66,7 @@ TEST(GoldenRouge, EveryPair) {
       std::vector<std::string> latest(references.rbegin(), references.rbegin() + 3);
       std::vector<TextScore> best;
       for (const char* type : {"rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum"})
-        best.push_back(google_rouge_best(type, latest, candidate, Stemming::kNone));
+        best.push_back(google_rouge_best(type, latest, candidate, RougeWords::kGoogle));
       expect_scores(best, pair["multi"]);
     }
     if (HasFailure()) break;  // one pair's values are enough to read
@@ -73,6 +74,35 @@ TEST(GoldenRouge, EveryPair) {
   EXPECT_EQ(references.size(), 2000U);
   EXPECT_EQ(undefined, 11);
   EXPECT_EQ(multi, 100);
+}
+
+// rouge_score with another Tokenizer: tests/golden/make_rouge_scripts_golden.py.
+TEST(GoldenRouge, OtherWordsAndSentences) {
+  std::ifstream file = golden("rouge_scripts.jsonl");
+  int pairs = 0;
+  int sentences_matter = 0;
+  for (std::string line; std::getline(file, line); ++pairs) {
+    const nlohmann::json pair = nlohmann::json::parse(line);
+    const auto reference = pair["ref"].get<std::string>();
+    const auto candidate = pair["hyp"].get<std::string>();
+    SCOPED_TRACE("line " + std::to_string(pairs + 1));
+    for (const auto& [name, words] : {std::pair("characters", RougeWords::kCharacters),
+                                      std::pair("unicode", RougeWords::kUnicode)}) {
+      const GoogleRouge rouge(reference, candidate, words);
+      expect_scores({rouge.rouge_n(1), rouge.rouge_n(2), rouge.rouge_l(), rouge.rouge_lsum()},
+                    pair[name]);
+    }
+    for (const auto& [name, words] : {std::pair("google-marks", RougeWords::kGoogle),
+                                      std::pair("unicode-marks", RougeWords::kUnicode)}) {
+      const GoogleRouge rouge(reference, candidate, words, RougeSentences::kMarks);
+      expect_scores({rouge.rouge_lsum()}, pair[name]);
+      const GoogleRouge lines(reference, candidate, words);
+      sentences_matter += rouge.rouge_lsum().f != lines.rouge_lsum().f ? 1 : 0;
+    }
+    if (HasFailure()) break;
+  }
+  EXPECT_EQ(pairs, 600);
+  EXPECT_GT(sentences_matter, 100);
 }
 
 TEST(GoldenStemmer, EveryWord) {

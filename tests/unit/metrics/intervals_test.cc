@@ -3,10 +3,14 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <random>
+#include <string>
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "metrics/clusters.h"
+#include "metrics/student_t.h"
 
 namespace elastikv {
 namespace {
@@ -81,11 +85,146 @@ TEST(Bootstrap, DrawsTheDocumentedIndices) {
   }
 }
 
-TEST(Bootstrap, PercentileIntervals) {
+TEST(Bootstrap, StudentizedIntervals) {
   const Bootstrap bootstrap;
-  expect_interval(bootstrap.mean_interval(kA), 0.2857142857142857, 0.6571428571428571);
-  expect_interval(bootstrap.perplexity_interval(kNllA, kTokens), 3.4408632165381055,
-                  5.1298459636658915);
+  expect_interval(bootstrap.mean_interval(kA), 0.21862580320333833, 0.7768176730202947);
+  expect_interval(bootstrap.perplexity_interval(kNllA, kTokens), 3.363819814056325,
+                  5.823664697254422);
+}
+
+TEST(Bootstrap, IntervalsEndWhereValuesDo) {
+  const std::vector<double> shares{0.9, 0, 0, 0.1, 0, 0.2, 0};
+  const auto free = Bootstrap().mean_interval(shares);
+  const auto bounded = Bootstrap().mean_interval(shares, {}, {0, 1});
+  EXPECT_LT(free->low, 0);
+  EXPECT_EQ(bounded->low, 0);
+  EXPECT_EQ(bounded->high, std::min(free->high, 1.0));
+  // No perplexity is below 1.
+  const std::vector<double> nll{0.001, 0.2, 0.5, 4};
+  const std::vector<double> tokens{10, 10, 10, 10};
+  EXPECT_EQ(Bootstrap().perplexity_interval(nll, tokens)->low, 1);
+}
+
+TEST(Bootstrap, ValuesWithoutASpreadHaveAnIntervalWithoutWidth) {
+  const std::vector<double> same(5, 0.7);
+  expect_interval(Bootstrap().mean_interval(same), 0.7, 0.7);
+}
+
+// Of most samples the same value: many resamples draw nothing else, and must not make the interval
+// endless.
+TEST(Bootstrap, ResamplesWithoutASpreadDoNotMakeIntervalsEndless) {
+  std::vector<double> values(16, 1);
+  values[3] = 0.5;
+  const auto interval = Bootstrap().mean_interval(values);
+  const MeanEstimate estimate = estimate_mean(values);
+  EXPECT_LT(interval->high - interval->low, 10 * *estimate.standard_error);
+  EXPECT_GT(interval->high - interval->low, 2 * *estimate.standard_error);
+}
+
+const std::vector<std::string> kClusters{"x", "y", "x", "", "y", "", "x"};
+
+TEST(Clusters, SamplesOfOneAreResampledAsOne) {
+  const Clusters clusters(kClusters);
+  EXPECT_TRUE(clusters.any());
+  EXPECT_EQ(clusters.count(7), 4U);
+  EXPECT_EQ(clusters.sums(kTokens), (std::vector<double>{44, 16, 6, 8}));
+  const MeanEstimate estimate = estimate_mean(kA, clusters);
+  EXPECT_NEAR(estimate.mean, 0.45714285714285713, kTolerance);
+  EXPECT_NEAR(estimate.standard_error.value(), 0.09583872797472828, kTolerance);
+  EXPECT_EQ(estimate.clusters, 4);
+  EXPECT_EQ(estimate.samples, 7);
+  const Bootstrap bootstrap;
+  expect_interval(bootstrap.mean_interval(kA, clusters), 0.2821991473477182, 0.8857142857142857);
+  expect_interval(bootstrap.perplexity_interval(kNllA, kTokens, clusters), 3.487199920342075,
+                  7.270379254736931);
+  const PairedDifference difference =
+      paired_log_perplexity_difference(kNllA, kNllB, kTokens, bootstrap, clusters);
+  expect_interval(difference.interval, -0.3261434511434511, 0.5036286286286287);
+  EXPECT_NEAR(difference.p_value.value(), 0.678697783978684, kTolerance);
+}
+
+TEST(Clusters, SomeOfTheSamples) {
+  const Clusters clusters(kClusters);
+  const std::vector<size_t> some{1, 2, 3, 6};
+  EXPECT_EQ(clusters.of(some).sums(std::vector<double>{1, 2, 3, 4}),
+            (std::vector<double>{1, 6, 3}));
+  const std::vector<size_t> apart{0, 1, 3};
+  EXPECT_FALSE(clusters.of(apart).any());
+  EXPECT_FALSE(Clusters(std::vector<std::string>{"a", "", "b", ""}).any());
+}
+
+TEST(Clusters, OneAloneSaysNothingOfTheSpread) {
+  const std::vector<double> values{0.1, 0.9, 0.4};
+  const Clusters one(std::vector<std::string>{"p", "p", "p"});
+  EXPECT_FALSE(Bootstrap().mean_interval(values, one).has_value());
+  EXPECT_FALSE(estimate_mean(values, one).standard_error.has_value());
+  EXPECT_FALSE(paired_mean_difference(values, values, Bootstrap(), one).p_value.has_value());
+}
+
+/// Draws that are the same everywhere: the bootstrap's own engine, in (0, 1).
+class Draws {
+ public:
+  explicit Draws(uint64_t seed) : random_(seed) {}
+  double uniform() { return (static_cast<double>(random_() >> 11) + 0.5) / 9007199254740992.0; }
+  double normal() {
+    return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * 3.14159265358979323846 * uniform());
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+/// What the intervals were before: the percentiles of the resampled means of samples.
+Interval percentile_interval(const std::vector<double>& values) {
+  const std::vector<std::span<const double>> columns{values};
+  std::vector<double> means = Bootstrap().resampled_sums(columns)[0];
+  for (double& mean : means) mean /= static_cast<double>(values.size());
+  return {percentile(means, 0.025), percentile(means, 0.975)};
+}
+
+bool holds(const Interval& interval, double truth) {
+  return interval.low <= truth && truth <= interval.high;
+}
+
+// docs/reports.md has the whole table (tests/golden/simulate_coverage.py).
+TEST(Coverage, OfSixteenSkewedSamples) {
+  constexpr int kTrials = 1000;
+  Draws draws(20261128);
+  int ours = 0;
+  int percentiles = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> values;
+    for (int i = 0; i < 16; ++i) values.push_back(std::exp(draws.normal()));
+    const double truth = std::exp(0.5);
+    ours += holds(*Bootstrap().mean_interval(values), truth) ? 1 : 0;
+    percentiles += holds(percentile_interval(values), truth) ? 1 : 0;
+  }
+  constexpr double kAtLeast = 0.90;
+  EXPECT_GE(ours, kAtLeast * kTrials);
+  EXPECT_LT(percentiles, kAtLeast * kTrials) << "the bound tells the two apart";
+}
+
+TEST(Coverage, OfQuestionsAboutOnePicture) {
+  constexpr int kTrials = 1000;
+  Draws draws(20261129);
+  int ours = 0;
+  int as_independent = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> values;
+    std::vector<std::string> pictures;
+    for (int picture = 0; picture < 12; ++picture) {
+      const double shared = draws.normal();
+      for (int question = 0; question < 4; ++question) {
+        values.push_back(shared + 0.5 * draws.normal());
+        pictures.push_back(std::to_string(picture));
+      }
+    }
+    ours += holds(*Bootstrap(300).mean_interval(values, Clusters(pictures)), 0) ? 1 : 0;
+    as_independent += holds(*Bootstrap(300).mean_interval(values), 0) ? 1 : 0;
+  }
+  constexpr double kAtLeast = 0.92;
+  EXPECT_GE(ours, kAtLeast * kTrials);
+  EXPECT_LT(as_independent, 0.8 * kTrials) << "the bound tells the two apart";
 }
 
 TEST(Bootstrap, SeedAndReplicatesMatter) {
@@ -107,8 +246,8 @@ TEST(PairedDifference, OfMeans) {
   const PairedDifference difference = paired_mean_difference(kA, kB, Bootstrap());
   EXPECT_NEAR(difference.difference, 0.07142857142857144, kTolerance);
   EXPECT_NEAR(difference.standard_error.value(), 0.04344830378784442, kTolerance);
-  expect_interval(difference.interval, 0, 0.15);
-  EXPECT_NEAR(difference.p_value.value(), 0.07092907092907093, kTolerance);
+  expect_interval(difference.interval, -0.0821843797686183, 0.15723277964645022);
+  EXPECT_NEAR(difference.p_value.value(), 0.2985933081755933, kTolerance);
   EXPECT_EQ(difference.samples, 7);
 }
 
@@ -117,13 +256,49 @@ TEST(PairedDifference, OfLogPerplexities) {
       paired_log_perplexity_difference(kNllA, kNllB, kTokens, Bootstrap());
   EXPECT_NEAR(difference.difference, -0.08445945945945946, kTolerance);
   EXPECT_NEAR(difference.standard_error.value(), 0.07509739463031335, kTolerance);
-  expect_interval(difference.interval, -0.2250173611111111, 0.0235976926574221);
-  EXPECT_NEAR(difference.p_value.value(), 0.23376623376623376, kTolerance);
+  expect_interval(difference.interval, -0.2973919041026323, 0.30355137370853824);
+  EXPECT_NEAR(difference.p_value.value(), 0.6134310847257656, kTolerance);
   // It is the difference of the two log perplexities.
   EXPECT_NEAR(difference.difference,
               estimate_log_perplexity(kNllA, kTokens).log_perplexity -
                   estimate_log_perplexity(kNllB, kTokens).log_perplexity,
               kTolerance);
+}
+
+TEST(PairedDifference, OfPerplexities) {
+  const PairedDifference difference =
+      paired_perplexity_difference(kNllA, kNllB, kTokens, Bootstrap());
+  EXPECT_NEAR(difference.difference, -0.3896640949858847, kTolerance);
+  EXPECT_NEAR(difference.standard_error.value(), 0.3642438227753274, kTolerance);
+  expect_interval(difference.interval, -1.4622477754372627, 0.5880528407124606);
+  EXPECT_NEAR(difference.p_value.value(), 0.3671211588763137, kTolerance);
+  EXPECT_EQ(difference.samples, 7);
+}
+
+TEST(PairedDifference, OfPerplexitiesBeyondADoubleHasNoInterval) {
+  const std::vector<double> huge{800.0 * 3, 700.0 * 3, 720.0 * 3};
+  const std::vector<double> small{3, 4, 5};
+  const std::vector<double> tokens{3, 3, 3};
+  EXPECT_FALSE(paired_perplexity_difference(huge, small, tokens, Bootstrap()).interval.has_value());
+}
+
+TEST(PairedDifference, PIsBelowFivePercentWhereTheIntervalExcludesZero) {
+  Draws draws(7);
+  int significant = 0;
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<double> a;
+    std::vector<double> b;
+    for (int i = 0; i < 12; ++i) {
+      a.push_back(std::exp(draws.normal()));
+      b.push_back(a.back() + 0.6 * draws.normal() + 0.3);
+    }
+    const PairedDifference difference = paired_mean_difference(a, b, Bootstrap(200));
+    const bool excludes = difference.interval->low > 0 || difference.interval->high < 0;
+    EXPECT_EQ(excludes, *difference.p_value < 0.05) << trial;
+    significant += excludes ? 1 : 0;
+  }
+  EXPECT_GT(significant, 20);
+  EXPECT_LT(significant, 180);
 }
 
 TEST(PairedDifference, IsNarrowerThanTheStrategiesApart) {
@@ -133,13 +308,31 @@ TEST(PairedDifference, IsNarrowerThanTheStrategiesApart) {
   const PairedDifference difference = paired_mean_difference(shifted, kA, Bootstrap());
   EXPECT_NEAR(difference.interval->low, 0.25, kTolerance);
   EXPECT_NEAR(difference.interval->high, 0.25, kTolerance);
-  EXPECT_NEAR(difference.p_value.value(), 1.0 / 1001, kTolerance);
+  EXPECT_NEAR(difference.p_value.value(), 1.0 / 64, kTolerance) << "of seven equal signs";
 }
 
 TEST(PairedDifference, EqualStrategiesAreNotSignificant) {
   const PairedDifference difference = paired_mean_difference(kA, kA, Bootstrap());
   EXPECT_EQ(difference.difference, 0);
   EXPECT_EQ(difference.p_value.value(), 1);
+}
+
+TEST(Holm, AdjustsForAllThatAreLookedAt) {
+  // As R's p.adjust(p, "holm").
+  EXPECT_EQ(holm_adjusted(std::vector<double>{0.01, 0.04, 0.03, 0.005}),
+            (std::vector<double>{0.03, 0.06, 0.06, 0.02}));
+  EXPECT_EQ(holm_adjusted(std::vector<double>{0.6, 0.5}), (std::vector<double>{1, 1}));
+  EXPECT_TRUE(holm_adjusted({}).empty());
+}
+
+TEST(StudentT, EqualsQuadrature) {
+  EXPECT_NEAR(student_t_cdf(-2.5, 3), 0.04385332350403274, 1e-13);
+  EXPECT_NEAR(student_t_cdf(1.25, 1), 0.7852232874772773, 1e-13);
+  EXPECT_NEAR(student_t_cdf(-6, 31), 6.13548097643352e-07, 1e-18);
+  EXPECT_NEAR(student_t_quantile(0.975, 1), 12.706204736174698, 1e-9);
+  EXPECT_NEAR(student_t_quantile(0.975, 7), 2.364624251592781, 1e-12);
+  EXPECT_NEAR(student_t_quantile(0.01, 30), -2.4572615424005924, 1e-12);
+  EXPECT_EQ(student_t_cdf(0, 5), 0.5);
 }
 
 TEST(PairedDifference, NeedsTheSameSamples) {

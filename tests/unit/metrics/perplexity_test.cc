@@ -31,9 +31,11 @@ TEST(Perplexity, MicroAndMacroDiffer) {
   const double se = std::sqrt(2 * (std::pow(6 - 3 * r, 2) + std::pow(300 - 300 * r, 2))) / 303;
   EXPECT_NEAR(summary.ppl_delta->low, std::exp(r - 1.96 * se), 1e-12);
   EXPECT_NEAR(summary.ppl_delta->high, std::exp(r + 1.96 * se), 1e-12);
-  // Two samples: the bootstrap sees three mixtures, the outer ones pure.
-  EXPECT_NEAR(summary.ppl_bootstrap->low, std::exp(1), 1e-12);
-  EXPECT_NEAR(summary.ppl_bootstrap->high, std::exp(2), 1e-12);
+  // Two samples: the bootstrap sees three mixtures. The outer ones are pure and have no spread of
+  // their own, so that a quarter of the whole one counts: r - 4 (2 - r), not below 0, to r + 4 (r -
+  // 1).
+  EXPECT_EQ(summary.ppl_bootstrap->low, 1);
+  EXPECT_NEAR(summary.ppl_bootstrap->high, std::exp(r + 4 * (r - 1)), 1e-9);
 }
 
 TEST(Perplexity, PaperProtocolLeavesTheLastTokenOut) {

@@ -63,15 +63,15 @@ const std::vector<Case>& cases() {
   return kCases;
 }
 
-std::array<double, 4> google_f(const Case& pair, Stemming stemming) {
-  const GoogleRouge rouge(pair.reference, pair.candidate, stemming);
+std::array<double, 4> google_f(const Case& pair, RougeWords words) {
+  const GoogleRouge rouge(pair.reference, pair.candidate, words);
   return {rouge.rouge_n(1).f, rouge.rouge_n(2).f, rouge.rouge_l().f, rouge.rouge_lsum().f};
 }
 
 TEST(GoogleRouge, GivesThePackagesValues) {
   for (const Case& pair : cases()) {
-    const auto plain = google_f(pair, Stemming::kNone);
-    const auto stemmed = google_f(pair, Stemming::kPorter);
+    const auto plain = google_f(pair, RougeWords::kGoogle);
+    const auto stemmed = google_f(pair, RougeWords::kGoogleStem);
     for (size_t i = 0; i < 4; ++i) {
       EXPECT_NEAR(plain[i], pair.google[i], 5e-7) << pair.reference << ", value " << i;
       EXPECT_NEAR(stemmed[i], pair.stemmed[i], 5e-7) << pair.reference << ", stemmed " << i;
@@ -80,7 +80,7 @@ TEST(GoogleRouge, GivesThePackagesValues) {
 }
 
 TEST(GoogleRouge, PrecisionIsOfTheCandidate) {
-  const TextScore score = GoogleRouge("a b c d", "a b x", Stemming::kNone).rouge_n(1);
+  const TextScore score = GoogleRouge("a b c d", "a b x", RougeWords::kGoogle).rouge_n(1);
   EXPECT_DOUBLE_EQ(score.precision, 2.0 / 3);
   EXPECT_DOUBLE_EQ(score.recall, 2.0 / 4);
   EXPECT_DOUBLE_EQ(score.f, 4.0 / 7);
@@ -88,18 +88,44 @@ TEST(GoogleRouge, PrecisionIsOfTheCandidate) {
 
 TEST(GoogleRouge, WordsAreAsciiRunsInLowerCase) {
   using Words = std::vector<std::string>;
-  EXPECT_EQ(google_rouge_words("Café don't 3.14_x", Stemming::kNone),
+  EXPECT_EQ(rouge_words("Café don't 3.14_x", RougeWords::kGoogle),
             (Words{"caf", "don", "t", "3", "14", "x"}));
-  EXPECT_EQ(google_rouge_words("漢字 слово", Stemming::kNone), Words{});
+  EXPECT_EQ(rouge_words("漢字 слово", RougeWords::kGoogle), Words{});
   // Python lowers these two to ASCII: the Kelvin sign to k, I with a dot to i and a combining dot.
-  EXPECT_EQ(google_rouge_words("\u212Aelvin \u0130stanbul", Stemming::kNone),
+  EXPECT_EQ(rouge_words("\u212Aelvin \u0130stanbul", RougeWords::kGoogle),
             (Words{"kelvin", "i", "stanbul"}));
   // Words of three letters are not stemmed.
-  EXPECT_EQ(google_rouge_words("Was runs geese", Stemming::kPorter), (Words{"was", "run", "gees"}));
+  EXPECT_EQ(rouge_words("Was runs geese", RougeWords::kGoogleStem), (Words{"was", "run", "gees"}));
+}
+
+TEST(RougeWordsTest, OfOtherScripts) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(rouge_words("Ein Äpfel, 3 Cafe\u0301s!", RougeWords::kUnicode),
+            (Words{"ein", "äpfel", "3", "cafés"}));
+  EXPECT_EQ(rouge_words("红色的猫 sits。ひらカナ", RougeWords::kUnicode),
+            (Words{"红", "色", "的", "猫", "sits", "ひ", "ら", "カ", "ナ"}));
+  EXPECT_EQ(rouge_words("Слово दो", RougeWords::kUnicode), (Words{"слово", "दो"}));
+  EXPECT_EQ(rouge_words("Ab 猫。", RougeWords::kCharacters), (Words{"a", "b", "猫"}));
+  EXPECT_EQ(rouge_words("… — 😀", RougeWords::kUnicode), Words{});
+  EXPECT_EQ(rouge_words("a\xff\xfe b", RougeWords::kUnicode), (Words{"a", "b"}));
+}
+
+TEST(RougeWordsTest, SentencesEndAtMarks) {
+  using Lines = std::vector<std::vector<std::string>>;
+  const auto split = [](const char* text) {
+    return rouge_sentences(text, RougeWords::kGoogle, RougeSentences::kMarks);
+  };
+  EXPECT_EQ(split("One cat. Two \"dogs!\" Three 3.5 e.g.this?"),
+            (Lines{{"one", "cat"}, {"two", "dogs"}, {"three", "3", "5", "e", "g", "this"}}));
+  EXPECT_EQ(split("a...\n\nb"), (Lines{{"a"}, {"b"}}));
+  EXPECT_EQ(rouge_sentences("猫。犬！", RougeWords::kUnicode, RougeSentences::kMarks),
+            (Lines{{"猫"}, {"犬"}}));
+  EXPECT_EQ(rouge_sentences("One. Two.\nThree", RougeWords::kGoogle, RougeSentences::kLines),
+            (Lines{{"one", "two"}, {"three"}}));
 }
 
 TEST(GoogleRouge, NgramsLongerThanTheTextScoreZero) {
-  const GoogleRouge rouge("a b c", "a b c", Stemming::kNone);
+  const GoogleRouge rouge("a b c", "a b c", RougeWords::kGoogle);
   EXPECT_EQ(rouge.rouge_n(3).f, 1);
   EXPECT_EQ(rouge.rouge_n(4).f, 0);
   EXPECT_EQ(rouge.rouge_n(9).f, 0);
@@ -109,15 +135,15 @@ TEST(GoogleRouge, NgramsLongerThanTheTextScoreZero) {
 
 TEST(GoogleRouge, BestOfSeveralReferences) {
   const std::vector<std::string> references{"x y", "a b c d", "a b", "b a"};
-  EXPECT_EQ(google_rouge_best("rougeL", references, "a b", Stemming::kNone).f, 1);
+  EXPECT_EQ(google_rouge_best("rougeL", references, "a b", RougeWords::kGoogle).f, 1);
   // Equal F: the first reference's precision and recall are reported.
   const std::vector<std::string> tied{"a", "a b c d"};  // F = 2/3 for "a b" with P=1/2 and P=1
-  const TextScore score = google_rouge_best("rouge1", tied, "a b", Stemming::kNone);
+  const TextScore score = google_rouge_best("rouge1", tied, "a b", RougeWords::kGoogle);
   EXPECT_DOUBLE_EQ(score.f, 2.0 / 3);
   EXPECT_DOUBLE_EQ(score.precision, 0.5);
-  EXPECT_ERROR(google_rouge_best("rougel", references, "a", Stemming::kNone),
+  EXPECT_ERROR(google_rouge_best("rougel", references, "a", RougeWords::kGoogle),
                "ROUGE type 'rougel' is not known; did you mean 'rougeL'?");
-  EXPECT_ERROR(google_rouge_best("rouge2", {}, "a", Stemming::kNone),
+  EXPECT_ERROR(google_rouge_best("rouge2", {}, "a", RougeWords::kGoogle),
                "rouge2 needs at least one reference text");
 }
 

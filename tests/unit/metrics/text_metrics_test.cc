@@ -17,8 +17,8 @@ constexpr const char* kCandidate = "Dogs run quickly.\nThey ran on.";
 TEST(TextMetrics, EveryNameIsItsOwnDefinition) {
   const TextMetrics metrics(text_metric_names());
   const std::vector<TextScore> scores = metrics.score(kReference, kCandidate);
-  const GoogleRouge plain(kReference, kCandidate, Stemming::kNone);
-  const GoogleRouge stemmed(kReference, kCandidate, Stemming::kPorter);
+  const GoogleRouge plain(kReference, kCandidate, RougeWords::kGoogle);
+  const GoogleRouge stemmed(kReference, kCandidate, RougeWords::kGoogleStem);
   const PltrdyRouge pltrdy(kReference, kCandidate);
   const std::vector<TextScore> expected{pltrdy.rouge_n(1),  pltrdy.rouge_n(2),   pltrdy.rouge_l(),
                                         plain.rouge_n(1),   plain.rouge_n(2),    plain.rouge_l(),
@@ -69,12 +69,52 @@ TEST(TextMetrics, WrongNamesAreErrors) {
   EXPECT_ERROR_CONTAINS(TextMetrics({}), "no metric was asked for; known: rouge-1-pltrdy, ");
 }
 
-TEST(TextMetrics, EmptyTextsAreMarkedWhereThePackageHasNoScore) {
+// The packages give 0 to a text beside itself when it has none of what they count.
+TEST(TextMetrics, TextsWithoutWordsAreMarked) {
+  const TextMetrics metrics({"rouge1", "rouge2", "rougeLsum-stem", "rouge-2-pltrdy",
+                             "rougeL-characters", "rougeL-unicode"});
+  const std::vector<TextScore> chinese = metrics.score("一只猫。", "一只猫。");
+  EXPECT_EQ(chinese[0].f, 0);
+  EXPECT_FALSE(chinese[0].defined);
+  EXPECT_FALSE(chinese[1].defined);
+  EXPECT_FALSE(chinese[2].defined);
+  EXPECT_FALSE(chinese[3].defined) << "one word has no two in a row";
+  EXPECT_EQ(chinese[4].f, 1);
+  EXPECT_EQ(chinese[5].f, 1);
+  EXPECT_TRUE(chinese[4].defined && chinese[5].defined);
+  const std::vector<TextScore> one_word = metrics.score("Yes", "Yes");
+  EXPECT_TRUE(one_word[0].defined);
+  EXPECT_FALSE(one_word[1].defined);
+  EXPECT_EQ(metrics.missing_words(0), "a word of a-z and 0-9");
+  EXPECT_EQ(metrics.missing_words(1), "2 words of a-z and 0-9");
+  EXPECT_EQ(metrics.missing_words(3), "2 words");
+  EXPECT_EQ(metrics.missing_words(4), "a letter or digit");
+}
+
+TEST(TextMetrics, OtherWordsHaveNamesOfTheirOwn) {
+  EXPECT_EQ(rouge_variant("rougeL", "characters", "lines"), "rougeL-characters");
+  EXPECT_EQ(rouge_variant("rougeLsum", "unicode", "marks"), "rougeLsum-unicode-sentences");
+  EXPECT_EQ(rouge_variant("rougeLsum", "words", "marks"), "rougeLsum-sentences");
+  EXPECT_EQ(rouge_variant("rouge1", "words", "marks"), "rouge1");
+  EXPECT_EQ(rouge_variant("rougeL-stem", "unicode", "lines"), "");
+  EXPECT_EQ(rouge_variant("rouge-l-pltrdy", "unicode", "lines"), "");
+  EXPECT_ERROR_CONTAINS(TextMetrics({"rougeL-sentences"}),
+                        "metric 'rougeL-sentences' is not known");
+  EXPECT_ERROR_CONTAINS(TextMetrics({"rouge-l-pltrdy-unicode"}), "is not known");
+  // Sentences of rougeLsum: only where the text is split, the order of two does not matter.
+  const TextMetrics sums({"rougeLsum", "rougeLsum-sentences"});
+  const auto scores = sums.score("A cat sat. The dog ran.", "The dog ran. A cat sat.");
+  EXPECT_LT(scores[0].f, 1);
+  EXPECT_EQ(scores[1].f, 1);
+}
+
+TEST(TextMetrics, EmptyTextsAreMarked) {
   const TextMetrics metrics({"rouge-l-pltrdy", "rougeL"});
   const std::vector<TextScore> scores = metrics.score("a", "");
   EXPECT_FALSE(scores[0].defined);
-  EXPECT_TRUE(scores[1].defined);
+  EXPECT_FALSE(scores[1].defined);
   EXPECT_EQ(scores[0].f, 0);
+  EXPECT_EQ(scores[1].f, 0);
   EXPECT_THROW(TextMetrics({"rouge-l-pltrdy"}, EmptyText::kError).score("a", ""), Error);
 }
 

@@ -78,8 +78,8 @@ struct Made {
   std::string more = "generation: {max_new_tokens: 64}";
   int64_t samples = 2;
   std::map<std::string, std::string> provenance;
-  std::vector<StoredSample> stored{{"s0", "<image>\nq", "a", {}, {}, {"0.png"}, ""},
-                                   {"s1", "q\n<image>", "a", {}, {}, {"1.png"}, ""}};
+  std::vector<StoredSample> stored{{"s0", "<image>\nq", "a", {}, {}, {"0.png"}, "", ""},
+                                   {"s1", "q\n<image>", "a", {}, {}, {"1.png"}, "", ""}};
   /// Log likelihood per token and F of a strategy's sample.
   std::function<double(const std::string&, int64_t)> nll = [](const std::string& strategy,
                                                               int64_t sample) {
@@ -279,9 +279,12 @@ TEST(Comparison, DifferencesArePaired) {
   const ComparedValue& value = value_of(pair, "b-released minus a-released", "ppl");
   EXPECT_EQ(value.stands_for, StandsFor::kReleased);
   EXPECT_NEAR(value.ours.value(), std::exp(1.625) - std::exp(1.0), 1e-12);
-  // Samples of 1.5 and 1.75: every replicate lies between them, and some are of one alone.
-  EXPECT_NEAR(value.interval.value().low, std::exp(1.5) - std::exp(1.0), 1e-12);
-  EXPECT_NEAR(value.interval.value().high, std::exp(1.75) - std::exp(1.0), 1e-12);
+  // Samples of 1.5 and 1.75: resamples of one alone have no spread, so that a quarter of the whole
+  // one counts, and the interval is four times as wide as they are far.
+  EXPECT_NEAR(value.interval.value().low, *value.ours - 4 * (std::exp(1.75) - std::exp(1.625)),
+              1e-9);
+  EXPECT_NEAR(value.interval.value().high, *value.ours + 4 * (std::exp(1.625) - std::exp(1.5)),
+              1e-9);
   EXPECT_FALSE(value.ratio());
   // F differs by 0.125 in every sample, so that the pairs have no spread though the means do.
   const ComparedValue& rouge = value_of(pair, "a-released minus b-released", "rouge-l-pltrdy");
@@ -294,6 +297,42 @@ TEST(Comparison, DifferencesArePaired) {
     EXPECT_EQ(one.strategy.find("minus a "), std::string::npos);
     EXPECT_NE(one.strategy, "b-released minus a");
   }
+}
+
+// A run may have 0.5 of the prompt beside 0.5 of all tokens; a printed number is of one of them.
+TEST(Comparison, BudgetsOfBothGrowthsAreToldApart) {
+  Made made;
+  made.change = [](Record& record) {
+    if (record.cell.ends_with("/0.5p")) record.outcome.nll_sum = 4 * 3;
+  };
+  for (const char* growths : {"[prompt, generation]", "[generation, prompt]"}) {
+    made.budgets = fmt::format("keep: [0.5], growth: {}", growths);
+    const ComparedPair generation = compare_one(made);
+    EXPECT_NEAR(value_of(generation, "a", "ppl").ours.value(), std::exp(1.0), 1e-12) << growths;
+    EXPECT_NEAR(value_of(generation, "b-released minus a-released", "ppl").ours.value(),
+                std::exp(1.625) - std::exp(1.0), 1e-12);
+    expect_point(generation, "budget is a fraction of", State::kSame, "generation", "generation");
+    const ComparedPair prompt =
+        compare_one(made, small_table("growth: generation", "growth: prompt"));
+    EXPECT_NEAR(value_of(prompt, "a", "ppl").ours.value(), std::exp(3.0), 1e-12) << growths;
+    EXPECT_ERROR_CONTAINS(compare_one(made, small_table("  growth: generation\n", "")),
+                          "could stand beside a number of it, which does not say of what its "
+                          "budgets are a fraction");
+  }
+  // One growth alone is taken as it is, and the protocol says that it is another.
+  made.budgets = "keep: [0.5], growth: prompt";
+  const ComparedPair other = compare_one(made);
+  EXPECT_NEAR(value_of(other, "a", "ppl").ours.value(), std::exp(3.0), 1e-12);
+  expect_point(other, "budget is a fraction of", State::kDiffers, "prompt", "generation");
+}
+
+TEST(Comparison, AnswersOfOneTokenAreSaid) {
+  Made made;
+  made.change = [](Record& record) {
+    if (record.sample == "s1") record.outcome.scored_tokens = 1;
+  };
+  EXPECT_EQ(compare_one(made).samples,
+            "2 samples; 1 of 2 answers (50.0 %) have one scored token, which no strategy changes");
 }
 
 TEST(Comparison, OverridesSayWhatStandsForWhat) {
@@ -342,7 +381,7 @@ TEST(Comparison, ProtocolPointsThatDiffer) {
   made.metrics = "perplexity: true, text: [rouge-l-pltrdy], reference: dataset, agreement: false";
   made.more = "generation: {max_new_tokens: 32}";
   made.samples = 3;
-  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, ""}};
+  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", ""}};
   const ComparedPair pair = compare_one(made);
   expect_point(pair, "dtype", State::kDiffers, "fp32", "bf16");
   expect_point(pair, "budget is a fraction of", State::kDiffers, "prompt", "generation");
@@ -382,7 +421,7 @@ TEST(Comparison, WhatNobodyKnowsIsUnknown) {
 TEST(Comparison, PromptFormsAreComparedByWhatTheyWrite) {
   Made made;
   made.model_more = "";
-  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, ""}};
+  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", ""}};
   ComparedRun run = make_run(made);
   EngineIdentity& engine = run.sweep->header.engines["big-7b-bf16"];
   engine.weights = "1234";
@@ -513,6 +552,12 @@ ComparedPair compare_speeds(std::vector<StoredBenchCell> cells) {
                                 {bench_run(std::move(cells))}, {}, /*all_tables=*/true)
       .front()
       .pairs.front();
+}
+
+TEST(BenchComparison, BudgetsOfBothGrowthsAreAmbiguous) {
+  EXPECT_ERROR_CONTAINS(compare_speeds({bench_cell("full", "1", 4), bench_cell("a", "0.2p", 3),
+                                        bench_cell("a", "0.2", 2)}),
+                        "fast: both a at budget 0.2p and a at budget 0.2 could stand beside");
 }
 
 TEST(BenchComparison, SpeedsHaveQuartiles) {

@@ -36,6 +36,7 @@ class Planned final : public Strategy {
     return nullptr;
   }
   std::string description() const override { return "planned"; }
+  std::vector<std::string> parts() const override { return {}; }
 
   std::vector<at::Tensor> scores;
 

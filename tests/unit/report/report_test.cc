@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "metrics/clusters.h"
+#include "metrics/intervals.h"
 #include "report/latex.h"
 #include "report/svg.h"
 #include "report/table.h"
@@ -243,7 +245,8 @@ TEST_F(ReportTest, FilesAreWrittenBesideTheRecords) {
   const auto output = run("a");
   const Report report = write_report(output);
   for (const ReportFile& one : report.files) EXPECT_EQ(read_file(output / one.name), one.text);
-  EXPECT_NE(file(report, "report.md").find("`ppl type:exp-nll|last:scored|agg:tokens|bs:1000"),
+  EXPECT_NE(file(report, "report.md")
+                .find("`ppl type:exp-nll|last:scored|agg:tokens|ci:bootstrap-t|bs:1000"),
             std::string::npos);
   EXPECT_ERROR(write_report(folder_.path()),
                folder_.path().string() + ": holds no sweep (no sweep.json)");
@@ -360,6 +363,220 @@ TEST_F(ReportTest, CategoriesHaveTheirOwnNumbers) {
   EXPECT_NE(file(report, "report.md").find("ocr (n=2)"), std::string::npos);
 }
 
+/// Gives a sample an answer of one scored token in all cells.
+void make_blind(const std::string& sample, StoredSweep& stored) {
+  std::vector<Record> changed;
+  for (const auto& [key, record] : stored.records) {
+    if (record.sample == sample) changed.push_back(record);
+  }
+  for (Record& record : changed) {
+    record.outcome.nll = {0.75F};
+    record.outcome.nll_sum = 0.75;
+    record.outcome.scored_tokens = 1;
+    // What records held before: nothing was compared.
+    if (record.outcome.mean_kl) record.outcome.mean_kl = 0;
+    stored.records.add(record);
+  }
+}
+
+TEST_F(ReportTest, AnswersOfOneTokenAreSaidAndLeftOutOfDifferences) {
+  StoredSweep stored = read_stored_sweep(run("a"));
+  const std::string said = "have one scored token";
+  EXPECT_EQ(file(make_report(stored), "report.md").find(said), std::string::npos);
+  make_blind("s1", stored);
+  make_blind("s4", stored);
+  const Report report = make_report(stored);
+  const std::string markdown = file(report, "report.md");
+  const size_t note = markdown.find("2 of 6 answers (33.3 %) " + said);
+  EXPECT_LT(note, markdown.find("| strategy"));
+  EXPECT_NE(report.summary.find("2 of 6 answers (33.3 %) " + said), std::string::npos);
+  EXPECT_NE(file(report, "report.html").find("2 of 6 answers (33.3 %) " + said), std::string::npos);
+  EXPECT_NE(file(report, "table-ppl.tex").find("2 of 6 answers (33.3 \\%) " + said),
+            std::string::npos);
+  EXPECT_NE(markdown.find("2 of 6 answers have one scored token and are left out."),
+            std::string::npos);
+  EXPECT_NE(markdown.find("Over 4 of 6 samples: of the other answers no token but the first is "
+                          "scored"),
+            std::string::npos);
+  const auto cells = rows(file(report, "cells.csv"));
+  std::map<std::string, double> log_perplexity;  // of the four other samples
+  for (const auto& cell : cells) {
+    double kl = 0;
+    double nll = 0;
+    double tokens = 0;
+    for (const char* id : {"s0", "s2", "s3", "s5"}) {
+      const CellOutcome& outcome = stored.records.find(cell.at("cell"), id)->outcome;
+      kl += outcome.mean_kl.value_or(0) / 4;
+      nll += outcome.nll_sum;
+      tokens += static_cast<double>(outcome.scored_tokens);
+    }
+    log_perplexity[cell.at("strategy") + cell.at("budget")] = nll / tokens;
+    EXPECT_EQ(cell.at("one_token_answers"), "2");
+    EXPECT_EQ(cell.at("scored_tokens"), "50");
+    const bool full = cell.at("strategy") == "full";
+    EXPECT_EQ(cell.at("kl_samples"), full ? "0" : "4");
+    if (!full) {
+      EXPECT_NEAR(std::stod(cell.at("kl")), kl, 1e-8) << "zeros would lower the mean";
+    }
+  }
+  for (const auto& row : rows(file(report, "differences.csv"))) {
+    EXPECT_EQ(row.at("samples"), row.at("measure").starts_with("rouge") ? "6" : "4");
+    if (row.at("measure") != "log_ppl" || row.at("baseline") != "full") continue;
+    EXPECT_NEAR(
+        std::stod(row.at("difference")),
+        log_perplexity.at(row.at("strategy") + row.at("budget")) - log_perplexity.at("full1"),
+        1e-7);
+  }
+}
+
+TEST_F(ReportTest, AnswersOfOneTokenAloneHaveNoDifferences) {
+  StoredSweep stored = read_stored_sweep(run("a"));
+  for (int i = 0; i < 6; ++i) make_blind(fmt::format("s{}", i), stored);
+  const Report report = make_report(stored);
+  EXPECT_NE(report.summary.find("6 of 6 answers (100.0 %) have one scored token"),
+            std::string::npos);
+  for (const auto& row : rows(file(report, "differences.csv"))) {
+    EXPECT_NE(row.at("measure"), "log_ppl");
+    EXPECT_NE(row.at("measure"), "mean_kl");
+  }
+  for (const auto& cell : rows(file(report, "cells.csv"))) EXPECT_EQ(cell.at("kl"), "");
+}
+
+TEST_F(ReportTest, SamplesOfOneClusterAreResampledAsOne) {
+  StoredSweep stored = read_stored_sweep(run("a"));
+  const auto apart = rows(file(make_report(stored), "cells.csv"));
+  std::vector<std::string> names;
+  for (size_t i = 0; i < 6; ++i) {
+    names.push_back(i < 4 ? fmt::format("picture {}", i / 2) : "");
+    stored.samples.at("d")[i].cluster = names.back();
+  }
+  const Report report = make_report(stored);
+  EXPECT_NE(report.summary.find("6 samples in 4 clusters. "), std::string::npos) << report.summary;
+  const auto together = rows(file(report, "cells.csv"));
+  const Clusters clusters(names);
+  size_t other = 0;
+  for (size_t i = 0; i < together.size(); ++i) {
+    const auto& cell = together[i];
+    EXPECT_EQ(apart[i].at("clusters"), "6");
+    EXPECT_EQ(cell.at("clusters"), "4");
+    EXPECT_EQ(cell.at("ppl"), apart[i].at("ppl"));
+    other += cell.at("ppl_low") != apart[i].at("ppl_low") ? 1 : 0;
+    std::vector<double> nll;
+    std::vector<double> tokens;
+    std::vector<double> rouge;
+    for (int s = 0; s < 6; ++s) {
+      const Record& record = *stored.records.find(cell.at("cell"), fmt::format("s{}", s));
+      nll.push_back(record.outcome.nll_sum);
+      tokens.push_back(static_cast<double>(record.outcome.scored_tokens));
+      rouge.push_back(record.text_scores[1].f);
+    }
+    const auto ppl = Bootstrap().perplexity_interval(nll, tokens, clusters);
+    EXPECT_NEAR(std::stod(cell.at("ppl_low")), ppl->low, 1e-7 * ppl->low);
+    EXPECT_NEAR(std::stod(cell.at("ppl_high")), ppl->high, 1e-7 * ppl->high);
+    const auto mean = Bootstrap().mean_interval(rouge, clusters, {0, 1});
+    EXPECT_NEAR(std::stod(cell.at("rougeL_low")), mean->low, 1e-8);
+  }
+  EXPECT_EQ(other, together.size());
+}
+
+TEST_F(ReportTest, PairsWithoutAScoreAreSaid) {
+  StoredSweep stored = read_stored_sweep(run("a"));
+  EXPECT_EQ(file(make_report(stored), "report.md").find("has no score"), std::string::npos);
+  for (const char* cell : {"m-fp32/d/full", "m-fp32/d/elastic/0.2"}) {
+    Record record = *stored.records.find(cell, "s2");
+    record.text_scores[1] = {0, 0, 0, false};
+    stored.records.add(record);
+  }
+  const Report report = make_report(stored);
+  const std::string said =
+      "In 0 to 1 of 6 pairs of a cell a text has not a word of a-z and 0-9: rougeL has no score "
+      "for "
+      "them, and they count as 0, the full cache beside itself too.";
+  for (const char* name : {"report.md", "report.html", "table-rougeL.tex"}) {
+    EXPECT_NE(file(report, name).find(said), std::string::npos) << name;
+  }
+  EXPECT_EQ(file(report, "table-rouge-l-pltrdy.tex").find("has no score"), std::string::npos);
+  for (const auto& cell : rows(file(report, "cells.csv"))) {
+    const bool there = cell.at("strategy") == "full" ||
+                       (cell.at("strategy") == "elastic" && cell.at("budget") == "0.2");
+    EXPECT_EQ(cell.at("rougeL_undefined"), there ? "1" : "0");
+    EXPECT_EQ(cell.at("rouge-l-pltrdy_undefined"), "0");
+  }
+}
+
+TEST_F(ReportTest, ControlsThatDoAsWellAreSaid) {
+  StoredSweep stored = read_stored_sweep(run("a", /*resume=*/false, "full, elastic, random"));
+  /// Log likelihoods of random: the best strategy's and a little, which differs from sample to
+  /// sample.
+  const auto set_random = [&](const std::string& budget, double worse) {
+    for (int i = 0; i < 6; ++i) {
+      const std::string id = fmt::format("s{}", i);
+      Record record = *stored.records.find("m-fp32/d/random/" + budget, id);
+      record.outcome.nll_sum =
+          stored.records.find("m-fp32/d/elastic/" + budget, id)->outcome.nll_sum +
+          worse * (1 + 0.1 * i) + 0.01 * (i % 2);
+      stored.records.add(record);
+    }
+  };
+  set_random("0.2", 3);
+  set_random("0.5", 0);
+  const Report report = make_report(stored);
+  const std::string said =
+      "Not told apart from the best strategy on d by the paired bootstrap: the control random at "
+      "budget 0.5.";
+  const std::string markdown = file(report, "report.md");
+  EXPECT_LT(markdown.find(said), markdown.find("| strategy"));
+  EXPECT_NE(file(report, "report.html").find(said), std::string::npos);
+  EXPECT_NE(file(report, "table-ppl.tex").find(said), std::string::npos);
+  set_random("0.5", 3);
+  EXPECT_EQ(file(make_report(stored), "table-ppl.tex").find("Not told apart"), std::string::npos);
+}
+
+TEST_F(ReportTest, ManyDifferencesAreAdjustedByHolm) {
+  const Report report = make_report(read_stored_sweep(run("a", false, "full, elastic, h2o, tova")));
+  std::map<std::string, std::vector<double>> raw;
+  std::map<std::string, std::vector<double>> adjusted;
+  for (const auto& row : rows(file(report, "differences.csv"))) {
+    const std::string family = row.at("baseline") + row.at("measure");
+    raw[family].push_back(std::stod(row.at("p_value")));
+    adjusted[family].push_back(std::stod(row.at("p_holm")));
+  }
+  EXPECT_EQ(raw.at("fulllog_ppl").size(), 6U);
+  EXPECT_EQ(raw.at("elasticlog_ppl").size(), 4U);
+  for (const auto& [family, p_values] : raw) {
+    const std::vector<double> expected = holm_adjusted(p_values);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(adjusted.at(family)[i], expected[i], 1e-7) << family;
+      EXPECT_GE(adjusted.at(family)[i], p_values[i]);
+    }
+  }
+  const auto pairs = rows(file(report, "pairs.csv"));
+  EXPECT_EQ(pairs.front().count("p_holm"), 1U);
+  EXPECT_NE(file(report, "report.md").find("p is adjusted by Holm's procedure"), std::string::npos);
+}
+
+// Whatever a data set calls its categories and samples: every row keeps its columns, and nothing of
+// it becomes a heading, code, HTML or a link.
+TEST_F(ReportTest, TextsFromDataStayTextInMarkdown) {
+  plan_.failing = {{"m-fp32/d/h2o/0.2", "s1"}};
+  StoredSweep stored = read_stored_sweep(run("a"));
+  const std::string strange = "a|b `c` <b>d</b>\n# *e* [f](g) \\";
+  for (StoredSample& sample : stored.samples.at("d")) sample.categories = {strange};
+  Record record = *stored.records.find("m-fp32/d/h2o/0.2", "s1");
+  record.outcome.error = "no <i>attention</i> | *left*";
+  stored.records.add(record);
+  const Report report = make_report(stored);
+  const std::string markdown = file(report, "report.md");
+  EXPECT_NE(markdown.find("a\\|b \\`c\\` \\<b>d\\</b> # \\*e\\* \\[f\\](g) \\\\ (n=6)"),
+            std::string::npos)
+      << markdown;
+  EXPECT_NE(markdown.find("`s1`: no \\<i>attention\\</i> \\| \\*left\\*\n"), std::string::npos)
+      << markdown;
+  EXPECT_EQ(markdown.find("\n# *e"), std::string::npos);
+  EXPECT_EQ(file(report, "report.html").find("<b>"), std::string::npos);
+  EXPECT_EQ(latex_problem(file(report, "report.tex")), "");
+}
+
 TEST_F(ReportTest, EveryFormIsWellFormedWhateverTheNames) {
   StoredSweep stored = read_stored_sweep(run("a"));
   stored.header.provenance = {{"fixture", "yes"},
@@ -418,6 +635,7 @@ TEST(Latex, EscapesEverything) {
   EXPECT_EQ(latex_escape("a_b%&#{}~^\\$"),
             "a\\_b\\%\\&\\#\\{\\}\\textasciitilde{}\\textasciicircum{}\\textbackslash{}\\$");
   EXPECT_EQ(latex_escape("é中\xff\n"), "é{[}U+4E2D]{[}U+FFFD] ");
+  EXPECT_EQ(latex_escape("a,,b--c"), "a,{},b-{}-c");
   EXPECT_EQ(latex_problem(latex_escape("a_b%&#{}~^\\$[x]--`'\"<|>")), "");
   EXPECT_EQ(latex_problem("a_b"), "_ is not escaped in: a_b");
   EXPECT_EQ(latex_problem("\\begin{tabular}{lc}\na & b & c \\\\\n\\end{tabular}\n"),
@@ -455,6 +673,30 @@ TEST(Table, MarkdownIsAlignedAndCsvQuoted) {
             "| é        |    12 |\n");
   table.rows = {{"a,b", "say \"x\""}};
   EXPECT_EQ(table.csv(), "strategy,0.1\n\"a,b\",\"say \"\"x\"\"\"\n");
+}
+
+TEST(Table, MarkdownShowsTextAsItIs) {
+  EXPECT_EQ(markdown_text("plain text, 1.5 (x) snake_case"), "plain text, 1.5 (x) snake_case");
+  EXPECT_EQ(markdown_text("a|b`c<d*e_ [f](g)\nh\\ &amp; & $x$ ~s~"),
+            "a\\|b\\`c\\<d\\*e\\_ \\[f\\](g) h\\\\ \\&amp; & \\$x\\$ \\~s\\~");
+  EXPECT_EQ(markdown_text("# no heading"), "\\# no heading");
+  EXPECT_EQ(markdown_text("  - no list"), "\\- no list");
+  EXPECT_EQ(markdown_text("1. no list"), "1\\. no list");
+  EXPECT_EQ(markdown_text("> no quote"), "\\> no quote");
+  EXPECT_EQ(markdown_text("3 of 4"), "3 of 4");
+  EXPECT_EQ(markdown_text(""), "");
+  EXPECT_EQ(markdown_code("s3"), "`s3`");
+  EXPECT_EQ(markdown_code("a``b`c"), "```a``b`c```");
+  EXPECT_EQ(markdown_code("`x"), "`` `x ``");
+  EXPECT_EQ(markdown_code("a\nb"), "`a b`");
+  Table table;
+  table.header = {"a|b", "x*y"};
+  table.rows = {{"*c*", "+0.1 [+0.0, +0.2]*"}, {"d\ne", "failed 1/2 | <b>"}};
+  EXPECT_EQ(table.markdown(),
+            "| a\\|b   |               x\\*y |\n"
+            "| ------ | ------------------:|\n"
+            "| \\*c\\*  | +0.1 [+0.0, +0.2]* |\n"
+            "| d e    | failed 1/2 \\| \\<b> |\n");
 }
 
 TEST(Table, NumbersKeepFourDigits) {

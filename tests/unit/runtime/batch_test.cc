@@ -51,6 +51,7 @@ class Ragged final : public Strategy {
     return {};
   }
   std::string description() const override { return "ragged"; }
+  std::vector<std::string> parts() const override { return {}; }
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& /*prompt*/,
                                                      const std::vector<LayerPlan>& /*plans*/,
                                                      const Budget& /*budget*/) const override {

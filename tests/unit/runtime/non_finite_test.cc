@@ -103,7 +103,7 @@ TEST_F(NonFinite, AnEmbeddingIsNamedWithItsTokenAndPlace) {
 TEST_F(NonFinite, APicturesFeatures) {
   const std::unique_ptr<Model> model = with("linear_2.bias", 3, kInfinity);
   const PromptReader reader(path(), "auto");
-  const std::vector<std::filesystem::path> pictures{kPicture};
+  const std::vector<PictureFile> pictures{kPicture};
   EXPECT_ERROR(encode_prompt(*model, reader, reader.tokenize("So?", pictures), pictures, {}, 0),
                std::string("the features of picture 1 are not finite") + kDamaged);
   EXPECT_NO_THROW(encode(*model)) << "a prompt without a picture does not read them";
@@ -114,7 +114,7 @@ TEST_F(NonFinite, TheLayerAndItsPart) {
       {"layers.0.self_attn.k_proj.weight", "layer 0: the keys of the prompt are not finite"},
       {"layers.1.self_attn.k_proj.weight", "layer 1: the keys of the prompt are not finite"},
       {"layers.1.self_attn.v_proj.weight", "layer 1: the values of the prompt are not finite"},
-      {"layers.1.self_attn.q_proj.weight", "layer 1: the output of the attention is not finite"},
+      {"layers.1.self_attn.q_proj.weight", "layer 1: the queries of the prompt are not finite"},
       {"layers.0.self_attn.o_proj.weight", "layer 0: the output of the attention is not finite"},
       {"layers.0.mlp.down_proj.weight", "layer 0: the output is not finite"},
       {"layers.1.mlp.up_proj.weight", "layer 1: the output is not finite"},
@@ -231,6 +231,7 @@ class BadWeights final : public Strategy {
     return nullptr;
   }
   std::string description() const override { return "bad weights"; }
+  std::vector<std::string> parts() const override { return {}; }
 };
 
 TEST_F(NonFinite, OnlyTheCellFailsWhoseCacheIsBroken) {

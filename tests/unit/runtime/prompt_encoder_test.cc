@@ -54,6 +54,22 @@ class PromptEncoder : public testing::Test {
   std::unique_ptr<Model> model_;
 };
 
+TEST_F(PromptEncoder, AnswersEndAsTheFormatOrElseTheCheckpointSays) {
+  EXPECT_EQ(reader_.answer_end(), 258);  // <|im_end|>
+  const std::filesystem::path model = folder_.path() / "model";
+  // The plain format says nothing, so that eos_token_id does.
+  EXPECT_EQ(PromptReader(model, "plain").answer_end(), 258);
+  nlohmann::json config = tiny_config();
+  config["text_config"].erase("eos_token_id");
+  folder_.write("model/config.json", config.dump());
+  EXPECT_EQ(PromptReader(model, "auto").answer_end(), 258);
+  EXPECT_ERROR_CONTAINS(PromptReader(model, "plain").answer_end(),
+                        "no token ends an answer: prompt format 'plain' names none");
+  EXPECT_ERROR_CONTAINS(PromptReader(model, "vicuna-v1").answer_end(),
+                        "the tokenizer has no token '</s>', with which prompt format 'vicuna-v1' "
+                        "ends an answer");
+}
+
 TEST_F(PromptEncoder, GivesWhatIsAskedForAndNoMore) {
   const EncodedPrompt plain = encode(StatisticsRequest());
   const PromptStatistics& none = plain.statistics;

@@ -360,6 +360,45 @@ TEST(SweepConfig, CellsRunTogetherAndInOnePassUnlessToldOtherwise) {
   EXPECT_FALSE(again.evaluation().one_pass);
 }
 
+TEST(SweepConfig, TheEndOfAnAnswerMayBeScored) {
+  const SweepConfig usual = parse("strategies: [full]\n");
+  EXPECT_FALSE(usual.evaluation().score_end);
+  EXPECT_EQ(usual.json().find("score_end"), std::string::npos);
+  const SweepConfig with = parse("strategies: [full]\nmetrics: {perplexity: {score_end: true}}\n");
+  EXPECT_TRUE(with.evaluation().score_end);
+  EXPECT_TRUE(parse_sweep(with.json(), "sweep.json").evaluation().score_end);
+  EXPECT_NE(with.records_hash(), usual.records_hash());
+  EXPECT_NE(evaluation_text(with), evaluation_text(usual));
+  EXPECT_ERROR_CONTAINS(
+      parse("strategies: [full]\nmetrics: {perplexity: {score_end: true, score_last_token: "
+            "false}}\n"),
+      "scores what follows the last token, which score_last_token: false leaves out");
+}
+
+TEST(SweepConfig, RougeTakesOtherWordsByName) {
+  const auto names = [&](const std::string& metrics) {
+    return parse("strategies: [full]\nmetrics: {" + metrics + "}\n").metrics.text;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names("text: [rouge-l-pltrdy, rougeL, rougeLsum], rouge: {tokenizer: characters}"),
+            (Names{"rouge-l-pltrdy", "rougeL-characters", "rougeLsum-characters"}));
+  EXPECT_EQ(names("text: [rouge1, rougeLsum], rouge: {tokenizer: unicode, sentences: marks}"),
+            (Names{"rouge1-unicode", "rougeLsum-unicode-sentences"}));
+  EXPECT_EQ(names("text: [rougeLsum], rouge: {tokenizer: words, sentences: marks}"),
+            Names{"rougeLsum-sentences"});
+  EXPECT_EQ(names("text: [rougeL-unicode]"), Names{"rougeL-unicode"});
+  // What is kept is the names, which say all.
+  const SweepConfig config =
+      parse("strategies: [full]\nmetrics: {text: [rougeL], rouge: {tokenizer: unicode}}\n");
+  EXPECT_EQ(parse_sweep(config.json(), "sweep.json").metrics.text, Names{"rougeL-unicode"});
+  EXPECT_ERROR_CONTAINS(names("text: [rougeL], rouge: {tokenizer: letters}"),
+                        "is 'letters', needs one of words, characters, unicode");
+  EXPECT_ERROR_CONTAINS(names("rouge: {tokenizer: unicode}"),
+                        "speaks of rouge1, rouge2, rougeL and rougeLsum, and 'text' lists none");
+  EXPECT_ERROR_CONTAINS(names("text: [rougeL], rouge: {sentences: marks}"),
+                        "speaks of rougeLsum, which 'text' does not list");
+}
+
 TEST(SweepConfig, ModelsComeFromPresetsToo) {
   const std::string tail = "data: {path: d.json}\nstrategies: [full]\n";
   const SweepConfig config =
