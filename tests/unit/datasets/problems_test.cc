@@ -171,7 +171,7 @@ TEST(ProblemsOfData, QuestionsAndTheirAnswers) {
           "  malformed lines: 1\n"
           "    " +
               answers +
-              ":8: not valid JSON: column 1: invalid literal; expected '[', '{', or a literal\n"
+              ":8: not valid JSON: column 1: invalid literal\n"
               "  malformed items: 2\n"
               "    line 3 ('3'): 'text' is of type number, a string is needed\n"
               "    line 5 ('5'): " +
@@ -358,13 +358,13 @@ TEST(ProblemsOfData, LinesThatAreNotJsonSayWhyAndWhere) {
            {R"({"question": "q", "answer": -Infinity})",
             "column 29: -Infinity is not JSON (write null or a number)"},
            {R"({"question": "\u732b q", "answer": "\ud83d!"})",
-            R"(column 36: \ud83d is a lone surrogate, half of a character)"},
+            R"(column 37: \ud83d is a lone surrogate, half of a character)"},
            {R"({"question": "q", "answer": "\ud83d\u0041"})",
             R"(column 30: \ud83d is a lone surrogate, half of a character)"},
            {R"({"question": "q", "answer": "x\ude00"})",
             R"(column 31: \ude00 is a lone surrogate, half of a character)"},
            {"{\"question\": \"\u732b\u732b\", \"answer\": oh}",
-            "column 30: invalid literal; expected '[', '{', or a literal"},
+            "column 30: invalid literal"},
            {R"({"question": "q", "answer": 1e999})", "a number is out of range"}}) {
     EXPECT_ERROR(read_data(files.with("d.jsonl", good + "\n" + line + "\n")),
                  files.at("d.jsonl") + ":2: not valid JSON: " + why);
