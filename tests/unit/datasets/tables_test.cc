@@ -36,7 +36,7 @@ TEST(TsvTable, PlainFields) {
 }
 
 TEST(TsvTable, QuotedFields) {
-  // Line ends are those of the file, within quotes as well (where pandas keeps them).
+  // Line ends become "\n" within quotes as well, where pandas keeps them.
   EXPECT_EQ(rows_of("a\tb\n\"1\t2\"\t\"3\n4\r\n5\"\r\n"),
             (std::vector<Row>{{"a", "b"}, {"1\t2", "3\n4\n5"}}));
   EXPECT_EQ(rows_of("\"a\"\tb\n\"say \"\"x\"\"\"\t\"\"\n\"\"\"\"\tc"),
