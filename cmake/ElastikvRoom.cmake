@@ -1,5 +1,8 @@
 # elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
+#   The sanitizers' presets compile the sources of a room several at a time (CMAKE_UNITY_BUILD), which takes a quarter of the
+#   time. A source with a name of its own (in an anonymous namespace) that a neighbour also has is left out of that by
+#   SKIP_UNITY_BUILD_INCLUSION.
 # elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES]
 #              [AVX2 filter])
 #   A test program; each TEST in it becomes a ctest entry. Tests run side by side with one thread each (two programs that
@@ -15,7 +18,18 @@ if(ELASTIKV_WERROR)
 endif()
 if(ELASTIKV_SANITIZE)
   target_compile_options(elastikv_flags INTERFACE -fsanitize=${ELASTIKV_SANITIZE} -fno-omit-frame-pointer)
+  # What is undefined ends the program: a test that only prints a line passes.
+  target_compile_options(elastikv_flags INTERFACE -fno-sanitize-recover=all)
+  target_compile_definitions(elastikv_flags INTERFACE _GLIBCXX_ASSERTIONS)
   target_link_options(elastikv_flags INTERFACE -fsanitize=${ELASTIKV_SANITIZE})
+endif()
+if(ELASTIKV_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "ELASTIKV_FUZZ needs clang, whose libFuzzer it links; this is ${CMAKE_CXX_COMPILER_ID}.")
+  endif()
+  # Counters for libFuzzer, which programs without it ignore.
+  target_compile_options(elastikv_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(elastikv_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 function(elastikv_room NAME)
@@ -33,6 +47,11 @@ endfunction()
 function(elastikv_test NAME)
   cmake_parse_arguments(ARG "ALL_CORES" "AVX2" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
+  # Each file of tests has helpers of its own, named as its neighbours'.
+  set_target_properties(${NAME} PROPERTIES UNITY_BUILD OFF)
+  foreach(label IN LISTS ARG_LABELS)
+    set_property(GLOBAL APPEND PROPERTY ELASTIKV_TESTS_${label} ${NAME})
+  endforeach()
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${NAME} PRIVATE
     ELASTIKV_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ELASTIKV_PROGRAM="${CMAKE_BINARY_DIR}/bin/elastikv")

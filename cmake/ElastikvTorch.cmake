@@ -55,7 +55,10 @@ endif()
 # the OpenMP runtime that its own threads use; two of them in one program would fight over the cores.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 target_compile_options(elastikv_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
-if(EXISTS ${ELASTIKV_TORCH_DIR}/lib/libgomp.so.1)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # clang's code calls libomp, which stands in for libgomp as well when it is found first.
+  target_link_libraries(elastikv_torch INTERFACE OpenMP::OpenMP_CXX)
+elseif(EXISTS ${ELASTIKV_TORCH_DIR}/lib/libgomp.so.1)
   target_link_libraries(elastikv_torch INTERFACE ${ELASTIKV_TORCH_DIR}/lib/libgomp.so.1)
 else()
   target_link_libraries(elastikv_torch INTERFACE OpenMP::OpenMP_CXX)

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/log.h"
 #include "base/nearest_name.h"
 #include "datasets/dataset.h"
 #include "image/picture.h"
@@ -49,7 +51,7 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.model.device = options.device;
   subject.model.dtype = options.dtype;
   options.prompt_options.apply_to(subject.model);
-  subject.pictures.assign(options.images.begin(), options.images.end());
+  subject.pictures = options.prompt_options.pictures(options.images);
   subject.seed = options.seed;
   subject.budget = options.budget.budget();
   require_distinct(options.strategies);
@@ -62,7 +64,7 @@ Subject read_command_line(const ExplainOptions& options) {
       fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
     }
   }
-  for (const std::filesystem::path& picture : subject.pictures) check_picture(picture);
+  for (const PictureFile& picture : subject.pictures) check_picture(picture);
   return subject;
 }
 
@@ -112,7 +114,9 @@ Subject read_sweep_file(const ExplainOptions& options) {
   data.limit = 1;
   const std::unique_ptr<Tokenizer> tokenizer =
       data.tokens ? engines->tokenizer(subject.model) : nullptr;
-  subject.sample = read_data(data, check_picture, tokenizer.get()).samples.front();
+  DataSet set = read_data(data, check_picture, tokenizer.get());
+  for (const std::string& note : set.notes) inform("{}: {}", set.name, note);
+  subject.sample = std::move(set.samples.front());
   subject.pictures = subject.sample->images;
   subject.seed = seed_of(config.seed, *subject.sample);
   return subject;

@@ -69,7 +69,7 @@ struct Reading {
   }
 
   TokenizedPrompt prompt(const GenerateOptions& options,
-                         const std::vector<std::filesystem::path>& pictures) const {
+                         const std::vector<PictureFile>& pictures) const {
     return whole ? whole->tokenize(options.prompt, pictures)
                  : prompt_of_ids(options.prompt_ids, summary().vocab_size);
   }
@@ -111,8 +111,8 @@ int generate(const GenerateOptions& options) {
   const std::unique_ptr<Strategy> strategy = strategy_of(options);
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
-  const std::vector<std::filesystem::path> pictures(options.images.begin(), options.images.end());
-  for (const std::filesystem::path& picture : pictures) check_picture(picture);
+  const std::vector<PictureFile> pictures = options.prompt_options.pictures(options.images);
+  for (const PictureFile& picture : pictures) check_picture(picture);
   require_loadable(options.model);
   ModelChoice choice;
   choice.path = options.model;

@@ -17,6 +17,7 @@
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "prompt_options.h"
+#include "runtime/cost.h"
 #include "runtime/prompt_encoder.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"
@@ -108,7 +109,8 @@ int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSi
 int show_prompt(const InspectOptions& options) {
   const ModelSummary summary = summarize_model(options.folder);
   std::vector<PictureSize> sizes;
-  for (const std::string& file : options.images) sizes.push_back(check_picture(file));
+  for (const PictureFile& file : options.prompt_options.pictures(options.images))
+    sizes.push_back(check_picture(file));
   if (!sizes.empty() && summary.image_token < 0)
     fail("{}: this model takes no pictures", options.folder);
   const CheckpointParts parts(choice_of(options));

@@ -79,8 +79,14 @@ class Subjects {
       work.cost = cost_of(group, set, config_);
       if (is_there(group.model)) {
         const PromptReader reader = make_reader(group.model);
-        for (const Sample& sample : set.samples)
-          work.sizes.push_back(size_of(reader, sample, config_.evaluation()));
+        for (const Sample& sample : set.samples) {
+          try {
+            work.sizes.push_back(size_of(reader, sample, config_.evaluation()));
+          } catch (const Error&) {
+            // One that will be recorded as failed is named among those.
+            if (group.data.on_problem == OnProblem::kRefuse) throw;
+          }
+        }
         return work;
       }
       const int64_t end = config_.metrics.score_end ? 1 : 0;
@@ -121,6 +127,16 @@ class Subjects {
           tokenizer.get());
     }
     return entry->second;
+  }
+
+  /// What is to be known of the data that were read, with the data set's name.
+  std::set<std::string> notes() const {
+    std::set<std::string> notes;
+    for (const auto& [key, set] : sets_) {
+      for (const std::string& note : set.notes)
+        notes.insert(fmt::format("{}: {}", key.first, note));
+    }
+    return notes;
   }
 
  private:
@@ -270,6 +286,7 @@ int plan(const SweepOptions& options) {
   }
   for (const std::string& name : left_out)
     fmt::print("Data set {} is left out: it has none of the samples.\n", name);
+  for (const std::string& note : subjects.notes()) fmt::print("Data set {}.\n", note);
   for (const std::string& line : failing) fmt::print("Will fail: {}.\n", line);
   for (const std::string& line : tight) fmt::print("Does not fit: {}.\n", line);
   for (const std::string& thing : missing)

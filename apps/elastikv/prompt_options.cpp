@@ -1,6 +1,11 @@
 #include "prompt_options.h"
 
+#include <filesystem>
+
 #include <CLI/Validators.hpp>
+
+#include "base/log.h"
+#include "image/orientation.h"
 
 namespace elastikv {
 
@@ -10,6 +15,21 @@ void PromptOptions::apply_to(ModelChoice& model) const {
     model.image_aspect_ratio = parse_image_aspect_ratio(image_aspect_ratio);
   if (picture_place == "before") model.picture_place = PicturePlace::kBefore;
   if (picture_place == "after") model.picture_place = PicturePlace::kAfter;
+}
+
+std::vector<PictureFile> PromptOptions::pictures(const std::vector<std::string>& files) const {
+  std::vector<PictureFile> pictures;
+  for (const std::string& file : files) {
+    pictures.emplace_back(std::filesystem::path(file),
+                          parse_picture_orientation(picture_orientation));
+    if (picture_orientation == "stored" && stored_orientation(pictures.back().path) != 1) {
+      inform(
+          "note: {} is stored turned or mirrored (EXIF) and read as stored; --picture-orientation "
+          "exif turns it upright",
+          file);
+    }
+  }
+  return pictures;
 }
 
 void add_prompt_options(CLI::App& verb, PromptOptions& options) {
@@ -26,6 +46,12 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
                   "Where pictures go that the question does not place: before, after, or auto: as "
                   "the format says")
       ->check(CLI::IsMember({"auto", "before", "after"}))
+      ->capture_default_str();
+  verb.add_option(
+          "--picture-orientation", options.picture_orientation,
+          "Pictures whose file (EXIF) says that they are turned: stored: as they lie there; "
+          "exif: turned upright")
+      ->check(CLI::IsMember({"stored", "exif"}))
       ->capture_default_str();
 }
 

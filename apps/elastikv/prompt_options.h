@@ -1,9 +1,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <CLI/App.hpp>
 
+#include "image/picture.h"
 #include "sweep/cell.h"
 
 namespace elastikv {
@@ -13,7 +15,11 @@ struct PromptOptions {
   std::string format = "auto";
   std::string image_aspect_ratio = "auto";
   std::string picture_place = "auto";
+  std::string picture_orientation = "stored";
 
+  /// The pictures' files as they are to be read. Tells on standard error of those that are read as
+  /// stored although their files say that they are turned.
+  std::vector<PictureFile> pictures(const std::vector<std::string>& files) const;
   static constexpr const char* kNoneWithIds =
       "takes no --prompt-format, --image-aspect-ratio and --picture-place: the ids are the whole "
       "prompt";
@@ -25,7 +31,7 @@ struct PromptOptions {
   void apply_to(ModelChoice& model) const;
 };
 
-/// Adds --prompt-format, --image-aspect-ratio and --picture-place.
+/// Adds --prompt-format, --image-aspect-ratio, --picture-place and --picture-orientation.
 void add_prompt_options(CLI::App& verb, PromptOptions& options);
 
 }  // namespace elastikv

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json_fields.h"
+#include "base/json_problem.h"
 #include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
@@ -92,6 +93,9 @@ std::string read_all(const std::string& file, std::string& origin) {
 JsonFields parse_line(std::string_view line, const std::string& place) {
   const size_t malformed = find_broken_utf8(line);
   if (malformed != std::string_view::npos) fail("{}:{}: not valid UTF-8", place, malformed + 1);
+  if (is_nested_too_deep(line)) {
+    fail("{}: not read: nested deeper than {} levels", place, kMostJsonLevels);
+  }
   try {
     nlohmann::json value = nlohmann::json::parse(line);
     if (!value.is_object()) {
@@ -100,7 +104,8 @@ JsonFields parse_line(std::string_view line, const std::string& place) {
     }
     return {std::move(value), place};
   } catch (const nlohmann::json::parse_error& error) {
-    fail("{}:{}: not valid JSON", place, error.byte);
+    const JsonProblem problem = json_problem(line, error.byte, error.what());
+    fail("{}:{}: not valid JSON: {}", place, problem.column, problem.reason);
   } catch (const nlohmann::json::exception&) {
     fail("{}: not valid JSON (a number is out of range)", place);
   }

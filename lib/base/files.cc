@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -13,6 +14,16 @@
 
 namespace elastikv {
 namespace {
+
+std::filesystem::file_status status_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  // What is not there is no failure, but sets the code all the same.
+  if (error && status.type() != std::filesystem::file_type::not_found) {
+    fail("{}: cannot be looked at: {}", path.string(), error.message());
+  }
+  return status;
+}
 
 /// fsync, which a signal may interrupt before anything is wrong.
 bool synchronize(int descriptor) {
@@ -37,6 +48,14 @@ void synchronize_folder(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+bool path_exists(const std::filesystem::path& path) {
+  return std::filesystem::exists(status_of(path));
+}
+
+bool is_folder(const std::filesystem::path& path) {
+  return std::filesystem::is_directory(status_of(path));
+}
 
 std::string read_file(const std::filesystem::path& file) {
   const MappedFile mapped(file);

@@ -7,6 +7,12 @@
 
 namespace elastikv {
 
+/// Whether something is there. Unlike std::filesystem's, Error naming the path and the system's
+/// reason where that cannot be told: a name that is too long, a folder that may not be entered.
+bool path_exists(const std::filesystem::path& path);
+/// Whether a folder is there, with the same errors.
+bool is_folder(const std::filesystem::path& path);
+
 /// The whole file as bytes; Error naming the file and the system's reason when it cannot be read.
 std::string read_file(const std::filesystem::path& file);
 

@@ -1,6 +1,7 @@
 #include "base/json_fields.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/files.h"
+#include "base/json_problem.h"
 
 namespace elastikv {
 namespace {
@@ -17,15 +19,37 @@ using Json = nlohmann::json;
 
 }  // namespace
 
+bool is_nested_too_deep(std::string_view text) {
+  int level = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char letter = text[i];
+    if (in_string) {
+      if (letter == '\\') {
+        ++i;
+      } else {
+        in_string = letter != '"';
+      }
+    } else if (letter == '"') {
+      in_string = true;
+    } else if (letter == '[' || letter == '{') {
+      if (++level > kMostJsonLevels) return true;
+    } else if (letter == ']' || letter == '}') {
+      --level;
+    }
+  }
+  return false;
+}
+
 Json parse_json(std::string_view text, std::string_view origin) {
+  if (is_nested_too_deep(text)) {
+    fail("{}: not read: its values are nested deeper than {} levels", origin, kMostJsonLevels);
+  }
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
-    const size_t at = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
-    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
-    const size_t line_start = text.rfind('\n', at == 0 ? 0 : at - 1);
-    const size_t column = at - (line_start == std::string_view::npos ? 0 : line_start + 1) + 1;
-    fail("{}:{}:{}: not valid JSON", origin, line, column);
+    const JsonProblem problem = json_problem(text, error.byte, error.what());
+    fail("{}:{}:{}: not valid JSON: {}", origin, problem.line, problem.column, problem.reason);
   } catch (const Json::exception&) {
     fail("{}: not valid JSON (text is not UTF-8, or a number is out of range)", origin);
   }
@@ -65,8 +89,12 @@ const Json& JsonFields::at(std::string_view key, std::string_view needed) const 
 
 int64_t JsonFields::integer(std::string_view key) const {
   const Json& value = at(key, "an integer");
-  if (!value.is_number_integer())
-    fail_key(key, fmt::format("is {}, an integer is needed", value.dump()));
+  // Numbers beyond int64_t would turn into negative ones.
+  const bool fits =
+      value.is_number_integer() &&
+      (!value.is_number_unsigned() ||
+       value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+  if (!fits) fail_key(key, fmt::format("is {}, an integer is needed", value.dump()));
   return value.get<int64_t>();
 }
 

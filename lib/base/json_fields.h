@@ -60,7 +60,15 @@ class JsonFields {
   std::string prefix_;
 };
 
-/// Parses JSON text; Error with origin, line and column when it is malformed.
+/// How deep values may be nested: far beyond any file that is meant to be read, and so little that
+/// what goes down into a value (a copy, its text in a message) never runs out of stack.
+inline constexpr int kMostJsonLevels = 256;
+/// Whether the brackets of a JSON text nest deeper than that. Says nothing of their being well
+/// formed.
+bool is_nested_too_deep(std::string_view text);
+
+/// Parses JSON text; Error with origin, line and column when it is malformed, or nested deeper than
+/// kMostJsonLevels.
 nlohmann::json parse_json(std::string_view text, std::string_view origin);
 
 }  // namespace elastikv

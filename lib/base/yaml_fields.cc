@@ -18,9 +18,41 @@ int line_of(const YAML::Node& node, int otherwise) {
   return mark.is_null() ? otherwise : mark.line + 1;
 }
 
+/// Refuses what is legal YAML but would take readers by surprise: keys that are lists or mappings
+/// themselves, and aliases by which a value holds itself or a short text stands for any number of
+/// values.
+class StructureCheck {
+ public:
+  explicit StructureCheck(const std::string& origin) : origin_(origin) {}
+
+  void check(const YAML::Node& node, int line, int level = 0) {
+    constexpr int kMostLevels = 100;
+    constexpr int64_t kMostValues = 1000000;
+    if (level > kMostLevels || ++values_ > kMostValues) {
+      fail("{}:{}: not read: values are nested deeper than {} levels, or are over {} in all",
+           origin_, line, kMostLevels, kMostValues);
+    }
+    for (const auto& item : node) {
+      if (node.IsSequence()) {
+        check(item, line_of(item, line), level + 1);
+        continue;
+      }
+      const int here = line_of(item.first, line);
+      if (!item.first.IsScalar()) fail("{}:{}: a key needs to be plain text", origin_, here);
+      check(item.second, here, level + 1);
+    }
+  }
+
+ private:
+  const std::string& origin_;
+  int64_t values_ = 0;
+};
+
 YAML::Node parse_yaml(const std::string& text, const std::string& origin) {
   try {
-    return YAML::Load(text);
+    YAML::Node node = YAML::Load(text);
+    StructureCheck(origin).check(node, /*line=*/1);
+    return node;
   } catch (const YAML::Exception& error) {
     fail("{}:{}: not valid YAML: {}", origin, error.mark.line + 1, error.msg);
   }
@@ -102,7 +134,7 @@ YamlFields YamlFields::merge_extended(std::vector<std::filesystem::path>& chain)
             fmt::format("is '{}', which leads back to {}", key.as_string(), before.string()));
       }
     }
-    if (!std::filesystem::exists(next)) {
+    if (!path_exists(next)) {
       key.fail_here(fmt::format("is '{}', but there is no {}", key.as_string(), next.string()));
     }
     const YamlFields base = read(next);

@@ -13,6 +13,7 @@
 #include "base/fields.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
+#include "datasets/clusters.h"
 #include "datasets/file_text.h"
 #include "datasets/formats.h"
 #include "datasets/item_fields.h"
@@ -45,8 +46,15 @@ void require_usable(const DataOptions& options) {
   }
   if (options.tokens) {
     const TokenWindows& windows = *options.tokens;
-    if (windows.prompt_tokens < 1 || windows.answer_tokens < 1 || windows.step() < 1) {
+    const int64_t stride = windows.stride.value_or(windows.answer_tokens);
+    if (windows.prompt_tokens < 1 || windows.answer_tokens < 1 || stride < 1) {
       fail("{}: prompt_tokens, answer_tokens and stride need to be at least 1", file);
+    }
+    if (stride < windows.answer_tokens) {
+      fail(
+          "{}: stride is {}, below answer_tokens, which is {}: tokens would be scored in several "
+          "windows",
+          file, stride, windows.answer_tokens);
     }
   }
 }
@@ -83,7 +91,7 @@ void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
 /// The selected samples, with everything noted that is wrong with them or with the file.
 std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check& check_picture,
                                const Tokenizer* tokenizer, std::string& format,
-                               Problems& problems) {
+                               std::vector<std::string>& notes, Problems& problems) {
   FileText text(options.path, problems);
   std::vector<Draft> drafts;
   format = read_samples({options, text, problems, drafts}, tokenizer);
@@ -97,6 +105,8 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
     draft.pictures.clear();  // they may be pieces of the text, which ends here
   }
   pictures.check_root();
+  notes = pictures.notes();
+  assign_clusters(drafts);
   return drafts;
 }
 
@@ -147,7 +157,7 @@ DataSet read_data(const DataOptions& options,
   data.name = options.name.empty() ? data_set_name(options.path) : options.name;
   std::vector<Draft> drafts;
   try {
-    drafts = read_drafts(resolved, check_picture, tokenizer, data.format, problems);
+    drafts = read_drafts(resolved, check_picture, tokenizer, data.format, data.notes, problems);
   } catch (const Error&) {
     // What was noted before may be why: broken bytes, lines that are not JSON.
     problems.refuse_if_any();

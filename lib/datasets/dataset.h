@@ -9,18 +9,23 @@
 #include <vector>
 
 #include "datasets/sample.h"
+#include "image/picture.h"
+#include "text/bos.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
 
-/// How a text is cut into windows of a model's tokens.
+/// How a text is cut into windows of a model's tokens. Every window is a prompt of its own: it
+/// begins with what stands before a text (`bos`), which counts among its prompt_tokens.
 struct TokenWindows {
   int64_t prompt_tokens = 0;  // ids of a window that are the prompt, with no chat template around
   int64_t answer_tokens = 0;  // ids after them that are scored
-  std::optional<int64_t> stride;  // from a window's first id to the next one's; default: its length
+  /// From the first id of the text in a window to that in the next one: at least answer_tokens, or
+  /// ids would be scored twice. Default: as many as a window takes of the text.
+  std::optional<int64_t> stride{};
+  BosRule bos = BosRule::kAuto;
 
   int64_t length() const { return prompt_tokens + answer_tokens; }
-  int64_t step() const { return stride.value_or(length()); }
 };
 
 /// What is published of a data set that may not be at hand, for plans.
@@ -78,6 +83,8 @@ struct DataOptions {
   /// "before" or "after": where pictures are written into questions that do not place them, each on
   /// a line of its own; empty: the prompt format decides.
   std::string picture_place;
+  /// What becomes of pictures whose file says that they are stored turned.
+  PictureOrientation picture_orientation = PictureOrientation::kStored;
   /// Where pictures that a data file holds in base64 are kept as files, named by their content;
   /// empty: default_picture_cache().
   std::filesystem::path picture_cache;
@@ -97,6 +104,8 @@ struct DataSet {
   std::string format;           // as recognised
   std::vector<Sample> samples;  // never empty, in the file's order
   std::string content;          // content hash of the samples' ids and contents
+  /// What a user should know of the data before the results: sentences without the set's name.
+  std::vector<std::string> notes;
 };
 
 /// Formats that DataOptions::format may name.
@@ -116,9 +125,11 @@ std::filesystem::path default_picture_cache();
 /// `check_picture` (which throws Error, and may be empty). One Error reports every problem, by
 /// kind, the first few of each with the item they are in. With OnProblem::kRecord problems of
 /// single samples mark these instead, as long as a selected sample is left without one; problems of
-/// the file (its format, encoding, ids, table rows) still refuse it. Windows of tokens are those of
-/// `tokenizer`, which is read for nothing else: the ids of the whole file, without special ones,
-/// are cut; sample "tokens-N" begins at id N and ids that do not fill a window are left out.
+/// the file (its format, encoding, ids, table rows) still refuse it. Line ends of any system count
+/// as "\n" in every format. Windows of tokens are those of `tokenizer`, which is read for nothing
+/// else: the ids of the whole file are cut, without what special tokens the tokenizer puts around a
+/// text, and each window then begins with what it puts in front (TokenWindows::bos); sample
+/// "tokens-N" takes up at id N of the text, and ids that do not fill a window are left out.
 DataSet read_data(const DataOptions& options,
                   const std::function<void(const std::filesystem::path&)>& check_picture = {},
                   const Tokenizer* tokenizer = nullptr);

@@ -21,6 +21,8 @@ struct Draft {
   Sample sample;
   std::string where;  // "item 3 ('x')"
   std::vector<PictureSource> pictures;
+  /// What makes the sample depend on others that have it too, by name: see cluster().
+  std::vector<std::string> shares;
   // What could not be read; that has been noted, so it is not checked again.
   bool lacks_question = false;
   bool lacks_answer = false;

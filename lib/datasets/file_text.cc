@@ -7,33 +7,13 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "datasets/encoding.h"
 #include "text/unicode.h"
 
 namespace elastikv {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
-/// What a file's first bytes say it is instead of UTF-8 text; empty when they say nothing.
-std::string_view other_kind(std::string_view bytes) {
-  using namespace std::string_view_literals;
-  constexpr std::pair<std::string_view, std::string_view> kMarks[]{
-      {"\xff\xfe\0\0"sv, "UTF-32; save it as UTF-8"},
-      {"\0\0\xfe\xff"sv, "UTF-32; save it as UTF-8"},
-      {"\xff\xfe"sv, "UTF-16; save it as UTF-8"},
-      {"\xfe\xff"sv, "UTF-16; save it as UTF-8"},
-      {"PAR1"sv, "Parquet; export it as JSON lines"},
-      {"\x1f\x8b"sv, "gzip; unpack it"},
-      {"PK\x03\x04"sv, "a zip archive (or a spreadsheet); unpack or export it"},
-  };
-  for (const auto& [mark, kind] : kMarks) {
-    if (bytes.starts_with(mark)) return kind;
-  }
-  // No text has zeros; UTF-16 without a mark has one in every other place.
-  if (bytes.size() > 1 && (bytes[0] == '\0') != (bytes[1] == '\0'))
-    return "UTF-16; save it as UTF-8";
-  return "";
-}
 
 /// The first byte at or after `from` that begins no character, text.size() when there is none.
 size_t next_broken(std::string_view text, size_t from) {
@@ -49,6 +29,15 @@ size_t next_broken(std::string_view text, size_t from) {
   return from;
 }
 
+std::string latin1_problem(unsigned char byte) {
+  std::string letter;
+  append_utf8(letter, windows1252_character(byte));
+  return fmt::format(
+      "not UTF-8 but, by its bytes, Latin-1 or Windows-1252 (0x{:02x} is '{}' there); save it as "
+      "UTF-8",
+      byte, letter);
+}
+
 }  // namespace
 
 bool is_blank(std::string_view text) {
@@ -56,22 +45,26 @@ bool is_blank(std::string_view text) {
 }
 
 FileText::FileText(const std::filesystem::path& file, Problems& problems) : text_(read_file(file)) {
-  const std::string_view kind = other_kind(text_);
+  const std::string_view kind = other_kind_of_file(text_);
   if (!kind.empty()) fail("{}: not UTF-8 text but {}", file.string(), kind);
   if (text_.starts_with(kByteOrderMark)) text_.erase(0, kByteOrderMark.size());
+  unify_line_ends(text_);
   if (is_blank(text_)) fail("{}: the file is empty", file.string());
 
   bool broken = false;
+  bool latin1 = false;
   int64_t line = 1;
   size_t counted = 0;  // up to here, lines are
   for (size_t at = next_broken(text_, 0); at < text_.size();) {
+    if (!broken) latin1 = looks_like_latin1(text_);
     broken = true;
     line += std::count(text_.begin() + static_cast<ptrdiff_t>(counted),
                        text_.begin() + static_cast<ptrdiff_t>(at), '\n');
     counted = at;
+    const auto byte = static_cast<unsigned char>(text_[at]);
     problems.add_line(
         ProblemKind::kEncoding, line,
-        fmt::format("not UTF-8 (byte 0x{:02x})", static_cast<unsigned char>(text_[at])));
+        latin1 ? latin1_problem(byte) : fmt::format("not UTF-8 (byte 0x{:02x})", byte));
     const size_t end = text_.find('\n', at);
     if (end == std::string::npos) break;
     at = next_broken(text_, end);

@@ -13,11 +13,12 @@ namespace elastikv {
 /// Nothing but white space.
 bool is_blank(std::string_view text);
 
-/// The text of a data file, as valid UTF-8 without a byte order mark.
+/// The text of a data file, as valid UTF-8 without a byte order mark and with "\n" as line ends.
 class FileText {
  public:
   /// Error when the file cannot be read, holds nothing, or is of an encoding or a container that is
-  /// recognised as another one (UTF-16, Parquet, gzip, zip). Broken bytes are noted line by line
+  /// recognised as another one (UTF-16, Parquet, gzip, zip). Broken bytes are noted line by line,
+  /// as Latin-1 where they look like it,
   /// and replaced, so that what else is wrong is found too.
   FileText(const std::filesystem::path& file, Problems& problems);
 

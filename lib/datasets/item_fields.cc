@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "text/unicode.h"
 
 namespace elastikv {
 namespace {
@@ -183,13 +184,18 @@ size_t places_in(std::string_view question) {
 
 void check_texts(Draft& draft, bool needs_answer, Problems& problems) {
   const std::string& question = draft.sample.question;
-  if (needs_answer && !draft.lacks_answer && is_blank(draft.sample.answer))
-    problems.add(ProblemKind::kEmptyText, draft, "the answer is empty");
+  const auto require_visible = [&](const std::string& text, const char* name) {
+    if (!shows_nothing(text)) return;
+    problems.add(ProblemKind::kEmptyText, draft,
+                 is_blank(text) ? fmt::format("the {} is empty", name)
+                                : fmt::format("the {} holds only invisible characters", name));
+  };
+  if (needs_answer && !draft.lacks_answer) require_visible(draft.sample.answer, "answer");
   if (draft.lacks_question) return;
   const size_t places = places_in(question);
   const size_t pictures = draft.pictures.size();
   if (places == 0) {
-    if (is_blank(question)) problems.add(ProblemKind::kEmptyText, draft, "the question is empty");
+    require_visible(question, "question");
   } else if (draft.lacks_pictures) {
     return;
   } else if (pictures == 0) {

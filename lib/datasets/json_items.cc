@@ -1,6 +1,7 @@
 #include "datasets/json_items.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "base/json_problem.h"
 #include "datasets/file_text.h"
 
 namespace elastikv {
@@ -15,8 +17,23 @@ namespace {
 
 using Json = nlohmann::json;
 
-Json parse_quietly(std::string_view text) {
-  return Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+/// The value of a line; nothing after noting why it is not JSON.
+std::optional<Json> parse_line(std::string_view text, int64_t line, Problems& problems) {
+  if (is_nested_too_deep(text)) {
+    problems.add_line(ProblemKind::kSyntax, line,
+                      fmt::format("not read: nested deeper than {} levels", kMostJsonLevels));
+    return std::nullopt;
+  }
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    const JsonProblem problem = json_problem(text, error.byte, error.what());
+    problems.add_line(ProblemKind::kSyntax, line,
+                      fmt::format("not valid JSON: column {}: {}", problem.column, problem.reason));
+  } catch (const Json::exception&) {
+    problems.add_line(ProblemKind::kSyntax, line, "not valid JSON: a number is out of range");
+  }
+  return std::nullopt;
 }
 
 std::vector<Item> read_lines(std::string_view text, Problems& problems) {
@@ -28,12 +45,9 @@ std::vector<Item> read_lines(std::string_view text, Problems& problems) {
     start = end + 1;
     ++line;
     if (is_blank(content)) continue;
-    Json value = parse_quietly(content);
-    if (value.is_discarded()) {
-      problems.add_line(ProblemKind::kSyntax, line, "not valid JSON");
-      continue;
-    }
-    items.push_back({std::make_shared<const Json>(std::move(value)),
+    std::optional<Json> value = parse_line(content, line, problems);
+    if (!value) continue;
+    items.push_back({std::make_shared<const Json>(std::move(*value)),
                      static_cast<int64_t>(items.size()), fmt::format("line {}", line), ""});
   }
   return items;

@@ -55,6 +55,8 @@ void read_item(const Item& item, const Reading& reading) {
   const std::string& wanted = reading.options.turn;
   const auto add_turn = [&](size_t number, bool numbered) {
     Draft one = draft;
+    // Its turns are about the same pictures, or the same matter.
+    one.shares.push_back("conversation:" + draft.sample.id);
     if (numbered) {
       one.sample.id += fmt::format("#{}", number);
       one.where = fmt::format("{} ('{}')", item.where, one.sample.id);

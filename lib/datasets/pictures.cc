@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "datasets/item_fields.h"
+#include "image/orientation.h"
 
 namespace elastikv {
 namespace {
@@ -129,10 +130,26 @@ void Pictures::find(Draft& draft) {
   for (const PictureSource& source : draft.pictures) {
     const Found found = look_up(source);
     if (!found.problem.empty()) problems_.add(found.kind, draft, found.problem);
-    if (!found.file.empty()) draft.sample.images.push_back(found.file);
+    if (!found.file.empty())
+      draft.sample.images.emplace_back(found.file, options_.picture_orientation);
     hashes += found.hash;
+    if (options_.picture_orientation == PictureOrientation::kExif && found.orientation != 1)
+      hashes += fmt::format(" turned from {}", found.orientation);
+    if (!found.hash.empty()) draft.shares.push_back("picture:" + found.hash);
   }
   draft.sample.content = content_of(draft.sample, hashes);
+  // The same question and answer once more is no further draw.
+  if (draft.pictures.empty()) draft.shares.push_back("content:" + draft.sample.content);
+}
+
+std::vector<std::string> Pictures::notes() const {
+  if (turned_ == 0) return {};
+  const bool exif = options_.picture_orientation == PictureOrientation::kExif;
+  return {fmt::format(
+      "{} of {} picture{} {} stored turned or mirrored (EXIF) and {}", turned_, pictures_,
+      pictures_ == 1 ? "" : "s", turned_ == 1 ? "is" : "are",
+      exif ? "turned upright ('picture_orientation: exif')"
+           : "read as stored, as lmms-eval does; 'picture_orientation: exif' turns them upright")};
 }
 
 void Pictures::check_root() {
@@ -198,6 +215,9 @@ void Pictures::check_file(Found& found) {
       fail("{}: the file is empty", found.file.string());
     if (check_) check_(found.file);
     if (found.hash.empty()) found.hash = file_hash(found.file);
+    found.orientation = stored_orientation(found.file);
+    ++pictures_;
+    if (found.orientation != 1) ++turned_;
   } catch (const Error& error) {
     found.problem = error.what();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -25,11 +26,14 @@ class Pictures {
   void find(Draft& draft);
   /// Notes an image_root that does not exist, when pictures were missing.
   void check_root();
+  /// What a user should know of the pictures that were found.
+  std::vector<std::string> notes() const;
 
  private:
   struct Found {
     std::filesystem::path file;
-    std::string hash;  // of the bytes, as far as they could be read
+    std::string hash;     // of the bytes, as far as they could be read
+    int orientation = 1;  // as stored, see stored_orientation
     ProblemKind kind = ProblemKind::kUnreadablePicture;
     std::string problem;  // empty: none
   };
@@ -44,6 +48,8 @@ class Pictures {
   std::filesystem::path data_folder_;
   std::filesystem::path root_;
   bool missing_ = false;
+  int64_t pictures_ = 0;  // that could be read, each once
+  int64_t turned_ = 0;    // of them, stored in another orientation
   std::unordered_map<std::string, Found> by_name_;
   std::unordered_map<const char*, Found> by_text_;  // embedded, by their place in the data file
 };

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "image/picture.h"
+
 namespace elastikv {
 
 /// One question with its expected answer, about pictures or about text alone.
@@ -12,7 +14,7 @@ struct Sample {
   /// Unique in its data set; for one of several turns of a conversation "ID#k", k counted from 1.
   std::string id;
   /// The pictures' files; none when the sample is text alone.
-  std::vector<std::filesystem::path> images;
+  std::vector<PictureFile> images;
   /// The user's words. May hold the placeholder "<image>" once for each picture, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
@@ -34,12 +36,13 @@ struct Sample {
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer, references and the pictures' bytes (not of names and paths),
-  /// or of the ids of a window of tokens. Of a sample with a problem: of what is known of it.
+  /// Content hash of question, answer, references and the pictures' bytes (not of names and paths)
+  /// with how they are turned, or of the ids of a window of tokens. Of a sample with a problem: of
+  /// what is known of it.
   std::string content;
-  /// What the sample shares with others that are no independent draws beside it: the same pictures,
-  /// or the same conversation. Intervals resample the samples of a cluster as one. Empty: the sample
-  /// is a cluster of its own.
+  /// What the sample shares with others that are no independent draws beside it: a picture, a
+  /// conversation, the very same question and answer, or parts of a text. Intervals resample the
+  /// samples of a cluster as one. Empty: the sample is a cluster of its own.
   std::string cluster;
   /// Why the sample cannot be evaluated, for a data set that records such samples
   /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and pictures be lacking.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "datasets/readers.h"
+#include "text/bos.h"
 
 namespace elastikv {
 
@@ -46,22 +47,44 @@ void read_text(const Reading& reading) {
 
 void read_tokens(const Tokenizer& tokenizer, const Reading& reading) {
   const TokenWindows& windows = *reading.options.tokens;
+  const std::string file = reading.options.path.string();
+  std::vector<int64_t> before;
+  try {
+    before = ids_before_text(tokenizer, windows.bos);
+  } catch (const Error& error) {
+    fail("{}: {}", file, error.what());
+  }
+  const auto first_of_text = static_cast<int64_t>(before.size());
+  if (windows.prompt_tokens < first_of_text) {
+    fail("{}: prompt_tokens is {}, but {} tokens stand before a text", file, windows.prompt_tokens,
+         first_of_text);
+  }
   const std::vector<int64_t> ids = tokenizer.encode(reading.text.view());
   const auto count = static_cast<int64_t>(ids.size());
-  if (count < windows.length()) {
-    fail("{}: a window needs {} tokens ({} of prompt, {} of answer), the text has {}",
-         reading.options.path.string(), windows.length(), windows.prompt_tokens,
-         windows.answer_tokens, count);
+  const int64_t taken = windows.length() - first_of_text;
+  if (count < taken) {
+    fail("{}: a window needs {} tokens ({} of prompt, {} of answer){}, the text has {}", file,
+         windows.length(), windows.prompt_tokens, windows.answer_tokens,
+         first_of_text > 0 ? fmt::format(", {} of them before the text", first_of_text) : "",
+         count);
   }
-  for (int64_t first = 0; first + windows.length() <= count; first += windows.step()) {
+  const int64_t step = windows.stride.value_or(taken);
+  // So many windows in a row have ids in common with the first of them.
+  const int64_t overlapping = (taken + step - 1) / step;
+  for (int64_t first = 0; first + taken <= count; first += step) {
     Draft draft;
     Sample& sample = draft.sample;
     sample.index = static_cast<int64_t>(reading.drafts.size());
     sample.id = fmt::format("tokens-{}", first);
     draft.where = sample.id;
+    if (overlapping > 1) {
+      draft.shares.push_back(
+          fmt::format("text:tokens-{}", sample.index / overlapping * overlapping * step));
+    }
     const auto begin = ids.begin() + first;
-    const auto split = begin + windows.prompt_tokens;
-    sample.prompt_ids.assign(begin, split);
+    const auto split = begin + (windows.prompt_tokens - first_of_text);
+    sample.prompt_ids = before;
+    sample.prompt_ids.insert(sample.prompt_ids.end(), begin, split);
     sample.answer_ids.assign(split, split + windows.answer_tokens);
     sample.question = tokenizer.decode(sample.prompt_ids, /*skip_special=*/false);
     sample.answer = tokenizer.decode(sample.answer_ids, /*skip_special=*/false);

@@ -37,12 +37,9 @@ class TsvReader {
     const auto end = static_cast<size_t>(
         std::find_if(rest_.begin(), rest_.end(), [](char c) { return c == '\t' || c == '\n'; }) -
         rest_.begin());
-    std::string_view field = rest_.substr(0, end);
+    const std::string_view field = rest_.substr(0, end);
     more = end < rest_.size() && rest_[end] == '\t';
-    if (!more) {
-      ++line_;
-      if (field.ends_with('\r')) field.remove_suffix(1);
-    }
+    if (!more) ++line_;
     rest_.remove_prefix(std::min(end + 1, rest_.size()));
     return field;
   }

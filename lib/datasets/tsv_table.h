@@ -16,8 +16,7 @@ struct TsvRow {
 };
 
 /// Tab-separated values with a header, as pandas reads and writes them: a field that begins with a
-/// quote ends at the next one, and two quotes within it are one; lines end with LF or CRLF; blank
-/// lines do not count.
+/// quote ends at the next one, and two quotes within it are one; blank lines do not count.
 struct TsvTable {
   std::vector<std::string_view> header;
   std::vector<TsvRow> rows;  // each as long as the header

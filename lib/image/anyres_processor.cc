@@ -48,6 +48,11 @@ void check_pinpoints(const JsonFields& fields, const AnyresProcessorConfig& conf
                                   "pixels (the height of 'crop_size', else of 'size')",
                                   pinpoint.height, pinpoint.width, config.tile));
     }
+    if (pinpoint.height / config.tile * (pinpoint.width / config.tile) > kMaxTiles) {
+      fields.fail_key(kPinpointsKey,
+                      fmt::format("holds [{}, {}], more than {} tiles of {} pixels",
+                                  pinpoint.height, pinpoint.width, kMaxTiles, config.tile));
+    }
     if (pinpoint.pixels() > kMaxPicturePixels) {
       fields.fail_key(kPinpointsKey,
                       fmt::format("holds [{}, {}]; at most {} pixels in all are made",

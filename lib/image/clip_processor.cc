@@ -118,8 +118,9 @@ Picture ClipProcessor::crop(const Picture& picture) const {
     padded = Picture(square);
     std::array<uint8_t, 3> colour{};
     for (size_t channel = 0; channel < colour.size(); ++channel) {
+      // Clamped as a double: a mean beyond all integers would be cast to any of them.
       colour[channel] = static_cast<uint8_t>(
-          std::clamp(static_cast<int>(config_.normalization.image_mean[channel] * 255), 0, 255));
+          std::clamp(config_.normalization.image_mean[channel] * 255, 0.0, 255.0));
     }
     for (size_t i = 0; i < padded.pixels.size(); ++i) padded.pixels[i] = colour[i % 3];
     const int64_t top = (square.height - picture.size.height) / 2;

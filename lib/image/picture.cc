@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "base/error.h"
+#include "base/fields.h"
 #include "base/files.h"
 #include "image/decoder.h"
+#include "image/orientation.h"
 
 namespace elastikv {
 namespace {
 
+constexpr const char* kPixelsVariable = "ELASTIKV_MAX_PICTURE_PIXELS";
 constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 
 /// What the bytes of a file say about a picture without decoding it.
@@ -61,12 +65,15 @@ void require_size(PictureSize size, std::string_view format, const std::string& 
     fail("{}: the {} is {} x {} pixels (width x height), which is no picture", origin, format,
          size.width, size.height);
   }
-  if (size.height > kMaxPictureSide || size.width > kMaxPictureSide ||
-      size.pixels() > kMaxPicturePixels) {
+  if (size.height > kMaxPictureSide || size.width > kMaxPictureSide) {
+    fail("{}: the {} is {} x {} pixels (width x height); at most {} on a side are read", origin,
+         format, size.width, size.height, kMaxPictureSide);
+  }
+  if (const int64_t most = max_picture_pixels(); size.pixels() > most) {
     fail(
-        "{}: the {} is {} x {} pixels (width x height); at most {} on a side and {} in all are "
-        "read",
-        origin, format, size.width, size.height, kMaxPictureSide, kMaxPicturePixels);
+        "{}: the {} is {} x {} pixels (width x height), {} in all; more than {} are only read when "
+        "the environment's {} says so",
+        origin, format, size.width, size.height, size.pixels(), most, kPixelsVariable);
   }
 }
 
@@ -236,9 +243,11 @@ PictureSize check_picture_bytes(std::string_view bytes, const std::string& origi
   return check_header(bytes, origin).size;
 }
 
-PictureSize check_picture(const std::filesystem::path& file) {
-  const MappedFile mapped(file);
-  return check_picture_bytes(mapped.view(), file.string());
+PictureSize check_picture(const PictureFile& file) {
+  const MappedFile mapped(file.path);
+  const PictureSize size = check_picture_bytes(mapped.view(), file.path.string());
+  if (file.orientation == PictureOrientation::kStored) return size;
+  return turned_upright(size, stored_orientation(mapped.view()));
 }
 
 Picture decode_picture(std::string_view bytes, const std::string& origin) {
@@ -246,9 +255,31 @@ Picture decode_picture(std::string_view bytes, const std::string& origin) {
   return decode_pixels(bytes, header.format, header.size, header.grey16, origin);
 }
 
-Picture read_picture(const std::filesystem::path& file) {
-  const MappedFile mapped(file);
-  return decode_picture(mapped.view(), file.string());
+Picture read_picture(const PictureFile& file) {
+  const MappedFile mapped(file.path);
+  Picture picture = decode_picture(mapped.view(), file.path.string());
+  if (file.orientation == PictureOrientation::kStored) return picture;
+  return turned_upright(std::move(picture), stored_orientation(mapped.view()));
+}
+
+PictureOrientation parse_picture_orientation(std::string_view name) {
+  if (name == "stored") return PictureOrientation::kStored;
+  if (name == "exif") return PictureOrientation::kExif;
+  fail("picture_orientation is '{}', needs stored or exif", name);
+}
+
+std::string_view picture_orientation_name(PictureOrientation orientation) {
+  return orientation == PictureOrientation::kExif ? "exif" : "stored";
+}
+
+int64_t max_picture_pixels() {
+  const char* text = std::getenv(kPixelsVariable);
+  if (text == nullptr || *text == '\0') return kUsualPicturePixels;
+  constexpr int64_t kMost = kMaxPictureSide * kMaxPictureSide;
+  int64_t pixels = 0;
+  if (!parse_int(text, pixels) || pixels < 1 || pixels > kMost)
+    fail("{} is '{}', needs a number of pixels from 1 to {}", kPixelsVariable, text, kMost);
+  return pixels;
 }
 
 }  // namespace elastikv

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace elastikv {
@@ -30,26 +31,60 @@ struct Picture {
   std::vector<uint8_t> pixels;
 };
 
+/// What becomes of a picture that its file says (EXIF) is stored turned or mirrored.
+enum class PictureOrientation {
+  kStored,  ///< its pixels as they are stored, as lmms-eval reads them
+  kExif,    ///< turned upright, as transformers' load_image does with ImageOps.exif_transpose
+};
+
+/// "stored" or "exif". Error for anything else.
+PictureOrientation parse_picture_orientation(std::string_view name);
+std::string_view picture_orientation_name(PictureOrientation orientation);
+
+/// A picture's file and how it is read. A path alone is one, read as stored.
+struct PictureFile {
+  PictureFile() = default;
+  PictureFile(std::filesystem::path file,
+              PictureOrientation how = PictureOrientation::kStored)  // NOLINT: implicit
+      : path(std::move(file)), orientation(how) {}
+  PictureFile(const std::string& file) : path(file) {}  // NOLINT: implicit
+  PictureFile(const char* file) : path(file) {}         // NOLINT: implicit
+
+  operator const std::filesystem::path&() const { return path; }  // NOLINT: implicit
+  bool operator==(const PictureFile&) const = default;
+
+  std::filesystem::path path;
+  PictureOrientation orientation = PictureOrientation::kStored;
+};
+
 /// The longest side, in pixels, of a picture that is read.
 inline constexpr int64_t kMaxPictureSide = 32768;
-/// The largest height x width of a picture that is read, and of any picture made on the way.
+/// The largest height x width of any picture made on the way from a file to a model.
 inline constexpr int64_t kMaxPicturePixels = int64_t{1} << 28;
+/// The largest height x width of a picture that is read, unless max_picture_pixels() is raised:
+/// Pillow 12's, beyond which it sees a decompression bomb.
+inline constexpr int64_t kUsualPicturePixels = 178956970;
+
+/// kUsualPicturePixels, or what the environment's ELASTIKV_MAX_PICTURE_PIXELS says. Error when that
+/// is no number from 1 to 2^30, which two sides of kMaxPictureSide make.
+int64_t max_picture_pixels();
 
 /// Decodes a PNG, JPEG, WebP or BMP file to what Pillow's `Image.open(file).convert("RGB")` gives:
-/// grey and palette pictures become RGB, alpha is dropped without compositing, EXIF rotation is not
-/// applied, 16-bit colour keeps its high byte while 16-bit grey is clipped at 255 (Pillow's mode
-/// I;16). CMYK JPEGs may differ from Pillow by one level. Error when the file is missing, empty, of
-/// another format, truncated, damaged, or larger than the limits above; a picture over the limits
-/// is refused from its header, before anything is allocated. Nothing is printed.
-Picture read_picture(const std::filesystem::path& file);
+/// grey and palette pictures become RGB, alpha is dropped without compositing, 16-bit colour keeps
+/// its high byte while 16-bit grey is clipped at 255 (Pillow's mode I;16), and, where it is asked
+/// for, ImageOps.exif_transpose turns it. CMYK JPEGs may differ from Pillow by one level. Error
+/// when the file is missing, empty, of another format, truncated, damaged, or larger than the
+/// limits above; a picture over the limits is refused from its header, before anything is
+/// allocated. Nothing is printed.
+Picture read_picture(const PictureFile& file);
 
 /// The same from bytes in memory; `origin` stands for the file name in messages.
 Picture decode_picture(std::string_view bytes, const std::string& origin);
 
 /// Checks what can be checked without decoding (the file is there, its format and size are fine, it
-/// is not cut off) and returns its size. Same errors as read_picture; meant for whole data sets,
-/// before weights load.
-PictureSize check_picture(const std::filesystem::path& file);
+/// is not cut off) and returns the size that read_picture() gives. Same errors as read_picture;
+/// meant for whole data sets, before weights load.
+PictureSize check_picture(const PictureFile& file);
 
 /// The same of bytes in memory.
 PictureSize check_picture_bytes(std::string_view bytes, const std::string& origin);

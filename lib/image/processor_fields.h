@@ -51,6 +51,9 @@ ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise);
 /// An integer of at least 1.
 int64_t read_positive(const JsonFields& fields, std::string_view key, int64_t otherwise);
 
+/// The most tiles that a picture is cut into; a hundred times what any published processor makes.
+inline constexpr int64_t kMaxTiles = 10000;
+
 /// Error when a picture made on the way would have over kMaxPicturePixels.
 void require_pixels(PictureSize size, std::string_view step, PictureSize picture);
 

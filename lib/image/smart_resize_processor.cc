@@ -14,6 +14,8 @@ namespace {
 
 /// How many times as long as the other a side may be.
 constexpr int64_t kMaxAspect = 200;
+/// Up to here the size of a picture that is refused for it is a number that can be said.
+constexpr int64_t kMostMinPixels = kMaxPicturePixels << 20;
 
 /// One limit: `key`, else `size_key` of 'size', else `otherwise`.
 int64_t read_limit(const JsonFields& fields, std::string_view key, std::string_view size_key,
@@ -48,6 +50,18 @@ SmartResizeProcessorConfig SmartResizeProcessorConfig::from_fields(const JsonFie
     if (value > kMaxPictureSide) {
       fields.fail_key(key, fmt::format("is {}, at most {} is supported", value, kMaxPictureSide));
     }
+  }
+  if (config.factor() > kMaxPictureSide) {
+    fields.fail_key(
+        "merge_size",
+        fmt::format("is {}, which with patch_size {} makes {} pixels; at most {} are "
+                    "supported",
+                    config.merge_size, config.patch_size, config.factor(), kMaxPictureSide));
+  }
+  if (config.min_pixels > kMostMinPixels) {
+    fields.fail_key(fields.has("min_pixels") ? "min_pixels" : "size",
+                    fmt::format("asks for {} pixels at least; at most {} are made",
+                                config.min_pixels, kMaxPicturePixels));
   }
   config.resample = read_filter(fields, config.resample);
   config.normalization = NormalizationConfig::from_fields(fields, config.normalization);

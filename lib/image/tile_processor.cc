@@ -100,6 +100,10 @@ TileProcessor::Steps TileProcessor::steps(PictureSize picture) const {
                    up_to_multiple(std::max<int64_t>(size.width, 1), config_.tile)};
   }
   require_pixels(steps.tiled, "resized to whole tiles", picture);
+  if (steps.tiled.pixels() / (config_.tile * config_.tile) > kMaxTiles) {
+    fail("a picture of {} x {} pixels (width x height) would be cut into more than {} tiles of {}",
+         picture.width, picture.height, kMaxTiles, config_.tile);
+  }
   return steps;
 }
 

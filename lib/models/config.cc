@@ -17,16 +17,32 @@
 namespace elastikv {
 namespace {
 
-int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwise) {
+/// Beyond any model's: products of two such numbers and of a number of layers stay in range.
+constexpr int64_t kMostSize = int64_t{1} << 22;
+constexpr int64_t kMostLayers = 4096;
+constexpr int64_t kMostTokens = int64_t{1} << 40;  // of a context
+constexpr int64_t kMostPatchSide = 1024;           // also of other squares, and of channels
+
+int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwise,
+                 int64_t most = kMostSize) {
   const int64_t value = config.integer(key, otherwise);
   if (value < 1)
     config.fail_key(key, fmt::format("is {}, a number of at least 1 is needed", value));
+  if (value > most) {
+    config.fail_key(key, fmt::format("is {}, a number of at most {} is needed", value, most));
+  }
   return value;
 }
 
 /// The numbers of a list, cut to whole ones.
 std::vector<int64_t> integers(const JsonFields& config, std::string_view key) {
   const std::vector<double> numbers = config.numbers(key);
+  for (const double number : numbers) {
+    if (!(std::abs(number) <= static_cast<double>(kMostSize))) {
+      config.fail_key(key,
+                      fmt::format("holds {}, a number of at most {} is needed", number, kMostSize));
+    }
+  }
   return {numbers.begin(), numbers.end()};
 }
 
@@ -140,11 +156,13 @@ int64_t sliding_window(const JsonFields& config, const DecoderDefaults& defaults
 }
 
 /// One integer, or a list of equal ones ([336, 336]).
-int64_t square_side(const JsonFields& config, std::string_view key, int64_t otherwise) {
+int64_t square_side(const JsonFields& config, std::string_view key, int64_t otherwise,
+                    int64_t most = kMostPatchSide) {
   if (!config.has(key) || !config.json()[std::string(key)].is_array())
-    return positive(config, key, otherwise);
+    return positive(config, key, otherwise, most);
   const std::vector<double> sides = config.numbers(key);
-  if (sides.size() != 2 || sides[0] != sides[1] || sides[0] < 1) {
+  if (sides.size() != 2 || sides[0] != sides[1] || sides[0] < 1 ||
+      sides[0] > static_cast<double>(most)) {
     config.fail_key(key, fmt::format("is {}, a number or two equal ones are needed",
                                      config.json()[std::string(key)].dump()));
   }
@@ -168,7 +186,7 @@ LlamaConfig LlamaConfig::read(const JsonFields& config, std::string_view type) {
   c.vocab_size = positive(config, "vocab_size", c.vocab_size);
   c.hidden_size = positive(config, "hidden_size", c.hidden_size);
   c.intermediate_size = positive(config, "intermediate_size", c.intermediate_size);
-  c.layers = positive(config, "num_hidden_layers", c.layers);
+  c.layers = positive(config, "num_hidden_layers", c.layers, kMostLayers);
   c.query_heads = positive(config, "num_attention_heads", c.query_heads);
   c.kv_heads =
       positive(config, "num_key_value_heads",
@@ -177,7 +195,7 @@ LlamaConfig LlamaConfig::read(const JsonFields& config, std::string_view type) {
                    : c.query_heads);
   c.head_dim = positive(config, "head_dim",
                         defaults.head_dim_of_its_own ? c.head_dim : c.hidden_size / c.query_heads);
-  c.max_positions = positive(config, "max_position_embeddings", c.max_positions);
+  c.max_positions = positive(config, "max_position_embeddings", c.max_positions, kMostTokens);
   c.rms_norm_eps = config.number("rms_norm_eps", c.rms_norm_eps);
   c.rope = read_rope(config, defaults.theta);
   if (const int64_t window = sliding_window(config, defaults); window > 0)
@@ -197,6 +215,11 @@ LlamaConfig LlamaConfig::read(const JsonFields& config, std::string_view type) {
   }
   if (c.head_dim % 2 != 0)
     config.fail_key("head_dim", fmt::format("is {}, an even number is needed", c.head_dim));
+  if (c.head_dim * c.query_heads > kMostSize) {
+    config.fail_key("head_dim", fmt::format("is {}, which with num_attention_heads {} makes more "
+                                            "than {}",
+                                            c.head_dim, c.query_heads, kMostSize));
+  }
   if (!c.rope.sections.empty() && std::accumulate(c.rope.sections.begin(), c.rope.sections.end(),
                                                   int64_t{0}) != c.head_dim / 2) {
     config.fail_key("rope_scaling", fmt::format("has mrope_section [{}], which is not half of "
@@ -228,10 +251,10 @@ ClipVisionConfig ClipVisionConfig::read(const JsonFields& config) {
   }
   c.hidden_size = positive(config, "hidden_size", c.hidden_size);
   c.intermediate_size = positive(config, "intermediate_size", c.intermediate_size);
-  c.layers = positive(config, "num_hidden_layers", c.layers);
+  c.layers = positive(config, "num_hidden_layers", c.layers, kMostLayers);
   c.heads = positive(config, "num_attention_heads", c.heads);
-  c.channels = positive(config, "num_channels", c.channels);
-  c.image_size = square_side(config, "image_size", c.image_size);
+  c.channels = positive(config, "num_channels", c.channels, kMostPatchSide);
+  c.image_size = square_side(config, "image_size", c.image_size, kMaxPictureSide);
   c.patch_size = square_side(config, "patch_size", c.patch_size);
   c.layer_norm_eps = config.number("layer_norm_eps", c.layer_norm_eps);
   c.activation =
@@ -387,7 +410,7 @@ Idefics3Config Idefics3Config::read(const JsonFields& config) {
   }
   c.vision = ClipVisionConfig::read(config.object("vision_config"));
   c.vision.siglip = true;
-  c.scale_factor = positive(config, "scale_factor", c.scale_factor);
+  c.scale_factor = positive(config, "scale_factor", c.scale_factor, kMostPatchSide);
   if (c.vision.patches_per_side() % c.scale_factor != 0) {
     config.fail_key("scale_factor",
                     fmt::format("is {}, which does not divide the {} patches of a side",
@@ -415,12 +438,13 @@ Qwen2VlConfig Qwen2VlConfig::read(const JsonFields& config) {
   const JsonFields vision = config.object_or_empty("vision_config");
   Vision& v = c.vision;
   const bool windows = config.string("model_type", "qwen2_vl").starts_with("qwen2_5");
-  v.layers = positive(vision, "depth", v.layers);
+  v.layers = positive(vision, "depth", v.layers, kMostLayers);
   v.heads = positive(vision, "num_heads", v.heads);
-  v.channels = positive(vision, "in_channels", positive(vision, "in_chans", v.channels));
+  v.channels = positive(vision, "in_channels",
+                        positive(vision, "in_chans", v.channels, kMostPatchSide), kMostPatchSide);
   v.patch_size = square_side(vision, "patch_size", positive(vision, "spatial_patch_size", 14));
   v.temporal_patch_size = square_side(vision, "temporal_patch_size", v.temporal_patch_size);
-  v.merge_size = positive(vision, "spatial_merge_size", v.merge_size);
+  v.merge_size = positive(vision, "spatial_merge_size", v.merge_size, kMostPatchSide);
   int64_t out = 0;
   if (windows) {
     v.hidden_size = positive(vision, "hidden_size", 3584);
@@ -439,6 +463,10 @@ Qwen2VlConfig Qwen2VlConfig::read(const JsonFields& config) {
   } else {
     v.hidden_size = positive(vision, "embed_dim", v.hidden_size);
     const double ratio = vision.number("mlp_ratio", 4);
+    if (!(ratio * static_cast<double>(v.hidden_size) >= 1 && ratio <= 1024)) {
+      vision.fail_key("mlp_ratio",
+                      fmt::format("is {}, more than 0 and at most 1024 is needed", ratio));
+    }
     v.intermediate_size = static_cast<int64_t>(static_cast<double>(v.hidden_size) * ratio);
     v.activation = read_activation(vision, "hidden_act", "quick_gelu");
     // The decoder's size under the name that other towers give their own.
@@ -468,16 +496,16 @@ LlamaConfig read_qwen_decoder(const JsonFields& config) {
   LlamaConfig c;
   c.vocab_size = positive(config, "vocab_size", 151936);
   c.hidden_size = positive(config, "hidden_size", 4096);
-  c.layers = positive(config, "num_hidden_layers", 32);
+  c.layers = positive(config, "num_hidden_layers", 32, kMostLayers);
   c.query_heads = c.kv_heads = positive(config, "num_attention_heads", 32);
   c.head_dim = positive(config, "kv_channels", 128);
-  c.max_positions = positive(config, "max_position_embeddings", 8192);
+  c.max_positions = positive(config, "max_position_embeddings", 8192, kMostTokens);
   c.rms_norm_eps = config.number("layer_norm_epsilon", 1e-6);
   c.rope.theta = config.number("rotary_emb_base", 10000);
   c.qkv_bias = true;
   c.output_bias = c.mlp_bias = !config.boolean("no_bias", true);
   c.tie_word_embeddings = config.boolean("tie_word_embeddings", false);
-  c.trained_length = positive(config, "seq_length", 2048);
+  c.trained_length = positive(config, "seq_length", 2048, kMostTokens);
   c.dynamic_ntk = config.boolean("use_dynamic_ntk", true);
   c.logn_attention = config.boolean("use_logn_attn", true);
   // One number for both halves of the gated MLP.
@@ -516,10 +544,10 @@ QwenVlConfig QwenVlConfig::read(const JsonFields& config) {
   const JsonFields visual = config.object("visual");
   Vision& v = c.vision;
   v.width = positive(visual, "width", v.width);
-  v.layers = positive(visual, "layers", v.layers);
+  v.layers = positive(visual, "layers", v.layers, kMostLayers);
   v.heads = positive(visual, "heads", v.heads);
   v.image_size = positive(visual, "image_size", v.image_size);
-  v.patch_size = positive(visual, "patch_size", v.patch_size);
+  v.patch_size = positive(visual, "patch_size", v.patch_size, kMostPatchSide);
   v.queries = positive(visual, "n_queries", v.queries);
   const double ratio = visual.number("mlp_ratio", 4.9231);
   if (!(ratio * static_cast<double>(v.width) >= 1 && ratio <= 1024)) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
 #include "image/clip_processor.h"
@@ -202,7 +203,7 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
     const std::vector<std::filesystem::path> places{
         folder.path / name, folder.path / name.filename(), parent / name.filename(), name};
     for (const std::filesystem::path& place : places) {
-      if (std::filesystem::exists(place / "config.json")) return place;
+      if (path_exists(place / "config.json")) return place;
     }
     folder.config.fail_key(
         "mm_vision_tower",

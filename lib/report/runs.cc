@@ -80,6 +80,21 @@ std::string differing_metric(SweepConfig a, const SweepConfig& b) {
   return "";
 }
 
+/// A part of the program that all cells of a table share, and that had another revision when the
+/// other run was made. Strategies are not shared: theirs are rows of their own.
+std::string differing_part(const Part& a, const Part& b) {
+  const std::map<std::string, int64_t>& mine = a.run->sweep.header.revisions;
+  for (const auto& [part, revision] : b.run->sweep.header.revisions) {
+    const std::string room = part.substr(0, part.find('/'));
+    const bool shared = room == "metric" || room == "reader" || room == "model" ||
+                        room == "prompt" || room == "image";
+    const auto before = mine.find(part);
+    if (shared && before != mine.end() && before->second != revision)
+      return fmt::format("another revision of {} ({}, not {})", part, revision, before->second);
+  }
+  return "";
+}
+
 /// Why two groups of one model and data set cannot share a table; empty when they can.
 std::string why_apart(const Part& a, const Part& b) {
   std::string engine = differing_engine(a, b);
@@ -90,6 +105,8 @@ std::string why_apart(const Part& a, const Part& b) {
   }
   const std::string sample = differing_sample(a.source, b.source);
   if (!sample.empty()) return fmt::format("another content of sample '{}'", sample);
+  std::string revision = differing_part(a, b);
+  if (!revision.empty()) return revision;
   return differing_metric(a.config, b.config);
 }
 
@@ -246,7 +263,49 @@ std::string references_note(const ReportGroup& group) {
       several, samples->size());
 }
 
+/// How the data were read where that changes what was measured.
+std::vector<std::string> reading_notes(const DataOptions& data) {
+  std::vector<std::string> notes;
+  if (data.tokens) {
+    notes.push_back(fmt::format(
+        "Windows of {} + {} tokens{}; {} (bos: {}).", data.tokens->prompt_tokens,
+        data.tokens->answer_tokens,
+        data.tokens->stride ? fmt::format(", {} apart", *data.tokens->stride) : "",
+        data.tokens->bos == BosRule::kNever    ? "none begins with a BOS"
+        : data.tokens->bos == BosRule::kAlways ? "each begins with a BOS"
+                                               : "each begins as the tokenizer begins a text",
+        bos_rule_name(data.tokens->bos)));
+  }
+  if (data.picture_orientation == PictureOrientation::kExif)
+    notes.emplace_back(
+        "Pictures were turned upright as their files say (picture_orientation: exif).");
+  return notes;
+}
+
+/// Which commits of the program made the records, where there are several; empty otherwise.
+std::string commits_note(const ReportGroup& group) {
+  std::map<std::string, int64_t> records;
+  for (const CellSource& cell : group.source.cells) {
+    for (const std::string& sample : group.source.samples) {
+      const Record* record = cell.records->find(cell.id, sample);
+      if (record != nullptr) ++records[record->commit.empty() ? "unknown" : record->commit];
+    }
+  }
+  if (records.size() < 2) return "";
+  std::string commits;
+  for (const auto& [commit, count] : records)
+    commits += fmt::format("{}{} ({} records)", commits.empty() ? "" : ", ", commit, count);
+  return fmt::format(
+      "The records were made by {} commits of the program, whose parts have the same revisions: "
+      "{}.",
+      records.size(), commits);
+}
+
 void finish(ReportGroup& group) {
+  const std::string commits = commits_note(group);
+  if (!commits.empty()) group.notes.push_back(commits);
+  for (std::string& note : reading_notes(group.source.group.data))
+    group.notes.push_back(std::move(note));
   const std::string references = references_note(group);
   if (!references.empty()) group.notes.push_back(references);
   if (group.runs.size() > 1) {

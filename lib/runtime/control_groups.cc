@@ -54,6 +54,15 @@ void take_least(std::optional<int64_t>& least, int64_t room) {
   least = std::max<int64_t>(0, std::min(room, least.value_or(room)));
 }
 
+/// Whether "memory" is an entry of a comma list.
+bool names_memory(const std::string& list) {
+  std::istringstream entries(list);
+  for (std::string entry; std::getline(entries, entry, ',');) {
+    if (entry == "memory") return true;
+  }
+  return false;
+}
+
 /// Where a hierarchy of groups can be seen.
 struct Mount {
   fs::path point;
@@ -77,7 +86,7 @@ std::vector<Mount> mounts(const fs::path& root) {
     std::string type;
     std::string options;
     words >> type >> skipped >> options;
-    const bool memory = ("," + options + ",").find(",memory,") != std::string::npos;
+    const bool memory = names_memory(options);
     if (type != "cgroup2" && (type != "cgroup" || !memory)) continue;
     found.push_back({root / fs::path(point).relative_path(), group,
                      type == "cgroup2" ? &kVersion2 : &kVersion1});
@@ -93,9 +102,8 @@ std::string own_group(const fs::path& root, const Version* version) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool same = version == &kVersion2 ? line.starts_with("0::")
-                                            : controllers.find(",memory,") != std::string::npos;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool same = version == &kVersion2 ? line.starts_with("0::") : names_memory(controllers);
     if (same) return line.substr(second + 1);
   }
   return "/";

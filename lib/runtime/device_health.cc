@@ -2,7 +2,10 @@
 
 #include <string_view>
 
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/ones.h>
+#include <c10/core/Scalar.h>
 #include <c10/util/Exception.h>
 
 #include "base/error.h"
@@ -27,7 +30,7 @@ bool speaks_of_accelerator(const std::exception& error) {
 bool answers(c10::Device device) {
   try {
     const at::Tensor one = at::ones({1}, at::TensorOptions().device(device));
-    return (one + one).item<float>() == 2.0F;  // waits for all that was queued before
+    return at::add(one, one).item().toFloat() == 2.0F;  // waits for all that was queued before
   } catch (const std::exception& error) {
     return is_out_of_memory(error);
   }
@@ -36,10 +39,10 @@ bool answers(c10::Device device) {
 }  // namespace
 
 bool is_device_lost(const std::exception& error, c10::Device device) {
-  if (device.is_cpu() || is_out_of_memory(error)) return false;
+  if (is_out_of_memory(error)) return false;
   // What a user can mend was found before anything was computed.
   if (dynamic_cast<const Error*>(&error) != nullptr) return false;
-  return speaks_of_accelerator(error) || !answers(device);
+  return speaks_of_accelerator(error) || (!device.is_cpu() && !answers(device));
 }
 
 }  // namespace elastikv

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -41,6 +42,11 @@ class LoadingLine {
       std::chrono::steady_clock::now() + std::chrono::seconds(1);
 };
 
+ModelInterceptor& interceptor() {
+  static ModelInterceptor the_one;
+  return the_one;
+}
+
 }  // namespace
 
 WeightsNeed weights_need(const std::filesystem::path& folder, c10::Device device,
@@ -69,7 +75,10 @@ std::unique_ptr<Model> open_model(const std::filesystem::path& folder, c10::Devi
   LoadOptions options;
   options.linear_memory = need.linear_memory;
   options.progress = [&](int64_t taken, int64_t all) { line.show(taken, all); };
-  return load_model(folder, device, dtype, options);
+  std::unique_ptr<Model> model = load_model(folder, device, dtype, options);
+  return interceptor() ? interceptor()(std::move(model)) : std::move(model);
 }
+
+void intercept_models(ModelInterceptor given) { interceptor() = std::move(given); }
 
 }  // namespace elastikv

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include <c10/core/Device.h>
@@ -24,5 +25,10 @@ WeightsNeed weights_need(const std::filesystem::path& folder, c10::Device device
 /// loaded so far on a terminal's last line.
 std::unique_ptr<Model> open_model(const std::filesystem::path& folder, c10::Device device,
                                   c10::ScalarType dtype);
+
+/// Puts something between every model that open_model gives and whoever uses it: how tests see what
+/// becomes of a model, or a device, that fails. Null takes it away.
+using ModelInterceptor = std::function<std::unique_ptr<Model>(std::unique_ptr<Model>)>;
+void intercept_models(ModelInterceptor interceptor);
 
 }  // namespace elastikv

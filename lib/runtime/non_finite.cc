@@ -64,7 +64,9 @@ std::string first_non_finite(const LanguageModel& model, const EmbeddedPrompt& p
   const CacheShape shape = model.cache_shape();
   if (const int64_t row = first_broken_row(prompt.embeddings); row >= 0) {
     for (size_t i = 0; i < prompt.pictures.size(); ++i) {
-      if (row >= prompt.pictures[i].begin && row < prompt.pictures[i].end)
+      // Between its features a picture may have text, such as the names of its tiles.
+      if (row >= prompt.pictures[i].begin && row < prompt.pictures[i].end &&
+          std::binary_search(prompt.placeholders.begin(), prompt.placeholders.end(), row))
         return because(fmt::format("the features of picture {} are not finite", i + 1),
                        shape.dtype);
     }

@@ -18,10 +18,11 @@ namespace elastikv {
 
 /// A prompt as a decoder takes it.
 struct EmbeddedPrompt {
-  at::Tensor embeddings;            ///< [tokens, hidden], the pictures' features in their places
-  at::Tensor positions;             ///< see PrefillInput
-  std::vector<int64_t> ids;         ///< [tokens]
-  std::vector<TokenSpan> pictures;  ///< in the order of the prompt
+  at::Tensor embeddings;              ///< [tokens, hidden], the pictures' features in their places
+  at::Tensor positions;               ///< see PrefillInput
+  std::vector<int64_t> ids;           ///< [tokens]
+  std::vector<TokenSpan> pictures;    ///< in the order of the prompt
+  std::vector<int64_t> placeholders;  ///< the tokens that pictures' features stand for, ascending
   const Tokenizer* tokenizer = nullptr;  ///< writes the token that is at fault; null: its id alone
 };
 

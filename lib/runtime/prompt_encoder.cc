@@ -78,14 +78,14 @@ WrittenPrompt PromptReader::write(const std::string& question,
 }
 
 TokenizedPrompt PromptReader::tokenize(const std::string& question,
-                                       const std::vector<std::filesystem::path>& pictures) const {
+                                       const std::vector<PictureFile>& pictures) const {
   std::vector<PictureSize> sizes;
   sizes.reserve(pictures.size());
-  for (const std::filesystem::path& picture : pictures) sizes.push_back(check_picture(picture));
+  for (const PictureFile& picture : pictures) sizes.push_back(check_picture(picture));
   return tokenize(question, sizes);
 }
 
-PictureSize PromptReader::grid(const std::vector<std::filesystem::path>& pictures) const {
+PictureSize PromptReader::grid(const std::vector<PictureFile>& pictures) const {
   if (pictures.size() != 1 || image_prompt_ == nullptr) return {};
   return image_prompt_->grid(image_processor_->geometry(check_picture(pictures.front())));
 }
@@ -97,7 +97,17 @@ TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
 }
 
 std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer) const {
-  return tokenizer_->encode(answer);
+  std::vector<int64_t> ids = tokenizer_->encode(answer);
+  require_text(ids, "the answer");
+  return ids;
+}
+
+void PromptReader::require_text(const std::vector<int64_t>& ids, const std::string& what) const {
+  if (image_prompt_ == nullptr ||
+      std::find(ids.begin(), ids.end(), summary_.image_token) == ids.end())
+    return;
+  fail("{} holds '{}', which this model's tokenizer reads as token {}, the place of a picture",
+       what, tokenizer_->id_to_token(summary_.image_token).value_or(""), summary_.image_token);
 }
 
 int64_t PromptReader::answer_end() const {
@@ -202,8 +212,7 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 }  // namespace
 
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt,
-                            const std::vector<std::filesystem::path>& pictures,
+                            const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
                             const StatisticsRequest& request, uint64_t seed) {
   ELASTIKV_ASSERT(prompt.images.size() == pictures.size(), "{} pictures for {} places",
                   pictures.size(), prompt.images.size());
@@ -219,6 +228,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                           {},
                           prompt.ids,
                           prompt.images,
+                          prompt.placeholders,
                           &reader.tokenizer()};
   if (!pictures.empty()) {
     std::vector<at::Tensor> features;
@@ -245,8 +255,8 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   require_possible(request, ids.size(), {});
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
-  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, nullptr}, {}, request,
-         seed, encoded);
+  encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, {}, nullptr}, {},
+         request, seed, encoded);
   return encoded;
 }
 

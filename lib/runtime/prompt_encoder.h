@@ -13,6 +13,7 @@
 
 #include "cache/kv_cache.h"
 #include "image/image_processor.h"
+#include "image/picture.h"
 #include "models/image_prompt.h"
 #include "models/model.h"
 #include "models/registry.h"
@@ -53,14 +54,17 @@ class PromptReader {
   }
   /// With the pictures' files, of which only headers are read.
   TokenizedPrompt tokenize(const std::string& question,
-                           const std::vector<std::filesystem::path>& pictures) const;
+                           const std::vector<PictureFile>& pictures) const;
   /// How the tokens of the one picture lie on it, in rows and columns; 0 x 0 where they do not, and
   /// for another number of pictures. Reads the header of the file.
-  PictureSize grid(const std::vector<std::filesystem::path>& pictures) const;
+  PictureSize grid(const std::vector<PictureFile>& pictures) const;
   /// Ids as they are, without a picture.
   static TokenizedPrompt from_ids(std::vector<int64_t> ids);
-  /// The ids of an answer: no special tokens around it.
+  /// The ids of an answer: no special tokens around it. Error when one is the placeholder of a
+  /// picture, which no answer can hold: scored as text it would be a token that is none.
   std::vector<int64_t> tokenize_answer(const std::string& answer) const;
+  /// Error when ids that are to be text hold the placeholder of a picture; `what` names them.
+  void require_text(const std::vector<int64_t>& ids, const std::string& what) const;
 
   /// The token that ends an answer: what the prompt format says, or else the checkpoint's first end
   /// token. Error when neither names one, or the tokenizer does not have it.
@@ -141,8 +145,7 @@ struct EncodedPrompt {
 /// them included. Keys and values in the statistics may be views of the prompt's cache, which must
 /// stay as it is.
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt,
-                            const std::vector<std::filesystem::path>& pictures,
+                            const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
                             const StatisticsRequest& request, uint64_t seed);
 
 /// The same for ids alone, without a picture.

@@ -37,13 +37,17 @@ PromptReader make_reader(const ModelChoice& choice) {
 }
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
-  return sample.has_ids() ? PromptReader::from_ids(sample.prompt_ids)
-                          : reader.tokenize(sample.question, sample.images);
+  if (!sample.has_ids()) return reader.tokenize(sample.question, sample.images);
+  reader.require_text(sample.prompt_ids, fmt::format("the prompt of {}", sample.id));
+  return PromptReader::from_ids(sample.prompt_ids);
 }
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings) {
-  if (sample.has_ids()) return sample.answer_ids;
+  if (sample.has_ids()) {
+    reader.require_text(sample.answer_ids, fmt::format("the answer of {}", sample.id));
+    return sample.answer_ids;
+  }
   std::vector<int64_t> answer = reader.tokenize_answer(sample.answer);
   if (settings.score_end) answer.push_back(reader.answer_end());
   return answer;

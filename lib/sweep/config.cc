@@ -10,6 +10,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
@@ -87,7 +88,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   const std::filesystem::path folder = configs_folder() / "models";
   const std::string name = node.as_string();
   const std::filesystem::path file = folder / (name + ".yaml");
-  if (!std::filesystem::exists(file)) {
+  if (!path_exists(file)) {
     std::vector<std::string> known;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
@@ -170,7 +171,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
 /// Windows of tokens, when any of their keys is there.
 std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   const char* present = nullptr;
-  for (const char* key : {"prompt_tokens", "answer_tokens", "stride"}) {
+  for (const char* key : {"prompt_tokens", "answer_tokens", "stride", "bos"}) {
     if (fields.has(key)) present = key;
   }
   if (present == nullptr) return std::nullopt;
@@ -184,7 +185,23 @@ std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   TokenWindows windows;
   windows.prompt_tokens = at_least(fields, "prompt_tokens", 1, 0, kMostNewTokens);
   windows.answer_tokens = at_least(fields, "answer_tokens", 1, 0, kMostNewTokens);
-  if (fields.has("stride")) windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
+  if (fields.has("stride")) {
+    windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
+    if (*windows.stride < windows.answer_tokens) {
+      fields.at("stride").fail_here(
+          fmt::format("is {}, below answer_tokens, which is {}: tokens would be scored in several "
+                      "windows",
+                      *windows.stride, windows.answer_tokens));
+    }
+  }
+  if (fields.has("bos")) {
+    const YamlFields node = fields.at("bos");
+    try {
+      windows.bos = parse_bos_rule(node.as_string());
+    } catch (const Error&) {
+      node.fail_here(fmt::format("is '{}', needs auto, always or never", node.as_string()));
+    }
+  }
   return windows;
 }
 
@@ -210,10 +227,27 @@ void read_data_sources(const YamlFields& fields, DataOptions& data) {
 }
 
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"path", "format", "name", "turn", "image_root", "limit", "offset",
-                             "sample_ids", "context_words", "answer_words", "prompt_tokens",
-                             "answer_tokens", "stride", "expect", "picture_place", "answers",
-                             "prompt", "picture_cache", "on_problem"});
+  fields.require_known_keys({"path",
+                             "format",
+                             "name",
+                             "turn",
+                             "image_root",
+                             "limit",
+                             "offset",
+                             "sample_ids",
+                             "context_words",
+                             "answer_words",
+                             "prompt_tokens",
+                             "answer_tokens",
+                             "stride",
+                             "bos",
+                             "expect",
+                             "picture_place",
+                             "picture_orientation",
+                             "answers",
+                             "prompt",
+                             "picture_cache",
+                             "on_problem"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
@@ -246,6 +280,12 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
       node.fail_here(fmt::format("is '{}', needs before or after", node.as_string()));
     data.picture_place = node.as_string();
   }
+  if (fields.has("picture_orientation")) {
+    const YamlFields node = fields.at("picture_orientation");
+    if (node.as_string() != "stored" && node.as_string() != "exif")
+      node.fail_here(fmt::format("is '{}', needs stored or exif", node.as_string()));
+    data.picture_orientation = parse_picture_orientation(node.as_string());
+  }
   if (fields.has("limit")) data.limit = at_least(fields, "limit", 1, 1);
   data.offset = at_least(fields, "offset", 0, data.offset);
   if (fields.has("sample_ids")) {
@@ -267,7 +307,8 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
 std::vector<DataOptions> read_data_choices(const YamlFields& fields,
                                            const SweepOverrides& overrides) {
   require_no_name(fields, "name", {"path"});
-  std::vector<VariantKey> keys{{"path", /*named=*/false}, {"picture_place"}};
+  std::vector<VariantKey> keys{
+      {"path", /*named=*/false}, {"picture_place"}, {"picture_orientation"}, {"bos"}};
   for (const char* key :
        {"turn", "context_words", "answer_words", "prompt_tokens", "answer_tokens", "stride"})
     keys.push_back({key, /*named=*/true, /*ranges=*/true});
@@ -566,12 +607,16 @@ Json config_json(const SweepConfig& config, bool records_only) {
                {"image_root", data.image_root.string()}};
     // Written only where they are set: earlier records were made without them.
     if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
+    if (data.picture_orientation != PictureOrientation::kStored)
+      entry["picture_orientation"] = picture_orientation_name(data.picture_orientation);
     if (!data.answers.empty()) entry["answers"] = data.answers.string();
     if (!data.prompt.empty()) entry["prompt"] = data.prompt;
     if (data.tokens) {
       entry["prompt_tokens"] = data.tokens->prompt_tokens;
       entry["answer_tokens"] = data.tokens->answer_tokens;
-      entry["stride"] = data.tokens->step();
+      // Without one it depends on the tokenizer: so far as a window takes of the text.
+      if (data.tokens->stride) entry["stride"] = *data.tokens->stride;
+      entry["bos"] = bos_rule_name(data.tokens->bos);
     } else {
       entry["context_words"] = data.context_words;
       entry["answer_words"] = data.answer_words;

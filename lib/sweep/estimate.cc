@@ -62,7 +62,7 @@ SampleSize size_of(const PromptReader& reader, const Sample& sample,
   SampleSize size;
   size.prompt_tokens = static_cast<int64_t>(prompt_of(reader, sample).ids.size());
   size.answer_tokens = static_cast<int64_t>(answer_of(reader, sample, settings).size());
-  for (const std::filesystem::path& picture : sample.images) {
+  for (const PictureFile& picture : sample.images) {
     size.patches +=
         reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
   }

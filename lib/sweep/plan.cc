@@ -14,7 +14,7 @@ constexpr const char* kFullPreset = "full";
 Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const BudgetChoice& budget) {
   Cell cell;
   cell.id = fmt::format("{}/{}/{}", group.model_name, group.data.name, strategy.label);
-  if (!budget.everything()) cell.id += "/" + budget.text();
+  if (!budget.everything()) cell.id.append("/").append(budget.text());
   cell.model = group.model_name;
   cell.data = group.data.name;
   cell.strategy = strategy;

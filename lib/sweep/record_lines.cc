@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/json_fields.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -347,7 +348,9 @@ std::string header_text(const SweepHeader& header) {
 }
 
 SweepHeader parse_header(std::string_view text, const std::string& place) {
-  const Json json = Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const Json json = is_nested_too_deep(text)
+                        ? Json(Json::value_t::discarded)
+                        : Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
   const std::string format =
       json.is_object() && json.contains("format") && json["format"].is_string()
           ? json["format"].get<std::string>()

@@ -355,6 +355,9 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
   const std::vector<CellGroup> groups = plan_cells(config);
   for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
   const SweepData data(config, engines);
+  for (const auto& [name, set] : data.by_name()) {
+    for (const std::string& note : set->notes) progress.say(fmt::format("{}: {}", name, note));
+  }
   std::map<std::string, int64_t> revisions;
   std::vector<GroupWork> work;
   for (const CellGroup& group : groups) {

@@ -94,7 +94,7 @@ StoredSample stored_sample(const Sample& sample) {
                       .images = {},
                       .cluster = sample.cluster,
                       .problem = sample.problem};
-  for (const std::filesystem::path& image : sample.images) stored.images.push_back(image.string());
+  for (const PictureFile& image : sample.images) stored.images.push_back(image.path.string());
   return stored;
 }
 

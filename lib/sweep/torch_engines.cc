@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -61,7 +62,7 @@ class TorchEvaluator final : public SampleEvaluator {
  private:
   /// Tells the failures of a device from those of a sample.
   template <typename Work>
-  auto on_device(Work work) {
+  std::invoke_result_t<Work> on_device(Work work) {
     try {
       return work();
     } catch (const Interrupted&) {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "text/bpe_model.h"
+
 namespace elastikv {
 namespace {
 
@@ -25,7 +27,7 @@ SpecialIds read_template(const JsonFields& fields) {
       special.fail_key("ids", "is missing (a list of ids is needed)");
     }
     for (const auto& id : *list) {
-      if (!id.is_number_integer() || id < 0) {
+      if (!id.is_number_integer() || id < 0 || id >= kTokenIdLimit) {
         special.fail_key("ids", fmt::format("holds {}, an id is needed", id.dump()));
       }
       (text_seen ? ids.suffix : ids.prefix).push_back(id.get<int64_t>());

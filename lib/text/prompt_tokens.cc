@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "text/bos.h"
 
 namespace elastikv {
 namespace {
@@ -146,7 +147,8 @@ TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<Pr
   TokenizedPrompt prompt =
       placeholder ? encode_whole(tokenizer, chunks, image_token_id, *placeholder, images)
                   : encode_pieces(tokenizer, chunks, image_token_id, images);
-  const auto& [prefix, suffix] = tokenizer.special_ids();
+  const std::vector<int64_t> prefix = ids_before_text(tokenizer, BosRule::kAuto);
+  const std::vector<int64_t>& suffix = tokenizer.special_ids().suffix;
   const bool has_prefix = prompt.ids.size() >= prefix.size() &&
                           std::equal(prefix.begin(), prefix.end(), prompt.ids.begin());
   if (!has_prefix) {

@@ -73,6 +73,11 @@ std::vector<ByteSpan> Regex::find_all(std::string_view text) const {
            reinterpret_cast<const char*>(reason));
     }
     const ByteSpan span{static_cast<size_t>(region->beg[0]), static_cast<size_t>(region->end[0])};
+    // \K moves the beginning of a match, also to where it lies behind the end or in the last match.
+    if (span.begin > span.end || span.begin < last_end) {
+      fail("regular expression '{}' finds something that ends before it begins or overlaps",
+           pattern_);
+    }
     if (span.begin == span.end && had_match && last_end == span.end) {
       from += from < text.size() ? utf8_step(text, from).size : 1;
       continue;

@@ -207,6 +207,7 @@ class SentencePieceTokenizer final : public Tokenizer {
       const bool far = settings_.additional.contains(token.content) && token.id >= model_.size();
       (special && !far ? rules_.special : rules_.apart).insert(token.content);
     }
+    bos_id_ = settings_.id_of("bos_token");
     if (config.boolean("add_bos_token", /*otherwise=*/true)) {
       special_ids_.prefix.push_back(id_of_part(config, "bos_token", "add_bos_token"));
     }

@@ -20,6 +20,7 @@
 #include "text/sentencepiece_tokenizer.h"
 #include "text/streaming_decoder.h"
 #include "text/tiktoken_tokenizer.h"
+#include "text/tokenizer_settings.h"
 #include "text/unicode.h"
 
 namespace elastikv {
@@ -41,7 +42,8 @@ std::unique_ptr<Part> make_if_present(const JsonFields& file, std::string_view k
 /// The pipeline of a tokenizer.json: added tokens, normalizer, pre-tokenizer, model.
 class FileTokenizer final : public Tokenizer {
  public:
-  explicit FileTokenizer(const JsonFields& file)
+  /// `bos`: the text of its BOS; empty for none.
+  FileTokenizer(const JsonFields& file, const std::string& bos)
       : model_(model_of(file), file.origin()),
         normalizer_(make_if_present(file, "normalizer", make_normalizer)),
         pre_tokenizer_(make_if_present(file, "pre_tokenizer", make_pre_tokenizer)),
@@ -55,6 +57,14 @@ class FileTokenizer final : public Tokenizer {
     for (const AddedToken& token : added_.tokens()) {
       put_token(token.id, token.spelling);
       added_ids_.emplace(token.content, token.id);
+    }
+    if (!bos.empty()) bos_id_ = token_to_id(bos);
+    // The model has no embedding for an id that no token has.
+    for (const std::vector<int64_t>* around : {&special_ids_.prefix, &special_ids_.suffix}) {
+      for (const int64_t id : *around) {
+        if (tokens_.contains(id)) continue;
+        file.fail_key("post_processor", fmt::format("puts the id {}, which no token has", id));
+      }
     }
   }
 
@@ -128,6 +138,21 @@ class FileTokenizer final : public Tokenizer {
   int64_t vocab_size_ = 0;
 };
 
+/// The 'bos_token' that the files beside a tokenizer name, as a text or an object with its
+/// 'content'; GPT-2's where they leave it out for that; empty for none.
+std::string bos_text(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    if (!std::filesystem::exists(folder / name)) continue;
+    const JsonFields file = JsonFields::read(folder / name);
+    const auto found = file.json().find("bos_token");
+    if (found == file.json().end()) continue;
+    if (found->is_string()) return found->get<std::string>();
+    return found->is_object() ? file.object("bos_token").string("content", "") : "";
+  }
+  const std::string kind = read_tokenizer_config(folder).string("tokenizer_class", "");
+  return kind.starts_with("GPT2Tokenizer") ? "<|endoftext|>" : "";
+}
+
 /// The files that say the rest where the vocabulary does not say everything.
 std::vector<std::string> with_settings(std::vector<std::string> files,
                                        const std::function<bool(const std::string&)>& is_there) {
@@ -173,9 +198,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& checkpoin
   if (files[0] == "qwen.tiktoken") return load_tiktoken_tokenizer(path(files[0]));
   if (files[0] == "vocab.json") {
     return std::make_unique<FileTokenizer>(
-        JsonFields(read_byte_level_files(checkpoint), path(files[0]).string()));
+        JsonFields(read_byte_level_files(checkpoint), path(files[0]).string()),
+        bos_text(checkpoint));
   }
-  return std::make_unique<FileTokenizer>(JsonFields::read(path(files[0])));
+  return std::make_unique<FileTokenizer>(JsonFields::read(path(files[0])), bos_text(checkpoint));
 }
 
 std::string tokenizer_hash(const std::filesystem::path& checkpoint) {

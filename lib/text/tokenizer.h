@@ -38,10 +38,16 @@ class Tokenizer {
   virtual bool is_special(int64_t id) const = 0;
   /// What `add_special` puts around a text.
   virtual const SpecialIds& special_ids() const = 0;
+  /// The token that the checkpoint's files name as 'bos_token', whether or not special_ids() puts
+  /// it in front; nothing when they name none, or one that is not in the vocabulary.
+  std::optional<int64_t> bos_id() const { return bos_id_; }
 
   /// The way from tokens to text, piece by piece; StreamingDecoder is the door to it.
   /// `skip_special` promises that no special token will come.
   virtual std::unique_ptr<DecoderRun> start_decoding(bool skip_special) const = 0;
+
+ protected:
+  std::optional<int64_t> bos_id_;
 };
 
 /// Loads the tokenizer of a checkpoint from the first of these that is there:

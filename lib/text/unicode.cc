@@ -133,6 +133,23 @@ bool is_whitespace(char32_t c) {
          c == 0x3000;
 }
 
+bool is_invisible(char32_t c) {
+  constexpr char32_t kEmptyBraille = U'\u2800';
+  if (c == kEmptyBraille || is_whitespace(c)) return true;
+  const auto kind = category(c);
+  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
+         utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->ignorable;
+}
+
+bool shows_nothing(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = utf8_step(text, at);
+    if (!is_invisible(step.character)) return false;
+    at += step.size;
+  }
+  return true;
+}
+
 bool is_letter(char32_t character) {
   const auto kind = category(character);
   return kind == UTF8PROC_CATEGORY_LU || kind == UTF8PROC_CATEGORY_LL ||

@@ -36,6 +36,12 @@ std::vector<char32_t> to_characters(std::string_view text);
 
 /// White_Space of the Unicode character database.
 bool is_whitespace(char32_t character);
+/// White space, controls, format characters (zero width, marks of direction, the byte order mark),
+/// and what else Unicode has ignored where it is not supported (Default_Ignorable_Code_Point), with
+/// the empty Braille pattern: characters that leave nothing to see.
+bool is_invisible(char32_t character);
+/// Whether valid UTF-8 holds nothing but such characters.
+bool shows_nothing(std::string_view text);
 /// General categories L*.
 bool is_letter(char32_t character);
 /// General categories Nd, Nl, No.

@@ -143,7 +143,7 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
     state->index = read_file(index);
     for (auto& [shard, names] : read_index(index, state->index)) {
       const fs::path path = folder / shard;
-      if (!fs::exists(path)) {
+      if (!path_exists(path)) {
         const std::string others =
             names.size() == 1 ? "" : fmt::format(" and {} more", names.size() - 1);
         fail("{}: shard '{}' is missing from the folder; it holds tensor '{}'{}", index.string(),

@@ -180,6 +180,8 @@ TEST(Score, BadInputNamesTheLine) {
   expect_refused(R"({"id": 1, "reference": 5, "candidate": "y"})",
                  "standard input:1: key 'reference' is 5, a string is needed");
   expect_refused(good + "{\"id\": }", "standard input:2:8: not valid JSON");
+  expect_refused("{\"id\": " + std::string(300, '[') + std::string(300, ']') + "}",
+                 "standard input:1: not read: nested deeper than 256 levels");
   expect_refused("{\"id\": 1e999}", "standard input:1: not valid JSON (a number is out of range)");
   expect_refused("[1, 2]",
                  "standard input:1: each line must be an object with id, reference and candidate, "

@@ -13,6 +13,7 @@ from pathlib import Path
 import make_family_golden
 import make_original_llava_golden
 import make_qwen_vl_golden
+import make_window_golden
 import numpy as np
 from golden_common import DATA, differences, load_tensors, read_json
 from make_parity_golden import add_input_options, check_inputs, make
@@ -130,6 +131,17 @@ def compare_families(committed, made):
     return lines
 
 
+def compare_windows(committed, made):
+    """Lines for windows of a text: the same ids, and likelihoods within the tolerance."""
+    lines = []
+    for one, other in zip(committed["windows"], made["windows"], strict=True):
+        if one["ids"] != other["ids"]:
+            lines.append(f"windows.json: {one['model']}: ids differ")
+        elif not np.allclose(one.get("nll", []), other.get("nll", []), rtol=0, atol=FLOAT_TOLERANCE):
+            lines.append(f"windows.json: {one['model']}: nll differs")
+    return lines
+
+
 def family_tolerance(name):
     # A sum over a feature's 48 values may be off by that much more.
     return tolerance_of(name) * (10 if name.endswith("feature_sums") else 1)
@@ -151,6 +163,7 @@ def main():
         make_original_llava_golden.make(families)
         make_qwen_vl_golden.make(families)
         lines += compare_families(arguments.committed / "families", families)
+        lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
     for line in lines:
         print(line)
     if lines:

@@ -64,10 +64,10 @@ class FamilyParity : public testing::TestWithParam<std::string> {
     }
     return *model_;
   }
-  static std::vector<std::filesystem::path> pictures_of(const json& one) {
-    std::vector<std::filesystem::path> pictures;
+  static std::vector<PictureFile> pictures_of(const json& one) {
+    std::vector<PictureFile> pictures;
     for (const std::string file : one.at("pictures"))
-      pictures.push_back(families_folder() / "pictures" / file);
+      pictures.emplace_back(families_folder() / "pictures" / file);
     return pictures;
   }
   TokenizedPrompt prompt_of(const json& one) const {

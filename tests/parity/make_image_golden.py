@@ -20,7 +20,7 @@ import zlib
 import numpy as np
 import PIL
 import transformers
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 from transformers.image_processing_backends import PilBackend
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
@@ -130,6 +130,59 @@ def write_pictures():
     save(small.convert("1"), "black_white_70x50.bmp")
 
 
+def exif_block(order, *entries, count=None):
+    """An Exif block with one directory of (tag, type, count, four bytes of value)."""
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    block = b"Exif\0\0" + mark + struct.pack(order + "IH", 8, len(entries) if count is None else count)
+    for tag, kind, number, value in entries:
+        block += struct.pack(order + "HHI", tag, kind, number) + value
+    return block + bytes(4)
+
+
+def xmp(text):
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description {text}</rdf:RDF></x:xmpmeta>'.encode()
+
+
+def write_turned_pictures():
+    """Pictures whose files say that they are turned, in every way that Pillow reads, and in some that it does not."""
+    picture = Image.fromarray(scene(16, 24, 8))
+    save = lambda name, **options: picture.save(FOLDER / f"turned_{name}", **options)
+    short = lambda order, value: struct.pack(order + "H", value) + b"\0\0"
+    for orientation in range(10):  # 0 and 9 do not exist
+        save(f"{orientation}.jpg", quality=90, exif=exif_block("<", (0x0112, 3, 1, short("<", orientation))))
+    big = exif_block(">", (0x010F, 2, 2, b"x\0\0\0"), (0x0112, 3, 1, short(">", 6)))
+    save("big_endian_6.jpg", quality=90, exif=big)
+    save("long_8.jpg", quality=90, exif=exif_block("<", (0x0112, 4, 1, struct.pack("<I", 8))))
+    save("byte_6.jpg", quality=90, exif=exif_block("<", (0x0112, 1, 1, b"\6\0\0\0")))
+    save("two_values_5.jpg", quality=90, exif=exif_block("<", (0x0112, 3, 2, struct.pack("<HH", 5, 3))))
+    twice = exif_block("<", (0x0112, 3, 1, short("<", 3)), (0x0112, 3, 1, short("<", 7)))
+    save("twice_7.jpg", quality=90, exif=twice)
+    save("cut_off.jpg", quality=90, exif=exif_block("<", (0x010F, 2, 2, b"x\0\0\0"), count=9)[:-3])
+    save("wrong_mark.jpg", quality=90, exif=big.replace(b"MM\0*", b"MX\0*"))
+    # No orientation in the Exif block: the XMP decides; with one there the XMP is not asked.
+    other = exif_block("<", (0x010F, 2, 2, b"x\0\0\0"))
+    save("xmp_6.jpg", quality=90, exif=other, xmp=xmp('tiff:Orientation="6"/>'))
+    save("xmp_alone_8.jpg", quality=90, xmp=xmp("><tiff:Orientation>8</tiff:Orientation></rdf:Description>"))
+    upright = exif_block("<", (0x0112, 3, 1, short("<", 1)))
+    save("xmp_not_asked.jpg", quality=90, exif=upright, xmp=xmp('tiff:Orientation="6"/>'))
+
+    for orientation in (3, 6):
+        save(f"{orientation}.png", exif=exif_block(">", (0x0112, 3, 1, short(">", orientation))))
+    with_xmp = PngImagePlugin.PngInfo()
+    with_xmp.add_itxt("XML:com.adobe.xmp", xmp('tiff:Orientation="5"/>').decode())
+    save("xmp_5.png", pnginfo=with_xmp)
+    data = (FOLDER / "turned_6.png").read_bytes()
+    at = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[at : at + 4], "big")
+    moved = data[:at] + data[at + length :]
+    (FOLDER / "turned_behind_6.png").write_bytes(moved[:-12] + data[at : at + length] + moved[-12:])
+
+    for orientation in (2, 8):
+        exif = exif_block("<", (0x0112, 3, 1, short("<", orientation)))
+        save(f"{orientation}.webp", lossless=True, exif=exif)
+    save("xmp_7.webp", lossless=True, xmp=xmp('tiff:Orientation="7"/>'))
+
+
 def decoded():
     cases = []
     for file in sorted(FOLDER.glob("*.*")):
@@ -137,6 +190,9 @@ def decoded():
             continue
         picture = Image.open(file).convert("RGB")
         cases.append({"file": file.name, "width": picture.width, "height": picture.height, "crc": crc(picture)})
+        upright = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+        if upright.size != picture.size or crc(upright) != crc(picture):
+            cases[-1] |= {"upright": {"width": upright.width, "height": upright.height, "crc": crc(upright)}}
         if "cmyk" in file.name:  # compared with a tolerance, so the pixels themselves are needed
             picture.save(FOLDER / "cmyk_expected_70x50.png")
     return cases
@@ -378,6 +434,7 @@ def geometries():
 
 def main():
     write_pictures()
+    write_turned_pictures()
     golden = {
         "made_with": {"pillow": PIL.__version__, "transformers": transformers.__version__},
         "decoded": decoded(),

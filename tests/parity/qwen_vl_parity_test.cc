@@ -38,9 +38,9 @@ class QwenVlParity : public testing::Test {
   EncodedPrompt encode(const std::string& name, const StatisticsRequest& request = {}) {
     for (const json& one : family_.at("cases")) {
       if (one.at("name") != name) continue;
-      std::vector<std::filesystem::path> pictures;
+      std::vector<PictureFile> pictures;
       for (const std::string file : one.at("pictures"))
-        pictures.push_back(families_folder() / "pictures" / file);
+        pictures.emplace_back(families_folder() / "pictures" / file);
       const TokenizedPrompt prompt =
           reader_.tokenize(one.at("question").get<std::string>(), pictures);
       return encode_prompt(*model_, reader_, prompt, pictures, request, /*seed=*/0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -27,10 +28,14 @@ inline std::vector<int64_t> to_ids(const at::Tensor& ids) {
 }
 
 /// Computes on one thread while it lives: matrices as small as those of the random models gain
-/// nothing from more, which wait for each other on a busy machine.
+/// nothing from more, which wait for each other on a busy machine. $ELASTIKV_TEST_THREADS asks for
+/// another number all the same: what threads do to each other is what the thread sanitizer is for.
 class OneThread {
  public:
-  OneThread() { at::set_num_threads(1); }
+  OneThread() {
+    const char* threads = std::getenv("ELASTIKV_TEST_THREADS");
+    at::set_num_threads(threads == nullptr ? 1 : std::atoi(threads));
+  }
   ~OneThread() { at::set_num_threads(before_); }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;

@@ -1,3 +1,6 @@
+#include <limits>
+#include <string>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -46,6 +49,55 @@ TEST(JsonFields, NamesFileAndFullKey) {
 
 TEST(JsonFields, MalformedTextNamesLineAndColumn) {
   EXPECT_ERROR(parse_json("{\n  \"a\": ]\n}", "f.json"), "f.json:2:8: not valid JSON");
+}
+
+// As unsigned numbers they would be read, and turn into negative ones.
+TEST(JsonFields, IntegersBeyondTheirTypeAreNone) {
+  const JsonFields fields(
+      parse_json(R"({"a": 9223372036854775807, "b": 9223372036854775808, "c": -9223372036854775808,
+                     "d": 18446744073709551615, "e": 1.0})",
+                 "f.json"),
+      "f.json");
+  EXPECT_EQ(fields.integer("a"), 9223372036854775807);
+  EXPECT_EQ(fields.integer("c"), std::numeric_limits<int64_t>::min());
+  EXPECT_ERROR(fields.integer("b"), "f.json: key 'b' is 9223372036854775808, an integer is needed");
+  EXPECT_ERROR(fields.integer("d"),
+               "f.json: key 'd' is 18446744073709551615, an integer is needed");
+  EXPECT_ERROR(fields.integer("e"), "f.json: key 'e' is 1.0, an integer is needed");
+}
+
+// What goes down into a value (a copy, its text in a message) would run out of stack.
+TEST(JsonFields, DeepNestingIsRefused) {
+  const auto nested = [](size_t levels) {
+    return std::string(levels, '[') + std::string(levels, ']');
+  };
+  EXPECT_EQ(parse_json(nested(kMostJsonLevels), "f.json").size(), 1U);
+  for (const size_t levels : {size_t{kMostJsonLevels + 1}, size_t{1000000}}) {
+    EXPECT_ERROR(parse_json("{\"a\": " + nested(levels) + "}", "f.json"),
+                 "f.json: not read: its values are nested deeper than 256 levels");
+  }
+  // Brackets inside strings are text.
+  EXPECT_EQ(parse_json("[\"" + std::string(1000, '[') + "\\\"[\"]", "f.json").size(), 1U);
+}
+
+TEST(YamlFields, KeysThatAreNoTextAreRefused) {
+  EXPECT_ERROR(YamlFields::parse("a: 1\n[b, c]: 2\n", "a.yaml"),
+               "a.yaml:2: a key needs to be plain text");
+  EXPECT_ERROR(YamlFields::parse("a:\n  - {d: 1}\n  - {{e: f}: 1}\n", "a.yaml"),
+               "a.yaml:3: a key needs to be plain text");
+  EXPECT_ERROR(YamlFields::parse("a: 1\n~: 2\n", "a.yaml"),
+               "a.yaml:2: a key needs to be plain text");
+}
+
+TEST(YamlFields, AliasesWithoutEndAreRefused) {
+  const std::string refused =
+      "not read: values are nested deeper than 100 levels, or are over 1000000 in all";
+  EXPECT_ERROR(YamlFields::parse("a: &x [1, *x]\n", "a.yaml"), "a.yaml:1: " + refused);
+  std::string doubling = "a0: &a0 [1, 1]\n";
+  for (int i = 1; i < 40; ++i) doubling += fmt::format("a{0}: &a{0} [*a{1}, *a{1}]\n", i, i - 1);
+  EXPECT_ERROR_CONTAINS(YamlFields::parse(doubling, "a.yaml"), refused);
+  // An alias as such is fine.
+  EXPECT_EQ(YamlFields::parse("a: &x [1, 2]\nb: *x\n", "a.yaml").at("b").items().size(), 2U);
 }
 
 TEST(YamlFields, UnknownKeyNamesLineAndNearestKey) {
@@ -129,6 +181,22 @@ TEST(Files, ReplacingIsAtomicAndReadable) {
   write_file_atomically(folder.path() / "a", "two");
   EXPECT_EQ(read_file(folder.path() / "a"), "two");
   EXPECT_ERROR_CONTAINS(read_file(folder.path() / "b"), "cannot open: No such file");
+}
+
+TEST(Files, WhatCannotBeLookedAtIsAnError) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a", "");
+  EXPECT_TRUE(path_exists(file));
+  EXPECT_FALSE(is_folder(file));
+  EXPECT_TRUE(is_folder(folder.path()));
+  EXPECT_FALSE(path_exists(folder.path() / "b"));
+  EXPECT_FALSE(path_exists(file / "b"));  // a file holds nothing
+  EXPECT_FALSE(path_exists(""));
+  const std::filesystem::path too_long = folder.path() / std::string(300, 'x');
+  EXPECT_ERROR(path_exists(too_long),
+               too_long.string() + ": cannot be looked at: File name too long");
+  EXPECT_ERROR(is_folder(too_long),
+               too_long.string() + ": cannot be looked at: File name too long");
 }
 
 TEST(Hash, KnownVector) {

@@ -210,7 +210,17 @@ TEST(ReadData, UnknownFormatsSayWhatWasTried) {
 TEST(ReadData, BrokenBytesNameTheirLine) {
   const Files files;
   EXPECT_ERROR(read_data(files.with("l.jsonl", "{\"a\": 1}\n{\"a\": \n")),
-               files.folder.path().string() + "/l.jsonl:2: not valid JSON");
+               files.folder.path().string() +
+                   "/l.jsonl:2: not valid JSON: column 7: unexpected end of input; expected '[', "
+                   "'{', or a literal");
+  // What shows or copies such a value would run out of stack.
+  const std::string deep = "{\"a\": " + std::string(1000000, '[') + std::string(1000000, ']') + "}";
+  EXPECT_ERROR(
+      read_data(files.with("d.jsonl", "{\"a\": 1}\n" + deep)),
+      files.folder.path().string() + "/d.jsonl:2: not read: nested deeper than 256 levels");
+  EXPECT_ERROR(read_data(files.with("d.json", deep)),
+               files.folder.path().string() +
+                   "/d.json: not read: its values are nested deeper than 256 levels");
   EXPECT_ERROR(read_data(files.with("u.jsonl", "{\"a\": 1}\n{\"a\": \"\xff\"}\n")),
                files.folder.path().string() + "/u.jsonl:2: not UTF-8 (byte 0xff)");
   // Overlong, surrogate and beyond U+10FFFF are not UTF-8 either; the last valid code point is.
@@ -237,94 +247,6 @@ TEST(ReadText, WindowsKeepTheFilesWhiteSpace) {
   EXPECT_EQ(data.samples[0].answer, "\nthree");
   EXPECT_EQ(data.samples[1].question, "four five");
   EXPECT_EQ(data.samples[1].answer, " six");
-}
-
-/// Windows of tokens, with a byte-level BPE whose merges cross any place a window may begin at.
-class ReadTokens : public testing::Test {
- protected:
-  DataSet read(const DataOptions& options) const {
-    return read_data(options, /*check_picture=*/{}, tokenizer_.get());
-  }
-  DataOptions windows(int64_t prompt, int64_t answer,
-                      std::optional<int64_t> stride = std::nullopt) const {
-    DataOptions options = files_.with("t.txt", text_);
-    options.tokens = TokenWindows{prompt, answer, stride};
-    return options;
-  }
-
-  Files files_;
-  std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/text/data/smollm2-like");
-  std::string text_ =
-      "The caterpillar and Alice looked at each other for some time in silence;\n\n  at last the "
-      "caterpillar took the hookah out of its mouth, na\u00efve \u732b <|im_end|> and so on.\n";
-};
-
-TEST_F(ReadTokens, AreTheFilesIdsCutInPieces) {
-  const std::vector<int64_t> all = tokenizer_->encode(text_);
-  const auto count = static_cast<int64_t>(all.size());
-  ASSERT_GT(count, 30);
-  int64_t retokenized_differently = 0;
-  for (const int64_t stride : {1, 3, 7, 12}) {
-    const DataSet data = read(windows(5, 2, stride));
-    EXPECT_EQ(data.format, "text");
-    size_t window = 0;
-    for (int64_t first = 0; first <= count - 7; first += stride, ++window) {
-      ASSERT_LT(window, data.samples.size());
-      const Sample& sample = data.samples[window];
-      EXPECT_EQ(sample.id, "tokens-" + std::to_string(first));
-      EXPECT_EQ(sample.index, static_cast<int64_t>(window));
-      const std::vector<int64_t> prompt(all.begin() + first, all.begin() + first + 5);
-      EXPECT_EQ(sample.prompt_ids, prompt);
-      EXPECT_EQ(sample.answer_ids,
-                std::vector<int64_t>(all.begin() + first + 5, all.begin() + first + 7));
-      EXPECT_EQ(sample.question, tokenizer_->decode(prompt, /*skip_special=*/false));
-      EXPECT_TRUE(sample.images.empty());
-      retokenized_differently += tokenizer_->encode(sample.question) == prompt ? 0 : 1;
-    }
-    EXPECT_EQ(window, data.samples.size());
-  }
-  // Else ids made from the windows' texts would have passed too.
-  EXPECT_GT(retokenized_differently, 0);
-}
-
-TEST_F(ReadTokens, FollowEachOtherUnlessAStrideIsGiven) {
-  const auto count = static_cast<int64_t>(tokenizer_->encode(text_).size());
-  EXPECT_EQ(ids(read(windows(4, count - 4))), (std::vector<std::string>{"tokens-0"}));
-  DataOptions options = windows(6, 4);
-  options.offset = 1;
-  options.limit = 2;
-  EXPECT_EQ(ids(read(options)), (std::vector<std::string>{"tokens-10", "tokens-20"}));
-}
-
-TEST_F(ReadTokens, ContentIsThatOfTheWindowAlone) {
-  const DataSet before = read(windows(6, 4));
-  text_ += "More of it, which makes windows of its own.";
-  const DataSet longer = read(windows(6, 4));
-  EXPECT_EQ(longer.samples[0].content, before.samples[0].content);
-  EXPECT_NE(longer.samples[1].content, before.samples[0].content);
-  text_.replace(4, 1, "K");
-  EXPECT_NE(read(windows(6, 4)).samples[0].content, before.samples[0].content);
-  // The same ten ids, but another one is the first to be scored.
-  EXPECT_NE(read(windows(5, 5)).samples[0].content, read(windows(6, 4)).samples[0].content);
-}
-
-TEST_F(ReadTokens, ErrorsSayWhatIsNeeded) {
-  const size_t count = tokenizer_->encode(text_).size();
-  EXPECT_ERROR(read(windows(4, 996)),
-               files_.message("t.txt",
-                              "a window needs 1000 tokens (4 of prompt, 996 of answer), the "
-                              "text has " +
-                                  std::to_string(count)));
-  const std::string least = "prompt_tokens, answer_tokens and stride need to be at least 1";
-  EXPECT_ERROR(read(windows(0, 4)), files_.message("t.txt", least));
-  EXPECT_ERROR(read(windows(4, 0)), files_.message("t.txt", least));
-  EXPECT_ERROR(read(windows(4, 4, 0)), files_.message("t.txt", least));
-  DataOptions json = files_.with("q.json", R"([{"question": "q", "answer": "a"}])");
-  json.tokens = TokenWindows{1, 1, std::nullopt};
-  EXPECT_ERROR(read(json), files_.message("q.json",
-                                          "prompt_tokens and answer_tokens cut plain "
-                                          "text: a .txt file, or 'format: text'"));
 }
 
 TEST(DataSetName, ComesFromThePath) {

@@ -56,7 +56,7 @@ TEST_F(Fixtures, LlavaDescription) {
   EXPECT_EQ(data.samples[1].answer,
             "A green bus waits at a stop. Its doors are open and a child is getting in.");
   EXPECT_EQ(data.samples[1].images,
-            std::vector<fs::path>{fixtures() / "llava/coco/train2017/000000114742.jpg"});
+            std::vector<PictureFile>{fixtures() / "llava/coco/train2017/000000114742.jpg"});
   EXPECT_TRUE(data.samples[1].references.empty());
   EXPECT_TRUE(data.samples[1].categories.empty());
   DataOptions all = options("llava/detail_1k.json");
@@ -75,7 +75,7 @@ TEST_F(Fixtures, RepackedMmVet) {
   EXPECT_EQ(set.samples[1].answer, "3");
   EXPECT_TRUE(set.samples[1].references.empty());
   EXPECT_EQ(set.samples[2].references, (Texts{"ice", "black ice"}));
-  EXPECT_EQ(set.samples[2].images, std::vector<fs::path>{fixtures() / "qa/images/v1_2.png"});
+  EXPECT_EQ(set.samples[2].images, std::vector<PictureFile>{fixtures() / "qa/images/v1_2.png"});
   // As the released scripts name it.
   data.image_root = fixtures() / "qa/images";
   EXPECT_EQ(read(data).samples[2].images.at(0), fixtures() / "qa/images/v1_2.png");
@@ -156,7 +156,7 @@ TEST_F(Fixtures, LlavaBenchByItsFolder) {
   EXPECT_EQ(data.samples[2].question, "Why might the market be empty?");
   EXPECT_EQ(data.samples[2].answer, "Perhaps it is a holiday, or too early in the day.");
   EXPECT_EQ(data.samples[2].categories, Texts{"complex"});
-  EXPECT_EQ(data.samples[2].images.at(0).filename(), "002.jpg");
+  EXPECT_EQ(data.samples[2].images.at(0).path.filename(), "002.jpg");
   EXPECT_EQ(data.samples[2].source.filename(), "questions.jsonl");
   // What the judge is told of the pictures is a set of captions.
   const DataSet context =

@@ -3,12 +3,14 @@
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "image/picture.h"
 #include "support.h"
 #include "support/expect_error.h"
 
@@ -224,6 +226,50 @@ TEST(EmbeddedPictures, FolderThatCannotBeMadeIsAnError) {
   options.picture_cache = options.path / "inside";
   EXPECT_ERROR(read_data(options), options.picture_cache.string() +
                                        ": cannot make the folder of pictures: Not a directory");
+}
+
+fs::path golden_pictures() { return fs::path(ELASTIKV_SOURCE_DIR) / "tests" / "golden" / "image"; }
+
+/// A data set about pictures of which two of three are stored turned.
+class Turned : public testing::Test {
+ protected:
+  DataSet read(PictureOrientation orientation) const {
+    DataOptions options = files_.with(
+        "d.jsonl",
+        R"({"question": "q", "answer": "a", "image": "turned_6.jpg"})"
+        "\n"
+        R"({"question": "r", "answer": "b", "image": "turned_1.jpg"})"
+        "\n"
+        R"({"question": "s", "answer": "c", "image": ["turned_8.webp", "turned_6.jpg"]})");
+    options.image_root = golden_pictures();
+    options.picture_orientation = orientation;
+    return read_data(options);
+  }
+  Files files_;
+};
+
+TEST_F(Turned, IsSaidOnceForADataSet) {
+  EXPECT_EQ(read(PictureOrientation::kStored).notes,
+            (std::vector<std::string>{
+                "2 of 3 pictures are stored turned or mirrored (EXIF) and read as stored, as "
+                "lmms-eval does; 'picture_orientation: exif' turns them upright"}));
+  EXPECT_EQ(read(PictureOrientation::kExif).notes,
+            (std::vector<std::string>{"2 of 3 pictures are stored turned or mirrored (EXIF) and "
+                                      "turned upright ('picture_orientation: exif')"}));
+  const Files files;
+  EXPECT_TRUE(read_data(files.with("d.json", item_with("images/a.png"))).notes.empty());
+}
+
+TEST_F(Turned, IsPartOfASamplesContent) {
+  const DataSet stored = read(PictureOrientation::kStored);
+  const DataSet upright = read(PictureOrientation::kExif);
+  EXPECT_NE(upright.samples[0].content, stored.samples[0].content);
+  EXPECT_NE(upright.samples[2].content, stored.samples[2].content);
+  // A picture that is upright anyhow is the same picture, so that its records are.
+  EXPECT_EQ(upright.samples[1].content, stored.samples[1].content);
+  EXPECT_EQ(upright.samples[0].images.at(0).orientation, PictureOrientation::kExif);
+  EXPECT_EQ(check_picture(upright.samples[0].images.at(0)), (PictureSize{24, 16}));
+  EXPECT_EQ(check_picture(stored.samples[0].images.at(0)), (PictureSize{16, 24}));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "datasets/problems.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -130,7 +131,8 @@ TEST(ProblemsOfData, MmVet) {
                              "  empty texts: 1\n"
                              "    entry 'v1_3': the answer is empty"));
   EXPECT_ERROR(read_data(files.with("m.json", "{\n \"v1_0\": {\"imagename\": \"a.png\",\n")),
-               files.at("m.json") + ":3:1: not valid JSON");
+               files.at("m.json") +
+                   ":3:1: not valid JSON: unexpected end of input; expected string literal");
 }
 
 TEST(ProblemsOfData, QuestionsAndTheirAnswers) {
@@ -163,33 +165,34 @@ TEST(ProblemsOfData, QuestionsAndTheirAnswers) {
   const std::string answers = files.at("answers.jsonl");
   EXPECT_ERROR(
       read_data(options),
-      files.message("q.jsonl",
-                    "8 problems\n"
-                    "  malformed lines: 1\n"
-                    "    " +
-                        answers +
-                        ":8: not valid JSON\n"
-                        "  malformed items: 2\n"
-                        "    line 3 ('3'): 'text' is of type number, a string is needed\n"
-                        "    line 5 ('5'): " +
-                        answers +
-                        ": line 7: 'text' is missing\n"
-                        "  repeated ids: 1\n"
-                        "    " +
-                        answers +
-                        ": line 3: question 2 is answered before\n"
-                        "  answers that do not fit their questions: 3\n"
-                        "    line 1 ('1'): no answer in " +
-                        answers +
-                        "\n"
-                        "    " +
-                        answers +
-                        ": line 4: 'question_id' is missing\n"
-                        "    " +
-                        answers + ": line 2: answers question 9, which " + files.at("q.jsonl") +
-                        " has not\n"
-                        "  empty texts: 1\n"
-                        "    line 4 ('4'): the answer is empty"));
+      files.message(
+          "q.jsonl",
+          "8 problems\n"
+          "  malformed lines: 1\n"
+          "    " +
+              answers +
+              ":8: not valid JSON: column 1: invalid literal; expected '[', '{', or a literal\n"
+              "  malformed items: 2\n"
+              "    line 3 ('3'): 'text' is of type number, a string is needed\n"
+              "    line 5 ('5'): " +
+              answers +
+              ": line 7: 'text' is missing\n"
+              "  repeated ids: 1\n"
+              "    " +
+              answers +
+              ": line 3: question 2 is answered before\n"
+              "  answers that do not fit their questions: 3\n"
+              "    line 1 ('1'): no answer in " +
+              answers +
+              "\n"
+              "    " +
+              answers +
+              ": line 4: 'question_id' is missing\n"
+              "    " +
+              answers + ": line 2: answers question 9, which " + files.at("q.jsonl") +
+              " has not\n"
+              "  empty texts: 1\n"
+              "    line 4 ('4'): the answer is empty"));
   options.answers = files.at("gone.jsonl");
   EXPECT_ERROR(read_data(options),
                files.at("gone.jsonl") + ": cannot open: No such file or directory");
@@ -313,7 +316,9 @@ TEST(RecordedProblems, OfTheFileStillRefuse) {
   const std::string good = R"({"id": "a", "question": "q", "answer": "x"})";
   refused("d.jsonl", good + "\n" + good,
           files.message("d.jsonl", "line 2 ('a'): the id is used before"));
-  refused("d.jsonl", good + "\n{", files.at("d.jsonl") + ":2: not valid JSON");
+  refused("d.jsonl", good + "\n{",
+          files.at("d.jsonl") +
+              ":2: not valid JSON: column 2: unexpected end of input; expected string literal");
   refused("d.jsonl", good + "\n{\"id\": \"\xff\", \"question\": \"q\", \"answer\": \"x\"}",
           files.at("d.jsonl") + ":2: not UTF-8 (byte 0xff)");
   refused("d.jsonl", good + "\n3",
@@ -341,6 +346,60 @@ TEST(RecordedProblems, OfRowsAndConversations) {
   const DataSet set = read_data(talks);
   ASSERT_EQ(ids(set), (Texts{"a", "b#1"}));
   EXPECT_EQ(set.samples[0].problem, "'conversations' needs pairs of a human's and a gpt's turn");
+}
+
+/// Python's json module writes and reads the first two and reads the others.
+TEST(ProblemsOfData, LinesThatAreNotJsonSayWhyAndWhere) {
+  const Files files;
+  const std::string good = R"({"id": "x", "question": "q", "answer": "a"})";
+  for (const auto& [line, why] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"question": "q", "answer": NaN})",
+            "column 29: NaN is not JSON (write null or a number)"},
+           {R"({"question": "q", "answer": -Infinity})",
+            "column 29: -Infinity is not JSON (write null or a number)"},
+           {R"({"question": "\u732b q", "answer": "\ud83d!"})",
+            R"(column 36: \ud83d is a lone surrogate, half of a character)"},
+           {R"({"question": "q", "answer": "\ud83d\u0041"})",
+            R"(column 30: \ud83d is a lone surrogate, half of a character)"},
+           {R"({"question": "q", "answer": "x\ude00"})",
+            R"(column 31: \ude00 is a lone surrogate, half of a character)"},
+           {"{\"question\": \"\u732b\u732b\", \"answer\": oh}",
+            "column 30: invalid literal; expected '[', '{', or a literal"},
+           {R"({"question": "q", "answer": 1e999})", "a number is out of range"}}) {
+    EXPECT_ERROR(read_data(files.with("d.jsonl", good + "\n" + line + "\n")),
+                 files.at("d.jsonl") + ":2: not valid JSON: " + why);
+  }
+  EXPECT_ERROR(
+      read_data(files.with("d.json", "[{\"question\": \"q\",\n \"answer\": NaN}]")),
+      files.at("d.json") + ":2:12: not valid JSON: NaN is not JSON (write null or a number)");
+}
+
+TEST(ProblemsOfData, TextsThatShowNothingAreEmpty) {
+  const Files files;
+  const std::string kind = " ('0'): the answer holds only invisible characters";
+  for (const char* invisible :
+       {R"(\u200b)", R"(\ufeff)", R"( \u200d\u2060 )", R"(\u0000\u0007)", R"(\u00ad)", R"(\u3164)",
+        R"(\ufe0f)", R"(\u2800)", R"(\u00a0\u3000)", R"(\u202e\u2066)", R"(\udb40\udc41)"}) {
+    SCOPED_TRACE(invisible);
+    const std::string text(invisible);
+    EXPECT_ERROR(
+        read_data(files.with("d.json", R"([{"question": "q", "answer": ")" + text + "\"}]")),
+        files.message("d.json", "item 0" + kind));
+    EXPECT_ERROR(
+        read_data(files.with("d.json", R"([{"question": ")" + text + R"(", "answer": "a"}])")),
+        files.message("d.json", "item 0 ('0'): the question holds only invisible characters"));
+    EXPECT_ERROR(read_data(files.with(
+                     "d.json", R"([{"image": "images/a.png", "caption": [")" + text + "\"]}]")),
+                 files.message("d.json", "item 0" + kind));
+  }
+  EXPECT_ERROR(read_data(files.with(
+                   "d.tsv", "index\timage_path\tquestion\tanswer\n1\timages/a.png\tq\t\u200b\n")),
+               files.message("d.tsv", "line 2 ('1'): the answer holds only invisible characters"));
+  // A sign that is seen is an answer, whatever is around it.
+  EXPECT_EQ(read_data(files.with("d.json", "[{\"question\": \"q\", \"answer\": \"\u200b.\"}]"))
+                .samples.at(0)
+                .answer,
+            "\u200b.");
 }
 
 }  // namespace

@@ -113,6 +113,9 @@ TEST(AnyresProcessor, WrongValuesNameTheirKey) {
   EXPECT_ERROR(next_of({{"image_grid_pinpoints", {{336, 0}}}}),
                "c.json: key 'image_grid_pinpoints' has the side 0, an integer from 1 to 32768 is "
                "needed");
+  EXPECT_ERROR(next_of({{"image_grid_pinpoints", {{101, 100}}}, {"crop_size", 1}}),
+               "c.json: key 'image_grid_pinpoints' holds [101, 100], more than 10000 tiles of 1 "
+               "pixels");
   EXPECT_ERROR(next_of({{"image_grid_pinpoints", {{32592, 32592}}}}),
                "c.json: key 'image_grid_pinpoints' holds [32592, 32592]; at most 268435456 pixels "
                "in all are made");

@@ -129,18 +129,41 @@ TEST(Picture, HugePngIsRefusedFromItsHeader) {
   std::string bytes = bytes_of("one_1x1.png");
   bytes.replace(16, 8, big_endian(100000) + big_endian(3));
   expect_refused(bytes,
-                 "p: the PNG is 100000 x 3 pixels (width x height); at most 32768 on a side and "
-                 "268435456 in all are read");
-  bytes.replace(16, 8, big_endian(20000) + big_endian(20000));
+                 "p: the PNG is 100000 x 3 pixels (width x height); at most 32768 on a side are "
+                 "read");
+  bytes.replace(16, 8, big_endian(16000) + big_endian(16000));
   expect_refused(bytes,
-                 "p: the PNG is 20000 x 20000 pixels (width x height); at most 32768 on a side and "
-                 "268435456 in all are read");
+                 "p: the PNG is 16000 x 16000 pixels (width x height), 256000000 in all; more than "
+                 "178956970 are only read when the environment's ELASTIKV_MAX_PICTURE_PIXELS says "
+                 "so");
   bytes.replace(16, 8, big_endian(0xFFFFFFFF) + big_endian(0xFFFFFFFF));
   expect_refused(bytes,
                  "p: the PNG is 4294967295 x 4294967295 pixels (width x height); at most 32768 on "
-                 "a side and 268435456 in all are read");
+                 "a side are read");
   bytes.replace(16, 8, big_endian(0) + big_endian(4));
   expect_refused(bytes, "p: the PNG is 0 x 4 pixels (width x height), which is no picture");
+}
+
+TEST(Picture, TheMostPixelsThatAreReadCanBeSet) {
+  const std::string bytes = bytes_of("square_60x60.png");
+  const auto with_limit = [&](const char* pixels, const std::string& message) {
+    setenv("ELASTIKV_MAX_PICTURE_PIXELS", pixels, /*overwrite=*/1);
+    if (message.empty()) {
+      EXPECT_EQ(decode_picture(bytes, "p").size, (PictureSize{60, 60}));
+    } else {
+      expect_refused(bytes, message);
+    }
+    unsetenv("ELASTIKV_MAX_PICTURE_PIXELS");
+  };
+  with_limit("3600", "");
+  with_limit("1073741824", "");
+  with_limit("3599",
+             "p: the PNG is 60 x 60 pixels (width x height), 3600 in all; more than 3599 are only "
+             "read when the environment's ELASTIKV_MAX_PICTURE_PIXELS says so");
+  for (const std::string wrong : {"0", "1073741825", "many", "-4"}) {
+    with_limit(wrong.c_str(), "ELASTIKV_MAX_PICTURE_PIXELS is '" + wrong +
+                                  "', needs a number of pixels from 1 to 1073741824");
+  }
 }
 
 TEST(Picture, HugeJpegWebpAndBmpAreRefusedFromTheirHeaders) {
@@ -150,20 +173,20 @@ TEST(Picture, HugeJpegWebpAndBmpAreRefusedFromTheirHeaders) {
   jpeg.replace(frame + 5, 4, "\xFF\xFF\x90\x01");
   expect_refused(jpeg,
                  "p: the JPEG is 36865 x 65535 pixels (width x height); at most 32768 on a side "
-                 "and 268435456 in all are read");
+                 "are read");
 
   std::string webp = bytes_of("alpha_70x50.webp");
   ASSERT_EQ(webp.substr(12, 4), "VP8X");
   webp.replace(24, 6, std::string("\xFF\xFF\x00\x01\x00\x00", 6));
   expect_refused(webp,
-                 "p: the WebP is 65536 x 2 pixels (width x height); at most 32768 on a side and "
-                 "268435456 in all are read");
+                 "p: the WebP is 65536 x 2 pixels (width x height); at most 32768 on a side are "
+                 "read");
 
   std::string bmp = bytes_of("rgb_70x50.bmp");
   bmp.replace(18, 8, std::string("\xA0\x86\x01\x00\xFE\xFF\xFF\xFF", 8));
   expect_refused(bmp,
-                 "p: the BMP is 100000 x 2 pixels (width x height); at most 32768 on a side and "
-                 "268435456 in all are read");
+                 "p: the BMP is 100000 x 2 pixels (width x height); at most 32768 on a side are "
+                 "read");
 }
 
 TEST(Picture, UnsupportedKinds) {

@@ -136,6 +136,13 @@ TEST(SmartResizeProcessor, WrongValuesNameTheirKey) {
                "c.json: key 'merge_size' is 40000, at most 32768 is supported");
   EXPECT_ERROR(config_of({{"temporal_patch_size", 0}}),
                "c.json: key 'temporal_patch_size' is 0, at least 1 is needed");
+  EXPECT_ERROR(config_of({{"merge_size", 32768}, {"patch_size", 32768}}),
+               "c.json: key 'merge_size' is 32768, which with patch_size 32768 makes 1073741824 "
+               "pixels; at most 32768 are supported");
+  // The sides that follow from it would not fit an integer together.
+  EXPECT_ERROR(config_of({{"min_pixels", 9223372036854775807}}),
+               "c.json: key 'min_pixels' asks for 9223372036854775807 pixels at least; at most "
+               "268435456 are made");
   EXPECT_ERROR(view_of({{"min_pixels", 1000000000000}}, {10, 10}),
                "a picture of 10 x 10 pixels (width x height) resized would be 1000020 x 1000020; "
                "at most 268435456 pixels in all are made");

@@ -132,5 +132,12 @@ TEST(TileProcessor, PicturesOnTheWayStayWithinTheLimit) {
                "268435456 pixels in all are made");
 }
 
+TEST(TileProcessor, TilesHaveALimit) {
+  const TileProcessor processor(config_of({{"max_image_size", {{"longest_edge", 1}}}}));
+  EXPECT_ERROR(processor.geometry({100, 200}),
+               "a picture of 200 x 100 pixels (width x height) would be cut into more than 10000 "
+               "tiles of 1");
+}
+
 }  // namespace
 }  // namespace elastikv

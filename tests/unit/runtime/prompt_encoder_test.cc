@@ -36,7 +36,7 @@ class PromptEncoder : public testing::Test {
     const std::filesystem::path picture = std::filesystem::path(ELASTIKV_SOURCE_DIR) /
                                           "datasets/stamp-scenes/test/images/test_0000.png";
     return encode_prompt(*model_, reader_, prompt,
-                         std::vector<std::filesystem::path>(prompt.images.size(), picture), request,
+                         std::vector<PictureFile>(prompt.images.size(), picture), request,
                          /*seed=*/7);
   }
   EncodedPrompt encode(const StatisticsRequest& request) const {
@@ -139,6 +139,21 @@ TEST_F(PromptEncoder, RowsOfTheTextAfterThePicture) {
   }
 }
 
+/// Its embedding stands for a picture's features: as a part of an answer it would be scored as if
+/// it were a word.
+TEST_F(PromptEncoder, APicturesPlaceIsNoPartOfAnAnswer) {
+  const int64_t place = reader_.summary().image_token;
+  const std::string text = reader_.tokenizer().id_to_token(place).value();
+  const std::vector<int64_t> answer = reader_.tokenize_answer("a red kite");
+  EXPECT_EQ(std::count(answer.begin(), answer.end(), place), 0);
+  EXPECT_ERROR(reader_.tokenize_answer("a red " + text + " kite"),
+               "the answer holds '" + text + "', which this model's tokenizer reads as token " +
+                   std::to_string(place) + ", the place of a picture");
+  // Windows of a text's ids are held to the same.
+  EXPECT_NO_THROW(reader_.require_text({5, 6}, "the window"));
+  EXPECT_ERROR_CONTAINS(reader_.require_text({5, place}, "the window"), "the window holds '");
+}
+
 TEST_F(PromptEncoder, SaysWhatAPromptCannotGive) {
   StatisticsRequest request;
   request.post_image_rows = true;
@@ -156,6 +171,11 @@ class TextPromptEncoder : public PromptEncoder {
  protected:
   TextPromptEncoder() : PromptEncoder(/*pictures=*/false) {}
 };
+
+/// A text model has no such token: every text is text.
+TEST_F(TextPromptEncoder, EveryAnswerIsText) {
+  EXPECT_FALSE(reader_.tokenize_answer("a red <image> kite").empty());
+}
 
 TEST_F(TextPromptEncoder, QueryMomentsAreThoseBeforeRotation) {
   const std::vector<int64_t> ids{5, 90, 7, 7, 31, 200, 14, 2, 66};

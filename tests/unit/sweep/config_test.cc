@@ -173,14 +173,19 @@ TEST(SweepConfig, TextIsCutIntoWordsOrTokens) {
   ASSERT_TRUE(config.data[0].tokens);
   EXPECT_EQ(config.data[0].tokens->prompt_tokens, 512);
   EXPECT_EQ(config.data[0].tokens->answer_tokens, 4096);
-  EXPECT_EQ(config.data[0].tokens->step(), 4608);
+  EXPECT_FALSE(config.data[0].tokens->stride);
+  EXPECT_EQ(config.data[0].tokens->bos, BosRule::kAuto);
   EXPECT_FALSE(data("").data[0].tokens);
   // What sweep.json keeps reads back, and windows are part of what makes a record.
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
   const SweepConfig other = data("  prompt_tokens: 512\n  answer_tokens: 4096\n  stride: 4096\n");
-  EXPECT_EQ(other.data[0].tokens->step(), 4096);
+  EXPECT_EQ(other.data[0].tokens->stride, 4096);
   EXPECT_NE(other.records_hash(), config.records_hash());
   EXPECT_NE(data("").records_hash(), config.records_hash());
+  const SweepConfig without = data("  prompt_tokens: 512\n  answer_tokens: 4096\n  bos: never\n");
+  EXPECT_EQ(without.data[0].tokens->bos, BosRule::kNever);
+  EXPECT_NE(without.records_hash(), config.records_hash());
+  EXPECT_EQ(parse_sweep(without.json(), "sweep.json").json(), without.json());
 
   EXPECT_ERROR(data("  prompt_tokens: 512\n"), "s.yaml:2: key 'data.answer_tokens' is missing");
   EXPECT_ERROR(data("  stride: 512\n  answer_tokens: 5\n"),
@@ -192,8 +197,32 @@ TEST(SweepConfig, TextIsCutIntoWordsOrTokens) {
                "s.yaml:4: key 'data.prompt_tokens' is 0, needs to be at least 1");
   EXPECT_ERROR(data("  prompt_tokens: 5\n  answer_tokens: 5\n  stride: 0\n"),
                "s.yaml:6: key 'data.stride' is 0, needs to be at least 1");
+  EXPECT_ERROR(data("  prompt_tokens: 8\n  answer_tokens: 5\n  stride: 4\n"),
+               "s.yaml:6: key 'data.stride' is 4, below answer_tokens, which is 5: tokens would be "
+               "scored in several windows");
+  EXPECT_ERROR(data("  prompt_tokens: 8\n  answer_tokens: 5\n  bos: yes\n"),
+               "s.yaml:6: key 'data.bos' is 'yes', needs auto, always or never");
+  EXPECT_ERROR(data("  bos: auto\n"), "s.yaml:2: key 'data.prompt_tokens' is missing");
   EXPECT_ERROR(data("  prompt_token: 5\n"),
                "s.yaml:4: unknown key 'data.prompt_token'; did you mean 'prompt_tokens'?");
+}
+
+TEST(SweepConfig, PicturesAreReadAsStoredUnlessAskedFor) {
+  const auto data = [](const std::string& keys) {
+    return parse_sweep("models: {path: m}\ndata:\n  path: d.json\n" + keys + "strategies: [full]\n",
+                       "s.yaml");
+  };
+  const SweepConfig config = data("");
+  EXPECT_EQ(config.data[0].picture_orientation, PictureOrientation::kStored);
+  const SweepConfig exif = data("  picture_orientation: exif\n");
+  EXPECT_EQ(exif.data[0].picture_orientation, PictureOrientation::kExif);
+  EXPECT_NE(exif.records_hash(), config.records_hash());
+  EXPECT_EQ(parse_sweep(exif.json(), "sweep.json").json(), exif.json());
+  const SweepConfig both = data("  picture_orientation: [stored, exif]\n");
+  ASSERT_EQ(both.data.size(), 2U);
+  EXPECT_NE(both.data[0].name, both.data[1].name);
+  EXPECT_ERROR(data("  picture_orientation: up\n"),
+               "s.yaml:4: key 'data.picture_orientation' is 'up', needs stored or exif");
 }
 
 TEST(SweepConfig, NamesMustBeDistinctAndFitForTables) {

@@ -327,7 +327,7 @@ TEST(RecordLines, BrokenBytesAreReplacedAndReadable) {
   EXPECT_NO_THROW(parse_header(header_text(header), "f"));
 }
 
-/// As versions before 0.2 wrote what was not finite.
+/// As earlier programs wrote what was not finite.
 TEST(RecordLines, NullIsNotANumber) {
   StoredDetail stored{"m", "d", "s", {}, {}};
   stored.detail.importance = {{0.5F, 0.25F}};

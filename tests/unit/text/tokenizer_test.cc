@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -180,6 +181,16 @@ TEST(Tokenizer, MalformedAddedTokensAreNamed) {
   EXPECT_EQ(with({{{"id", 7}, {"content", "<x>"}}})->vocab_size(), 8);
 }
 
+// \K begins a match anew: here behind its end.
+TEST(Tokenizer, PatternsThatEndBeforeTheyBegin) {
+  const TemporaryFolder folder;
+  const auto tokenizer = load_with(
+      folder,
+      {{"pre_tokenizer",
+        {{"type", "Split"}, {"pattern", {{"Regex", "(?=a\\K)"}}}, {"behavior", "Isolated"}}}});
+  EXPECT_ERROR_CONTAINS(tokenizer->encode("ba"), "ends before it begins or overlaps");
+}
+
 TEST(Tokenizer, MalformedPostProcessorsAreNamed) {
   const TemporaryFolder folder;
   const std::string file = (folder.path() / "tokenizer.json").string();
@@ -195,6 +206,18 @@ TEST(Tokenizer, MalformedPostProcessorsAreNamed) {
       file + ": key 'post_processor.special_tokens.<s>' is missing (an object is needed)");
   EXPECT_ERROR(with(R"({"type": "TemplateProcessing", "single": []})"),
                file + ": key 'post_processor.single' does not name the text");
+  const auto with_id = [&](const char* id) {
+    return with(fmt::format(R"({{"type": "TemplateProcessing",
+        "single": [{{"SpecialToken": {{"id": "x"}}}}, {{"Sequence": {{"id": "A"}}}}],
+        "special_tokens": {{"x": {{"ids": [{}]}}}}}})",
+                            id)
+                    .c_str());
+  };
+  EXPECT_ERROR(with_id("2"), file + ": key 'post_processor' puts the id 2, which no token has");
+  // As an unsigned number it would be read, and turn into -1.
+  EXPECT_ERROR(with_id("18446744073709551615"), file +
+                                                    ": key 'post_processor.special_tokens.x.ids' "
+                                                    "holds 18446744073709551615, an id is needed");
   const auto tokenizer = with(R"({"type": "TemplateProcessing",
       "single": [{"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}},
                  {"SpecialToken": {"id": "y"}}],

@@ -113,6 +113,16 @@ TEST(Checkpoint, MissingShard) {
       index.string() + ": shard 'x' is missing from the folder; it holds tensor 'a' and 2 more");
 }
 
+// Such a name is looked for, and the system refuses to look.
+TEST(Checkpoint, ShardOfAnImpossibleName) {
+  const TemporaryFolder folder;
+  const std::string name(300, 'x');
+  folder.write("model.safetensors.index.json",
+               fmt::format(R"({{"weight_map": {{"a": "{}"}}}})", name));
+  EXPECT_ERROR(Checkpoint::open(folder.path()),
+               (folder.path() / name).string() + ": cannot be looked at: File name too long");
+}
+
 TEST(Checkpoint, ShardThatLacksATensor) {
   const TemporaryFolder folder;
   write_sharded(folder);

@@ -1,0 +1,218 @@
+// What data and pictures may hold, through the verbs that read them, on small checkpoints.
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "image/drawing.h"
+#include "image/picture.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+
+namespace elastikv {
+namespace {
+
+using nlohmann::json;
+
+const std::filesystem::path kSource(ELASTIKV_SOURCE_DIR);
+constexpr const char* kNote =
+    "1 of 1 picture is stored turned or mirrored (EXIF) and read as stored, as lmms-eval does; "
+    "'picture_orientation: exif' turns them upright";
+
+std::string checkpoint(const char* family) {
+  return (kSource / "tests/parity/data/families" / family).string();
+}
+
+size_t count_of(const std::string& text, const std::string& what) {
+  size_t count = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
+
+class DataVerbs : public testing::Test {
+ protected:
+  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
+  /// A sweep of the full cache and one strategy; `data` are the data entry's keys.
+  std::string sweep(const std::string& name, const char* family, const std::string& data) const {
+    return folder_
+        .write(name + ".yaml", "models: {path: " + checkpoint(family) + ", label: m}\ndata: {" +
+                                   data +
+                                   ", name: d}\nstrategies: [full, h2o]\nbudgets: {keep: 0.5}\n"
+                                   "metrics: {text: [], agreement: false}\ndetails: {samples: 1}\n"
+                                   "output: " +
+                                   at(name) + "\n")
+        .string();
+  }
+  std::map<std::string, json> records(const std::string& output) const {
+    std::map<std::string, json> by_name;
+    std::ifstream file(at(output) + "/records.jsonl");
+    for (std::string line; std::getline(file, line);) {
+      const json record = json::parse(line);
+      by_name[record.at("cell").get<std::string>() + " " + record.at("sample").get<std::string>()] =
+          record;
+    }
+    return by_name;
+  }
+  json likelihoods(const std::string& output) const {
+    json all = json::object();
+    for (const auto& [name, record] : records(output)) all[name] = record.at("nll");
+    return all;
+  }
+  std::string item_about(const std::string& picture) const {
+    return json{{"id", "x"}, {"image", picture}, {"question", "What?"}, {"answer", "A red kite."}}
+               .dump() +
+           "\n";
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(DataVerbs, ATurnedPictureIsReadAsStoredOrAsOneThatIsStoredUpright) {
+  const std::string turned = (kSource / "tests/golden/image/turned_6.png").string();
+  const PictureFile upright(turned, PictureOrientation::kExif);
+  write_png(at("upright.png"), read_picture(upright));
+  write_png(at("as_stored.png"), read_picture(turned));
+  folder_.write("turned.jsonl", item_about(turned));
+  folder_.write("upright.jsonl", item_about(at("upright.png")));
+  folder_.write("as_stored.jsonl", item_about(at("as_stored.png")));
+  const auto run = [&](const std::string& name, const std::string& data, const std::string& more) {
+    return run_elastikv({"sweep", sweep(name, "llava", "path: " + at(data) + more)});
+  };
+  const ProgramResult stored = run("stored", "turned.jsonl", "");
+  ASSERT_EQ(stored.exit_code, 0) << stored.errors;
+  EXPECT_EQ(count_of(stored.errors + stored.output, kNote), 1U) << stored.errors;
+  const ProgramResult exif = run("exif", "turned.jsonl", ", picture_orientation: exif");
+  ASSERT_EQ(exif.exit_code, 0) << exif.errors;
+  EXPECT_EQ(count_of(exif.errors, "read as stored"), 0U) << exif.errors;
+  ASSERT_EQ(run("same", "as_stored.jsonl", "").exit_code, 0);
+  const ProgramResult plain = run("upright", "upright.jsonl", "");
+  ASSERT_EQ(plain.exit_code, 0) << plain.errors;
+  EXPECT_EQ(count_of(plain.errors, "EXIF"), 0U) << plain.errors;
+
+  EXPECT_EQ(likelihoods("stored"), likelihoods("same"));
+  EXPECT_EQ(likelihoods("exif"), likelihoods("upright"));
+  EXPECT_NE(likelihoods("exif"), likelihoods("stored"));
+  for (const auto& [name, record] : records("exif"))
+    EXPECT_NE(record.at("key"), records("stored").at(name).at("key")) << name;
+  // The page shows what the model saw.
+  const auto detail = [&](const std::string& output) {
+    std::ifstream file(at(output) + "/details.jsonl");
+    std::string line;
+    std::getline(file, line);
+    return json::parse(line).at("thumbnail");
+  };
+  EXPECT_EQ(detail("exif"), detail("upright"));
+  EXPECT_NE(detail("exif"), detail("stored"));
+
+  const ProgramResult planned =
+      run_elastikv({"plan", sweep("plan", "llava", "path: " + at("turned.jsonl"))});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  EXPECT_EQ(count_of(planned.output, kNote), 1U) << planned.output;
+}
+
+TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
+  const std::string turned = (kSource / "tests/golden/image/turned_6.png").string();
+  const std::string note =
+      "is stored turned or mirrored (EXIF) and read as stored; "
+      "--picture-orientation exif turns it upright";
+  const std::vector<std::string> verb{
+      "inspect", checkpoint("qwen2_vl"), "--prompt", "What?", "--image", turned};
+  const ProgramResult stored = run_elastikv(verb);
+  ASSERT_EQ(stored.exit_code, 0) << stored.errors;
+  EXPECT_NE(stored.output.find("24 x 16 pixels"), std::string::npos) << stored.output;
+  EXPECT_NE(stored.errors.find(note), std::string::npos) << stored.errors;
+  std::vector<std::string> upright = verb;
+  upright.insert(upright.end(), {"--picture-orientation", "exif"});
+  const ProgramResult exif = run_elastikv(upright);
+  ASSERT_EQ(exif.exit_code, 0) << exif.errors;
+  EXPECT_NE(exif.output.find("16 x 24 pixels"), std::string::npos) << exif.output;
+  EXPECT_EQ(exif.errors, "");
+
+  const auto text_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> generate{
+        "generate", "--model", checkpoint("llava"), "--prompt", "What?", "--image",
+        turned,     "--json",  "--max-new-tokens",  "12"};
+    generate.insert(generate.end(), more.begin(), more.end());
+    const ProgramResult result = run_elastikv(generate);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    EXPECT_EQ(result.errors.find(note) != std::string::npos, more.empty()) << result.errors;
+    return json::parse(result.output).at("token_ids");
+  };
+  EXPECT_NE(text_of({}), text_of({"--picture-orientation", "exif"}));
+}
+
+TEST_F(DataVerbs, AnAnswerWithAPicturesPlaceIsRefusedOrRecorded) {
+  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("d.jsonl", item_about(picture) + json{{"id", "y"},
+                                                      {"image", picture},
+                                                      {"question", "What?"},
+                                                      {"answer", "An <image> of a kite."}}
+                                                     .dump());
+  const std::string why =
+      "the answer holds '<image>', which this model's tokenizer reads as token ";
+  const std::string data = "path: " + at("d.jsonl");
+  for (const char* verb : {"sweep", "plan"}) {
+    const ProgramResult refused = run_elastikv({verb, sweep("refused", "llava", data)});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_EQ(count_of(refused.errors, why), 1U) << refused.errors;
+  }
+  const ProgramResult recorded =
+      run_elastikv({"sweep", sweep("recorded", "llava", data), "--keep-going"});
+  EXPECT_EQ(recorded.exit_code, 2) << recorded.errors;
+  const auto all = records("recorded");
+  EXPECT_EQ(all.at("m-fp32/d/full x").at("status"), "ok");
+  EXPECT_EQ(all.at("m-fp32/d/full y").at("status"), "sample");
+  const ProgramResult planned =
+      run_elastikv({"plan", sweep("recorded", "llava", data), "--keep-going"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  EXPECT_EQ(count_of(planned.output, why), 1U) << planned.output;
+  // For a model of texts it is text.
+  folder_.write("t.jsonl",
+                json{{"id", "z"}, {"question", "Which tag?"}, {"answer", "<image> it is."}}.dump());
+  EXPECT_EQ(run_elastikv({"sweep", sweep("text", "qwen3", "path: " + at("t.jsonl"))}).exit_code, 0);
+}
+
+TEST_F(DataVerbs, WindowsBeginAsInspectShowsIt) {
+  const std::string text = "It was a bright cold day in April, and the clocks were striking.";
+  folder_.write("t.txt", text);
+  for (const char* family : {"mistral", "qwen3"}) {
+    const ProgramResult shown =
+        run_elastikv({"inspect", checkpoint(family), "--prompt", text, "--prompt-format", "plain"});
+    ASSERT_EQ(shown.exit_code, 0) << shown.errors;
+    const std::string mark = "token ids:     ";
+    std::vector<int64_t> ids;
+    std::istringstream numbers(shown.output.substr(shown.output.find(mark) + mark.size()));
+    for (int64_t id = 0; numbers >> id;) ids.push_back(id);
+    const ProgramResult run = run_elastikv(
+        {"sweep", sweep(std::string("windows-") + family, family,
+                        "path: " + at("t.txt") + ", prompt_tokens: 8, answer_tokens: 6")});
+    ASSERT_EQ(run.exit_code, 0) << run.errors;
+    // The same prompt by its ids goes the same way as the window.
+    std::string first;
+    for (size_t i = 0; i < 8; ++i) first += (i > 0 ? "," : "") + std::to_string(ids.at(i));
+    std::ifstream samples(at(std::string("windows-") + family) + "/samples.jsonl");
+    std::string line;
+    std::getline(samples, line);
+    const ProgramResult decoded =
+        run_elastikv({"generate", "--model", checkpoint(family), "--prompt-ids", first,
+                      "--max-new-tokens", "1", "--json"});
+    ASSERT_EQ(decoded.exit_code, 0) << decoded.errors;
+    EXPECT_EQ(json::parse(decoded.output).at("prompt_token_ids"),
+              json(std::vector<int64_t>(ids.begin(), ids.begin() + 8)));
+    EXPECT_EQ(ids.at(0) == 1, std::string(family) == "mistral");
+    EXPECT_EQ(json::parse(line).at("question").get<std::string>().starts_with("<s>"),
+              std::string(family) == "mistral")
+        << line;
+  }
+}
+
+}  // namespace
+}  // namespace elastikv

@@ -1,0 +1,22 @@
+// The input is, with cuts between them, a config.json, a tokenizer_config.json, a
+// chat_template.json and a chat_template.jinja: what a checkpoint's prompt format is chosen by.
+
+#include <vector>
+
+#include "base/error.h"
+#include "fuzz/support/contract.h"
+#include "fuzz/support/scratch_folder.h"
+#include "text/prompt_format.h"
+
+using namespace elastikv;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const fuzz::ScratchFolder folder;
+  const std::vector<std::string_view> files = fuzz::parts_of(fuzz::text_of(data, size), 4);
+  folder.write_unless_empty("config.json", files[0]);
+  folder.write_unless_empty("tokenizer_config.json", files[1]);
+  folder.write_unless_empty("chat_template.json", files[2]);
+  folder.write_unless_empty("chat_template.jinja", files[3]);
+  fuzz::accepted([&] { choose_prompt_format(folder.path()); });
+  return 0;
+}
