@@ -31,7 +31,8 @@ void read_data_file(const std::string& name, std::string_view bytes, DataOptions
       }
       require(!sample.question.empty(), "a sample without a problem has a question");
       require(!sample.answer.empty() || !options.needs_answers, "and the answer that is needed");
-      for (const auto& image : sample.images) require(exists(image), "and pictures that are there");
+      for (const auto& image : sample.images)
+        require(std::filesystem::exists(image), "and pictures that are there");
     }
   });
   // Pictures inside data files become files there.
