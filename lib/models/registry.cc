@@ -199,6 +199,12 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
     if (name.empty()) {
       folder.config.fail_key("mm_vision_tower", "is missing (the folder of CLIP is needed)");
     }
+    if (folder.path.empty()) {
+      folder.config.fail_key("mm_vision_tower",
+                             fmt::format("is '{}', a folder of its own; a published config.json "
+                                         "alone says nothing of it",
+                                         name.string()));
+    }
     const std::filesystem::path parent = std::filesystem::absolute(folder.path).parent_path();
     const std::vector<std::filesystem::path> places{
         folder.path / name, folder.path / name.filename(), parent / name.filename(), name};

@@ -32,7 +32,7 @@ void read_data_file(const std::string& name, std::string_view bytes, DataOptions
       require(!sample.question.empty(), "a sample without a problem has a question");
       require(!sample.answer.empty() || !options.needs_answers, "and the answer that is needed");
       for (const auto& image : sample.images)
-        require(std::filesystem::exists(image.path), "and pictures that are there");
+        require(std::filesystem::exists(image), "and pictures that are there");
     }
   });
   // Pictures inside data files become files there.

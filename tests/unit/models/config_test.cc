@@ -65,6 +65,13 @@ TEST(ModelConfig, ATowerOfAnImpossibleName) {
                R"({"architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": ")" +
                    std::string(300, 'x') + "\"}");
   EXPECT_ERROR_CONTAINS(summarize_model(folder.path()), "cannot be looked at: File name too long");
+  // No folder stands around a published config.json, so that nothing can be looked for there.
+  const auto published = folder.write(
+      "p.json", R"({"architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": "a/clip"})");
+  EXPECT_ERROR(read_published_model(published),
+               published.string() +
+                   ": key 'mm_vision_tower' is 'a/clip', a folder of its own; a published "
+                   "config.json alone says nothing of it");
 }
 
 }  // namespace
