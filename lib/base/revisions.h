@@ -11,8 +11,8 @@ namespace elastikv {
 /// different code are never taken for the same measurement. A part is named by its room and name,
 /// such as "reader/text", "metric/mean_kl" or "importance/attention".
 ///
-/// tests/golden/revisions.json keeps a digest of what every part gives for fixed input; a test fails
-/// when a digest changes and the revision does not.
+/// tests/golden/revisions.json keeps a digest of what every part gives for fixed input; a test
+/// fails when a digest changes and the revision does not.
 int64_t revision_of(std::string_view part);
 
 }  // namespace elastikv

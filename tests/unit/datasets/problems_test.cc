@@ -165,34 +165,33 @@ TEST(ProblemsOfData, QuestionsAndTheirAnswers) {
   const std::string answers = files.at("answers.jsonl");
   EXPECT_ERROR(
       read_data(options),
-      files.message(
-          "q.jsonl",
-          "8 problems\n"
-          "  malformed lines: 1\n"
-          "    " +
-              answers +
-              ":8: not valid JSON: column 1: invalid literal\n"
-              "  malformed items: 2\n"
-              "    line 3 ('3'): 'text' is of type number, a string is needed\n"
-              "    line 5 ('5'): " +
-              answers +
-              ": line 7: 'text' is missing\n"
-              "  repeated ids: 1\n"
-              "    " +
-              answers +
-              ": line 3: question 2 is answered before\n"
-              "  answers that do not fit their questions: 3\n"
-              "    line 1 ('1'): no answer in " +
-              answers +
-              "\n"
-              "    " +
-              answers +
-              ": line 4: 'question_id' is missing\n"
-              "    " +
-              answers + ": line 2: answers question 9, which " + files.at("q.jsonl") +
-              " has not\n"
-              "  empty texts: 1\n"
-              "    line 4 ('4'): the answer is empty"));
+      files.message("q.jsonl",
+                    "8 problems\n"
+                    "  malformed lines: 1\n"
+                    "    " +
+                        answers +
+                        ":8: not valid JSON: column 1: invalid literal\n"
+                        "  malformed items: 2\n"
+                        "    line 3 ('3'): 'text' is of type number, a string is needed\n"
+                        "    line 5 ('5'): " +
+                        answers +
+                        ": line 7: 'text' is missing\n"
+                        "  repeated ids: 1\n"
+                        "    " +
+                        answers +
+                        ": line 3: question 2 is answered before\n"
+                        "  answers that do not fit their questions: 3\n"
+                        "    line 1 ('1'): no answer in " +
+                        answers +
+                        "\n"
+                        "    " +
+                        answers +
+                        ": line 4: 'question_id' is missing\n"
+                        "    " +
+                        answers + ": line 2: answers question 9, which " + files.at("q.jsonl") +
+                        " has not\n"
+                        "  empty texts: 1\n"
+                        "    line 4 ('4'): the answer is empty"));
   options.answers = files.at("gone.jsonl");
   EXPECT_ERROR(read_data(options),
                files.at("gone.jsonl") + ": cannot open: No such file or directory");
@@ -363,8 +362,7 @@ TEST(ProblemsOfData, LinesThatAreNotJsonSayWhyAndWhere) {
             R"(column 30: \ud83d is a lone surrogate, half of a character)"},
            {R"({"question": "q", "answer": "x\ude00"})",
             R"(column 31: \ude00 is a lone surrogate, half of a character)"},
-           {"{\"question\": \"\u732b\u732b\", \"answer\": oh}",
-            "column 30: invalid literal"},
+           {"{\"question\": \"\u732b\u732b\", \"answer\": oh}", "column 30: invalid literal"},
            {R"({"question": "q", "answer": 1e999})", "a number is out of range"}}) {
     EXPECT_ERROR(read_data(files.with("d.jsonl", good + "\n" + line + "\n")),
                  files.at("d.jsonl") + ":2: not valid JSON: " + why);

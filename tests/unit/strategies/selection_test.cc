@@ -126,8 +126,9 @@ TEST(AttentionImportance, TheMeanDividesByTheQueriesThatSeeAnEntry) {
 TEST(AttentionImportance, RefusesWhatIsNotFinite) {
   const PromptStatistics prompt =
       prompt_of({1, std::numeric_limits<float>::infinity(), 1, 1, 1, 1, 1, 1});
-  EXPECT_ERROR(make_strategy("elastic")->compress(prompt, Budget::fraction(0.5)),
-               "layer 0: the importance of its entries is not finite; try a wider dtype (fp32 or bf16)");
+  EXPECT_ERROR(
+      make_strategy("elastic")->compress(prompt, Budget::fraction(0.5)),
+      "layer 0: the importance of its entries is not finite; try a wider dtype (fp32 or bf16)");
 }
 
 /// The mean of the group of every anchor, the slow way: each dropped entry walks over all anchors.
