@@ -52,15 +52,15 @@ TEST_F(AnyBytes, APlanASweepAndItsReport) {
   const Json header = Json::parse(read_file(fs::path(output) / "sweep.json"));
   const Json& facts = header.at("provenance");
   EXPECT_TRUE(facts.at("config").get<std::string>().ends_with("/\\xff'y\\xc3/s\\xe9.yaml"));
-  // The command as a shell reads it back.
-  const auto reproduce = facts.at("reproduce").get<std::string>();
-  EXPECT_EQ(facts.at("command").get<std::string>(),
-            std::string(ELASTIKV_PROGRAM) +
-                reproduce.substr(8, reproduce.find("  #") - 8).replace(0, 6, " sweep"))
-      << reproduce;
-  const ProgramResult words = run_command({"bash", "-c", "printf '%s\\n' " + reproduce});
-  EXPECT_EQ(words.output,
+  // The commands as a shell reads them back.
+  const auto words = [](const std::string& command) {
+    return run_command({"bash", "-c", "printf '%s\\n' " + command}).output;
+  };
+  EXPECT_EQ(words(facts.at("reproduce").get<std::string>()),
             "elastikv\nsweep\n" + sweep_ + "\n--limit\n2\n--output\n" + output + "\n");
+  EXPECT_EQ(words(facts.at("command").get<std::string>()),
+            std::string(ELASTIKV_PROGRAM) + "\nsweep\n" + sweep_ + "\n--output\n" + output +
+                "\n--limit\n2\n");
   EXPECT_EQ(run_elastikv({"sweep", sweep_, "--output", output, "--resume"}).exit_code, 0);
   const ProgramResult report = run_elastikv({"report", output});
   EXPECT_EQ(report.exit_code, 0) << report.errors;
@@ -102,7 +102,7 @@ TEST_F(AnyBytes, ModelsBenchmarksAndTexts) {
   const std::string line = R"({"id": "a", "reference": "one", "candidate": "one"})";
   const std::string first = folder_.write("a\xff.jsonl", line + "\n").string();
   const std::string second = folder_.write("b\xff.jsonl", line + "\n").string();
-  const ProgramResult scored = run_elastikv({"score", first, second, "--json", "-"});
+  const ProgramResult scored = run_elastikv({"score", first, second, "--format", "json"});
   ASSERT_EQ(scored.exit_code, 0) << scored.errors;
   EXPECT_NO_THROW(Json::parse(scored.output)) << scored.output;
 }

@@ -61,10 +61,10 @@ TEST_F(Inspect, APublishedConfigurationIsDescribedWithoutWeights) {
        "decoder:       32 layers, hidden 4096, 32 query and 32 KV heads of 128, vocabulary 32064",
        "vision tower:  CLIP, 24 layers, hidden 1024, 16 heads, 336 px in patches of 14",
        "context:       4096 tokens", "KV cache:      524288 bytes a token at 16 bits",
-       "weights:       686 tensors, 7063.4 M parameters are needed",
+       "weights:       668 tensors, 7050.8 M parameters are needed",
        "fp32:          26.3 GiB of weights, 1.0 MiB of cache a token, 4.0 GiB for all 4096 of "
        "the context",
-       "bf16, fp16:    13.2 GiB of weights, 524288 bytes of cache a token, 2.0 GiB for all 4096 of "
+       "bf16, fp16:    13.1 GiB of weights, 524288 bytes of cache a token, 2.0 GiB for all 4096 of "
        "the context",
        "missing:       " + model() + kNoTokenizer});
   EXPECT_NE(result.output.find(kNoWeights), std::string::npos) << result.output;
