@@ -38,17 +38,19 @@ PromptReader make_reader(const ModelChoice& choice) {
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
   if (!sample.has_ids()) return reader.tokenize(sample.question, sample.images);
-  reader.require_text(sample.prompt_ids, fmt::format("the prompt of {}", sample.id));
+  reader.require_text(sample.prompt_ids, fmt::format("{}: the prompt of sample '{}'",
+                                                     sample.source.string(), sample.id));
   return PromptReader::from_ids(sample.prompt_ids);
 }
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings) {
-  if (sample.has_ids()) {
-    reader.require_text(sample.answer_ids, fmt::format("the answer of {}", sample.id));
-    return sample.answer_ids;
-  }
-  std::vector<int64_t> answer = reader.tokenize_answer(sample.answer);
+  // As PromptReader::tokenize_answer has it, with the sample's name.
+  std::vector<int64_t> answer =
+      sample.has_ids() ? sample.answer_ids : reader.tokenizer().encode(sample.answer);
+  reader.require_text(
+      answer, fmt::format("{}: the answer of sample '{}'", sample.source.string(), sample.id));
+  if (sample.has_ids()) return answer;
   if (settings.score_end) answer.push_back(reader.answer_end());
   return answer;
 }

@@ -31,6 +31,11 @@ std::string checkpoint(const char* family) {
   return (kSource / "tests/parity/data/families" / family).string();
 }
 
+/// The small checkpoints come without a chat template.
+std::string format_of(const std::string& family) {
+  return family == "llava" ? "llava-v1-hf" : "plain";
+}
+
 size_t count_of(const std::string& text, const std::string& what) {
   size_t count = 0;
   for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
@@ -43,8 +48,9 @@ class DataVerbs : public testing::Test {
   /// A sweep of the full cache and one strategy; `data` are the data entry's keys.
   std::string sweep(const std::string& name, const char* family, const std::string& data) const {
     return folder_
-        .write(name + ".yaml", "models: {path: " + checkpoint(family) + ", label: m}\ndata: {" +
-                                   data +
+        .write(name + ".yaml", "models: {path: " + checkpoint(family) +
+                                   ", label: m, prompt_format: " + format_of(family) +
+                                   "}\ndata: {" + data +
                                    ", name: d}\nstrategies: [full, h2o]\nbudgets: {keep: 0.5}\n"
                                    "metrics: {text: [], agreement: false}\ndetails: {samples: 1}\n"
                                    "output: " +
@@ -138,8 +144,8 @@ TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
 
   const auto text_of = [&](const std::vector<std::string>& more) {
     std::vector<std::string> generate{
-        "generate", "--model", checkpoint("llava"), "--prompt", "What?", "--image",
-        turned,     "--json",  "--max-new-tokens",  "12"};
+        "generate", "--model", checkpoint("llava"), "--prompt", "What?",           "--image",
+        turned,     "--json",  "--max-new-tokens",  "12",       "--prompt-format", "llava-v1-hf"};
     generate.insert(generate.end(), more.begin(), more.end());
     const ProgramResult result = run_elastikv(generate);
     EXPECT_EQ(result.exit_code, 0) << result.errors;
@@ -157,7 +163,7 @@ TEST_F(DataVerbs, AnAnswerWithAPicturesPlaceIsRefusedOrRecorded) {
                                                       {"answer", "An <image> of a kite."}}
                                                      .dump());
   const std::string why =
-      "the answer holds '<image>', which this model's tokenizer reads as token ";
+      "the answer of sample 'y' holds '<image>', which this model's tokenizer reads as token ";
   const std::string data = "path: " + at("d.jsonl");
   for (const char* verb : {"sweep", "plan"}) {
     const ProgramResult refused = run_elastikv({verb, sweep("refused", "llava", data)});
