@@ -44,7 +44,7 @@ class Faults : public testing::Test {
                                     at("out") + "\n");
     folder_.write("bench.yaml", "models: {path: " + at("model") +
                                     "}\nbatch: [1]\nlengths: [20+4]\nstrategies: [elastic]\n"
-                                    "budgets: {keep: [0.4]}\nrounds: 1\n");
+                                    "budgets: {keep: [0.4]}\nruns: 1\n");
   }
 
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
