@@ -241,6 +241,7 @@ class Run {
       writer_.begin();  // a run with nothing to do may still have other samples than the last
     } catch (const Interrupted&) {
       outcome.interrupted = true;
+      writer_.begin();  // whoever looks finds a sweep, to be resumed, though nothing was done yet
     } catch (const TooManyFailures&) {
       outcome.undone_cells = undone_cells();
       outcome.stopped = outcome.undone_cells > 0;

@@ -48,7 +48,8 @@ TEST(JsonFields, NamesFileAndFullKey) {
 }
 
 TEST(JsonFields, MalformedTextNamesLineAndColumn) {
-  EXPECT_ERROR(parse_json("{\n  \"a\": ]\n}", "f.json"), "f.json:2:8: not valid JSON");
+  EXPECT_ERROR(parse_json("{\n  \"a\": ]\n}", "f.json"),
+               "f.json:2:8: not valid JSON: unexpected ']'; expected '[', '{', or a literal");
 }
 
 // As unsigned numbers they would be read, and turn into negative ones.

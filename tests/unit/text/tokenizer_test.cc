@@ -181,16 +181,6 @@ TEST(Tokenizer, MalformedAddedTokensAreNamed) {
   EXPECT_EQ(with({{{"id", 7}, {"content", "<x>"}}})->vocab_size(), 8);
 }
 
-// \K begins a match anew: here behind its end.
-TEST(Tokenizer, PatternsThatEndBeforeTheyBegin) {
-  const TemporaryFolder folder;
-  const auto tokenizer = load_with(
-      folder,
-      {{"pre_tokenizer",
-        {{"type", "Split"}, {"pattern", {{"Regex", "(?=a\\K)"}}}, {"behavior", "Isolated"}}}});
-  EXPECT_ERROR_CONTAINS(tokenizer->encode("ba"), "ends before it begins or overlaps");
-}
-
 TEST(Tokenizer, MalformedPostProcessorsAreNamed) {
   const TemporaryFolder folder;
   const std::string file = (folder.path() / "tokenizer.json").string();
