@@ -119,7 +119,11 @@ std::optional<Quantization> find_quantization(const std::filesystem::path& folde
 }
 
 void require_unquantized(const std::filesystem::path& folder) {
-  const auto found = find_quantization(folder, JsonFields::read(folder / "config.json"));
+  const std::filesystem::path config = folder / "config.json";
+  std::error_code unreadable;
+  // What is missing altogether is said by whoever reads it next.
+  if (!std::filesystem::exists(config, unreadable)) return;
+  const auto found = find_quantization(folder, JsonFields::read(config));
   if (found) {
     fail("{}: the weights are quantised ({}), which is not computed here; {}", found->where,
          found->name(), found->advice());

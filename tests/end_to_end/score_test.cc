@@ -179,7 +179,9 @@ TEST(Score, BadInputNamesTheLine) {
                  "standard input:1: key 'id' is [1], a string or a number is needed");
   expect_refused(R"({"id": 1, "reference": 5, "candidate": "y"})",
                  "standard input:1: key 'reference' is 5, a string is needed");
-  expect_refused(good + "{\"id\": }", "standard input:2:8: not valid JSON");
+  expect_refused(good + "{\"id\": }",
+                 "standard input:2:8: not valid JSON: unexpected '}'; expected '[', '{', or a "
+                 "literal");
   expect_refused("{\"id\": " + std::string(300, '[') + std::string(300, ']') + "}",
                  "standard input:1: not read: nested deeper than 256 levels");
   expect_refused("{\"id\": 1e999}", "standard input:1: not valid JSON (a number is out of range)");

@@ -197,15 +197,16 @@ void add_readers(AllResults& all) {
       DataOptions options;
       options.path = data / file;
       options.needs_answers = false;
-      options.context_words = 12;
-      options.answer_words = 6;
+      if (format == "coco-captions") options.image_root = data / "coco-captions/val2014";
+      options.context_words = 5;
+      options.answer_words = 3;
       options.on_problem = OnProblem::kRecord;
       add(read_data(options), results);
     }
   }
   DataOptions windows;
   windows.path = data / "text/story.txt";
-  windows.tokens = TokenWindows{.prompt_tokens = 10, .answer_tokens = 6, .stride = {}};
+  windows.tokens = TokenWindows{.prompt_tokens = 5, .answer_tokens = 3, .stride = {}};
   for (const char* model : {"llama-like", "smollm2-like", "llama-model"}) {
     const auto tokenizer = load_tokenizer(kTests / "unit/text/data" / model);
     add(read_data(windows, {}, tokenizer.get()), all["reader/text"]);
@@ -292,9 +293,12 @@ void add_metrics(AllResults& all) {
     all["metric/first_divergence"].add("{}", one.first_divergence);
     all["metric/match_rate"].add("{:.9f}", one.match_rate);
   }
-  const PerplexitySummary summary = perplexity.summarize(Bootstrap(/*replicates=*/0));
+  const Bootstrap bootstrap(/*replicates=*/200, /*seed=*/7);
+  const PerplexitySummary summary = perplexity.summarize(bootstrap);
   all["metric/ppl"].add("{} {}", summary.tokens, summary.samples);
   all["metric/ppl"].numbers = {*summary.ppl, *summary.ppl_sample_mean};
+  all["interval/bootstrap"].add("95 %");
+  all["interval/bootstrap"].numbers = {summary.ppl_bootstrap->low, summary.ppl_bootstrap->high};
   all["metric/mean_kl"].add("{}", agreement.summarize().kl_samples);
   all["metric/mean_kl"].numbers = {*agreement.summarize().mean_kl};
 }

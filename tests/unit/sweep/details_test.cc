@@ -202,11 +202,13 @@ TEST_F(Details, NumberIsStoredButChangesNoRecord) {
 
 TEST_F(Details, SamplesAreKeptBesideTheRecords) {
   run(config());
-  EXPECT_EQ(
-      text("samples.jsonl").substr(0, text("samples.jsonl").find('\n')),
-      R"({"data":"data","id":"s0","question":"What is ü 0?","answer":"answer 0","images":[]})");
+  EXPECT_TRUE(text("samples.jsonl")
+                  .starts_with(R"({"data":"data","id":"s0","question":"What is ü 0?",)"
+                               R"("answer":"answer 0","images":[],"cluster":")"));
   const StoredSweep stored = read_stored_sweep(output_);
   ASSERT_EQ(stored.samples.at("data").size(), 4U);
+  EXPECT_FALSE(stored.samples.at("data")[0].cluster.empty());
+  EXPECT_NE(stored.samples.at("data")[0].cluster, stored.samples.at("data")[1].cluster);
   EXPECT_EQ(stored.samples_of("m-fp32", "data"), &stored.samples.at("data"));
   EXPECT_EQ(stored.samples_of("m-fp32", "other"), nullptr);
   EXPECT_TRUE(stored.model_samples.empty());

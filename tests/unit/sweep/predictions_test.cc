@@ -99,6 +99,7 @@ TEST_F(PredictionsTest, JsonLinesHoldAllThatScoringNeeds) {
                             {"reference", "one"},
                             {"candidate", record->outcome.text},
                             {"images", Json::array()},
+                            {"cluster", stored.samples.at("data").at(0).cluster},
                             {"model", "m-fp32"},
                             {"strategy", "elastic"},
                             {"budget", "0.2"},
