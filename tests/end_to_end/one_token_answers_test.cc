@@ -31,7 +31,7 @@ class OneTokenAnswers : public testing::Test {
                "\n";
     }
     folder_.write("data.jsonl", lines);
-    folder_.write("data.txt", std::string(4000, 'x'));
+    folder_.write("data.txt", "one two three four five six\n");
     sweep_ = folder_
                  .write("sweep.yaml", "models: {path: " + at("model") +
                                           "}\ndata: {path: " + at("data.jsonl") +
@@ -101,7 +101,8 @@ TEST_F(OneTokenAnswers, PlainTextHasNoEndsToScore) {
   for (const char* verb : {"plan", "sweep"}) {
     const ProgramResult result =
         run_elastikv({verb, sweep_, "--set", "metrics.perplexity.score_end=true", "--set",
-                      "data.path=" + at("data.txt"), "--output", at("text")});
+                      "data.path=" + at("data.txt"), "--set", "data.context_words=2", "--set",
+                      "data.answer_words=2", "--output", at("text")});
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_NE(result.errors.find("data.txt: is plain text, cut into windows: its answers end where "
                                  "the text goes on"),
