@@ -35,6 +35,37 @@ uint64_t index_below(uint64_t bound, uint64_t draw) {
   return (high * bound + (low * bound >> 32)) >> 32;
 }
 
+/// Indices that are kept for the next columns rather than drawn again: 16 MiB.
+constexpr size_t kMostKeptIndices = size_t{1} << 22;
+
+/// Sums of rows of `Width` values over the drawn units, replicate by replicate.
+template <size_t Width, typename Draw>
+void add_up_rows(const std::vector<double>& rows, size_t replicates, size_t units, Draw draw,
+                 std::vector<std::vector<double>>& sums) {
+  for (size_t b = 0; b < replicates; ++b) {
+    std::array<double, Width> total{};
+    for (size_t i = 0; i < units; ++i) {
+      const double* row = &rows[draw() * Width];
+      for (size_t c = 0; c < Width; ++c) total[c] += row[c];
+    }
+    for (size_t c = 0; c < Width; ++c) sums[c][b] = total[c];
+  }
+}
+
+/// The same for any width: those of intervals with their sums in registers.
+template <typename Draw>
+void add_up(const std::vector<double>& rows, size_t width, size_t replicates, size_t units,
+            Draw draw, std::vector<std::vector<double>>& sums) {
+  if (width == 5) return add_up_rows<5>(rows, replicates, units, draw, sums);
+  if (width == 9) return add_up_rows<9>(rows, replicates, units, draw, sums);
+  for (size_t b = 0; b < replicates; ++b) {
+    for (size_t i = 0; i < units; ++i) {
+      const double* row = &rows[draw() * width];
+      for (size_t c = 0; c < width; ++c) sums[c][b] += row[c];
+    }
+  }
+}
+
 std::vector<double> differences(std::span<const double> a, std::span<const double> b) {
   ELASTIKV_ASSERT(a.size() == b.size(), "{} and {} samples are not paired", a.size(), b.size());
   std::vector<double> result(a.size());
@@ -217,16 +248,23 @@ std::vector<std::vector<double>> Bootstrap::resampled_sums(
   }
   std::vector<std::vector<double>> sums(width,
                                         std::vector<double>(static_cast<size_t>(replicates_)));
-  std::mt19937_64 random(seed_);
-  std::vector<double> total(width);
-  for (size_t b = 0; b < static_cast<size_t>(replicates_); ++b) {
-    std::fill(total.begin(), total.end(), 0.0);
-    for (size_t draw = 0; draw < units; ++draw) {
-      const double* row = &rows[index_below(units, random()) * width];
-      for (size_t c = 0; c < width; ++c) total[c] += row[c];
-    }
-    for (size_t c = 0; c < width; ++c) sums[c][b] = total[c];
+  const auto count = static_cast<size_t>(replicates_);
+  if (count * units > kMostKeptIndices) {
+    std::mt19937_64 random(seed_);
+    add_up(
+        rows, width, count, units, [&] { return index_below(units, random()); }, sums);
+    return sums;
   }
+  if (kept_units_ != units) {
+    std::mt19937_64 random(seed_);
+    kept_indices_.resize(count * units);
+    for (uint32_t& index : kept_indices_)
+      index = static_cast<uint32_t>(index_below(units, random()));
+    kept_units_ = units;
+  }
+  const uint32_t* next = kept_indices_.data();
+  add_up(
+      rows, width, count, units, [&] { return *next++; }, sums);
   return sums;
 }
 

@@ -85,7 +85,8 @@ class Bootstrap final {
   /// replacement, for replicate b. All columns have one value per unit and are drawn together. The
   /// matrix of indices, [replicates, units] filled row by row, depends on the seed and the two
   /// sizes alone, so every strategy over the same samples is resampled alike and differences
-  /// between strategies are paired. It is drawn anew rather than stored.
+  /// between strategies are paired. A small matrix is kept for the next columns of as many units:
+  /// an object is not for several threads at once.
   std::vector<std::vector<double>> resampled_sums(
       std::span<const std::span<const double>> columns) const;
 
@@ -105,6 +106,8 @@ class Bootstrap final {
  private:
   int64_t replicates_;
   uint64_t seed_;
+  mutable std::vector<uint32_t> kept_indices_;  // of kept_units_ units
+  mutable size_t kept_units_ = 0;
 };
 
 /// How far a is from b on the same samples.
