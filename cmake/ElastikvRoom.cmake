@@ -53,12 +53,10 @@ function(elastikv_test NAME)
     set_property(GLOBAL APPEND PROPERTY ELASTIKV_TESTS_${label} ${NAME})
   endforeach()
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_compile_definitions(${NAME} PRIVATE
-    ELASTIKV_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ELASTIKV_PROGRAM="${CMAKE_BINARY_DIR}/bin/elastikv")
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(${NAME} PRIVATE elastikv::${dep})
   endforeach()
-  target_link_libraries(${NAME} PRIVATE elastikv_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
+  target_link_libraries(${NAME} PRIVATE elastikv_flags elastikv::test_paths ${ARG_LIBS} GTest::gtest GTest::gtest_main)
   # A test's own code is no hot path; most of its time is compiling it. What it tests keeps its optimization.
   target_compile_options(${NAME} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
   if(ARG_ALL_CORES)

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -59,8 +60,7 @@ TEST_F(AnyBytes, APlanASweepAndItsReport) {
   EXPECT_EQ(words(facts.at("reproduce").get<std::string>()),
             "elastikv\nsweep\n" + sweep_ + "\n--limit\n2\n--output\n" + output + "\n");
   EXPECT_EQ(words(facts.at("command").get<std::string>()),
-            std::string(ELASTIKV_PROGRAM) + "\nsweep\n" + sweep_ + "\n--output\n" + output +
-                "\n--limit\n2\n");
+            program_path() + "\nsweep\n" + sweep_ + "\n--output\n" + output + "\n--limit\n2\n");
   EXPECT_EQ(run_elastikv({"sweep", sweep_, "--output", output, "--resume"}).exit_code, 0);
   const ProgramResult report = run_elastikv({"report", output});
   EXPECT_EQ(report.exit_code, 0) << report.errors;

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-const fs::path kPictures = fs::path(ELASTIKV_SOURCE_DIR) / "datasets/stamp-scenes/test/images";
+const fs::path kPictures = source_path("datasets/stamp-scenes/test/images");
 
 uint32_t png_checksum(std::string_view bytes) {
   uint32_t sum = 0xffffffff;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -24,7 +25,7 @@ const char* const kOverrideHint =
 class CompareVerb : public testing::Test {
  protected:
   CompareVerb() : before_(std::filesystem::current_path()) {
-    std::filesystem::current_path(ELASTIKV_SOURCE_DIR);
+    std::filesystem::current_path(source_path());
   }
   ~CompareVerb() override { std::filesystem::current_path(before_); }
 

@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "image/drawing.h"
 #include "image/picture.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -22,7 +23,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::filesystem::path kSource(ELASTIKV_SOURCE_DIR);
+const std::filesystem::path kSource(source_path());
 constexpr const char* kNote =
     "1 of 1 picture is stored turned or mirrored (EXIF) and read as stored, as lmms-eval does; "
     "'picture_orientation: exif' turns them upright";

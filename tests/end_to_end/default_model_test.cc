@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -14,7 +15,7 @@ namespace {
 /// Two samples of the quickstart with all of its cells: what it holds at once does not grow with
 /// the number of samples.
 TEST(DefaultModel, QuickstartNeedsNoMoreThanTwoAndAHalfGigabytes) {
-  const std::filesystem::path root = ELASTIKV_SOURCE_DIR;
+  const std::filesystem::path root = source_path();
   if (!std::filesystem::exists(root / "models/stampvlm/assembled/model.safetensors"))
     GTEST_SKIP() << "the default model is not assembled (scripts/stampvlm/assemble.py)";
   // Threads that spin while they wait take the processor from each other when tests run side by

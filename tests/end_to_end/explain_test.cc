@@ -12,6 +12,7 @@
 #include "models/registry.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/registry.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -22,8 +23,7 @@ namespace {
 using Json = nlohmann::json;
 using Ids = std::vector<int64_t>;
 
-constexpr const char* kPicture =
-    ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images/test_0000.png";
+const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr int64_t kLayers = 2;
 constexpr int64_t kKvHeads = 2;
 
@@ -175,7 +175,7 @@ TEST_F(Explain, WritesPicturesAndTables) {
 }
 
 TEST_F(Explain, ASampleOfASweep) {
-  const std::string data = ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/annotations.json";
+  const std::string data = source_path("datasets/stamp-scenes/test/annotations.json");
   const std::string sweep =
       folder_
           .write("sweep.yaml", "models: {path: " + at("model") + "}\ndata: {path: " + data +

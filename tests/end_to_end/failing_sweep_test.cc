@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "report/report.h"
 #include "runtime/memory.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -96,7 +97,7 @@ class FailingSweep : public testing::Test {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     write_tiny_checkpoint(folder_, "one");
     write_tiny_checkpoint(folder_, "two");
-    const fs::path pictures = ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images";
+    const fs::path pictures = source_path("datasets/stamp-scenes/test/images");
     for (const std::string set : {"x", "y"}) {
       std::string lines;
       for (int i = 0; i < kSamples; ++i) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -17,9 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-std::filesystem::path families_folder() {
-  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/parity/data/families";
-}
+std::filesystem::path families_folder() { return source_path("tests/parity/data/families"); }
 
 struct FamilyCheckpoint {
   std::string name;
@@ -271,7 +270,7 @@ TEST_F(Families, APlanOfAPublishedModelNeedsNoWeights) {
 }
 
 TEST(PaperConfigs, ArePlannedWithoutCheckpointAndData) {
-  const std::filesystem::path folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "configs/paper";
+  const std::filesystem::path folder = source_path("configs/paper");
   const std::map<std::string, std::string> sizes{
       {"fig2", "110 cells in tables, 66990 evaluations of 1218 samples"},
       {"table3", "22 cells in tables, 2200 evaluations of 100 samples"},

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -27,7 +28,7 @@ class Faults : public testing::Test {
   Faults() {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     write_tiny_checkpoint(folder_, "model");
-    fs::copy(ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images/test_0010.png", at("a.png"));
+    fs::copy(source_path("datasets/stamp-scenes/test/images/test_0010.png"), at("a.png"));
     std::string lines;
     for (const std::string id : {"first", "long", "last"}) {
       const std::string question = id == "long" ? std::string(700, 'q') : "What is it?";
@@ -50,9 +51,7 @@ class Faults : public testing::Test {
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
 
   ProgramResult run(const std::string& fault, Words words) const {
-    words.insert(words.begin(), std::string(ELASTIKV_PROGRAM)
-                                    .replace(std::string(ELASTIKV_PROGRAM).rfind('/') + 1,
-                                             std::string::npos, "faulty_elastikv"));
+    words.insert(words.begin(), program_path("faulty_elastikv"));
     if (fault.empty()) {
       unsetenv("ELASTIKV_FAULT");
     } else {

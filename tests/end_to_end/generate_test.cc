@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -17,8 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kNewTokens = 12;
-constexpr const char* kPicture =
-    ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images/test_0000.png";
+const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 const std::vector<std::string> kPresets{"full",   "elastic",       "elastic-released",
                                         "h2o",    "h2o-released",  "local-released",
                                         "random", "streaming-llm", "stride"};

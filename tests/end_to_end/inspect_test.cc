@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -19,8 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kPicture =
-    ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images/test_0000.png";
+const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr const char* kNoTokenizer =
     ": no tokenizer; tokenizer.json, tokenizer.model, qwen.tiktoken, or vocab.json with merges.txt "
     "is needed";
@@ -51,7 +51,7 @@ class Inspect : public testing::Test {
 /// People look before they download 15 GB.
 TEST_F(Inspect, APublishedConfigurationIsDescribedWithoutWeights) {
   folder_.write("model/config.json",
-                read_file(ELASTIKV_SOURCE_DIR "/configs/models/llava-1.5-7b-hf.config.json"));
+                read_file(source_path("configs/models/llava-1.5-7b-hf.config.json")));
   const ProgramResult result = inspect(model());
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_EQ(result.errors, "");
@@ -80,7 +80,7 @@ TEST_F(Inspect, APublishedConfigurationIsDescribedWithoutWeights) {
 
 TEST_F(Inspect, EveryPublishedConfigurationIs) {
   int described = 0;
-  for (const auto& entry : fs::directory_iterator(ELASTIKV_SOURCE_DIR "/configs/models")) {
+  for (const auto& entry : fs::directory_iterator(source_path("configs/models"))) {
     if (!entry.path().filename().string().ends_with(".config.json")) continue;
     folder_.write("model/config.json", read_file(entry.path()));
     const ProgramResult result = inspect(model());

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "image/picture.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -19,7 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kLayers = 2;
-constexpr const char* kImages = ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images";
+const std::string kImages = source_path("datasets/stamp-scenes/test/images");
 
 std::vector<Json> lines_of(const std::filesystem::path& file) {
   std::vector<Json> lines;

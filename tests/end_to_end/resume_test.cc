@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -30,7 +31,7 @@ constexpr int kCells = 13;
 class BackgroundRun {
  public:
   explicit BackgroundRun(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), ELASTIKV_PROGRAM);
+    arguments.insert(arguments.begin(), program_path());
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
@@ -76,14 +77,14 @@ class Resume : public testing::Test {
       lines += item.dump() + "\n";
     }
     const fs::path data = folder_.write("data.jsonl", lines);
-    sweep_ =
-        folder_.write("sweep.yaml", "models: {path: " + (folder_.path() / "model").string() +
-                                        "}\ndata: {path: " + data.string() +
-                                        ", image_root: " ELASTIKV_SOURCE_DIR
-                                        "/datasets/stamp-scenes/test/images}\n"
-                                        "strategies: [full, elastic, h2o, streaming-llm, random]\n"
-                                        "budgets: {keep: [0.1, 0.3, 0.6]}\n"
-                                        "generation: {max_new_tokens: 24}\n");
+    sweep_ = folder_.write("sweep.yaml",
+                           "models: {path: " + (folder_.path() / "model").string() +
+                               "}\ndata: {path: " + data.string() +
+                               ", image_root: " + source_path("datasets/stamp-scenes/test/images") +
+                               "}\n"
+                               "strategies: [full, elastic, h2o, streaming-llm, random]\n"
+                               "budgets: {keep: [0.1, 0.3, 0.6]}\n"
+                               "generation: {max_new_tokens: 24}\n");
   }
 
   std::vector<std::string> arguments(const std::string& output, bool resume = false) const {

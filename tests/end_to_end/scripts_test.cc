@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -15,7 +16,7 @@ class Scripts : public testing::Test {
  protected:
   Scripts() {
     for (const char* script : {"quickstart.sh", "paper.sh", "output_option.sh"}) {
-      const auto source = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "scripts" / script;
+      const auto source = std::filesystem::path(source_path("scripts")) / script;
       if (!std::filesystem::exists(source)) continue;
       std::filesystem::create_directories(folder_.path() / "scripts");
       std::filesystem::copy_file(source, folder_.path() / "scripts" / script);

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 
@@ -55,8 +56,7 @@ TEST_F(SweepVerbs, ReportNeedsASweep) {
 }
 
 TEST_F(SweepVerbs, ReportDoesNotReplaceTablesWhoseRecordsWereNotKept) {
-  const std::filesystem::path fixture =
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/fixtures/fixture-llava-table3";
+  const std::filesystem::path fixture = source_path("tests/fixtures/fixture-llava-table3");
   folder_.write("sweep.json", read_file(fixture / "sweep.json"));
   const auto table = folder_.write("report.md", "the table\n");
   const ProgramResult result = run_elastikv({"report", folder_.path().string()});
@@ -80,8 +80,7 @@ TEST_F(SweepVerbs, ReportOfSeveralNeedsAnOutputAndKnownForms) {
 }
 
 TEST_F(SweepVerbs, ReportJoinsRunsFromRecordsAloneTheSameWayEveryTime) {
-  const std::filesystem::path fixtures =
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/fixtures";
+  const std::filesystem::path fixtures = source_path("tests/fixtures");
   const auto report = [&](const std::string& output, const std::string& formats) {
     return run_elastikv({"report", (fixtures / "fixture-llava-grids").string(),
                          (fixtures / "fixture-llava-table3").string(), "--output",

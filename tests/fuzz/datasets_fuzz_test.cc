@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "datasets/dataset.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 namespace elastikv {
@@ -53,7 +54,7 @@ class DataFuzz : public testing::TestWithParam<const char*> {};
 TEST_P(DataFuzz, DamagedFilesGiveSoundSamplesOrAnError) {
   constexpr int kRounds = 500;
   const std::filesystem::path original =
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/datasets/data" / GetParam();
+      std::filesystem::path(source_path("tests/unit/datasets/data")) / GetParam();
   const std::string bytes = read_file(original);
   const TemporaryFolder folder;
   DataOptions options;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "image/picture.h"
+#include "support/paths.h"
 
 namespace elastikv {
 namespace {
@@ -47,8 +48,8 @@ std::string mutated(std::string bytes, std::mt19937& random) {
 class ImageFuzz : public testing::TestWithParam<const char*> {};
 
 TEST_P(ImageFuzz, DamagedBytesGiveAPictureOrAnError) {
-  const std::string original = read_file(std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests" /
-                                         "golden" / "image" / GetParam());
+  const std::string original =
+      read_file(std::filesystem::path(source_path("tests/golden/image")) / GetParam());
   constexpr int kRounds = 1500;
   // Larger claims are legal, and only cost time here.
   constexpr int64_t kMaxPixels = 1 << 18;

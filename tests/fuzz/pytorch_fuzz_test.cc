@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/torch_archive.h"
 #include "weights/checkpoint.h"
@@ -125,7 +126,7 @@ const std::vector<std::string>& goldens() {
   static const std::vector<std::string> kGoldens = [] {
     std::vector<std::string> all;
     for (const char* name : {"pytorch_2.bin", "pytorch_5.bin", "pytorch_plain.bin"}) {
-      all.push_back(read_file(std::string(ELASTIKV_SOURCE_DIR "/tests/unit/weights/data/") + name));
+      all.push_back(read_file(source_path("tests/unit/weights/data/") + name));
     }
     return all;
   }();

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
@@ -102,7 +103,7 @@ std::filesystem::path replace(const TemporaryFolder& folder, const std::string& 
 }
 
 std::string golden_bytes() {
-  return read_file(ELASTIKV_SOURCE_DIR "/tests/unit/weights/data/golden.safetensors");
+  return read_file(source_path("tests/unit/weights/data/golden.safetensors"));
 }
 
 void set_header_length(std::string& bytes, uint64_t length) {

@@ -21,6 +21,7 @@
 #include "cache/kv_cache.h"
 #include "strategies/registry.h"
 #include "strategies/strategy.h"
+#include "support/paths.h"
 #include "weights/safetensors.h"
 
 namespace elastikv {
@@ -40,8 +41,7 @@ struct Case {
 };
 
 std::vector<std::filesystem::path> golden_folders() {
-  std::vector<std::filesystem::path> folders{std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests" /
-                                             "golden" / "released-code"};
+  std::vector<std::filesystem::path> folders{source_path("tests/golden/released-code")};
   const char* named = std::getenv("ELASTIKV_GOLDEN_DIR");
   if (named != nullptr && *named != '\0') folders.emplace_back(named);
   return folders;

@@ -36,6 +36,7 @@
 #include "strategies/components.h"
 #include "strategies/parameters.h"
 #include "strategies/registry.h"
+#include "support/paths.h"
 #include "text/prompt_format.h"
 #include "text/tokenizer.h"
 #include "unit/strategies/support.h"
@@ -46,7 +47,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-const fs::path kTests = ELASTIKV_SOURCE_DIR "/tests";
+const fs::path kTests = source_path("tests");
 const fs::path kGolden = kTests / "golden/revisions.json";
 
 /// What a part gives: whole numbers and texts exactly, as a digest, and some floating-point numbers

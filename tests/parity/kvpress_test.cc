@@ -13,6 +13,7 @@
 #include "models/registry.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/registry.h"
+#include "support/paths.h"
 #include "weights/safetensors.h"
 
 namespace elastikv {
@@ -29,9 +30,7 @@ struct Case {
 
 void PrintTo(const Case& golden, std::ostream* out) { *out << golden.name; }
 
-std::filesystem::path data() {
-  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/parity/data";
-}
+std::filesystem::path data() { return source_path("tests/parity/data"); }
 
 std::vector<Case> cases() {
   std::ifstream file(data() / "kvpress.json");
@@ -49,7 +48,7 @@ const PromptStatistics& statistics_of(const Case& golden) {
   static std::map<std::string, EncodedPrompt> prompts;
   const auto known = prompts.find(golden.prompt);
   if (known != prompts.end()) return known->second.statistics;
-  const std::filesystem::path folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / golden.model;
+  const std::filesystem::path folder = std::filesystem::path(source_path()) / golden.model;
   const auto model = load_model(folder, at::kCPU, at::kFloat);
   const at::Tensor ids = SafetensorsFile(data() / "kvpress.safetensors").tensor(golden.prompt);
   const std::vector<int64_t> prompt(ids.const_data_ptr<int64_t>(),

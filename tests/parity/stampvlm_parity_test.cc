@@ -21,6 +21,7 @@
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "strategies/registry.h"
+#include "support/paths.h"
 #include "support/tensors.h"
 #include "support/tiny_models.h"
 #include "weights/safetensors.h"
@@ -59,13 +60,11 @@ double divergence(const at::Tensor& p, const at::Tensor& q) {
 
 class StampvlmParity : public testing::Test {
  protected:
-  static std::filesystem::path model_folder() {
-    return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "models/stampvlm/assembled";
-  }
+  static std::filesystem::path model_folder() { return source_path("models/stampvlm/assembled"); }
 
   static void SetUpTestSuite() {
     golden_ = std::make_unique<SafetensorsFile>(parity_folder() / "stampvlm.safetensors");
-    const auto folder = std::filesystem::path(ELASTIKV_SOURCE_DIR) / "datasets/stamp-scenes/test";
+    const std::filesystem::path folder = source_path("datasets/stamp-scenes/test");
     const nlohmann::json annotations = read_json(folder / "annotations.json");
     for (size_t i = 0; i < kScenes; ++i) {
       scenes_.push_back({annotations.at(i).at("conversations").at(0).at("value"),

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/paths.h"
+
 /// What a program left behind: its exit code (128 + the signal's number when a signal ended it) and
 /// all it printed.
 struct ProgramResult {
@@ -66,6 +68,6 @@ inline ProgramResult run_command(const std::vector<std::string>& command,
 
 /// Runs elastikv itself with these arguments.
 inline ProgramResult run_elastikv(std::vector<std::string> arguments, std::string_view input = {}) {
-  arguments.insert(arguments.begin(), ELASTIKV_PROGRAM);
+  arguments.insert(arguments.begin(), program_path());
   return run_command(arguments, input);
 }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/registry.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "text/byte_level.h"
 
@@ -115,8 +116,7 @@ inline CraftedTensors write_tiny_checkpoint(const TemporaryFolder& folder, const
   const std::filesystem::path path =
       folder.write(name + "/config.json", tiny_config(pictures).dump()).parent_path();
   folder.write(name + "/tokenizer.json", tiny_tokenizer().dump());
-  const std::filesystem::path stampvlm =
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "models/stampvlm";
+  const std::filesystem::path stampvlm = source_path("models/stampvlm");
   const auto overwrite = std::filesystem::copy_options::overwrite_existing;
   std::filesystem::copy_file(stampvlm / "chat_template.jinja", path / "chat_template.jinja",
                              overwrite);

@@ -16,12 +16,11 @@
 #include "models/registry.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/strategy.h"
+#include "support/paths.h"
 #include "weights/safetensors.h"
 
 /// Where the golden files and the random small models lie; tests/parity/README.md describes them.
-inline std::filesystem::path parity_folder() {
-  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/parity/data";
-}
+inline std::filesystem::path parity_folder() { return source_path("tests/parity/data"); }
 
 inline std::vector<int64_t> to_ids(const at::Tensor& ids) {
   return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};

@@ -6,6 +6,7 @@
 
 #include "fuzz/support/contract.h"
 #include "fuzz/support/scratch_folder.h"
+#include "support/paths.h"
 #include "text/unicode.h"
 
 namespace elastikv::fuzz {
@@ -13,7 +14,7 @@ namespace elastikv::fuzz {
 void read_data_file(const std::string& name, std::string_view bytes, DataOptions options) {
   static const ScratchFolder folder;
   options.path = folder.write(name, bytes);
-  options.image_root = ELASTIKV_SOURCE_DIR "/tests/unit/datasets/data/qa/images";
+  options.image_root = source_path("tests/unit/datasets/data/qa/images");
   options.picture_cache = folder.path() / "cache";
   accepted([&] {
     const DataSet data = read_data(options);

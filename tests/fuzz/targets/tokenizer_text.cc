@@ -7,6 +7,7 @@
 
 #include "fuzz/support/contract.h"
 #include "fuzz/support/tokenizer_promises.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -19,7 +20,7 @@ std::vector<std::unique_ptr<Tokenizer>> load_all() {
   for (const char* name :
        {"gpt2-files", "llama-like", "llama-model", "llama3-like", "qwen-tiktoken", "qwen2-files",
         "qwen2-like", "smollm2-like", "unknown-like", "added-tokens"}) {
-    all.push_back(load_tokenizer(std::string(ELASTIKV_SOURCE_DIR "/tests/unit/text/data/") + name));
+    all.push_back(load_tokenizer(source_path("tests/unit/text/data/") + name));
   }
   return all;
 }

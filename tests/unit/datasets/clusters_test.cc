@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "support.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
@@ -100,8 +101,8 @@ TEST(Clusters, CopiesOfAPictureInATableAreOne) {
 
 TEST(Clusters, WindowsOfATextAreOneWhereTheyOverlap) {
   const Files files;
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/text/data/smollm2-like");
+  const std::unique_ptr<Tokenizer> tokenizer =
+      load_tokenizer(source_path("tests/unit/text/data/smollm2-like"));
   const auto windows = [&](int64_t stride) {
     DataOptions options = files.with(
         "t.txt", "Alice was beginning to get very tired of sitting by her sister on the bank.\n");

@@ -13,6 +13,7 @@
 #include "image/picture.h"
 #include "support.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 
 namespace elastikv {
 namespace {
@@ -230,7 +231,7 @@ TEST(EmbeddedPictures, FolderThatCannotBeMadeIsAnError) {
                                        ": cannot make the folder of pictures: Not a directory");
 }
 
-fs::path golden_pictures() { return fs::path(ELASTIKV_SOURCE_DIR) / "tests" / "golden" / "image"; }
+fs::path golden_pictures() { return source_path("tests/golden/image"); }
 
 /// A data set about pictures of which two of three are stored turned.
 class Turned : public testing::Test {

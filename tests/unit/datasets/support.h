@@ -6,14 +6,13 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 namespace elastikv {
 
 /// The fixtures: a folder for each format.
-inline std::filesystem::path fixtures() {
-  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/datasets/data";
-}
+inline std::filesystem::path fixtures() { return source_path("tests/unit/datasets/data"); }
 
 /// A folder with two pictures (whose bytes nobody decodes here) and a data file.
 struct Files {

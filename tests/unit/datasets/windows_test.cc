@@ -11,6 +11,7 @@
 
 #include "support.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
@@ -30,8 +31,8 @@ class ReadTokens : public testing::Test {
   }
 
   Files files_;
-  std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(
-      std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests/unit/text/data/smollm2-like");
+  std::unique_ptr<Tokenizer> tokenizer_ =
+      load_tokenizer(source_path("tests/unit/text/data/smollm2-like"));
   std::string text_ =
       "The caterpillar and Alice looked at each other for some time in silence;\n\n  at last the "
       "caterpillar took the hookah out of its mouth, na\u00efve \u732b <|im_end|> and so on.\n";
@@ -127,7 +128,7 @@ std::vector<int64_t> before_text(const DataSet& data, const std::vector<int64_t>
 class WindowsBegin : public testing::Test {
  protected:
   void use(const std::string& folder) {
-    tokenizer_ = load_tokenizer(std::filesystem::path(ELASTIKV_SOURCE_DIR) / folder);
+    tokenizer_ = load_tokenizer(std::filesystem::path(source_path()) / folder);
     text_ids_ = tokenizer_->encode(text_);
   }
   DataSet read(BosRule bos, std::optional<int64_t> stride = std::nullopt,

@@ -10,11 +10,12 @@
 #include "base/files.h"
 #include "image/picture.h"
 #include "support/crc32.h"
+#include "support/paths.h"
 
 /// What Pillow and transformers make of the pictures in tests/golden/image; written by
 /// tests/parity/make_image_golden.py.
 inline std::filesystem::path golden_picture(const std::string& name) {
-  return std::filesystem::path(ELASTIKV_SOURCE_DIR) / "tests" / "golden" / "image" / name;
+  return std::filesystem::path(source_path("tests/golden/image")) / name;
 }
 
 inline const nlohmann::json& golden() {

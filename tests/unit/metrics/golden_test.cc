@@ -11,6 +11,7 @@
 #include "metrics/porter_stemmer.h"
 #include "metrics/rouge_google.h"
 #include "metrics/rouge_pltrdy.h"
+#include "support/paths.h"
 
 namespace elastikv {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constexpr double kTolerance = 1e-9;
 
 std::ifstream golden(const std::string& name) {
-  std::ifstream file(std::string(ELASTIKV_SOURCE_DIR) + "/tests/golden/" + name);
+  std::ifstream file(source_path("tests/golden/") + name);
   EXPECT_TRUE(file.is_open()) << name;
   return file;
 }

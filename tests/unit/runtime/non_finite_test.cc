@@ -19,6 +19,7 @@
 #include "runtime/sequence.h"
 #include "strategies/registry.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
 
@@ -28,8 +29,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr const char* kDamaged = "; a weight of the checkpoint may be damaged";
-constexpr const char* kPicture =
-    ELASTIKV_SOURCE_DIR "/datasets/stamp-scenes/test/images/test_0000.png";
+const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr int64_t kHidden = 32;
 
 TEST(AllFinite, SeesEveryElement) {

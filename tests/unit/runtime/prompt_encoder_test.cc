@@ -15,6 +15,7 @@
 
 #include "models/registry.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/tensors.h"
 #include "support/tiny_checkpoint.h"
@@ -33,8 +34,8 @@ class PromptEncoder : public testing::Test {
                           c10::ScalarType::Float)) {}
 
   EncodedPrompt encode(const TokenizedPrompt& prompt, const StatisticsRequest& request) const {
-    const std::filesystem::path picture = std::filesystem::path(ELASTIKV_SOURCE_DIR) /
-                                          "datasets/stamp-scenes/test/images/test_0000.png";
+    const std::filesystem::path picture =
+        source_path("datasets/stamp-scenes/test/images/test_0000.png");
     return encode_prompt(*model_, reader_, prompt,
                          std::vector<PictureFile>(prompt.images.size(), picture), request,
                          /*seed=*/7);

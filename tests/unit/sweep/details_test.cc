@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "sweep/records.h"
 #include "sweep/runner.h"
@@ -225,7 +226,7 @@ TEST_F(Details, MoreSamplesReplaceTheFileOfSamples) {
 }
 
 TEST_F(Details, WindowsOfTokensAreKeptAsEachModelReadsThem) {
-  const std::string texts = ELASTIKV_SOURCE_DIR "/tests/unit/text/data/";
+  const std::string texts = source_path("tests/unit/text/data/");
   std::string words;
   for (int i = 0; i < 60; ++i) words += "caterpillar's hookah, ";
   const auto book = folder_.write("book.txt", words);

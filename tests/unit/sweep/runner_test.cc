@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "sweep/records.h"
 #include "unit/sweep/fake_engines.h"
@@ -106,7 +107,7 @@ TEST_F(Runner, DataSetsAnswerCanBeTheReference) {
 }
 
 TEST_F(Runner, WindowsOfTokensAreThoseOfEachModel) {
-  const std::string texts = ELASTIKV_SOURCE_DIR "/tests/unit/text/data/";
+  const std::string texts = source_path("tests/unit/text/data/");
   std::string words;
   for (int i = 0; i < 60; ++i) words += "caterpillar's hookah, ";
   data_ = folder_.write("book.txt", words);

@@ -7,10 +7,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/paths.h"
+
 namespace elastikv {
 
-inline constexpr const char* kTextData = ELASTIKV_SOURCE_DIR "/tests/unit/text/data/";
-inline constexpr const char* kStampvlm = ELASTIKV_SOURCE_DIR "/models/stampvlm";
+inline const std::string kTextData = source_path("tests/unit/text/data/");
+inline const std::string kStampvlm = source_path("models/stampvlm");
 
 /// The lines of a file that tests/parity/make_tokenizer_golden.py wrote.
 inline std::vector<nlohmann::json> golden_lines(const std::string& name) {

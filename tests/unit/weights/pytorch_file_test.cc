@@ -7,6 +7,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/torch_archive.h"
 #include "weights/safetensors.h"
@@ -15,7 +16,7 @@ namespace elastikv {
 namespace {
 
 const std::string& data_folder() {
-  static const std::string kFolder = ELASTIKV_SOURCE_DIR "/tests/unit/weights/data/";
+  static const std::string kFolder = source_path("tests/unit/weights/data/");
   return kFolder;
 }
 

@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "support/expect_error.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 namespace elastikv {
@@ -40,7 +41,7 @@ void expect_bytes_error(const std::string& bytes, const std::string& message) {
 }
 
 TEST(Safetensors, GoldenFileOfThePythonPackage) {
-  const SafetensorsFile file(ELASTIKV_SOURCE_DIR "/tests/unit/weights/data/golden.safetensors");
+  const SafetensorsFile file(source_path("tests/unit/weights/data/golden.safetensors"));
   const std::map<std::string, c10::ScalarType> types{
       {"F64", at::kDouble},
       {"F32", at::kFloat},

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
+
 namespace elastikv {
 namespace {
 
@@ -85,7 +87,7 @@ TEST(CanonicalNames, OriginalLlava) {
 // The table says into which parameter transformers 5.17 loads each name on disk
 // (tests/parity/make_safetensors_golden.py).
 TEST(CanonicalNames, AgreeWithTransformers) {
-  std::ifstream table(ELASTIKV_SOURCE_DIR "/tests/unit/weights/data/renames.tsv");
+  std::ifstream table(source_path("tests/unit/weights/data/renames.tsv"));
   std::map<std::string, std::pair<std::vector<std::string>, std::vector<std::string>>> models;
   std::string line;
   std::string model;
