@@ -44,8 +44,7 @@ int bench(const BenchVerbOptions& options) {
   // A measurement of hours must not end with a folder that cannot be written.
   if (!options.json.empty() && options.json != "-") {
     const auto folder = std::filesystem::absolute(options.json).parent_path();
-    if (!std::filesystem::is_directory(folder))
-      fail("--json {}: there is no folder {}", options.json, folder.string());
+    if (!is_folder(folder)) fail("--json {}: there is no folder {}", options.json, folder.string());
   }
 
   BenchOptions run;

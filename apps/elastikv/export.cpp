@@ -69,7 +69,7 @@ int export_predictions(const ExportOptions& options) {
   }
   const std::filesystem::path output = options.output;
   if (options.one_cell()) {
-    if (std::filesystem::is_directory(output)) {
+    if (is_folder(output)) {
       fail("--output {}: is a folder; the texts of one cell are one file", options.output);
     }
     write_file_atomically(output, files.front().text);

@@ -15,6 +15,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "report/table.h"
@@ -32,18 +33,16 @@ namespace {
 
 /// A model or a data set that a sweep of published sizes can be planned without.
 bool is_there(const ModelChoice& model) {
-  return model.published_config.empty() || std::filesystem::exists(model.path / "config.json");
+  return model.published_config.empty() || path_exists(model.path / "config.json");
 }
 /// A folder may have everything but the weights, which a plan does not read.
 bool has_weights(const ModelChoice& model) {
   const auto names = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                       "pytorch_model.bin.index.json"};
   return std::any_of(names.begin(), names.end(),
-                     [&](const char* name) { return std::filesystem::exists(model.path / name); });
+                     [&](const char* name) { return path_exists(model.path / name); });
 }
-bool is_there(const DataOptions& data) {
-  return !data.expected || std::filesystem::exists(data.path);
-}
+bool is_there(const DataOptions& data) { return !data.expected || path_exists(data.path); }
 
 /// What the groups of a sweep work on, found out once for each model and data set.
 class Subjects {

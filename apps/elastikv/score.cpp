@@ -83,7 +83,7 @@ std::string read_all(const std::string& file, std::string& origin) {
     return {std::istreambuf_iterator<char>(std::cin), {}};
   }
   origin = file;
-  if (std::filesystem::is_directory(file)) fail("{}: is a folder, a JSONL file is needed", file);
+  if (is_folder(file)) fail("{}: is a folder, a JSONL file is needed", file);
   // Not a memory map: the file may be a pipe, as in `elastikv score <(jq ...)`.
   std::ifstream in(file, std::ios::binary);
   if (!in) fail("{}: cannot open: {}", file, std::strerror(errno));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -106,22 +107,19 @@ int sweep(const SweepVerbOptions& options) {
     warn("interrupted; the records in {} are kept, --resume continues", folder);
     return outcome.exit_code();
   }
-  if (!outcome.device_lost.empty()) {
-    warn("the device stopped answering, and nothing can be computed on it in this process: {}",
-         outcome.device_lost);
-    warn(
-        "{} of {} cells are left undone; the records in {} are kept, --resume continues with the "
-        "sample at which it happened",
-        outcome.undone_cells, outcome.cells, folder);
-    return outcome.exit_code();
-  }
-  if (outcome.stopped) {
-    warn("stopped at {}: {}", options.fail_fast ? "the first failure" : "--max-failures",
-         outcome.first_failure);
-    warn(
-        "{} of {} cells are left undone; the records in {} are kept, --resume continues and tries "
-        "again what failed",
-        outcome.undone_cells, outcome.cells, folder);
+  if (!outcome.device_lost.empty() || outcome.stopped) {
+    std::string_view then;
+    if (!outcome.device_lost.empty()) {
+      warn("the device stopped answering, and nothing can be computed on it in this process: {}",
+           outcome.device_lost);
+      then = "with the sample at which it happened";
+    } else {
+      warn("stopped at {}: {}", options.fail_fast ? "the first failure" : "--max-failures",
+           outcome.first_failure);
+      then = "and tries again what failed";
+    }
+    warn("{} of {} cells are left undone; the records in {} are kept, --resume continues {}",
+         outcome.undone_cells, outcome.cells, folder, then);
     return outcome.exit_code();
   }
   const Report report = write_report(config.output);

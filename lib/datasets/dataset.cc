@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "datasets/clusters.h"
@@ -61,7 +62,7 @@ void require_usable(const DataOptions& options) {
 
 /// The data file that a path means.
 std::filesystem::path data_file(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) return path;
+  if (!is_folder(path)) return path;
   std::filesystem::path questions = path / "questions.jsonl";
   if (std::filesystem::is_regular_file(questions)) return questions;
   fail("{}: is a folder; name the data file in it", path.string());

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
 #include "image/anyres_processor.h"
@@ -15,12 +16,12 @@ namespace elastikv {
 
 JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint) {
   const std::filesystem::path nested = checkpoint / "processor_config.json";
-  if (std::filesystem::exists(nested)) {
+  if (path_exists(nested)) {
     const JsonFields fields = JsonFields::read(nested);
     if (fields.has("image_processor")) return fields.object("image_processor");
   }
   const std::filesystem::path own = checkpoint / "preprocessor_config.json";
-  if (!std::filesystem::exists(own)) {
+  if (!path_exists(own)) {
     fail("{}: no preprocessor_config.json, and no processor_config.json with an 'image_processor'",
          checkpoint.string());
   }

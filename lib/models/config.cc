@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/nearest_name.h"
 #include "image/picture.h"
 #include "image/processor_fields.h"
@@ -20,8 +21,9 @@ namespace {
 /// Beyond any model's: products of two such numbers and of a number of layers stay in range.
 constexpr int64_t kMostSize = int64_t{1} << 22;
 constexpr int64_t kMostLayers = 4096;
-constexpr int64_t kMostTokens = int64_t{1} << 40;  // of a context
-constexpr int64_t kMostPatchSide = 1024;           // also of other squares, and of channels
+// Of a context. A rotary table holds every position, so that more would take gigabytes.
+constexpr int64_t kMostTokens = int64_t{1} << 24;
+constexpr int64_t kMostPatchSide = 1024;  // also of other squares, and of channels
 
 int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwise,
                  int64_t most = kMostSize) {
@@ -32,6 +34,17 @@ int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwi
     config.fail_key(key, fmt::format("is {}, a number of at most {} is needed", value, most));
   }
   return value;
+}
+
+double positive_number(const JsonFields& config, std::string_view key, double value) {
+  if (!(value > 0) || !std::isfinite(value)) {
+    config.fail_key(key, fmt::format("is {}, a number above 0 is needed", value));
+  }
+  return value;
+}
+
+double positive_number(const JsonFields& config, std::string_view key) {
+  return positive_number(config, key, config.number(key));
 }
 
 /// The numbers of a list, cut to whole ones.
@@ -62,23 +75,30 @@ Activation read_activation(const JsonFields& config, std::string_view key,
 /// ask for scaling.
 RotaryRule read_rope(const JsonFields& config, double default_theta) {
   RotaryRule rule;
-  rule.theta = config.number("rope_theta", default_theta);
+  rule.theta = positive_number(config, "rope_theta", config.number("rope_theta", default_theta));
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!config.has(key)) continue;
     const JsonFields rope = config.object(key);
     const std::string type = rope.string("rope_type", rope.string("type", "default"));
-    rule.theta = rope.number("rope_theta", rule.theta);
+    rule.theta = positive_number(rope, "rope_theta", rope.number("rope_theta", rule.theta));
     if (rope.has("mrope_section")) {
       rule.sections = integers(rope, "mrope_section");
     }
     if (type == "linear") {
-      rule.linear_factor = rope.number("factor");
+      rule.linear_factor = positive_number(rope, "factor");
     } else if (type == "llama3") {
       RotaryRule::Llama3 llama3;
-      llama3.factor = rope.number("factor");
-      llama3.low_frequency_factor = rope.number("low_freq_factor");
-      llama3.high_frequency_factor = rope.number("high_freq_factor");
-      llama3.original_positions = rope.integer("original_max_position_embeddings");
+      llama3.factor = positive_number(rope, "factor");
+      llama3.low_frequency_factor = positive_number(rope, "low_freq_factor");
+      llama3.high_frequency_factor = positive_number(rope, "high_freq_factor");
+      if (llama3.high_frequency_factor <= llama3.low_frequency_factor) {
+        rope.fail_key("high_freq_factor",
+                      fmt::format("is {}, more than low_freq_factor {} is needed",
+                                  llama3.high_frequency_factor, llama3.low_frequency_factor));
+      }
+      llama3.original_positions =
+          positive(rope, "original_max_position_embeddings",
+                   rope.integer("original_max_position_embeddings"), kMostTokens);
       rule.llama3 = llama3;
     } else if (type != "default" && type != "mrope") {
       rope.fail_key(
@@ -608,7 +628,7 @@ std::vector<int64_t> read_end_tokens(const std::filesystem::path& folder,
   };
   std::vector<int64_t> tokens;
   const std::filesystem::path generation = folder / "generation_config.json";
-  if (std::filesystem::exists(generation)) tokens = read(JsonFields::read(generation));
+  if (path_exists(generation)) tokens = read(JsonFields::read(generation));
   if (tokens.empty()) tokens = read(config);
   if (tokens.empty() && config.has("text_config")) tokens = read(config.object("text_config"));
   return tokens;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "image/processor_fields.h"
 #include "models/llava.h"
 
@@ -233,7 +234,7 @@ ImageText ImagePrompt::text(const ImageGeometry& geometry) const {
 
 JsonFields read_processor_config(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "processor_config.json";
-  if (!folder.empty() && std::filesystem::exists(file)) return JsonFields::read(file);
+  if (!folder.empty() && path_exists(file)) return JsonFields::read(file);
   return {nlohmann::json::object(), file.string()};
 }
 

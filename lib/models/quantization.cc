@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace elastikv {
 namespace {
@@ -111,7 +112,7 @@ std::optional<Quantization> find_quantization(const std::filesystem::path& folde
        {std::pair{"quantize_config.json", "gptq"}, std::pair{"quant_config.json", "awq"},
         std::pair{"hf_quant_config.json", "modelopt"}}) {
     const std::filesystem::path file = folder / name;
-    if (!std::filesystem::exists(file)) continue;
+    if (!path_exists(file)) continue;
     const JsonFields fields = JsonFields::read(file);
     const Json& inner = first_of(fields.json(), {"quantization"});
     if (auto found = read_section(inner.is_object() ? inner : fields.json(), method, file.string()))

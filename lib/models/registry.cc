@@ -318,9 +318,9 @@ const std::vector<std::unique_ptr<Architecture>>& architectures() {
 }
 
 Folder open_folder(const std::filesystem::path& folder) {
-  if (!std::filesystem::is_directory(folder)) {
+  if (!is_folder(folder)) {
     fail("{}: {}; a checkpoint folder (Hugging Face layout) with a config.json is needed",
-         folder.string(), std::filesystem::exists(folder) ? "not a folder" : "no such folder");
+         folder.string(), path_exists(folder) ? "not a folder" : "no such folder");
   }
   return {folder, JsonFields::read(folder / "config.json")};
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/files.h"
 #include "report/comparison_protocol.h"
 #include "report/comparison_sides.h"
 #include "report/notes.h"
@@ -388,8 +389,8 @@ std::string ComparedRun::fixture() const {
 ComparedRun read_compared_run(const std::filesystem::path& folder) {
   ComparedRun run;
   run.folder = folder.string();
-  if (std::filesystem::exists(folder / kSweepFile)) run.sweep = read_stored_sweep(folder);
-  if (std::filesystem::exists(folder / kBenchFile)) {
+  if (path_exists(folder / kSweepFile)) run.sweep = read_stored_sweep(folder);
+  if (path_exists(folder / kBenchFile)) {
     run.bench = read_stored_bench(folder / kBenchFile);
   }
   if (!run.sweep && !run.bench) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -52,13 +53,7 @@ std::string differing_engine(const Part& a, const Part& b) {
   if (mine == a.run->sweep.header.engines.end() || other == b.run->sweep.header.engines.end()) {
     return "";  // one of them was never opened: it has no records
   }
-  const EngineIdentity& x = mine->second;
-  const EngineIdentity& y = other->second;
-  if (x.weights != y.weights) return "other weights";
-  if (x.tokenizer != y.tokenizer) return "another tokenizer";
-  if (x.image_processing != y.image_processing) return "other image processing";
-  if (x.prompt_format != y.prompt_format) return "another prompt format";
-  return "";
+  return std::string(mine->second.difference(other->second));
 }
 
 /// Which measure two sweeps define differently; their bootstraps do not count.
@@ -335,8 +330,7 @@ std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folde
   };
   for (const std::filesystem::path& folder : folders) {
     const auto same = [&](const auto& other) { return std::filesystem::equivalent(other, folder); };
-    if (!std::filesystem::exists(folder))
-      fail("{}: holds no sweep (no sweep.json)", folder.string());
+    if (!path_exists(folder)) fail("{}: holds no sweep (no sweep.json)", folder.string());
     if (std::any_of(paths.begin(), paths.end(), same)) {
       fail("{}: is given twice; each run is reported once", folder.string());
     }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -168,6 +169,9 @@ struct EngineIdentity {
   std::string tokenizer;
   std::string image_processing;  // empty for a model without pictures
   std::string prompt_format;     // the template's full text
+
+  /// What sets the other apart, as in "made with ...": "other weights"; empty when nothing does.
+  std::string_view difference(const EngineIdentity& other) const;
 };
 
 }  // namespace elastikv

@@ -182,14 +182,10 @@ void RecordWriter::check_engine(const std::string& model_name,
                                 const EngineIdentity& identity) const {
   const EngineIdentity* before = stored_engine(model_name);
   if (before == nullptr) return;
-  const char* what = before->weights != identity.weights                     ? "weights"
-                     : before->tokenizer != identity.tokenizer               ? "tokenizer"
-                     : before->image_processing != identity.image_processing ? "image processing"
-                     : before->prompt_format != identity.prompt_format       ? "prompt format"
-                                                                             : nullptr;
-  if (what != nullptr) {
-    fail("{}: its records of model '{}' were made with another {}; use another --output",
-         folder_.string(), model_name, what);
+  const std::string_view what = before->difference(identity);
+  if (!what.empty()) {
+    fail("{}: its records of model '{}' were made with {}; use another --output", folder_.string(),
+         model_name, what);
   }
 }
 

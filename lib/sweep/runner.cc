@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/version.h"
 #include "sweep/details.h"
 #include "sweep/group_recorder.h"
@@ -207,9 +208,7 @@ SweepHeader make_header(const SweepConfig& config, const RunOptions& options,
   return header;
 }
 
-bool holds_sweep(const std::filesystem::path& folder) {
-  return std::filesystem::exists(folder / "sweep.json");
-}
+bool holds_sweep(const std::filesystem::path& folder) { return path_exists(folder / "sweep.json"); }
 
 /// Ends a run that had as many failures as it may have.
 struct TooManyFailures {};

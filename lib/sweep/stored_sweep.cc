@@ -109,12 +109,12 @@ const Record* RecordTable::find(std::string_view cell, std::string_view sample) 
 }
 
 StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder / kHeaderFile)) {
+  if (!path_exists(folder / kHeaderFile)) {
     fail("{}: holds no sweep (no {})", folder.string(), kHeaderFile);
   }
   // A sweep makes this file first. Where it was not kept, tables made anew would be empty, and
   // replace the good ones.
-  if (!std::filesystem::exists(folder / kRecordsFile)) {
+  if (!path_exists(folder / kRecordsFile)) {
     fail("{}: holds no records (no {}); run the sweep again to get them", folder.string(),
          kRecordsFile);
   }
@@ -124,12 +124,12 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   read_lines(folder / kRecordsFile, [&](std::string_view line, const std::string& place) {
     sweep.records.add(parse_record(line, text_metrics, place));
   });
-  if (std::filesystem::exists(folder / kSamplesFile)) {
+  if (path_exists(folder / kSamplesFile)) {
     read_lines(folder / kSamplesFile, [&](std::string_view line, const std::string& place) {
       add_sample(parse_sample_line(line, place), sweep);
     });
   }
-  if (std::filesystem::exists(folder / kDetailsFile)) {
+  if (path_exists(folder / kDetailsFile)) {
     std::map<std::array<std::string, 3>, StoredDetail> last;  // a sample may be looked at again
     read_lines(folder / kDetailsFile, [&](std::string_view line, const std::string& place) {
       StoredDetail detail = parse_detail_line(line, place);

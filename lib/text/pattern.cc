@@ -1,5 +1,7 @@
 #include "text/pattern.h"
 
+#include "base/error.h"
+
 namespace elastikv {
 
 Pattern read_pattern(const JsonFields& fields) {
@@ -14,6 +16,12 @@ Pattern read_pattern(const JsonFields& fields) {
 }
 
 std::string replace_all(std::string_view text, const Regex& pattern, std::string_view content) {
+  // Several such steps after one another could multiply a text beyond any memory.
+  constexpr size_t kMostBytes = size_t{1} << 30;
+  if (content.size() > kMostBytes / (text.size() + 1)) {
+    fail("the tokenizer's rules could make more than {} bytes of a text of {}", kMostBytes,
+         text.size());
+  }
   std::string result;
   size_t done = 0;
   for (const ByteSpan& match : pattern.find_all(text)) {

@@ -18,7 +18,7 @@ struct Pattern {
 /// Error naming the key when it is neither, when the literal is empty or the expression malformed.
 Pattern read_pattern(const JsonFields& fields);
 
-/// `text` with every match replaced.
+/// `text` with every match replaced. Error where that could be more than a gigabyte.
 std::string replace_all(std::string_view text, const Regex& pattern, std::string_view content);
 
 }  // namespace elastikv

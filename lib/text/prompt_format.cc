@@ -139,7 +139,7 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
 /// The first of config.json's "architectures"; empty when it names none.
 std::string architecture_of(const std::filesystem::path& checkpoint) {
   const auto file = checkpoint / "config.json";
-  if (!std::filesystem::exists(file)) return "";
+  if (!path_exists(file)) return "";
   const JsonFields config = JsonFields::read(file);
   if (!config.has("architectures")) return "";
   const std::vector<std::string> names = config.strings("architectures");
@@ -148,10 +148,10 @@ std::string architecture_of(const std::filesystem::path& checkpoint) {
 
 std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& checkpoint) {
   const auto jinja = checkpoint / "chat_template.jinja";
-  if (std::filesystem::exists(jinja)) return ChatTemplate{read_file(jinja), jinja.string()};
+  if (path_exists(jinja)) return ChatTemplate{read_file(jinja), jinja.string()};
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
     const auto file = checkpoint / name;
-    if (!std::filesystem::exists(file)) continue;
+    if (!path_exists(file)) continue;
     const JsonFields fields = JsonFields::read(file);
     const auto found = fields.json().find("chat_template");
     if (found == fields.json().end()) continue;

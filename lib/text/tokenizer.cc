@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "text/added_tokens.h"
@@ -142,7 +143,7 @@ class FileTokenizer final : public Tokenizer {
 /// 'content'; GPT-2's where they leave it out for that; empty for none.
 std::string bos_text(const std::filesystem::path& folder) {
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    if (!std::filesystem::exists(folder / name)) continue;
+    if (!path_exists(folder / name)) continue;
     const JsonFields file = JsonFields::read(folder / name);
     const auto found = file.json().find("bos_token");
     if (found == file.json().end()) continue;
@@ -165,9 +166,7 @@ std::vector<std::string> with_settings(std::vector<std::string> files,
 
 /// The files of a folder that make its tokenizer; the first says which kind it is.
 std::vector<std::string> tokenizer_files(const std::filesystem::path& folder) {
-  const auto is_there = [&](const std::string& name) {
-    return std::filesystem::exists(folder / name);
-  };
+  const auto is_there = [&](const std::string& name) { return path_exists(folder / name); };
   for (const char* whole : {"tokenizer.json", "tokenizer.model", "qwen.tiktoken"}) {
     if (!is_there(whole)) continue;
     if (std::string_view(whole) != "tokenizer.model") return {whole};

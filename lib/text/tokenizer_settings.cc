@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace elastikv {
 namespace {
@@ -91,7 +92,7 @@ class Collector {
 };
 
 JsonFields read_if_present(const std::filesystem::path& file) {
-  if (std::filesystem::exists(file)) return JsonFields::read(file);
+  if (path_exists(file)) return JsonFields::read(file);
   return {Json::object(), file.string()};
 }
 

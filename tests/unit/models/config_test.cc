@@ -27,11 +27,34 @@ TEST(ModelConfig, SizesBeyondAnyModelAreRefused) {
                "than 4194304");
   EXPECT_EQ(LlamaConfig::read(config(R"({"max_position_embeddings": 10485760})")).max_positions,
             10485760);
+  EXPECT_ERROR(LlamaConfig::read(config(R"({"max_position_embeddings": 1099511627776})")),
+               "c.json: key 'max_position_embeddings' is 1099511627776, a number of at most "
+               "16777216 is needed");
   EXPECT_ERROR(ClipVisionConfig::read(config(R"({"image_size": 32769})")),
                "c.json: key 'image_size' is 32769, a number of at most 32768 is needed");
   EXPECT_ERROR(
       ClipVisionConfig::read(config(R"({"patch_size": [1e300, 1e300]})")),
       "c.json: key 'patch_size' is [1e+300,1e+300], a number or two equal ones are needed");
+}
+
+// A factor of 0 would divide, one below it turn backwards; a checkpoint with such a value is
+// damaged.
+TEST(ModelConfig, RotaryFactorsAreAboveZero) {
+  EXPECT_ERROR(LlamaConfig::read(config(R"({"rope_scaling": {"type": "linear", "factor": 0}})")),
+               "c.json: key 'rope_scaling.factor' is 0, a number above 0 is needed");
+  EXPECT_ERROR(LlamaConfig::read(config(R"({"rope_theta": -10000})")),
+               "c.json: key 'rope_theta' is -10000, a number above 0 is needed");
+  const auto llama3 = [](const std::string& rest) {
+    return config(R"({"rope_scaling": {"rope_type": "llama3", "factor": 32, )" + rest + "}}");
+  };
+  EXPECT_ERROR(LlamaConfig::read(llama3(R"("low_freq_factor": 4, "high_freq_factor": 4,
+                                            "original_max_position_embeddings": 8192)")),
+               "c.json: key 'rope_scaling.high_freq_factor' is 4, more than low_freq_factor 4 is "
+               "needed");
+  EXPECT_ERROR(LlamaConfig::read(llama3(R"("low_freq_factor": 1, "high_freq_factor": 4,
+                                            "original_max_position_embeddings": 0)")),
+               "c.json: key 'rope_scaling.original_max_position_embeddings' is 0, a number of at "
+               "least 1 is needed");
 }
 
 // A double beyond int64_t has no integer.
@@ -52,7 +75,7 @@ TEST(ModelConfig, TheLargestSizesHaveACountOfParameters) {
   const TemporaryFolder folder;
   const auto file = folder.write("config.json", R"({"architectures": ["LlamaForCausalLM"],
       "num_hidden_layers": 4096, "hidden_size": 4194304, "intermediate_size": 4194304,
-      "vocab_size": 4194304, "num_attention_heads": 1, "max_position_embeddings": 1099511627776})");
+      "vocab_size": 4194304, "num_attention_heads": 1, "max_position_embeddings": 16777216})");
   // Embedding and head; per layer four attention and three MLP products and two norms; a last norm.
   constexpr int64_t kSide = 4194304;
   EXPECT_EQ(read_published_model(file).parameters,

@@ -107,7 +107,7 @@ TEST_F(RefusedResume, AnotherAnswerInADataSetThatIsReachedLater) {
 TEST_F(RefusedResume, OtherWeightsStrategiesOrSettings) {
   run_a_part();
   plan_.weights = "weights-2";
-  expect_refused(config(), "its records of model 'm-fp32' were made with another weights");
+  expect_refused(config(), "its records of model 'm-fp32' were made with other weights");
   plan_ = FakePlan{};
   plan_.strategy_version = "2";
   expect_refused(config(), "were made with other parameters of 'full'");

@@ -247,7 +247,7 @@ TEST_F(Runner, ChangedWeightsDataOrParametersAreNotMixed) {
   plan_.weights = "weights-2";
   EXPECT_ERROR(run(/*resume=*/true),
                output_.string() +
-                   ": its records of model 'm-fp32' were made with another weights; use another "
+                   ": its records of model 'm-fp32' were made with other weights; use another "
                    "--output");
   plan_ = FakePlan{};
   plan_.strategy_version = "2";

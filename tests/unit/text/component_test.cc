@@ -51,6 +51,19 @@ TEST(Components, Normalizers) {
   EXPECT_GT(kinds, 12);
 }
 
+// Each step multiplies what the one before it made.
+TEST(Components, StepsThatMultiplyATextAreStopped) {
+  nlohmann::json steps = nlohmann::json::array();
+  for (int i = 0; i < 10; ++i) {
+    steps.push_back(
+        {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1000, 'a')}});
+  }
+  const auto normalizer =
+      make_normalizer(fields_of({{"type", "Sequence"}, {"normalizers", steps}}, "normalizer"));
+  EXPECT_ERROR(normalizer->normalize("aa"),
+               "the tokenizer's rules could make more than 1073741824 bytes of a text of 2000000");
+}
+
 TEST(Components, Decoders) {
   size_t kinds = 0;
   for (const auto& line : golden_lines("components.jsonl")) {
