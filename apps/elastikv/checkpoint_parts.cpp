@@ -1,5 +1,7 @@
 #include "checkpoint_parts.h"
 
+#include <cstdint>
+
 #include "base/error.h"
 #include "models/registry.h"
 
@@ -13,11 +15,12 @@ CheckpointParts::CheckpointParts(const ModelChoice& model) {
       missing.emplace_back(error.what());
     }
   };
-  look([&] {
-    format =
-        choose_prompt_format(model.path, model.prompt_format == "auto" ? "" : model.prompt_format);
-  });
   look([&] { tokenizer = load_tokenizer(model.path); });
+  look([&] {
+    const int64_t image_token = summarize_model(model.path).image_token;
+    writer = make_prompt_writer({model.path, image_token >= 0, image_token, tokenizer.get()},
+                                model.prompt);
+  });
   look([&] {
     image_prompt = read_image_prompt(model.path);
     if (image_prompt != nullptr)

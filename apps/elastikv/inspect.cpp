@@ -86,7 +86,7 @@ void show_picture(size_t number, PictureSize size, const ImageGeometry& geometry
 int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSize>& sizes) {
   const PromptReader reader = make_reader(choice_of(options));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
-  fmt::print("prompt format: {}\n", reader.format().name);
+  fmt::print("prompt format: {}\n", reader.writer().source());
   fmt::print("prompt:        {}\n", json_text(prompt.text));
   for (size_t i = 0; i < sizes.size(); ++i) {
     const TokenSpan& span = prompt.tokens.images[i];
@@ -115,17 +115,14 @@ int show_prompt(const InspectOptions& options) {
     fail("{}: this model takes no pictures", options.folder);
   const CheckpointParts parts(choice_of(options));
   if (parts.missing.empty()) return show_whole_prompt(options, sizes);
-  if (parts.format) {
+  if (parts.writer != nullptr) {
     Turn turn;
     turn.role = "user";
     turn.text = options.prompt;
     const bool placed = options.prompt.find(kImagePlaceholder) != std::string::npos;
     turn.images = placed ? 0 : static_cast<int64_t>(sizes.size());
-    fmt::print("prompt format: {}\n", parts.format->name);
-    fmt::print("prompt:        {}\n", json_text(parts.format
-                                                    ->render({turn}, /*answer_follows=*/true,
-                                                             choice_of(options).picture_place)
-                                                    .text));
+    fmt::print("prompt format: {}\n", parts.writer->source());
+    fmt::print("prompt:        {}\n", json_text(parts.writer->write({turn}).text));
   }
   if (parts.image_processor != nullptr) {
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -228,7 +225,7 @@ int show_checkpoint(const InspectOptions& options) {
   // What the tower's folder says is missing as long as that folder is.
   if (model.vision_missing.empty()) {
     const CheckpointParts parts(choice_of(options));
-    if (parts.format) fmt::print("prompt format: {}\n", parts.format->name);
+    if (parts.writer != nullptr) fmt::print("prompt format: {}\n", parts.writer->source());
     if (parts.tokenizer != nullptr)
       fmt::print("tokenizer:     {} tokens\n", parts.tokenizer->vocab_size());
     if (parts.image_processor != nullptr)

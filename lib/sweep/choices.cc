@@ -33,7 +33,7 @@ Budget make_budget(const BudgetChoice& choice) {
 }
 
 PromptReader make_reader(const ModelChoice& choice) {
-  return {choice.path, choice.prompt_format, choice.image_aspect_ratio, choice.picture_place};
+  return {choice.path, choice.prompt, choice.image_aspect_ratio};
 }
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {

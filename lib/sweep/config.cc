@@ -59,10 +59,32 @@ void require_no_name(const YamlFields& fields, std::string_view name_key,
   }
 }
 
+/// The value of a template's variable as JSON.
+std::string template_value(const YamlFields& node) {
+  if (!node.is_scalar()) node.fail_here("needs true, false, a number or a text");
+  return variable_json(node.as_string());
+}
+
+/// What of a prompt only the checkpoint's own template, or a system turn, has a place for.
+void read_template_settings(const YamlFields& fields, PromptSettings& prompt) {
+  if (fields.has("system")) prompt.system = fields.string("system");
+  if (fields.has("date")) {
+    const YamlFields node = fields.at("date");
+    prompt.date = node.as_string();
+    if (!is_day(*prompt.date))
+      node.fail_here(fmt::format("is '{}', a day like 2024-07-26 is needed", *prompt.date));
+  }
+  if (!fields.has("chat_template_kwargs")) return;
+  const YamlFields variables = fields.at("chat_template_kwargs");
+  for (const std::string& name : variables.keys())
+    prompt.variables[name] = template_value(variables.at(name));
+}
+
 /// What of a model is the same in a sweep's file and in a file of configs/models.
 void read_model_settings(const YamlFields& fields, ModelChoice& model) {
   if (fields.has("path")) model.path = fields.string("path");
-  model.prompt_format = fields.string("prompt_format", model.prompt_format);
+  model.prompt.format = fields.string("prompt_format", model.prompt.format);
+  read_template_settings(fields, model.prompt);
   if (fields.has("image_aspect_ratio")) {
     const YamlFields node = fields.at("image_aspect_ratio");
     if (node.as_string() == "auto") {
@@ -77,7 +99,7 @@ void read_model_settings(const YamlFields& fields, ModelChoice& model) {
   for (const PicturePlace place :
        {PicturePlace::kDefault, PicturePlace::kBefore, PicturePlace::kAfter}) {
     if (node.as_string() != place_name(place)) continue;
-    model.picture_place = place;
+    model.prompt.place = place;
     return;
   }
   node.fail_here(fmt::format("is '{}', needs auto, before or after", node.as_string()));
@@ -98,8 +120,9 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
         fmt::format("is '{}', which {} has not{}", name, folder.string(), suggestion(name, known)));
   }
   const YamlFields fields = YamlFields::read(file);
-  fields.require_known_keys({"source", "path", "dtype", "prompt_format", "image_aspect_ratio",
-                             "picture_place", "published_config"});
+  fields.require_known_keys({"source", "path", "dtype", "prompt_format", "system", "date",
+                             "chat_template_kwargs", "image_aspect_ratio", "picture_place",
+                             "published_config"});
   read_model_settings(fields, model);
   if (fields.has("published_config"))
     model.published_config = folder / fields.string("published_config");
@@ -109,7 +132,8 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
 /// One model, once for each of its dtypes.
 std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
-                             "image_aspect_ratio", "picture_place"});
+                             "system", "date", "chat_template_kwargs", "image_aspect_ratio",
+                             "picture_place"});
   ModelChoice model;
   model.origin = place_of(fields);
   std::string dtype = model.dtype;
@@ -158,6 +182,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
   for (const Variant& variant : variants_of(fields, {{"preset", /*named=*/false},
                                                      {"path", /*named=*/false},
                                                      {"prompt_format"},
+                                                     {"date"},
                                                      {"image_aspect_ratio"},
                                                      {"picture_place"}})) {
     for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
@@ -588,15 +613,21 @@ Json config_json(const SweepConfig& config, bool records_only) {
   if (!records_only) json["name"] = config.name;
   json["models"] = Json::array();
   for (const ModelChoice& model : config.models) {
-    json["models"].push_back(
-        {{"path", model.path.string()},
-         {"label", model.label},
-         {"device", model.device},
-         {"dtype", model.dtype},
-         {"prompt_format", model.prompt_format},
-         {"image_aspect_ratio",
-          model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
-         {"picture_place", place_name(model.picture_place)}});
+    Json entry{{"path", model.path.string()},
+               {"label", model.label},
+               {"device", model.device},
+               {"dtype", model.dtype},
+               {"prompt_format", model.prompt.format},
+               {"image_aspect_ratio", model.image_aspect_ratio
+                                          ? image_aspect_ratio_name(*model.image_aspect_ratio)
+                                          : "auto"},
+               {"picture_place", place_name(model.prompt.place)}};
+    // Written only where they are set: earlier records were made without them.
+    if (model.prompt.system) entry["system"] = *model.prompt.system;
+    if (model.prompt.date) entry["date"] = *model.prompt.date;
+    for (const auto& [name, value] : model.prompt.variables)
+      entry["chat_template_kwargs"][name] = parse_json(value, name);
+    json["models"].push_back(std::move(entry));
   }
   json["data"] = Json::array();
   for (const DataOptions& data : config.data) {

@@ -357,11 +357,9 @@ class TorchEngines final : public Engines {
     const PromptReader reader = make_reader(model);
     if (reader.image_processor() != nullptr)
       identity.image_processing = reader.image_processor()->identity();
-    // What the format writes for a question with a picture says all there is to it.
-    identity.prompt_format = reader.format()
-                                 .render({{"user", "{question}", reader.image_processor() ? 1 : 0}},
-                                         /*answer_follows=*/true, reader.picture_place())
-                                 .text;
+    identity.prompt_format =
+        reader.writer().write({{"user", "{question}", reader.image_processor() ? 1 : 0}}).text;
+    identity.prompt_signature = reader.writer().signature();
     return identity;
   }
 
@@ -373,7 +371,7 @@ class TorchEngines final : public Engines {
                                  std::span<const Cell> cells) const override {
     const PromptReader reader = make_reader(model);
     std::vector<std::string> parts{"model/" + reader.summary().architecture,
-                                   "prompt/" + reader.format().name};
+                                   "prompt/" + reader.writer().name()};
     if (reader.image_processor() != nullptr) {
       const std::string identity = reader.image_processor()->identity();
       parts.push_back("image/" + identity.substr(0, identity.find_first_of(" (:,")));

@@ -37,7 +37,7 @@
 #include "strategies/parameters.h"
 #include "strategies/registry.h"
 #include "support/paths.h"
-#include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 #include "text/tokenizer.h"
 #include "unit/strategies/support.h"
 
@@ -215,14 +215,25 @@ void add_readers(AllResults& all) {
 }
 
 void add_prompts(AllResults& all) {
+  const std::vector<std::vector<Turn>> conversations{
+      {{"user", "What is this?", 0}},
+      {{"user", "What is this?", 1}},
+      {{"user", " Compare\n<image> with <image>. ", 0}},
+      {{"user", "First?", 1}, {"assistant", "Yes.", 0}, {"user", "Second?", 0}},
+      {{"user", "Two.", 2}}};
+  Results& by_template = all["prompt/chat-template"];
+  for (const char* model : {"models/stampvlm"}) {
+    for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
+      PromptSettings settings;
+      settings.place = place;
+      const auto writer =
+          make_prompt_writer({source_path(model), /*takes_pictures=*/true, -1, nullptr}, settings);
+      for (const std::vector<Turn>& turns : conversations)
+        by_template.add("{}", writer->write(turns).text);
+    }
+  }
   for (const PromptFormat& format : prompt_formats()) {
     Results& results = all["prompt/" + format.name];
-    const std::vector<std::vector<Turn>> conversations{
-        {{"user", "What is this?", 0}},
-        {{"user", "What is this?", 1}},
-        {{"user", " Compare\n<image> with <image>. ", 0}},
-        {{"user", "First?", 1}, {"assistant", "Yes.", 0}, {"user", "Second?", 0}},
-        {{"user", "Two.", 2}}};
     for (const std::vector<Turn>& turns : conversations) {
       for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
         try {

@@ -127,7 +127,7 @@ TEST_F(QwenVlParity, WhatTheFolderDoesNotSay) {
   EXPECT_EQ(reader_.end_tokens(),
             (std::vector<int64_t>{*reader_.tokenizer().token_to_id("<|endoftext|>"),
                                   *reader_.tokenizer().token_to_id("<|im_end|>")}));
-  EXPECT_EQ(reader_.format().name, "qwen-vl-chat");
+  EXPECT_EQ(reader_.writer().name(), "qwen-vl-chat");
   EXPECT_EQ(reader_.tokenizer().id_to_token(model_->image_token()), "<imgpad>");
   const ImageGeometry geometry = reader_.image_processor()->geometry({30, 500});
   EXPECT_EQ(geometry.view, (PictureSize{84, 84}));
@@ -224,7 +224,7 @@ TEST_F(QwenVlFolder, TellsWhatDoesNotFit) {
 
 TEST_F(QwenVlFolder, AnotherNumberOfQueriesThanThePromptHasTokens) {
   change([](json& c) { c["visual"]["n_queries"] = 64; });
-  const PromptReader reader(folder_.path(), "auto");
+  const PromptReader reader(folder_.path(), PromptSettings());
   EXPECT_ERROR(
       reader.tokenize("What?", std::vector<PictureSize>{{30, 20}}),
       folder_.path().string() +

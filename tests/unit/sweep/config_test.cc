@@ -69,7 +69,7 @@ output: out/here
                                          "s.yaml");
   ASSERT_EQ(config.models.size(), 2U);
   EXPECT_EQ(config.models[1].dtype, "bf16");
-  EXPECT_EQ(config.models[1].prompt_format, "vicuna");
+  EXPECT_EQ(config.models[1].prompt.format, "vicuna");
   EXPECT_EQ(config.data[0].turn, "2");
   EXPECT_EQ(config.data[0].limit, 3);
   EXPECT_EQ(config.data[0].offset, 1);
@@ -407,7 +407,7 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
   EXPECT_EQ(model.path, "checkpoints/llava-1.5-7b-hf");
   EXPECT_EQ(model.label, "llava-1.5-7b-hf");
   EXPECT_EQ(model.dtype, "bf16");
-  EXPECT_EQ(model.prompt_format, "llava-v1-elastic-cache");
+  EXPECT_EQ(model.prompt.format, "llava-v1-elastic-cache");
   EXPECT_EQ(model.image_aspect_ratio, ImageAspectRatio::kPad);
   EXPECT_EQ(model.published_config.filename(), "llava-1.5-7b-hf.config.json");
   // What the sweep says wins, and a kept sweep reads back as it was.
@@ -418,9 +418,9 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
       "s.yaml");
   EXPECT_EQ(changed.models[0].label, "y");
   EXPECT_EQ(changed.models[0].dtype, "fp16");
-  EXPECT_EQ(changed.models[0].prompt_format, "vicuna-v1");
+  EXPECT_EQ(changed.models[0].prompt.format, "vicuna-v1");
   EXPECT_EQ(changed.models[0].image_aspect_ratio, ImageAspectRatio::kCrop);
-  EXPECT_EQ(changed.models[0].picture_place, PicturePlace::kAfter);
+  EXPECT_EQ(changed.models[0].prompt.place, PicturePlace::kAfter);
   EXPECT_NE(changed.records_hash(), config.records_hash());
   EXPECT_EQ(parse_sweep(changed.json(), "sweep.json").json(), changed.json());
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").records_hash(), config.records_hash());
@@ -446,7 +446,8 @@ TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
                                                "}\ndata: {path: d.json}\nstrategies: [full]\n",
                                            "s.yaml");
     const ModelChoice& model = config.models.at(0);
-    EXPECT_NO_THROW(prompt_format(model.prompt_format));
+    if (model.prompt.format != PromptSettings::kAuto)
+      EXPECT_NO_THROW(prompt_format(model.prompt.format));
     if (!model.published_config.empty()) {
       const PublishedModel published = read_published_model(model.published_config);
       EXPECT_GT(published.parameters, 100'000'000);

@@ -202,7 +202,7 @@ class FakeEngines final : public Engines {
   }
   EngineIdentity identity(const ModelChoice&) const override {
     ++plan_.hashed;
-    return {plan_.weights, "tokenizer", "pictures", "prompt"};
+    return {plan_.weights, "tokenizer", "pictures", "prompt", "prompt:fake"};
   }
   std::string strategy_text(const StrategyChoice& strategy) const override {
     return strategy.preset + "-" + plan_.strategy_version;
