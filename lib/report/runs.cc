@@ -282,7 +282,7 @@ std::string inputs_note(const ReportGroup& group) {
   const auto& engines = group.runs.front()->sweep.header.engines;
   const auto engine = engines.find(group.source.group.model_name);
   if (engine == engines.end() || engine->second.prompt_signature.empty()) return "";
-  return fmt::format("Inputs: `{}`.", engine->second.prompt_signature);
+  return fmt::format("Inputs: {}.", engine->second.prompt_signature);
 }
 
 /// Which commits of the program made the records, where there are several; empty otherwise.
