@@ -50,8 +50,9 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
       ->check([](const std::string& text) {
         return is_day(text) ? "" : text + " is no day like 2024-07-26";
       });
-  verb.add_option("--template-variable", options.variables,
-                  "NAME=VALUE for the chat template, such as enable_thinking=false; may be repeated")
+  verb.add_option(
+          "--template-variable", options.variables,
+          "NAME=VALUE for the chat template, such as enable_thinking=false; may be repeated")
       ->allow_extra_args(false)
       ->check([](const std::string& text) {
         return text.find('=') == std::string::npos || text.front() == '='

@@ -153,10 +153,10 @@ IdsReader::IdsReader(const std::filesystem::path& folder)
     return;
   }
   try {
-    add_answer_end(*make_prompt_writer({folder, summary_.image_token >= 0, summary_.image_token,
-                                        tokenizer_.get()},
-                                       {}),
-                   *tokenizer_, end_tokens_);
+    add_answer_end(
+        *make_prompt_writer(
+            {folder, summary_.image_token >= 0, summary_.image_token, tokenizer_.get()}, {}),
+        *tokenizer_, end_tokens_);
   } catch (const Error&) {
     // No format is known, and none is asked for: the ids are the whole prompt.
     return;

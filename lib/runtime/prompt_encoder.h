@@ -40,9 +40,10 @@ class PromptReader {
   PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
                std::optional<ImageAspectRatio> ratio = std::nullopt);
 
-  /// One user turn with pictures of these sizes, behind the system turn of the settings. They go where the question says `<image>`, else
-  /// where the format puts them. Error for a model without pictures, and where the checkpoint's
-  /// files disagree about a picture's tokens (see ImagePrompt::text).
+  /// One user turn with pictures of these sizes, behind the system turn of the settings. They go
+  /// where the question says `<image>`, else where the format puts them. Error for a model without
+  /// pictures, and where the checkpoint's files disagree about a picture's tokens (see
+  /// ImagePrompt::text).
   WrittenPrompt write(const std::string& question, const std::vector<PictureSize>& pictures) const;
   /// The ids of the same.
   TokenizedPrompt tokenize(const std::string& question,

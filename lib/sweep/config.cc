@@ -613,15 +613,15 @@ Json config_json(const SweepConfig& config, bool records_only) {
   if (!records_only) json["name"] = config.name;
   json["models"] = Json::array();
   for (const ModelChoice& model : config.models) {
-    Json entry{{"path", model.path.string()},
-               {"label", model.label},
-               {"device", model.device},
-               {"dtype", model.dtype},
-               {"prompt_format", model.prompt.format},
-               {"image_aspect_ratio", model.image_aspect_ratio
-                                          ? image_aspect_ratio_name(*model.image_aspect_ratio)
-                                          : "auto"},
-               {"picture_place", place_name(model.prompt.place)}};
+    Json entry{
+        {"path", model.path.string()},
+        {"label", model.label},
+        {"device", model.device},
+        {"dtype", model.dtype},
+        {"prompt_format", model.prompt.format},
+        {"image_aspect_ratio",
+         model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
+        {"picture_place", place_name(model.prompt.place)}};
     // Written only where they are set: earlier records were made without them.
     if (model.prompt.system) entry["system"] = *model.prompt.system;
     if (model.prompt.date) entry["date"] = *model.prompt.date;

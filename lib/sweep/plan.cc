@@ -97,9 +97,9 @@ std::string record_key(const CellIdentity& identity) {
   std::string all;
   for (const std::string* part :
        {&identity.engine.weights, &identity.engine.tokenizer, &identity.engine.image_processing,
-        &identity.engine.prompt_format, &identity.engine.prompt_signature, &identity.data_item, &identity.strategy, &identity.budget,
-        &identity.device, &identity.dtype, &identity.evaluation, &identity.batch, &identity.program,
-        &identity.revisions}) {
+        &identity.engine.prompt_format, &identity.engine.prompt_signature, &identity.data_item,
+        &identity.strategy, &identity.budget, &identity.device, &identity.dtype,
+        &identity.evaluation, &identity.batch, &identity.program, &identity.revisions}) {
     // Lengths keep neighbouring parts apart.
     all += fmt::format("{}:{}", part->size(), *part);
   }

@@ -370,11 +370,10 @@ SweepHeader parse_header(std::string_view text, const std::string& place) {
                            set.at("samples").get<std::vector<std::string>>()};
     }
     for (const auto& [name, engine] : json.at("engines").items()) {
-      header.engines[name] = {engine.at("weights").get<std::string>(),
-                              engine.at("tokenizer").get<std::string>(),
-                              engine.at("image_processing").get<std::string>(),
-                              engine.at("prompt_format").get<std::string>(),
-                              engine.value("prompt_signature", "")};
+      header.engines[name] = {
+          engine.at("weights").get<std::string>(), engine.at("tokenizer").get<std::string>(),
+          engine.at("image_processing").get<std::string>(),
+          engine.at("prompt_format").get<std::string>(), engine.value("prompt_signature", "")};
     }
     if (format == kHeaderFormat) json.at("revisions").get_to(header.revisions);
     json.at("provenance").get_to(header.provenance);

@@ -58,9 +58,10 @@ std::optional<ChatTemplate> in_json(const std::filesystem::path& folder, const c
     names.push_back(entry.string("name"));
     if (names.back() == "default") return made_of(entry.string("template"), place, name);
   }
-  fields.fail_key(kKey, fmt::format("has no template called 'default' (only {}); name a prompt "
-                                    "format instead",
-                                    names.empty() ? "an empty list" : fmt::to_string(fmt::join(names, ", "))));
+  fields.fail_key(
+      kKey, fmt::format("has no template called 'default' (only {}); name a prompt "
+                        "format instead",
+                        names.empty() ? "an empty list" : fmt::to_string(fmt::join(names, ", "))));
 }
 
 std::optional<ChatTemplate> in_jinja(const std::filesystem::path& folder) {

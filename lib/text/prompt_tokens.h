@@ -45,8 +45,9 @@ struct TokenizedPrompt {
 /// The ids of a prompt. Where the tokenizer knows the placeholder, the whole text is encoded at
 /// once with one placeholder for each run, which is then repeated; special tokens never merge with
 /// text, so this is what encoding all of them gives. Where it does not (the original LLaVA), the
-/// texts between pictures are encoded each by itself. With `add_special` the tokenizer's special ids
-/// (a BOS) are put around the whole once, unless the text itself begins with them. Error when the number of
+/// texts between pictures are encoded each by itself. With `add_special` the tokenizer's special
+/// ids (a BOS) are put around the whole once, unless the text itself begins with them. Error when
+/// the number of
 /// `<image>` in `chunks` and of pictures differ, and when the text itself holds the placeholder.
 TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
                                 int64_t image_token_id, const std::vector<ImageText>& images,

@@ -24,10 +24,11 @@ class FormatWriter final : public PromptWriter {
   FormatWriter(PromptFormat format, const PromptSettings& settings, std::string why)
       : format_(std::move(format)), settings_(settings), why_(std::move(why)) {
     if (settings_.date || !settings_.variables.empty()) {
-      fail("prompt format '{}' has no {}, which only a checkpoint's chat template may have; leave "
-           "'{}' out",
-           format_.name, settings_.date ? "date" : "variables",
-           settings_.date ? "date" : "chat_template_kwargs");
+      fail(
+          "prompt format '{}' has no {}, which only a checkpoint's chat template may have; leave "
+          "'{}' out",
+          format_.name, settings_.date ? "date" : "variables",
+          settings_.date ? "date" : "chat_template_kwargs");
     }
     if (settings_.system && !format_.roles.contains("system")) {
       fail("prompt format '{}' has no form for a system turn; leave 'system' out", format_.name);
@@ -81,10 +82,11 @@ PromptFormat format_of_architecture(const std::filesystem::path& checkpoint,
       meant.push_back(&format);
   }
   if (meant.size() == 1) return std::move(*meant.front());
-  fail("{}: no chat template (chat_template.jinja, or the key 'chat_template' of "
-       "processor_config.json, chat_template.json or tokenizer_config.json); name a prompt format: "
-       "{}",
-       checkpoint.string(), fmt::join(names, ", "));
+  fail(
+      "{}: no chat template (chat_template.jinja, or the key 'chat_template' of "
+      "processor_config.json, chat_template.json or tokenizer_config.json); name a prompt format: "
+      "{}",
+      checkpoint.string(), fmt::join(names, ", "));
 }
 
 }  // namespace

@@ -80,7 +80,8 @@ std::string spelling_of(std::string_view one, std::string_view two) {
     const std::string_view turned = two.substr(begin - shift, more.size());
     if (!turned.empty() && count_of(two, turned) == 2 && count_of(one, turned) == 1) {
       const std::string_view plain = without_blanks(turned);
-      if (!plain.empty() && (plain.front() == '<' || plain.front() == '[')) return std::string(plain);
+      if (!plain.empty() && (plain.front() == '<' || plain.front() == '['))
+        return std::string(plain);
     }
   }
   return std::string(without_blanks(more));
@@ -125,7 +126,8 @@ class TemplateWriter final : public PromptWriter {
     std::string text = fmt::format("prompt:{}#{}", found_.file, found_.hash.substr(0, 8));
     if (settings_.system) text += "|system:set";
     if (reads_date_) text += fmt::format("|date:{}", date());
-    for (const auto& [name, value] : settings_.variables) text += fmt::format("|{}:{}", name, value);
+    for (const auto& [name, value] : settings_.variables)
+      text += fmt::format("|{}:{}", name, value);
     return text;
   }
 
@@ -203,7 +205,8 @@ class TemplateWriter final : public PromptWriter {
     const size_t text = one.find(kUserProbe);
     line_end_behind_ = text > after && one[text - 1] == '\n';
     // Before, between and after: does the order of the parts stay?
-    const std::string mixed = render_user({text_part(kSystemProbe), image_part(), text_part(kUserProbe)});
+    const std::string mixed =
+        render_user({text_part(kSystemProbe), image_part(), text_part(kUserProbe)});
     const size_t first = mixed.find(kSystemProbe);
     const size_t picture = mixed.find(marker_);
     const size_t last = mixed.find(kUserProbe);
@@ -236,8 +239,8 @@ class TemplateWriter final : public PromptWriter {
     }
     const size_t at = text.find(kAnswerProbe);
     if (at == std::string::npos) return;
-    const std::string rest(without_blanks(
-        std::string_view(text).substr(at + std::string_view(kAnswerProbe).size())));
+    const std::string rest(
+        without_blanks(std::string_view(text).substr(at + std::string_view(kAnswerProbe).size())));
     if (rest.empty()) return;
     const std::vector<int64_t> ids = model.tokenizer->encode(rest);
     if (ids.empty() || !model.tokenizer->is_special(ids.front())) return;
@@ -288,8 +291,8 @@ class TemplateWriter final : public PromptWriter {
   Json messages_of(const std::vector<Turn>& turns, Contents contents) const {
     Json messages = Json::array();
     for (const Turn& turn : turns) {
-      const bool parts = contents == Contents::kParts ||
-                         (contents == Contents::kUserParts && turn.role == "user");
+      const bool parts =
+          contents == Contents::kParts || (contents == Contents::kUserParts && turn.role == "user");
       Json content;
       if (!parts) {
         content = as_text(turn);
@@ -304,7 +307,7 @@ class TemplateWriter final : public PromptWriter {
   }
 
   /// In which form the template takes these roles: the first of its kind's in which it writes all
-  /// of their texts, and no list as a list.
+  /// of their texts, and no list as a list. Error where it renders them and drops a text.
   Contents contents_for(const std::vector<Turn>& turns) const {
     std::vector<Turn> probe;
     std::vector<std::string> texts;
@@ -318,18 +321,25 @@ class TemplateWriter final : public PromptWriter {
     const std::array<Contents, 3> in_order =
         takes_pictures_ ? std::array{Contents::kParts, Contents::kUserParts, Contents::kTexts}
                         : std::array{Contents::kTexts, Contents::kParts, Contents::kUserParts};
+    std::string dropped;
     for (const Contents contents : in_order) {
       try {
-        const std::string text = render_messages(messages_of(probe, contents), /*answer_follows=*/true);
-        const bool all = std::all_of(texts.begin(), texts.end(), [&](const std::string& one) {
-          return text.find(one) != std::string::npos;
+        const std::string text =
+            render_messages(messages_of(probe, contents), /*answer_follows=*/true);
+        if (text.find("'type'") != std::string::npos || text.find("\"type\"") != std::string::npos)
+          continue;
+        const auto lost = std::find_if(texts.begin(), texts.end(), [&](const std::string& one) {
+          return text.find(one) == std::string::npos;
         });
-        if (all && text.find("'type'") == std::string::npos &&
-            text.find("\"type\"") == std::string::npos)
-          return contents;
+        if (lost == texts.end()) return contents;
+        dropped = probe[static_cast<size_t>(lost - texts.begin())].role;
       } catch (const Error&) {
         continue;  // the next form; what none takes is said when the turns themselves are rendered
       }
+    }
+    if (!dropped.empty()) {
+      fail("{}: this chat template does not write the text of a turn of the role '{}'",
+           found_.place, dropped);
     }
     return in_order.front();
   }
@@ -350,8 +360,9 @@ class TemplateWriter final : public PromptWriter {
   Prompt cut_at_markers(const std::string& text, size_t pictures) const {
     const size_t found = marker_.empty() ? 0 : count_of(text, marker_);
     if (found != pictures) {
-      fail("{}: the chat template wrote '{}', which stands for a picture, {} times for {} picture{}",
-           found_.place, marker_, found, pictures, pictures == 1 ? "" : "s");
+      fail(
+          "{}: the chat template wrote '{}', which stands for a picture, {} times for {} picture{}",
+          found_.place, marker_, found, pictures, pictures == 1 ? "" : "s");
     }
     Prompt prompt;
     if (marker_.empty()) {
@@ -375,9 +386,8 @@ class TemplateWriter final : public PromptWriter {
   }
 
   /// What every conversation gives a template.
-  inline static const std::set<std::string> kGiven{"messages",        "tools",
-                                                   "documents",       "add_generation_prompt",
-                                                   "raise_exception", "strftime_now"};
+  inline static const std::set<std::string> kGiven{
+      "messages", "tools", "documents", "add_generation_prompt", "raise_exception", "strftime_now"};
 
   ChatTemplate found_;
   PromptSettings settings_;

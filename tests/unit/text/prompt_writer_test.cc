@@ -63,17 +63,18 @@ TEST_F(PromptWriterTest, ATemplateThatNobodyKnowsIsRendered) {
   const auto unknown = writer(kInOrder, /*pictures=*/true);
   const Prompt prompt = unknown->write({{"user", "What is it?", 1}});
   EXPECT_EQ(prompt.text, "[USER]:<image>What is it?</s>[MODEL]:");
-  EXPECT_EQ(prompt.chunks, (std::vector<PromptChunk>{{PromptChunk::Kind::kText, "[USER]:"},
-                                                     {PromptChunk::Kind::kImage, ""},
-                                                     {PromptChunk::Kind::kText,
-                                                      "What is it?</s>[MODEL]:"}}));
+  EXPECT_EQ(prompt.chunks,
+            (std::vector<PromptChunk>{{PromptChunk::Kind::kText, "[USER]:"},
+                                      {PromptChunk::Kind::kImage, ""},
+                                      {PromptChunk::Kind::kText, "What is it?</s>[MODEL]:"}}));
   EXPECT_EQ(unknown->name(), "chat-template");
   const std::string hash = find_chat_template(folder_.path(), true)->hash;
   EXPECT_EQ(unknown->source(),
             "the chat template of " + file("chat_template.jinja") + " (hash " + hash + ")");
   EXPECT_EQ(unknown->signature(), "prompt:chat_template.jinja#" + hash.substr(0, 8));
-  EXPECT_EQ(unknown->write({{"user", "Who?", 0}, {"assistant", "An owl.", 0}},
-                           /*answer_follows=*/false)
+  EXPECT_EQ(unknown
+                ->write({{"user", "Who?", 0}, {"assistant", "An owl.", 0}},
+                        /*answer_follows=*/false)
                 .text,
             "[USER]: Who?</s>[ASSISTANT]: An owl.</s>");
 }
@@ -86,7 +87,8 @@ TEST_F(PromptWriterTest, CopiesOfAFileAreTheSameTemplate) {
   const auto first = writer(text, /*pictures=*/true);
   const std::string expected = prompt_format("stampvlm").render(turns).text;
   EXPECT_EQ(first->write(turns).text, expected);
-  for (const std::string& copy : {crlf, "\xef\xbb\xbf" + text, text + "\n", "\xef\xbb\xbf" + crlf}) {
+  for (const std::string& copy :
+       {crlf, "\xef\xbb\xbf" + text, text + "\n", "\xef\xbb\xbf" + crlf}) {
     const auto other = writer(copy, /*pictures=*/true);
     EXPECT_EQ(other->signature(), first->signature());
     EXPECT_EQ(other->write(turns).text, expected);
@@ -153,13 +155,13 @@ TEST_F(PromptWriterTest, PicturesAreFoundByTheirToken) {
                 R"({"extra_special_tokens": {"image_token": "<|image_pad|>"}})");
   const Prompt prompt =
       writer(qwen, /*pictures=*/true)->write({{"user", "a<image>b", 0}, {"user", "<image>", 0}});
-  EXPECT_EQ(prompt.text,
-            "<|im_start|>user\na<|vision_start|><image><|vision_end|>b<|im_end|>\n<|im_start|>user\n"
-            "<|vision_start|><image><|vision_end|><|im_end|>\n");
-  EXPECT_EQ(std::count_if(prompt.chunks.begin(), prompt.chunks.end(),
-                          [](const PromptChunk& chunk) {
-                            return chunk.kind == PromptChunk::Kind::kImage;
-                          }),
+  EXPECT_EQ(
+      prompt.text,
+      "<|im_start|>user\na<|vision_start|><image><|vision_end|>b<|im_end|>\n<|im_start|>user\n"
+      "<|vision_start|><image><|vision_end|><|im_end|>\n");
+  EXPECT_EQ(std::count_if(
+                prompt.chunks.begin(), prompt.chunks.end(),
+                [](const PromptChunk& chunk) { return chunk.kind == PromptChunk::Kind::kImage; }),
             2);
   // A text that spells the token would be a picture that is none.
   EXPECT_ERROR(writer(qwen, true)->write({{"user", "what is <|image_pad|>?", 1}}),
@@ -197,8 +199,9 @@ TEST_F(PromptWriterTest, TextsDatesAndVariables) {
   settings = {};
   settings.date = "2025-01-03";
   EXPECT_ERROR(writer(kInOrder, true, settings),
-               file("chat_template.jinja") + ": this chat template does not write today's date, so "
-                                             "that 'date' says nothing");
+               file("chat_template.jinja") +
+                   ": this chat template does not write today's date, so "
+                   "that 'date' says nothing");
 }
 
 TEST_F(PromptWriterTest, WhatATemplateRefusesItSaysItself) {
@@ -213,6 +216,12 @@ TEST_F(PromptWriterTest, WhatATemplateRefusesItSaysItself) {
                    ": the chat template refuses this conversation: System role not supported");
   EXPECT_ERROR_CONTAINS(writer("{% for m in messages %}{{ m.content }}", false),
                         file("chat_template.jinja") + ":1: ");
+  // What would be lost without a word.
+  EXPECT_ERROR(writer("<s>{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+                      false, settings)
+                   ->write({{"user", "Hi", 0}}),
+               file("chat_template.jinja") +
+                   ": this chat template does not write the text of a turn of the role 'system'");
   EXPECT_ERROR(writer(kInOrder, true)->write({}), "a prompt needs at least one turn");
 }
 
@@ -236,8 +245,9 @@ TEST_F(PromptWriterTest, NamedFormats) {
   EXPECT_EQ(make_prompt_writer(model, settings)->write({{"user", "Hi", 1}}).text,
             "Be brief. USER: <image>\nHi ASSISTANT:");
   settings.format = "mistral-instruct";
-  EXPECT_ERROR(make_prompt_writer(model, settings),
-               "prompt format 'mistral-instruct' has no form for a system turn; leave 'system' out");
+  EXPECT_ERROR(
+      make_prompt_writer(model, settings),
+      "prompt format 'mistral-instruct' has no form for a system turn; leave 'system' out");
   settings.system.reset();
   settings.date = "2025-01-03";
   EXPECT_ERROR(make_prompt_writer(model, settings),
@@ -251,9 +261,10 @@ TEST_F(PromptWriterTest, AFolderWithoutATemplateTakesItsArchitecturesFormat) {
     return make_prompt_writer({folder_.path(), true, -1, nullptr}, {});
   };
   EXPECT_EQ(chosen_for("QWenLMHeadModel")->name(), "qwen-vl-chat");
-  EXPECT_EQ(chosen_for("QWenLMHeadModel")->source(),
-            "format 'qwen-vl-chat' of configs/prompts, which is for QWenLMHeadModel (the folder has "
-            "no chat template)");
+  EXPECT_EQ(
+      chosen_for("QWenLMHeadModel")->source(),
+      "format 'qwen-vl-chat' of configs/prompts, which is for QWenLMHeadModel (the folder has "
+      "no chat template)");
   EXPECT_EQ(chosen_for("Qwen2_5_VLForConditionalGeneration")->name(), "qwen2-vl");
   EXPECT_EQ(chosen_for("Idefics3ForConditionalGeneration")->name(), "smolvlm");
   EXPECT_EQ(chosen_for("LlavaOnevisionForConditionalGeneration")->name(), "llava-onevision");
