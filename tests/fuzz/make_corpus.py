@@ -227,6 +227,11 @@ def pictures():
     for file in sorted((ROOT / "tests/golden/image").iterdir()):
         if file.suffix != ".json" and file.stat().st_size <= 8192:
             put("picture", file.name, file.read_bytes())
+    # Of the many variants, those that code of this project reads itself.
+    for file in sorted((ROOT / "tests/golden/pictures").iterdir()):
+        of_ours = file.name.startswith(("rle", "masks", "cmyk", "ycck", "progressive")) or "palette" in file.name
+        if of_ours:
+            put("picture", file.name, file.read_bytes())
 
 
 def texts():

@@ -272,6 +272,27 @@ void add_images(AllResults& all) {
   }
 }
 
+/// Decoders, by what they make of every variant of their formats.
+void add_decoders(AllResults& all) {
+  for (const char* folder : {"golden/image", "golden/pictures"}) {
+    std::vector<fs::path> pictures;
+    for (const auto& entry : fs::directory_iterator(kTests / folder))
+      if (!picture_decoder(entry.path()).empty()) pictures.push_back(entry.path());
+    std::sort(pictures.begin(), pictures.end());
+    for (const fs::path& file : pictures) {
+      Results& results = all[std::string(picture_decoder(file))];
+      try {
+        const Picture picture = read_picture(file);
+        results.add("{} {}", file.filename().string(),
+                    content_hash({reinterpret_cast<const char*>(picture.pixels.data()),
+                                  picture.pixels.size()}));
+      } catch (const Error&) {
+        results.add("{} refused", file.filename().string());
+      }
+    }
+  }
+}
+
 void add_metrics(AllResults& all) {
   std::ifstream pairs(kTests / "golden/rouge_pairs.jsonl");
   std::vector<std::pair<std::string, std::string>> texts{
@@ -321,6 +342,7 @@ AllResults all_results() {
   add_readers(all);
   add_prompts(all);
   add_images(all);
+  add_decoders(all);
   add_metrics(all);
   return all;
 }

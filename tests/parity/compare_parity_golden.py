@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the parity tests' golden data anew and compares it with what is committed.
+"""Makes the golden data of the parity tests and of the picture formats anew and compares it with what is committed.
 
 Exits with 1 and says what differs. The new files lie in a temporary folder, or in --output, which is
 kept. Needs what make_parity_golden.py needs.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import make_family_golden
 import make_original_llava_golden
+import make_picture_golden
 import make_qwen_vl_golden
 import make_window_golden
 import numpy as np
@@ -163,6 +164,7 @@ def main():
         make_original_llava_golden.make(families)
         make_qwen_vl_golden.make(families)
         lines += compare_families(arguments.committed / "families", families)
+        lines += make_picture_golden.compare()
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
     for line in lines:
         print(line)

@@ -1,3 +1,5 @@
+#include "datasets/pictures.h"
+
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -273,6 +275,30 @@ TEST_F(Turned, IsPartOfASamplesContent) {
   EXPECT_EQ(upright.samples[0].images.at(0).orientation, PictureOrientation::kExif);
   EXPECT_EQ(check_picture(upright.samples[0].images.at(0)), (PictureSize{24, 16}));
   EXPECT_EQ(check_picture(stored.samples[0].images.at(0)), (PictureSize{16, 24}));
+}
+
+/// The content of a sample with this golden picture.
+std::string content_with(const std::string& picture) {
+  const Files files;
+  DataOptions options = files.with("d.json", item_with(picture));
+  options.image_root = golden_pictures();
+  return read_data(options).samples.at(0).content;
+}
+
+/// What the content was before decoders had revisions, which stays while they have the first.
+std::string plain_content_with(const std::string& picture) {
+  Sample sample;
+  sample.question = "q";
+  sample.answer = "a";
+  sample.references = {"a"};
+  return content_of(sample, file_hash(golden_pictures() / picture));
+}
+
+TEST(DecoderRevisions, ArePartOfTheContentOfWhatIsDecodedOtherwiseThanBefore) {
+  for (const char* picture : {"rgba_70x50.bmp", "cmyk_70x50.jpg"})
+    EXPECT_NE(content_with(picture), plain_content_with(picture)) << picture;
+  for (const char* picture : {"rgba_70x50.png", "grey_70x50.jpg", "lossy_130x90.webp"})
+    EXPECT_EQ(content_with(picture), plain_content_with(picture)) << picture;
 }
 
 }  // namespace
