@@ -273,8 +273,8 @@ void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   if (given("file")) {
     for (const char* name :
          {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format", "--system", "--date",
-          "--template-variable", "--image-aspect-ratio", "--picture-place", "--picture-orientation",
-          "--device", "--dtype", "--seed"}) {
+          "--template-variable", "--image-aspect-ratio", "--pixels", "--picture-place",
+          "--picture-orientation", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }

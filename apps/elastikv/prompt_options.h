@@ -18,6 +18,7 @@ struct PromptOptions {
   std::optional<std::string> date;
   std::vector<std::string> variables;  // NAME=VALUE
   std::string image_aspect_ratio = "auto";
+  std::string pixels = "pil";
   std::string picture_place = "auto";
   std::string picture_orientation = "stored";
 
@@ -26,17 +27,18 @@ struct PromptOptions {
   std::vector<PictureFile> pictures(const std::vector<std::string>& files) const;
   static constexpr const char* kNoneWithIds =
       "takes no option for the form of a prompt (--prompt-format, --system, --date, "
-      "--template-variable, --image-aspect-ratio, --picture-place): the ids are the whole prompt";
+      "--template-variable, --image-aspect-ratio, --pixels, --picture-place): the ids are the "
+      "whole prompt";
 
-  /// Whether any is another than auto.
+  /// Whether any is another than by default.
   bool given() const {
     return format != PromptSettings::kAuto || system || date || !variables.empty() ||
-           image_aspect_ratio != "auto" || picture_place != "auto";
+           image_aspect_ratio != "auto" || pixels != "pil" || picture_place != "auto";
   }
   void apply_to(ModelChoice& model) const;
 };
 
-/// Adds --prompt-format, --system, --date, --template-variable, --image-aspect-ratio,
+/// Adds --prompt-format, --system, --date, --template-variable, --image-aspect-ratio, --pixels,
 /// --picture-place and --picture-orientation.
 void add_prompt_options(CLI::App& verb, PromptOptions& options);
 

@@ -41,7 +41,7 @@ void add_answer_end(const PromptWriter& writer, const Tokenizer& tokenizer,
 }  // namespace
 
 PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
-                           std::optional<ImageAspectRatio> ratio)
+                           const ImageChoice& images)
     : folder_(folder),
       summary_(summarize_model(folder)),
       tokenizer_(tokenizer_of(folder, summary_)),
@@ -50,7 +50,7 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSett
   writer_ = make_prompt_writer(
       {folder, image_prompt_ != nullptr, summary_.image_token, tokenizer_.get()}, settings);
   add_answer_end(*writer_, *tokenizer_, end_tokens_);
-  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
+  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, images);
 }
 
 WrittenPrompt PromptReader::write(const std::string& question,

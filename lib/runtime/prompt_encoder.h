@@ -36,9 +36,10 @@ struct WrittenPrompt {
 /// can be checked before weights load.
 class PromptReader {
  public:
-  /// `ratio` overrides what the checkpoint says. Error as make_prompt_writer's.
+  /// `images` overrides what the checkpoint says of image processing. Error as
+  /// make_prompt_writer's.
   PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
-               std::optional<ImageAspectRatio> ratio = std::nullopt);
+               const ImageChoice& images = {});
 
   /// One user turn with pictures of these sizes, behind the system turn of the settings. They go
   /// where the question says `<image>`, else where the format puts them. Error for a model without

@@ -94,6 +94,10 @@ void read_model_settings(const YamlFields& fields, ModelChoice& model) {
           checked(node, [&] { return parse_image_aspect_ratio(node.as_string()); });
     }
   }
+  if (fields.has("pixels")) {
+    const YamlFields node = fields.at("pixels");
+    model.pixels = checked(node, [&] { return parse_pixel_backend(node.as_string()); });
+  }
   if (!fields.has("picture_place")) return;
   const YamlFields node = fields.at("picture_place");
   for (const PicturePlace place :
@@ -121,8 +125,8 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   }
   const YamlFields fields = YamlFields::read(file);
   fields.require_known_keys({"source", "path", "dtype", "prompt_format", "system", "date",
-                             "chat_template_kwargs", "image_aspect_ratio", "picture_place",
-                             "published_config"});
+                             "chat_template_kwargs", "image_aspect_ratio", "pixels",
+                             "picture_place", "published_config"});
   read_model_settings(fields, model);
   if (fields.has("published_config"))
     model.published_config = folder / fields.string("published_config");
@@ -133,7 +137,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
 std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
                              "system", "date", "chat_template_kwargs", "image_aspect_ratio",
-                             "picture_place"});
+                             "pixels", "picture_place"});
   ModelChoice model;
   model.origin = place_of(fields);
   std::string dtype = model.dtype;
@@ -184,6 +188,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
                                                      {"prompt_format"},
                                                      {"date"},
                                                      {"image_aspect_ratio"},
+                                                     {"pixels"},
                                                      {"picture_place"}})) {
     for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
       model.label += variant.suffix;
@@ -633,6 +638,7 @@ Json config_json(const SweepConfig& config, bool records_only) {
          model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
         {"picture_place", place_name(model.prompt.place)}};
     // Written only where they are set: earlier records were made without them.
+    if (model.pixels != PixelBackend::kPil) entry["pixels"] = pixel_backend_name(model.pixels);
     if (model.prompt.system) entry["system"] = *model.prompt.system;
     if (model.prompt.date) entry["date"] = *model.prompt.date;
     for (const auto& [name, value] : model.prompt.variables)
