@@ -28,6 +28,10 @@ std::string shown_image_processing(const std::string& identity) {
   return identity.find(" pixels=") == std::string::npos ? identity + " pixels=pil" : identity;
 }
 
+bool is_torchvision_processing(std::string_view identity) {
+  return identity.find(" pixels=torchvision") != std::string_view::npos;
+}
+
 void require_torchvision_filter(ResampleFilter filter) {
   if (filter == ResampleFilter::kBilinear || filter == ResampleFilter::kBicubic) return;
   if (filter == ResampleFilter::kLanczos) {
@@ -69,7 +73,7 @@ Picture torchvision_resize(const Picture& picture, PictureSize size, ResampleFil
 
 Picture resize_as(PixelBackend backend, const Picture& picture, PictureSize size,
                   ResampleFilter filter, const Region& region) {
-  if (true) return resample(picture, size, filter, region);
+  if (backend == PixelBackend::kPil) return resample(picture, size, filter, region);
   const Picture whole = torchvision_resize(picture, size, filter);
   if (region.size == size) return whole;
   Picture part(region.size);

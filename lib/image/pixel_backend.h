@@ -22,6 +22,9 @@ std::string_view pixel_backend_name(PixelBackend backend);
 /// unsaid when it is Pillow's, since keys of records depend on it.
 std::string shown_image_processing(const std::string& identity);
 
+/// Whether a processor's identity names torchvision's pixels.
+bool is_torchvision_processing(std::string_view identity);
+
 /// Error unless torchvision resizes with this filter in the same way in all of its versions and on
 /// all processors: bilinear and bicubic.
 void require_torchvision_filter(ResampleFilter filter);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "image/pixel_backend.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -282,7 +283,11 @@ std::string inputs_note(const ReportGroup& group) {
   const auto& engines = group.runs.front()->sweep.header.engines;
   const auto engine = engines.find(group.source.group.model_name);
   if (engine == engines.end() || engine->second.prompt_signature.empty()) return "";
-  return fmt::format("Inputs: {}.", engine->second.prompt_signature);
+  const std::string& processing = engine->second.image_processing;
+  return fmt::format("Inputs: {}{}.", engine->second.prompt_signature,
+                     processing.empty()                      ? ""
+                     : is_torchvision_processing(processing) ? "|pixels:torchvision"
+                                                             : "|pixels:pil");
 }
 
 /// Which commits of the program made the records, where there are several; empty otherwise.
