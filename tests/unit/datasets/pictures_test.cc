@@ -205,12 +205,11 @@ TEST(EmbeddedPictures, ProblemsNameTheRow) {
                            "', 'x\tq\ta\n5\t['1', '" + kBase64 + "']\tq\ta\n6\t\tq\ta\n";
   EXPECT_ERROR(read_data(files.with("t.tsv", text)),
                files.message("t.tsv",
-                             "6 problems\n"
-                             "  malformed items: 2\n"
+                             "5 problems\n"
+                             "  malformed items: 1\n"
                              "    line 5 ('4'): 'image' ['" +
                                  kBase64 +
                                  "', 'x is no list\n"
-                                 "    line 7 ('6'): the row has no picture\n"
                                  "  references to pictures that are not there: 2\n"
                                  "    line 3 ('2'): 'image' is '9', no row's index\n"
                                  "    line 4 ('3'): 'image' is '2', a row without a picture of its "
