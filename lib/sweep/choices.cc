@@ -45,6 +45,7 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings) {
+  if (!settings.perplexity) return {};
   // As PromptReader::tokenize_answer has it, with the sample's name.
   std::vector<int64_t> answer =
       sample.has_ids() ? sample.answer_ids : reader.tokenizer().encode(sample.answer);

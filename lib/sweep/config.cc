@@ -224,6 +224,12 @@ void read_data_sources(const YamlFields& fields, DataOptions& data) {
       node.fail_here(fmt::format("is '{}', needs refuse or record", node.as_string()));
     data.on_problem = node.as_string() == "record" ? OnProblem::kRecord : OnProblem::kRefuse;
   }
+  if (fields.has("ids")) {
+    const YamlFields node = fields.at("ids");
+    if (node.as_string() != "number" && node.as_string() != "unique")
+      node.fail_here(fmt::format("is '{}', needs number or unique", node.as_string()));
+    data.ids = node.as_string() == "unique" ? RepeatedIds::kRefuse : RepeatedIds::kNumber;
+  }
 }
 
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
@@ -247,7 +253,8 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
                              "answers",
                              "prompt",
                              "picture_cache",
-                             "on_problem"});
+                             "on_problem",
+                             "ids"});
   DataOptions data;
   data.path = fields.string("path");
   if (data.path.empty()) fields.at("path").fail_here("is empty");
@@ -495,11 +502,14 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     config.metrics.perplexity = false;
     config.metrics.text.clear();
     config.metrics.agreement = false;
-    for (DataOptions& data : config.data) data.needs_answers = false;
   } else if (!config.metrics.perplexity && config.metrics.text.empty() &&
              !config.metrics.agreement) {
     root.at("metrics").fail_here("leaves nothing to measure");
   }
+  const bool compares_answers =
+      !config.metrics.text.empty() && config.metrics.reference == TextReference::kDataSet;
+  for (DataOptions& data : config.data)
+    data.needs_answers = config.metrics.perplexity || compares_answers;
   if (root.has("generation")) {
     const YamlFields generation = root.at("generation");
     generation.require_known_keys({"max_new_tokens"});
@@ -627,6 +637,8 @@ Json config_json(const SweepConfig& config, bool records_only) {
       if (!data.sample_ids.empty()) entry["sample_ids"] = data.sample_ids;
       if (!data.picture_cache.empty()) entry["picture_cache"] = data.picture_cache.string();
       if (data.on_problem == OnProblem::kRecord) entry["on_problem"] = "record";
+      // It refuses a file or changes nothing.
+      if (data.ids == RepeatedIds::kRefuse) entry["ids"] = "unique";
     }
     json["data"].push_back(std::move(entry));
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "models/registry.h"
 #include "runtime/cost.h"
@@ -45,5 +46,13 @@ struct ModelSize {
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples,
                        const MachineRates* rates);
+
+/// What to change so that a group fits that does not: another dtype, or a memory limit, under which
+/// cells that do not fit together are evaluated in smaller groups (`limited`: there is one, or the
+/// device needs none). Where neither suffices, the least that it would need. A sentence without its
+/// beginning: "fits with --dtype bf16 (about 1.20 GiB)".
+std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
+                           const ModelSize& model, std::span<const SampleSize> samples,
+                           int64_t available, bool limited);
 
 }  // namespace elastikv

@@ -275,11 +275,11 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
-/// Error unless all that a sweep holds at the same time fits into what the device has left. Where
-/// an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells need not fit
-/// together: those that do not are evaluated in smaller groups.
-void require_memory(const CellGroup& group, EvaluationSettings settings,
-                    std::span<const SampleSize> sizes) {
+/// Why all that a sweep holds at the same time does not fit into what the device has left; empty:
+/// it does. Where an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells
+/// need not fit together: those that do not are evaluated in smaller groups.
+std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
+                           std::span<const SampleSize> sizes) {
   const c10::Device device = parse_device(group.model.device);
   if (!device.is_cpu() || MemoryLimit::in_force()) settings.cells_together = false;
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
@@ -289,11 +289,10 @@ void require_memory(const CellGroup& group, EvaluationSettings settings,
       choose_linear_memory(model.decoder, dtype, device, model.parameters, available);
   const GroupEstimate need = estimate(group, settings, model, sizes, /*rates=*/nullptr);
   const std::string problem = refusal(need.memory, available);
-  if (!problem.empty()) {
-    fail("{}: {} in {} on {} with {} cells and prompts of up to {} tokens {}", group.model.origin,
-         group.model.path.string(), group.model.dtype, group.model.device, group.cells.size(),
-         need.longest_prompt, problem);
-  }
+  if (problem.empty()) return "";
+  return fmt::format("{}: {} in {} on {} with {} cells and prompts of up to {} tokens {}",
+                     group.model.origin, group.model.path.string(), group.model.dtype,
+                     group.model.device, group.cells.size(), need.longest_prompt, problem);
 }
 
 class TorchEngines final : public Engines {
@@ -311,18 +310,18 @@ class TorchEngines final : public Engines {
     if (settings.score_end) reader.answer_end();  // there has to be one
   }
 
-  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
-                                         std::span<const Sample> samples,
-                                         const EvaluationSettings& settings) const override {
+  SampleCheck check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                            std::span<const Sample> samples,
+                            const EvaluationSettings& settings) const override {
     const PromptReader reader = make_reader(model);
     const std::vector<Reader> readers = readers_of(cells);
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
     std::vector<SampleSize> sizes;
-    std::vector<std::string> problems;
+    SampleCheck check;
     for (const Sample& sample : samples) {
-      problems.emplace_back();
+      check.problems.emplace_back();
       if (!sample.problem.empty()) continue;
       try {
         const TokenizedPrompt prompt = prompt_of(reader, sample);
@@ -333,11 +332,11 @@ class TorchEngines final : public Engines {
         require_statistics(readers, prompt, what);
         sizes.push_back(size_of(reader, sample, settings));
       } catch (const Error& error) {
-        problems.back() = error.what();
+        check.problems.back() = error.what();
       }
     }
-    if (!sizes.empty()) require_memory(group, settings, sizes);
-    return problems;
+    if (!sizes.empty()) check.memory = lack_of_memory(group, settings, sizes);
+    return check;
   }
 
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {

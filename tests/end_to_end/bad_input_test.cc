@@ -307,11 +307,14 @@ TEST_F(BadInput, StrategiesThatReadWhatAPromptHasNot) {
 TEST_F(BadInput, DataSets) {
   const std::string data = at("data.jsonl");
   write_data({item("a"), item("b"), item("a")});
-  ProgramResult result = run_elastikv({"sweep", write_sweep()});
+  for (const char* verb : {"sweep", "plan"})
+    expect_refused({verb, write_sweep(), "--set", "data.ids=unique"},
+                   data + ": line 3 ('a'): the id is used before");
+  ProgramResult result = run_elastikv({"sweep", write_sweep(), "--set", "data.ids=once"});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.errors.find("error: " + data + ": "), 0U) << result.errors;
-  EXPECT_NE(result.errors.find("line 3"), std::string::npos) << result.errors;
-  EXPECT_NE(result.errors.find("'a'"), std::string::npos) << result.errors;
+  EXPECT_NE(result.errors.find("key 'data.ids' is 'once', needs number or unique"),
+            std::string::npos)
+      << result.errors;
 
   Json unanswered = item("b");
   unanswered["answer"] = " ";

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "base/configs.h"
+#include "models/registry.h"
 #include "support/expect_error.h"
-#include "sweep/estimate.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
@@ -484,86 +484,6 @@ TEST(SweepConfig, DataSetsPlacePicturesAndSayWhatIsExpected) {
                            "strategies: [full]\n",
                            "s.yaml"),
                "s.yaml:2: key 'data.picture_place' is 'auto', needs before or after");
-}
-
-TEST(Estimate, FollowsFromSizes) {
-  ModelSize model;
-  model.decoder = read_published_model(configs_folder() / "models" / "llava-1.5-7b-hf.config.json")
-                      .summary.decoder;
-  model.parameters = parameters_of(model.decoder) + 300'000'000;
-  CellGroup group;
-  group.model.device = "cuda";
-  group.model.dtype = "fp16";
-  group.cells.resize(3);  // the full cache
-  group.cells[1].budget.keep = 0.5;
-  group.cells[2].budget.keep_tokens = 100;
-  EvaluationSettings settings;
-  settings.max_new_tokens = 200;
-  const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
-  const MachineRates rates{1e14, 1e14, 1e12, ""};
-  const GroupEstimate all = estimate(group, settings, model, samples, &rates);
-  EXPECT_EQ(all.longest_prompt, 1000);
-  EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
-  EXPECT_EQ(all.memory.weights, 2 * model.parameters);
-  // 512 KiB a token: a whole prompt, the cells after it and at the end.
-  EXPECT_EQ(all.memory.caches,
-            512 * 1024 * int64_t{1000 + (1000 + 500 + 100) + (1300 + 650 + 100)});
-  // Per sample: the prompt's arithmetic, and steps that read all weights and the caches half way.
-  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, 1));
-  double seconds = 0;
-  for (const SampleSize& sample : samples) {
-    const auto prompt = static_cast<double>(sample.prompt_tokens);
-    seconds += (2 * weights * prompt + 2.0 * 32 * 4096 * prompt * prompt + 2 * 3e8 * 576) / 1e14;
-    for (const int64_t steps : {sample.answer_tokens, int64_t{200}}) {
-      const int64_t seen = sample.prompt_tokens + steps / 2;
-      const auto slots = static_cast<double>(seen + seen / 2 + 100);
-      seconds += static_cast<double>(steps) * (2 * weights + slots * 512 * 1024) / 1e12;
-    }
-  }
-  EXPECT_NEAR(all.seconds, seconds, 1e-6 * seconds);
-  // One after the other the largest cell counts, and every cell has its own prefill.
-  settings.cells_together = false;
-  const GroupEstimate single = estimate(group, settings, model, samples, &rates);
-  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 1000 + 1300});
-  EXPECT_GT(single.seconds, 2 * all.seconds);
-  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
-}
-
-TEST(SweepConfig, DataSourcesAndProblems) {
-  const auto parse_data = [](const std::string& keys) {
-    return parse_sweep("models: {path: m}\ndata: {path: q.jsonl" + keys + "}\nstrategies: [full]\n",
-                       "s.yaml");
-  };
-  const SweepConfig plain = parse_data("");
-  EXPECT_EQ(plain.data[0].answers, "");
-  EXPECT_EQ(plain.data[0].prompt, "");
-  EXPECT_EQ(plain.data[0].picture_cache, "");
-  EXPECT_EQ(plain.data[0].on_problem, OnProblem::kRefuse);
-  const SweepConfig config = parse_data(
-      ", answers: answers_gpt4.jsonl, prompt: 'Describe.', picture_cache: cache, "
-      "on_problem: record");
-  EXPECT_EQ(config.data[0].answers, "answers_gpt4.jsonl");
-  EXPECT_EQ(config.data[0].prompt, "Describe.");
-  EXPECT_EQ(config.data[0].picture_cache, "cache");
-  EXPECT_EQ(config.data[0].on_problem, OnProblem::kRecord);
-  EXPECT_EQ(parse_data(", on_problem: refuse").json(), plain.json());
-
-  // What can change a record, and what cannot.
-  EXPECT_NE(parse_data(", answers: a.jsonl").records_hash(), plain.records_hash());
-  EXPECT_NE(parse_data(", prompt: Describe.").records_hash(), plain.records_hash());
-  EXPECT_EQ(parse_data(", on_problem: record").records_hash(), plain.records_hash());
-  EXPECT_EQ(parse_data(", picture_cache: cache").records_hash(), plain.records_hash());
-  for (const char* key : {"answers", "prompt", "on_problem", "picture_cache"})
-    EXPECT_NE(config.json().find("\"" + std::string(key) + "\":"), std::string::npos) << key;
-
-  EXPECT_ERROR(parse_data(", on_problem: skip"),
-               "s.yaml:2: key 'data.on_problem' is 'skip', needs refuse or record");
-  for (const char* key : {"answers", "prompt", "picture_cache"}) {
-    EXPECT_ERROR(parse_data(", " + std::string(key) + ": ''"),
-                 "s.yaml:2: key 'data." + std::string(key) + "' is empty");
-  }
-  EXPECT_ERROR(parse_data(", answer: a.jsonl"),
-               "s.yaml:2: unknown key 'data.answer'; did you mean 'answers'?");
 }
 
 }  // namespace
