@@ -184,8 +184,10 @@ Value get_attribute(Runtime& runtime, const Value& value, std::string_view name)
 Value get_item(Runtime& runtime, const Value& value, const Value& key) {
   if (auto item = item_of(runtime, value, key)) return *item;
   if (!key.is_string()) {
-    return runtime.undefined(fmt::format("{} has no element {}", described_type(value),
-                                         repr(runtime, key).substr(0, 100)));
+    const bool is_plain = key.is_numeric() || key.is_none();
+    return runtime.undefined(
+        fmt::format("{} has no element {}", described_type(value),
+                    is_plain ? repr(runtime, key) : fmt::format("of a {}", type_name(key))));
   }
   const std::string& name = key.as<StringObject>().text();
   if (auto attribute = attribute_of(runtime, value, name)) return *attribute;

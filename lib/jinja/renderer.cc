@@ -280,6 +280,7 @@ Renderer::Signal Renderer::run_loop(const Statement& loop, const Ref<Activation>
   Value item;
   if (loop.loop) current_->at(*loop.loop) = Value::missing();
   while (object->advance(*this, item)) {
+    step();
     line_ = loop.line;
     assign(loop.targets[0], item);
     if (loop.loop) current_->at(*loop.loop) = Value(Kind::kLoop, object);

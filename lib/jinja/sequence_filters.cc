@@ -130,6 +130,7 @@ Value extreme_filter(Runtime& runtime, const Value& input, Arguments& arguments)
   std::optional<Keyed> best;
   Value item;
   while (items->next(runtime, item)) {
+    runtime.step();
     Keyed keyed{with_case(runtime, path.of(runtime, item), case_sensitive), item};
     if (!best || compare(runtime, largest ? ">" : "<", keyed.key, best->key)) {
       best = std::move(keyed);

@@ -11,9 +11,11 @@ import tempfile
 from pathlib import Path
 
 import make_family_golden
+import make_jinja_golden
 import make_original_llava_golden
 import make_picture_golden
 import make_qwen_vl_golden
+import make_template_golden
 import make_window_golden
 import numpy as np
 from golden_common import DATA, differences, load_tensors, read_json
@@ -143,6 +145,13 @@ def compare_windows(committed, made):
     return lines
 
 
+def compare_lines(file, made):
+    """A line for a text file that is no longer what is made."""
+    # No splitlines(): the texts hold line ends of other kinds.
+    same = file.read_text(encoding="utf-8") == "\n".join(made) + "\n"
+    return [] if same else [f"{file.name}: content differs"]
+
+
 def family_tolerance(name):
     # A sum over a feature's 48 values may be off by that much more.
     return tolerance_of(name) * (10 if name.endswith("feature_sums") else 1)
@@ -165,6 +174,9 @@ def main():
         make_qwen_vl_golden.make(families)
         lines += compare_families(arguments.committed / "families", families)
         lines += make_picture_golden.compare()
+        lines += compare_lines(make_jinja_golden.OUTPUT, make_jinja_golden.make())
+        templates = make_template_golden.FOLDER
+        lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
     for line in lines:
         print(line)

@@ -488,23 +488,23 @@ class Grammar:
         return "".join(self.pick(between) + self.statement(depth) for _ in range(self.random.randrange(1, 3))) + self.pick(between)
 
 
-def snippets(expressions, templates):
+def snippets(expressions, templates, seed):
     """All templates, without repetition."""
     lines = SNIPPETS.split("\n") + BLOCKS.split("\n====\n")
     for line in SNIPPETS.split("\n"):
         parts = re.findall(r"\{\{.*?\}\}(?=[^}]|$)", line)
         if "{%" not in line and len(parts) > 1 and render(line) is None:
             lines += parts
-    grammar = Grammar(SEED)
+    grammar = Grammar(seed)
     lines += ["{{ " + grammar.expression(1 + index % 3) + " }}" for index in range(expressions)]
     lines += [grammar.body(1 + index % 3) for index in range(templates)]
     return list(dict.fromkeys(lines))
 
 
-def make(expressions, templates):
-    """The lines of the file."""
+def make(expressions=2600, templates=900, seed=SEED):
+    """The lines of the file; how many snippets of each kind are drawn, and from which seed."""
     made = [json.dumps({"variables": VARIABLES}, ensure_ascii=False)]
-    for source in snippets(expressions, templates):
+    for source in snippets(expressions, templates, seed):
         text = render(source)
         if text is not False:
             made.append(json.dumps([source, text], ensure_ascii=False))
@@ -518,8 +518,7 @@ def main():
     parser.add_argument("--templates", type=int, default=900, metavar="N", help="how many to draw")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
-    globals()["SEED"] = arguments.seed
-    lines = make(arguments.expressions, arguments.templates)
+    lines = make(arguments.expressions, arguments.templates, arguments.seed)
     arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{arguments.output}: {len(lines) - 1} snippets")
 

@@ -1,9 +1,12 @@
 // What transformers' chat template environment (jinja2) makes of snippets and of published
 // templates (tests/parity/make_jinja_golden.py, make_template_golden.py).
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -25,7 +28,7 @@ Environment golden_environment() {
   return environment;
 }
 
-std::vector<Json> lines_of(const std::string& path) {
+std::vector<Json> lines_of(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::vector<Json> lines;
   for (std::string line; std::getline(file, line);) lines.push_back(Json::parse(line));
@@ -44,8 +47,9 @@ std::optional<std::string> rendered(const Template& parsed, const Json& variable
   }
 }
 
-TEST(JinjaGolden, SnippetsAreWrittenAsJinja2WritesThem) {
-  const std::vector<Json> lines = lines_of(source_path("tests/unit/jinja/data/snippets.jsonl"));
+/// Holds snippets to what make_jinja_golden.py wrote.
+void expect_snippets(const std::filesystem::path& file) {
+  const std::vector<Json> lines = lines_of(file);
   const Json variables = lines[0]["variables"];
   size_t different = 0;
   for (size_t i = 1; i < lines.size(); ++i) {
@@ -67,6 +71,58 @@ TEST(JinjaGolden, SnippetsAreWrittenAsJinja2WritesThem) {
                            : "Error: " + problem);
   }
   EXPECT_EQ(different, 0U) << "of " << lines.size() - 1;
+}
+
+TEST(JinjaGolden, SnippetsAreWrittenAsJinja2WritesThem) {
+  expect_snippets(source_path("tests/unit/jinja/data/snippets.jsonl"));
+}
+
+TEST(JinjaGolden, SnippetsOfAnotherSeedAreWrittenAsJinja2WritesThem) {
+  const char* file = std::getenv("ELASTIKV_JINJA_SNIPPETS");
+  if (file == nullptr) GTEST_SKIP() << "$ELASTIKV_JINJA_SNIPPETS names no file";
+  expect_snippets(file);
+}
+
+/// Holds every template of a folder to its golden.jsonl.
+void expect_templates(const std::filesystem::path& folder) {
+  const std::vector<Json> lines = lines_of(folder / "golden.jsonl");
+  const Json& cases = lines[0]["cases"];
+  std::map<std::string, Template> templates;
+  std::set<std::string> different;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const Json& line = lines[i];
+    const auto name = line[0].get<std::string>();
+    const Json& one = cases[line[1].get<size_t>()];
+    std::string problem;
+    std::optional<std::string> text;
+    try {
+      auto found = templates.find(name);
+      if (found == templates.end()) {
+        const std::filesystem::path own = source_path("models/stampvlm/chat_template.jinja");
+        const auto file = name == "stampvlm" ? own : folder / (name + ".jinja");
+        found = templates.emplace(name, Template::parse(read_file(file), name)).first;
+      }
+      text = rendered(found->second, one["variables"], problem);
+    } catch (const Error& error) {
+      problem = error.what();
+    }
+    if (line[2].is_null() ? !text : text == line[2].get<std::string>()) continue;
+    if (!different.insert(name).second) continue;
+    ADD_FAILURE() << name << ": " << one["name"] << ": " << one["variables"].dump()
+                  << "\n  transformers: " << line[2]
+                  << "\n  ours:         " << (text ? Json(*text).dump() : "Error: " + problem);
+  }
+  EXPECT_TRUE(different.empty()) << different.size() << " templates differ";
+}
+
+TEST(JinjaGolden, PublishedTemplatesAreRenderedAsTransformersRendersThem) {
+  expect_templates(source_path("tests/parity/data/templates"));
+}
+
+TEST(JinjaGolden, TemplatesOfAFolderOfOnesOwnAreRenderedAsTransformersRendersThem) {
+  const char* folder = std::getenv("ELASTIKV_CHAT_TEMPLATES");
+  if (folder == nullptr) GTEST_SKIP() << "$ELASTIKV_CHAT_TEMPLATES names no folder";
+  expect_templates(folder);
 }
 
 }  // namespace
