@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "models/registry.h"
+#include "sweep/choices.h"
 
 namespace elastikv {
 
@@ -21,7 +22,7 @@ CheckpointParts::CheckpointParts(const ModelChoice& model) {
   look([&] {
     image_prompt = read_image_prompt(model.path);
     if (image_prompt != nullptr)
-      image_processor = read_model_image_processor(model.path, model.image_aspect_ratio);
+      image_processor = read_model_image_processor(model.path, image_choice(model));
   });
 }
 

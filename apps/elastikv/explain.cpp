@@ -272,8 +272,8 @@ void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
     for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
-                             "--image-aspect-ratio", "--picture-place", "--picture-orientation",
-                             "--device", "--dtype", "--seed"}) {
+                             "--image-aspect-ratio", "--pixels", "--picture-place",
+                             "--picture-orientation", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }

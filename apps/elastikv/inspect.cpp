@@ -14,6 +14,7 @@
 #include "base/json_fields.h"
 #include "checkpoint_parts.h"
 #include "image/picture.h"
+#include "image/pixel_backend.h"
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "prompt_options.h"
@@ -98,7 +99,7 @@ int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSi
         fmt::format("{} image tokens at {} to {}", placeholders, span.begin, span.end - 1));
   }
   if (reader.image_processor() != nullptr)
-    fmt::print("processing:    {}\n", reader.image_processor()->identity());
+    fmt::print("processing:    {}\n", shown_image_processing(reader.image_processor()->identity()));
   fmt::print("tokens:        {}, of them {} for pictures\n", prompt.tokens.ids.size(),
              prompt.tokens.placeholders.size());
   fmt::print("token ids:     {}\n", ids_text(prompt.tokens.ids));
@@ -133,7 +134,7 @@ int show_prompt(const InspectOptions& options) {
       show_picture(i + 1, sizes[i], geometry,
                    fmt::format("{} image tokens", parts.image_prompt->features(geometry)));
     }
-    fmt::print("processing:    {}\n", parts.image_processor->identity());
+    fmt::print("processing:    {}\n", shown_image_processing(parts.image_processor->identity()));
   }
   return show_missing(parts.missing, options.strict);
 }
@@ -232,7 +233,7 @@ int show_checkpoint(const InspectOptions& options) {
     if (parts.tokenizer != nullptr)
       fmt::print("tokenizer:     {} tokens\n", parts.tokenizer->vocab_size());
     if (parts.image_processor != nullptr)
-      fmt::print("processing:    {}\n", parts.image_processor->identity());
+      fmt::print("processing:    {}\n", shown_image_processing(parts.image_processor->identity()));
     missing.insert(missing.end(), parts.missing.begin(), parts.missing.end());
   }
   const int code = show_missing(missing, options.strict);

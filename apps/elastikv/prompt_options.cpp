@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "image/orientation.h"
+#include "image/pixel_backend.h"
 
 namespace elastikv {
 
@@ -13,6 +14,7 @@ void PromptOptions::apply_to(ModelChoice& model) const {
   model.prompt_format = format;
   if (image_aspect_ratio != "auto")
     model.image_aspect_ratio = parse_image_aspect_ratio(image_aspect_ratio);
+  model.pixels = parse_pixel_backend(pixels);
   if (picture_place == "before") model.picture_place = PicturePlace::kBefore;
   if (picture_place == "after") model.picture_place = PicturePlace::kAfter;
 }
@@ -41,6 +43,11 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
           "What becomes of what a square would cut off a picture: crop, pad, or auto: as the "
           "checkpoint says")
       ->check(CLI::IsMember({"auto", "crop", "pad"}))
+      ->capture_default_str();
+  verb.add_option("--pixels", options.pixels,
+                  "Whose pixels: pil: those of transformers' processors with Pillow; torchvision: "
+                  "those of its processors with torchvision, its default since version 5")
+      ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str();
   verb.add_option("--picture-place", options.picture_place,
                   "Where pictures go that the question does not place: before, after, or auto: as "

@@ -39,9 +39,9 @@ ModelSummary summarize_model(const std::filesystem::path& folder);
 std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder);
 
 /// The image processor of a checkpoint, wherever its family keeps what describes it; only for a
-/// model with pictures. `ratio` overrides what the checkpoint says.
-std::unique_ptr<ImageProcessor> read_model_image_processor(
-    const std::filesystem::path& folder, std::optional<ImageAspectRatio> ratio = std::nullopt);
+/// model with pictures. `choice` overrides what the checkpoint says.
+std::unique_ptr<ImageProcessor> read_model_image_processor(const std::filesystem::path& folder,
+                                                           const ImageChoice& choice = {});
 
 /// The weights of a checkpoint folder, and of the folder that its vision tower has of its own (the
 /// original LLaVA: config.json's mm_vision_tower, looked for inside the folder, beside it, and as a

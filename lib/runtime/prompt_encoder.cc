@@ -40,7 +40,7 @@ void add_answer_end(const PromptFormat& format, const Tokenizer& tokenizer,
 }  // namespace
 
 PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-                           std::optional<ImageAspectRatio> ratio, PicturePlace place)
+                           const ImageChoice& images, PicturePlace place)
     : folder_(folder),
       summary_(summarize_model(folder)),
       format_(choose_prompt_format(folder, prompt_format == "auto" ? "" : prompt_format)),
@@ -49,7 +49,7 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const std::strin
       end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
   add_answer_end(format_, *tokenizer_, end_tokens_);
   image_prompt_ = read_image_prompt(folder);
-  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
+  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, images);
 }
 
 WrittenPrompt PromptReader::write(const std::string& question,

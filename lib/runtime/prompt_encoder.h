@@ -37,11 +37,10 @@ struct WrittenPrompt {
 class PromptReader {
  public:
   /// `prompt_format`: a format's name, or "auto" for what the checkpoint's chat template says.
-  /// `ratio` overrides what the checkpoint says; `place`: where pictures go that a question does
-  /// not place.
+  /// `images` overrides what the checkpoint says of image processing; `place`: where pictures go
+  /// that a question does not place.
   PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-               std::optional<ImageAspectRatio> ratio = std::nullopt,
-               PicturePlace place = PicturePlace::kDefault);
+               const ImageChoice& images = {}, PicturePlace place = PicturePlace::kDefault);
 
   /// One user turn with pictures of these sizes. They go where the question says `<image>`, else
   /// where the format puts them. Error for a model without pictures, and where the checkpoint's

@@ -23,6 +23,8 @@ struct ModelChoice {
   /// What becomes of the parts of a picture that a square crop would cut off; the checkpoint
   /// decides when unset. Only for families that crop.
   std::optional<ImageAspectRatio> image_aspect_ratio;
+  /// Whose pixels the image processor's are equal to.
+  PixelBackend pixels = PixelBackend::kPil;
   /// Where pictures stand that a question does not place itself.
   PicturePlace picture_place = PicturePlace::kDefault;
   /// The published config.json of a model that may not be at hand, for plans; empty for none.

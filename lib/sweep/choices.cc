@@ -32,8 +32,12 @@ Budget make_budget(const BudgetChoice& choice) {
                                             : Budget::Growth::kPrompt);
 }
 
+ImageChoice image_choice(const ModelChoice& choice) {
+  return {choice.image_aspect_ratio, choice.pixels};
+}
+
 PromptReader make_reader(const ModelChoice& choice) {
-  return {choice.path, choice.prompt_format, choice.image_aspect_ratio, choice.picture_place};
+  return {choice.path, choice.prompt_format, image_choice(choice), choice.picture_place};
 }
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {

@@ -19,6 +19,9 @@ Budget make_budget(const BudgetChoice& choice);
 
 /// What a sample asks: the ids of a window of tokens as they are, else one user turn.
 /// What reads prompts for a model as the sweep wants them.
+/// What a model entry says of image processing.
+ImageChoice image_choice(const ModelChoice& choice);
+
 PromptReader make_reader(const ModelChoice& choice);
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);

@@ -72,6 +72,10 @@ void read_model_settings(const YamlFields& fields, ModelChoice& model) {
           checked(node, [&] { return parse_image_aspect_ratio(node.as_string()); });
     }
   }
+  if (fields.has("pixels")) {
+    const YamlFields node = fields.at("pixels");
+    model.pixels = checked(node, [&] { return parse_pixel_backend(node.as_string()); });
+  }
   if (!fields.has("picture_place")) return;
   const YamlFields node = fields.at("picture_place");
   for (const PicturePlace place :
@@ -99,7 +103,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
   }
   const YamlFields fields = YamlFields::read(file);
   fields.require_known_keys({"source", "path", "dtype", "prompt_format", "image_aspect_ratio",
-                             "picture_place", "published_config"});
+                             "pixels", "picture_place", "published_config"});
   read_model_settings(fields, model);
   if (fields.has("published_config"))
     model.published_config = folder / fields.string("published_config");
@@ -109,7 +113,7 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
 /// One model, once for each of its dtypes.
 std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
   fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
-                             "image_aspect_ratio", "picture_place"});
+                             "image_aspect_ratio", "pixels", "picture_place"});
   ModelChoice model;
   model.origin = place_of(fields);
   std::string dtype = model.dtype;
@@ -159,6 +163,7 @@ std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrid
                                                      {"path", /*named=*/false},
                                                      {"prompt_format"},
                                                      {"image_aspect_ratio"},
+                                                     {"pixels"},
                                                      {"picture_place"}})) {
     for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
       model.label += variant.suffix;
@@ -597,6 +602,9 @@ Json config_json(const SweepConfig& config, bool records_only) {
          {"image_aspect_ratio",
           model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
          {"picture_place", place_name(model.picture_place)}});
+    // Unsaid where it is Pillow's, as in configurations that were stored before there was a choice.
+    if (model.pixels != PixelBackend::kPil)
+      json["models"].back()["pixels"] = pixel_backend_name(model.pixels);
   }
   json["data"] = Json::array();
   for (const DataOptions& data : config.data) {

@@ -437,6 +437,29 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
                "s.yaml:1: key 'models.picture_place' is 'behind', needs auto, before or after");
 }
 
+TEST(SweepConfig, AModelsPixelsAreSaidWhereTheyAreNotPillows) {
+  const std::string tail = "data: {path: d.json}\nstrategies: [full]\n";
+  const SweepConfig usual = parse_sweep("models: {path: m}\n" + tail, "s.yaml");
+  EXPECT_EQ(usual.models.at(0).pixels, PixelBackend::kPil);
+  EXPECT_EQ(usual.json().find("pixels"), std::string::npos);
+  const SweepConfig pil = parse_sweep("models: {path: m, pixels: pil}\n" + tail, "s.yaml");
+  EXPECT_EQ(pil.records_hash(), usual.records_hash());
+
+  const SweepConfig both =
+      parse_sweep("models: {path: m, pixels: [pil, torchvision]}\n" + tail, "s.yaml");
+  ASSERT_EQ(both.models.size(), 2U);
+  EXPECT_EQ(both.models[0].pixels, PixelBackend::kPil);
+  EXPECT_EQ(both.models[1].pixels, PixelBackend::kTorchvision);
+  EXPECT_EQ(both.models[1].label, "m-pixels-torchvision");
+  EXPECT_NE(both.records_hash(), usual.records_hash());
+  const SweepConfig again = parse_sweep(both.json(), "sweep.json");
+  EXPECT_EQ(again.json(), both.json());
+  EXPECT_EQ(again.models.at(1).pixels, PixelBackend::kTorchvision);
+  EXPECT_ERROR(parse_sweep("models: {path: m, pixels: pillow}\n" + tail, "s.yaml"),
+               "s.yaml:1: key 'models.pixels' is not usable: unknown pixels 'pillow'; known: pil, "
+               "torchvision");
+}
+
 TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
   int64_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(configs_folder() / "models")) {
