@@ -52,7 +52,7 @@ class QwenVlParity : public testing::Test {
   OneThread one_thread_;
   json family_ = read_json(families_folder() / "qwen_vl_chat.json")["families"]["qwen_vl_chat"];
   SafetensorsFile golden_{families_folder() / "qwen_vl_chat.golden.safetensors"};
-  PromptReader reader_{checkpoint(), "auto"};
+  PromptReader reader_{checkpoint(), PromptSettings()};
   std::unique_ptr<Model> model_ =
       load_model(checkpoint(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float);
 };
