@@ -329,7 +329,7 @@ TEST(PlanCells, FullIsAddedHiddenWhenItIsNotListed) {
 
 TEST(RecordKey, EveryPartCounts) {
   CellIdentity identity;
-  identity.engine = {"w", "t", "i", "p"};
+  identity.engine = {"w", "t", "i", "p", "s"};
   const std::string base = record_key(identity);
   std::string CellIdentity::*parts[] = {&CellIdentity::data_item, &CellIdentity::strategy,
                                         &CellIdentity::budget,    &CellIdentity::device,
@@ -469,8 +469,9 @@ TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
                                                "}\ndata: {path: d.json}\nstrategies: [full]\n",
                                            "s.yaml");
     const ModelChoice& model = config.models.at(0);
-    if (model.prompt.format != PromptSettings::kAuto)
+    if (model.prompt.format != PromptSettings::kAuto) {
       EXPECT_NO_THROW(prompt_format(model.prompt.format));
+    }
     if (!model.published_config.empty()) {
       const PublishedModel published = read_published_model(model.published_config);
       EXPECT_GT(published.parameters, 100'000'000);
