@@ -161,13 +161,13 @@ TEST_F(Joined, OtherNumbersOfAnswersAreAProblemOfTheQuestions) {
 TEST_F(Joined, AreRefusedWhereIdsHaveToBeUnique) {
   DataOptions unique = options(questions_, answer("x", "1") + answer("x", "2") + answer("y", "3"));
   unique.ids = RepeatedIds::kRefuse;
-  EXPECT_ERROR(read_data(unique),
-               files_.message("q.jsonl", "2 problems\n"
-                                         "  repeated ids: 2\n"
-                                         "    " +
-                                             files_.at("answers.jsonl") +
-                                             ": line 2: question x is answered before\n"
-                                             "    line 3 ('x'): the id is used before"));
+  EXPECT_ERROR(read_data(unique), files_.message("q.jsonl",
+                                                 "2 problems\n"
+                                                 "  repeated ids: 2\n"
+                                                 "    " +
+                                                     files_.at("answers.jsonl") +
+                                                     ": line 2: question x is answered before\n"
+                                                     "    line 3 ('x'): the id is used before"));
 }
 
 TEST(RepeatedIds, OfCocosPicturesLeaveTheirCaptionsWithoutAPlace) {
