@@ -234,8 +234,9 @@ TEST_F(BadInput, TokenizerAndPromptFormat) {
   fs::remove(at("model/chat_template.jinja"));
   expect_model_refused(
       model() +
-      ": no chat template (chat_template.jinja, chat_template.json or "
-      "tokenizer_config.json); name a prompt format: chatml-qwen2, chatml-qwen2.5, "
+      ": no chat template (chat_template.jinja, or the key 'chat_template' of "
+      "processor_config.json, chat_template.json or tokenizer_config.json); name a prompt format: "
+      "chatml-qwen2, chatml-qwen2.5, "
       "chatml-smollm2, llama-3, llava-next-mistral, llava-next-vicuna, "
       "llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
       "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1");
