@@ -14,6 +14,7 @@
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
 #include "jinja/template.h"
+#include "text/unicode.h"
 
 namespace elastikv {
 namespace {
@@ -290,7 +291,9 @@ class TemplateWriter final : public PromptWriter {
 
   Json messages_of(const std::vector<Turn>& turns, Contents contents) const {
     Json messages = Json::array();
-    for (const Turn& turn : turns) {
+    for (Turn turn : turns) {
+      // As a tokenizer reads it.
+      turn.text = replace_broken_utf8(turn.text);
       const bool parts =
           contents == Contents::kParts || (contents == Contents::kUserParts && turn.role == "user");
       Json content;

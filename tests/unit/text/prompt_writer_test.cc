@@ -225,6 +225,10 @@ TEST_F(PromptWriterTest, WhatATemplateRefusesItSaysItself) {
   EXPECT_ERROR(writer(kInOrder, true)->write({}), "a prompt needs at least one turn");
 }
 
+TEST_F(PromptWriterTest, BytesThatAreNoTextAreReadAsATokenizerReadsThem) {
+  EXPECT_EQ(asked(kInOrder, {"user", "a\xff", 1}), "[USER]:<image>a\uFFFD</s>[MODEL]:");
+}
+
 TEST_F(PromptWriterTest, TheTokenThatEndsAnAnswer) {
   const auto tokenizer = load_tokenizer(kStampvlm);
   const auto end = [&](const std::string& text) {
