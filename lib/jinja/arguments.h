@@ -20,8 +20,8 @@ class Bound {
 
   bool has(size_t parameter) const { return values_[parameter] != nullptr; }
   const Value& operator[](size_t parameter) const { return *values_[parameter]; }
-  Value value(size_t parameter, Value otherwise) const {
-    return has(parameter) ? *values_[parameter] : std::move(otherwise);
+  Value value(size_t parameter, const Value& otherwise) const {
+    return has(parameter) ? *values_[parameter] : otherwise;
   }
   /// Of a kind that is needed; Error for another.
   int64_t integer(size_t parameter, int64_t otherwise) const;

@@ -159,6 +159,7 @@ Value sort_filter(Runtime& runtime, const Value& input, Arguments& arguments) {
   std::vector<Keyed> keyed;
   for (const Value& item : items_of(runtime, input)) {
     std::vector<Value> keys;
+    keys.reserve(paths.size());
     for (const AttributePath& path : paths) {
       keys.push_back(with_case(runtime, path.of(runtime, item), case_sensitive));
     }
@@ -166,6 +167,7 @@ Value sort_filter(Runtime& runtime, const Value& input, Arguments& arguments) {
   }
   sort_by_key(runtime, keyed, bound.truth(0, false));
   std::vector<Value> sorted;
+  sorted.reserve(keyed.size());
   for (Keyed& one : keyed) sorted.push_back(std::move(one.item));
   return runtime.list(std::move(sorted));
 }
@@ -183,6 +185,7 @@ Value dictsort_filter(Runtime& runtime, const Value& input, Arguments& arguments
   }
   sort_by_key(runtime, keyed, bound.truth(2, false));
   std::vector<Value> sorted;
+  sorted.reserve(keyed.size());
   for (Keyed& one : keyed) sorted.push_back(std::move(one.item));
   return runtime.list(std::move(sorted));
 }

@@ -254,8 +254,8 @@ class TemplateWriter final : public PromptWriter {
     std::string text =
         spelling_.empty() ? turn.text : replaced(turn.text, kImagePlaceholder, spelling_);
     for (int64_t i = 0; i < turn.images; ++i) {
-      text = settings_.place == PicturePlace::kAfter ? text + "\n" + spelling_
-                                                     : spelling_ + "\n" + text;
+      text = settings_.place == PicturePlace::kAfter ? fmt::format("{}\n{}", text, spelling_)
+                                                     : fmt::format("{}\n{}", spelling_, text);
     }
     return text;
   }
