@@ -213,7 +213,7 @@ std::string float_text(double number) {
     return out + digits +
            std::string(static_cast<size_t>(exponent) + 1 - static_cast<size_t>(count), '0') + ".0";
   }
-  const auto whole = static_cast<size_t>(exponent + 1);
+  const size_t whole = static_cast<size_t>(exponent) + 1;
   return out + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
