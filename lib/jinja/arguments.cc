@@ -18,7 +18,7 @@ Bound::Bound(std::string_view function, const Arguments& arguments,
   for (const auto& [name, value] : arguments.named) {
     const auto found = std::find(parameters.begin(), parameters.end(), name);
     if (found == parameters.end()) {
-      fail("{}() got an unexpected keyword argument {}", function, quoted(name));
+      fail("{}() got an unexpected keyword argument {}", function, repr_text(name));
     }
     const Value*& place = values_[static_cast<size_t>(found - parameters.begin())];
     if (place != nullptr) fail("{}() got multiple values for argument '{}'", function, name);

@@ -50,12 +50,12 @@ constexpr std::array<std::string_view, 26> kHidden{"__class__",
 
 /// What Python has and this program does not.
 [[noreturn]] void fail_missing_method(const Value& value, std::string_view name) {
-  fail("the attribute {} of '{}' is not supported", quoted(name), type_name(value));
+  fail("the attribute {} of '{}' is not supported", repr_text(name), type_name(value));
 }
 
 Value hidden(Runtime& runtime, const Value& value, std::string_view name) {
   return runtime.undefined(fmt::format("access to attribute {} of '{}' object is unsafe.",
-                                       quoted(name), type_name(value)));
+                                       repr_text(name), type_name(value)));
 }
 
 Value bound_method(Runtime& runtime, const Value& self, const NamedMethod& method) {
@@ -102,8 +102,8 @@ std::optional<Value> range_attribute(Runtime& runtime, const Value& value, std::
 }
 
 Value unreachable_attribute(Runtime& runtime, const Value& value, std::string_view name) {
-  return runtime.undefined(
-      fmt::format("'{}' has no attribute {}", described_type(value), quoted(name.substr(0, 100))));
+  return runtime.undefined(fmt::format("'{}' has no attribute {}", described_type(value),
+                                       repr_text(name.substr(0, 100))));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ class MapIterator final : public InputIterator {
     if (arguments_.positional.empty() && attribute) {
       for (const auto& [name, value] : arguments_.named) {
         if (name != "attribute" && name != "default") {
-          fail("Unexpected keyword argument {}", quoted(name));
+          fail("Unexpected keyword argument {}", repr_text(name));
         }
       }
       path_.emplace(runtime, attribute->is_none() ? std::nullopt : attribute);

@@ -67,7 +67,7 @@ Value Renderer::evaluate(const Expression& expression) {
 Value Renderer::evaluate_name(const Expression& expression) {
   const Value& value = current_->at(expression.slot);
   if (!value.is(Kind::kMissing)) return value;
-  return undefined(quoted(expression.text) + " is undefined");
+  return undefined(repr_text(expression.text) + " is undefined");
 }
 
 std::vector<Value> Renderer::evaluate_parts(const Expression& expression) {
@@ -111,7 +111,7 @@ Arguments Renderer::evaluate_arguments(const CallArguments& given) {
   }
   const auto put_named = [&](const std::string& name, Value value) {
     for (const auto& [known, other] : arguments.named) {
-      if (known == name) fail("got multiple values for keyword argument {}", quoted(name));
+      if (known == name) fail("got multiple values for keyword argument {}", repr_text(name));
     }
     arguments.named.emplace_back(name, std::move(value));
   };
@@ -160,7 +160,7 @@ Value Renderer::evaluate_filter(const Expression& expression, const Value* block
   }
   Arguments arguments = evaluate_arguments(expression.arguments);
   line_ = expression.line;
-  if (expression.filter == nullptr) fail("No filter named {} found.", quoted(expression.text));
+  if (expression.filter == nullptr) fail("No filter named {} found.", repr_text(expression.text));
   return expression.filter(*this, input, arguments);
 }
 
@@ -168,7 +168,7 @@ Value Renderer::evaluate_test(const Expression& expression) {
   const Value input = evaluate(*expression.parts[0]);
   Arguments arguments = evaluate_arguments(expression.arguments);
   line_ = expression.line;
-  if (expression.test == nullptr) fail("No test named {} found.", quoted(expression.text));
+  if (expression.test == nullptr) fail("No test named {} found.", repr_text(expression.text));
   return Value::boolean(expression.test(*this, input, arguments));
 }
 

@@ -22,13 +22,13 @@ Filter find_filter(std::string_view name) {
 Value apply_filter(Runtime& runtime, std::string_view name, const Value& input,
                    Arguments& arguments) {
   const Filter filter = find_filter(name);
-  if (filter == nullptr) fail("No filter named {} found.", quoted(name));
+  if (filter == nullptr) fail("No filter named {} found.", repr_text(name));
   return filter(runtime, input, arguments);
 }
 
 bool apply_test(Runtime& runtime, std::string_view name, const Value& input, Arguments& arguments) {
   const Test test = find_test(name);
-  if (test == nullptr) fail("No test named {} found.", quoted(name));
+  if (test == nullptr) fail("No test named {} found.", repr_text(name));
   return test(runtime, input, arguments);
 }
 

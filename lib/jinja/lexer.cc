@@ -264,7 +264,7 @@ class Lexer {
                                                               : 1;
     }
     if (end >= source_.size()) {
-      fail_here(fmt::format("unexpected char {} at {}", quoted(std::string_view(&quote, 1)),
+      fail_here(fmt::format("unexpected char {} at {}", repr_text(std::string_view(&quote, 1)),
                             count_characters(source_.substr(0, at_))));
     }
     add(Token::Kind::kString, unescaped(source_.substr(at_ + 1, end - at_ - 1)));
@@ -343,7 +343,7 @@ class Lexer {
       size = 2;
     } else if (kSingle.find(next[0]) == kNowhere) {
       fail_here(fmt::format("unexpected char {} at {}",
-                            quoted(source_.substr(at_, character_size(source_[at_]))),
+                            repr_text(source_.substr(at_, character_size(source_[at_]))),
                             count_characters(source_.substr(0, at_))));
     }
     const char symbol = next[0];

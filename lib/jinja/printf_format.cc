@@ -97,7 +97,7 @@ class Printf {
       fail("{} indices must be integers or slices, not str", type_name(arguments_));
     }
     const Value* found = arguments_.as<DictObject>().entries.find(key);
-    if (found == nullptr) fail("{}", quoted(key));
+    if (found == nullptr) fail("{}", repr_text(key));
     return *found;
   }
 

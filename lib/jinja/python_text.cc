@@ -73,7 +73,7 @@ void append_repr(Runtime& runtime, TextBuilder& out, const Value& value) {
     case Kind::kString: {
       const auto& string = value.as<StringObject>();
       if (string.markup()) out += "Markup(";
-      out += quoted(string.text());
+      out += repr_text(string.text());
       if (string.markup()) out += ')';
       return;
     }
@@ -153,7 +153,7 @@ std::string with_ascii_digits(std::string_view text) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string repr_text(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
@@ -281,7 +281,7 @@ std::optional<int64_t> parse_integer(std::string_view text, int64_t base) {
   if (end != digits.data() + digits.size()) return std::nullopt;
   const auto most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) + (negative ? 1 : 0);
   if (problem == std::errc::result_out_of_range || value > most) {
-    fail("the integer {} does not fit 64 bits", quoted(text.substr(0, 40)));
+    fail("the integer {} does not fit 64 bits", repr_text(text.substr(0, 40)));
   }
   return static_cast<int64_t>(negative ? 0 - value : value);
 }

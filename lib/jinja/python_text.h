@@ -18,7 +18,7 @@ std::string repr(Runtime& runtime, const Value& value);
 void append_text(Runtime& runtime, TextBuilder& out, const Value& value);
 
 /// repr() of a text, and of a number: the fewest digits that read back as it.
-std::string quoted(std::string_view text);
+std::string repr_text(std::string_view text);
 std::string float_text(double number);
 
 /// int(text, base) and float(text) as Python reads them; nothing when it would refuse the text.

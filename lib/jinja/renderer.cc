@@ -36,7 +36,7 @@ class MacroObject final : public Callable {
   }
   std::string text() const override {
     return macro_.name.empty() ? "<Macro anonymous>"
-                               : fmt::format("<Macro {}>", quoted(macro_.name));
+                               : fmt::format("<Macro {}>", repr_text(macro_.name));
   }
   void empty() override { outer_ = Ref<Activation>(); }
 
@@ -106,7 +106,7 @@ class Renderer::Call {
   ~Call() {
     renderer_.current_ = std::move(caller_);
     if (!failed_) renderer_.line_ = line_;
-    renderer_.forget(Ref<Changeable>(activation_.get()));
+    renderer_.forget(*activation_);
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -292,7 +292,7 @@ Renderer::Signal Renderer::run_loop(const Statement& loop, const Ref<Activation>
   }
   leave(scope);
   line_ = loop.line;
-  forget(Ref<Changeable>(object.get()));
+  forget(*object);
   // As jinja2 has it: what an item is cut short by does not count as going through it.
   if (!loop.has_else || finished_one) return Signal::kNone;
   enter(loop.scopes[2]);
@@ -441,7 +441,7 @@ Value Renderer::call_macro(const Macro& macro, const Ref<Activation>& outer,
   if (++calls_ > environment().limits.depth) {
     fail("calls are nested deeper than {} levels", environment().limits.depth);
   }
-  const Ref<Activation> activation = make_changeable<Activation>(macro.slots, outer);
+  Ref<Activation> activation = make_changeable<Activation>(macro.slots, outer);
   std::vector<std::pair<std::string, Value>> named = arguments.named;
   const auto take = [&](std::string_view name) -> std::optional<Value> {
     for (auto it = named.begin(); it != named.end(); ++it) {
@@ -463,7 +463,7 @@ Value Renderer::call_macro(const Macro& macro, const Ref<Activation>& outer,
     activation->own(*macro.caller) =
         caller && !caller->is_none() ? *caller : undefined("No caller defined");
   }
-  const std::string name = macro.name.empty() ? "None" : quoted(macro.name);
+  const std::string name = macro.name.empty() ? "None" : repr_text(macro.name);
   if (!macro.named && !named.empty()) {
     if (named[0].first == "caller") {
       fail(
@@ -471,7 +471,7 @@ Value Renderer::call_macro(const Macro& macro, const Ref<Activation>& outer,
           "likely a bug.",
           name);
     }
-    fail("macro {} takes no keyword argument {}", name, quoted(named[0].first));
+    fail("macro {} takes no keyword argument {}", name, repr_text(named[0].first));
   }
   if (!macro.positional && given.size() > count) {
     fail("macro {} takes not more than {} argument(s)", name, count);
@@ -487,14 +487,14 @@ Value Renderer::call_macro(const Macro& macro, const Ref<Activation>& outer,
     activation->own(*macro.positional) = tuple(std::move(rest));
   }
   Text text(*this);
-  Call call(*this, activation);
+  Call call(*this, std::move(activation));
   enter(macro.scope);
   for (const Parameter& parameter : macro.parameters) {
     if (!current_->at(parameter.slot).is(Kind::kMissing)) continue;
     Value value =
         parameter.otherwise != nullptr
             ? evaluate(*parameter.otherwise)
-            : undefined(fmt::format("parameter {} was not provided", quoted(parameter.name)));
+            : undefined(fmt::format("parameter {} was not provided", repr_text(parameter.name)));
     current_->at(parameter.slot) = std::move(value);
   }
   execute(macro.body, text);

@@ -37,11 +37,11 @@ void Runtime::empty_all() {
   changeable_.clear();
 }
 
-void Runtime::forget(const Ref<Changeable>& object) {
-  constexpr uint32_t kHereAndWithTheCaller = 2;
-  if (object->owners() > kHereAndWithTheCaller) return;
-  object->empty();
-  if (!changeable_.empty() && changeable_.back().get() == object.get()) changeable_.pop_back();
+void Runtime::forget(Changeable& object) {
+  constexpr uint32_t kHereAndTheCaller = 2;
+  if (object.owners() > kHereAndTheCaller) return;
+  object.empty();
+  if (!changeable_.empty() && changeable_.back().get() == &object) changeable_.pop_back();
 }
 
 void Runtime::remember(Changeable* object) {

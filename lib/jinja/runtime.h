@@ -59,8 +59,8 @@ class Runtime {
     remember(object.get());
     return object;
   }
-  /// Empties an object that was made last among them, if nothing else owns it by now.
-  void forget(const Ref<Changeable>& object);
+  /// Empties such an object when its time is over and nothing but the caller, once, owns it.
+  void forget(Changeable& object);
   /// Lets go of everything that changeable objects hold.
   void empty_all();
 

@@ -313,7 +313,7 @@ class Resolver {
     if ((unknown_filter || unknown_test) && !soft) {
       fail_at(program_.name, expression->line,
               fmt::format("No {} named {}.", unknown_filter ? "filter" : "test",
-                          quoted(expression->text)));
+                          repr_text(expression->text)));
     }
     for (const ExpressionPtr& part : expression->parts) resolve(part.get(), frame, inner_soft());
     CallArguments& arguments = expression->arguments;
@@ -327,7 +327,7 @@ class Resolver {
     const Reference* reference = symbols.find(name);
     if (reference == nullptr) {
       fail_at(program_.name, line,
-              fmt::format("jinja2 does not find the variable {} here", quoted(name)));
+              fmt::format("jinja2 does not find the variable {} here", repr_text(name)));
     }
     return symbols.slot(*reference);
   }

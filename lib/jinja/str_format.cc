@@ -125,7 +125,7 @@ class Formatter {
       const auto named =
           std::find_if(arguments_.named.begin(), arguments_.named.end(),
                        [&](const auto& argument) { return argument.first == first; });
-      if (named == arguments_.named.end()) fail("{}", quoted(first));
+      if (named == arguments_.named.end()) fail("{}", repr_text(first));
       value = named->second;
     }
     for (size_t at = first_end; at < name.size();) {

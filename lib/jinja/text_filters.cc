@@ -328,7 +328,7 @@ Value xmlattr_filter(Runtime& runtime, const Value& input, Arguments& arguments)
     if (value.is_none() || value.is_undefined()) continue;
     const std::string& name = required_string(key).text();
     if (name.find_first_of(" \t\n\r\f\v/>=") != std::string::npos) {
-      fail("Invalid character in attribute name: {}", quoted(name));
+      fail("Invalid character in attribute name: {}", repr_text(name));
     }
     if (!first || blank) out += ' ';
     first = false;

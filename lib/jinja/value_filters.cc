@@ -25,8 +25,8 @@ Value attr_filter(Runtime& runtime, const Value& input, Arguments& arguments) {
   const Bound bound("attr", arguments, {"name"}, 1);
   const std::string& name = bound.text(0);
   if (auto attribute = attribute_of(runtime, input, name)) return *attribute;
-  return runtime.undefined(
-      fmt::format("'{}' has no attribute {}", described_type(input), quoted(name.substr(0, 100))));
+  return runtime.undefined(fmt::format("'{}' has no attribute {}", described_type(input),
+                                       repr_text(name.substr(0, 100))));
 }
 
 Value default_filter(Runtime& runtime, const Value& input, Arguments& arguments) {
