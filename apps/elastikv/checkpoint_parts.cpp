@@ -1,9 +1,8 @@
 #include "checkpoint_parts.h"
 
-#include <cstdint>
-
 #include "base/error.h"
 #include "models/registry.h"
+#include "runtime/prompt_encoder.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
@@ -18,9 +17,8 @@ CheckpointParts::CheckpointParts(const ModelChoice& model) {
   };
   look([&] { tokenizer = load_tokenizer(model.path); });
   look([&] {
-    const int64_t image_token = summarize_model(model.path).image_token;
-    writer = make_prompt_writer({model.path, image_token >= 0, image_token, tokenizer.get()},
-                                model.prompt);
+    writer = make_prompt_writer(
+        prompt_model(model.path, summarize_model(model.path), tokenizer.get()), model.prompt);
   });
   look([&] {
     image_prompt = read_image_prompt(model.path);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -112,18 +113,14 @@ int show_prompt(const InspectOptions& options) {
   std::vector<PictureSize> sizes;
   for (const PictureFile& file : options.prompt_options.pictures(options.images))
     sizes.push_back(check_picture(file));
-  if (!sizes.empty() && summary.image_token < 0)
+  if (!sizes.empty() && !summary.takes_pictures())
     fail("{}: this model takes no pictures", options.folder);
   const CheckpointParts parts(choice_of(options));
   if (parts.missing.empty()) return show_whole_prompt(options, sizes);
   if (parts.writer != nullptr) {
-    Turn turn;
-    turn.role = "user";
-    turn.text = options.prompt;
-    const bool placed = options.prompt.find(kImagePlaceholder) != std::string::npos;
-    turn.images = placed ? 0 : static_cast<int64_t>(sizes.size());
+    const Prompt prompt = parts.writer->write({user_turn(options.prompt, std::ssize(sizes))});
     fmt::print("prompt format: {}\n", parts.writer->source());
-    fmt::print("prompt:        {}\n", json_text(parts.writer->write({turn}).text));
+    fmt::print("prompt:        {}\n", json_text(prompt.text));
   }
   if (parts.image_processor != nullptr) {
     for (size_t i = 0; i < sizes.size(); ++i) {

@@ -7,7 +7,6 @@
 #include <iterator>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -110,15 +109,13 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
     return work;
   }
   work.cost = cost_of(group, *prepared.set, prepared.problems, config);
-  std::optional<PromptReader> reader;
-  if (is_there(group.model)) reader.emplace(make_reader(group.model));
+  if (is_there(group.model)) {
+    work.sizes = prepared.sizes;
+    return work;
+  }
   for (size_t i = 0; i < prepared.problems.size(); ++i) {
     if (!prepared.problems[i].empty()) continue;
     const Sample& sample = prepared.set->samples[i];
-    if (reader) {
-      work.sizes.push_back(size_of(*reader, sample, settings));
-      continue;
-    }
     // About four bytes of English make a token.
     work.sizes.push_back(with_pictures(
         group.model,

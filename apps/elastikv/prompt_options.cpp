@@ -50,7 +50,7 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
                   fmt::format("The day that a chat template takes for today; {} if not given",
                               PromptSettings::kDefaultDate))
       ->check([](const std::string& text) {
-        return is_day(text) ? "" : text + " is no day like 2024-07-26";
+        return parse_day(text) ? "" : text + " is no day like 2024-07-26";
       });
   verb.add_option(
           "--template-variable", options.variables,

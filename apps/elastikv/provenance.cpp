@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "base/device.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "runtime/machine.h"
 #include "source_version.h"
 #include "text/json_text.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

@@ -26,14 +26,8 @@ std::string_view image_aspect_ratio_name(ImageAspectRatio ratio);
 
 /// What a user decides about image processing.
 struct ImageChoice {
-  ImageChoice() = default;
-  ImageChoice(ImageAspectRatio ratio) : aspect_ratio(ratio) {}  // NOLINT: implicit
-  ImageChoice(std::optional<ImageAspectRatio> ratio,            // NOLINT: implicit
-              PixelBackend backend = PixelBackend::kPil)
-      : aspect_ratio(ratio), pixels(backend) {}
-
   /// Overrides what a ClipProcessor's file says.
-  std::optional<ImageAspectRatio> aspect_ratio;
+  std::optional<ImageAspectRatio> aspect_ratio{};
   PixelBackend pixels = PixelBackend::kPil;
 };
 

@@ -18,7 +18,9 @@ namespace elastikv {
 namespace {
 
 constexpr const char* kPixelsVariable = "ELASTIKV_MAX_PICTURE_PIXELS";
+constexpr std::string_view kPng = "PNG";
 constexpr std::string_view kJpeg = "JPEG";
+constexpr std::string_view kWebP = "WebP";
 constexpr std::string_view kBmp = "BMP";
 constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 
@@ -55,7 +57,7 @@ Header png_header(const PictureBytes& bytes) {
   const uint32_t height = bytes.be32(20);
   const uint32_t bits = bytes.u8(24);
   const uint32_t colour_type = bytes.u8(25);
-  return {"PNG", {height, width}, /*grey16=*/bits == 16 && colour_type == 0};
+  return {kPng, {height, width}, /*grey16=*/bits == 16 && colour_type == 0};
 }
 
 void require_complete_png(const PictureBytes& bytes) {
@@ -77,46 +79,53 @@ Header webp_header(const PictureBytes& bytes) {
     if ((bytes.u8(20) & kAnimation) != 0) {
       bytes.refused("is animated; still pictures are read");
     }
-    return {"WebP", {1 + int64_t{bytes.le24(27)}, 1 + int64_t{bytes.le24(24)}}};
+    return {kWebP, {1 + int64_t{bytes.le24(27)}, 1 + int64_t{bytes.le24(24)}}};
   }
   if (kind == "VP8L") {
     const uint32_t sides = bytes.le32(21);
-    return {"WebP", {1 + int64_t{sides >> 14 & kSideMask}, 1 + int64_t{sides & kSideMask}}};
+    return {kWebP, {1 + int64_t{sides >> 14 & kSideMask}, 1 + int64_t{sides & kSideMask}}};
   }
   if (kind != "VP8 ") bytes.damaged("its first chunk is not VP8, VP8L or VP8X");
-  return {"WebP", {bytes.le16(28) & kSideMask, bytes.le16(26) & kSideMask}};
+  return {kWebP, {bytes.le16(28) & kSideMask, bytes.le16(26) & kSideMask}};
 }
 
 void require_complete_webp(const PictureBytes& bytes) { bytes.require(8, bytes.le32(4)); }
 
+/// The format that the first bytes are a signature of; empty when it is none that is read.
+std::string_view format_of(std::string_view bytes) {
+  if (bytes.starts_with(kPngSignature)) return kPng;
+  if (bytes.starts_with("\xFF\xD8\xFF")) return kJpeg;
+  if (bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP")) return kWebP;
+  if (bytes.starts_with("BM")) return kBmp;
+  return {};
+}
+
 Header check_header(std::string_view bytes, const std::string& origin) {
   if (bytes.empty()) fail("{}: the picture file is empty (0 bytes)", origin);
-  const auto inspect = [&](std::string_view format, auto header_of, auto require_complete) {
+  const std::string_view format = format_of(bytes);
+  const auto inspect = [&](auto header_of, auto require_complete) {
     const PictureBytes reader(bytes, format, origin);
     const Header header = header_of(reader);
     require_size(header.size, format, origin);
     require_complete(reader, header.size);
     return header;
   };
-  if (bytes.starts_with(kPngSignature)) {
-    return inspect("PNG", png_header,
-                   [](const PictureBytes& b, PictureSize) { require_complete_png(b); });
+  if (format == kPng) {
+    return inspect(png_header, [](const PictureBytes& b, PictureSize) { require_complete_png(b); });
   }
-  if (bytes.starts_with("\xFF\xD8\xFF")) {
+  if (format == kJpeg) {
     return inspect(
-        kJpeg,
         [](const PictureBytes& b) {
           return Header{kJpeg, jpeg_size(b)};
         },
         [](const PictureBytes& b, PictureSize) { require_readable_jpeg(b); });
   }
-  if (bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP")) {
-    return inspect("WebP", webp_header,
+  if (format == kWebP) {
+    return inspect(webp_header,
                    [](const PictureBytes& b, PictureSize) { require_complete_webp(b); });
   }
-  if (bytes.starts_with("BM")) {
+  if (format == kBmp) {
     return inspect(
-        kBmp,
         [](const PictureBytes& b) {
           return Header{kBmp, bmp_size(b)};
         },
@@ -159,12 +168,13 @@ Picture read_picture(const PictureFile& file) {
 }
 
 std::string_view picture_decoder(std::string_view bytes) {
+  const std::string_view format = format_of(bytes);
+  if (format == kPng) return "picture/png";
+  if (format == kWebP) return "picture/webp";
+  if (format == kBmp) return "picture/bmp";
+  if (format != kJpeg) return {};
   const std::string origin;
   try {
-    const Header header = check_header(bytes, origin);
-    if (header.format == "PNG") return "picture/png";
-    if (header.format == "WebP") return "picture/webp";
-    if (header.format == kBmp) return "picture/bmp";
     return is_four_channel_jpeg(PictureBytes(bytes, kJpeg, origin)) ? "picture/cmyk-jpeg"
                                                                     : "picture/jpeg";
   } catch (const Error&) {

@@ -90,8 +90,8 @@ PictureSize check_picture(const PictureFile& file);
 PictureSize check_picture_bytes(std::string_view bytes, const std::string& origin);
 
 /// The part of the program (base/revisions.h) that decodes these bytes: "picture/png",
-/// "picture/jpeg", "picture/cmyk-jpeg", "picture/webp" or "picture/bmp"; empty when they are
-/// nothing that is read.
+/// "picture/jpeg", "picture/cmyk-jpeg", "picture/webp" or "picture/bmp"; empty when they are of no
+/// format that is read. Looks at their beginning alone, not at whether they are whole.
 std::string_view picture_decoder(std::string_view bytes);
 /// The same of a file; empty for one that cannot be read.
 std::string_view picture_decoder(const std::filesystem::path& file);

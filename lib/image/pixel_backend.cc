@@ -24,12 +24,14 @@ std::string_view pixel_backend_name(PixelBackend backend) {
   return backend == PixelBackend::kPil ? "pil" : "torchvision";
 }
 
-std::string shown_image_processing(const std::string& identity) {
-  return identity.find(" pixels=") == std::string::npos ? identity + " pixels=pil" : identity;
+PixelBackend pixel_backend_of(std::string_view identity) {
+  return identity.find(" pixels=torchvision") == std::string_view::npos
+             ? PixelBackend::kPil
+             : PixelBackend::kTorchvision;
 }
 
-bool is_torchvision_processing(std::string_view identity) {
-  return identity.find(" pixels=torchvision") != std::string_view::npos;
+std::string shown_image_processing(const std::string& identity) {
+  return pixel_backend_of(identity) == PixelBackend::kPil ? identity + " pixels=pil" : identity;
 }
 
 void require_torchvision_filter(ResampleFilter filter) {

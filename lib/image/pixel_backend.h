@@ -18,12 +18,12 @@ enum class PixelBackend {
 PixelBackend parse_pixel_backend(std::string_view name);
 std::string_view pixel_backend_name(PixelBackend backend);
 
-/// A processor's identity as reports show it: with the backend, which the identity itself leaves
-/// unsaid when it is Pillow's, since keys of records depend on it.
+/// A processor's identity as reports show it: always with the backend.
 std::string shown_image_processing(const std::string& identity);
 
-/// Whether a processor's identity names torchvision's pixels.
-bool is_torchvision_processing(std::string_view identity);
+/// The backend of a processor by its identity, which leaves it unsaid when it is Pillow's, since
+/// keys of records depend on it.
+PixelBackend pixel_backend_of(std::string_view identity);
 
 /// Error unless torchvision resizes with this filter in the same way in all of its versions and on
 /// all processors: bilinear and bicubic.

@@ -9,6 +9,7 @@
 #include <utf8proc.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace elastikv::jinja {
 namespace {
@@ -105,8 +106,8 @@ void append_upper(std::string& out, char32_t character) {
   if (const SpecialCase* special = special_case(character)) {
     out += special->upper;
   } else {
-    append_character(
-        out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(character))));
+    append_utf8(out,
+                static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(character))));
   }
 }
 
@@ -115,8 +116,8 @@ void append_title(std::string& out, char32_t character) {
   if (special != nullptr && special->title != nullptr) {
     out += special->title;
   } else {
-    append_character(
-        out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(character))));
+    append_utf8(out,
+                static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(character))));
   }
 }
 
@@ -130,8 +131,8 @@ void append_lower(std::string& out, std::string_view text, size_t at) {
   } else if (character == kDottedI) {
     out += "i\u0307";
   } else {
-    append_character(
-        out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(character))));
+    append_utf8(out,
+                static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(character))));
   }
 }
 
@@ -147,69 +148,13 @@ size_t count_characters(std::string_view text) {
   return count;
 }
 
-char32_t character_at(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) -> char32_t { return static_cast<unsigned char>(text[at + i]); };
-  switch (character_size(text[at])) {
-    case 1:
-      return byte(0);
-    case 2:
-      return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
-    case 3:
-      return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-    default:
-      return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 |
-             (byte(3) & 0x3F);
-  }
-}
+char32_t character_at(std::string_view text, size_t at) { return utf8_step(text, at).character; }
 
 size_t before(std::string_view text, size_t at) {
   do {
     --at;
   } while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
   return at;
-}
-
-void append_character(std::string& text, char32_t character) {
-  const auto put = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
-  if (character < 0x80) {
-    put(character);
-  } else if (character < 0x800) {
-    put(0xC0 | character >> 6);
-    put(0x80 | (character & 0x3F));
-  } else if (character < 0x10000) {
-    put(0xE0 | character >> 12);
-    put(0x80 | (character >> 6 & 0x3F));
-    put(0x80 | (character & 0x3F));
-  } else {
-    put(0xF0 | character >> 18);
-    put(0x80 | (character >> 12 & 0x3F));
-    put(0x80 | (character >> 6 & 0x3F));
-    put(0x80 | (character & 0x3F));
-  }
-}
-
-bool is_utf8(std::string_view bytes) {
-  for (size_t at = 0; at < bytes.size();) {
-    const auto first = static_cast<unsigned char>(bytes[at]);
-    if (first < 0x80) {
-      ++at;
-      continue;
-    }
-    if (first < 0xC2 || first > 0xF4) return false;
-    const size_t size = character_size(bytes[at]);
-    if (bytes.size() - at < size) return false;
-    for (size_t i = 1; i < size; ++i) {
-      if ((static_cast<unsigned char>(bytes[at + i]) & 0xC0) != 0x80) return false;
-    }
-    const char32_t character = character_at(bytes, at);
-    constexpr char32_t kSmallest[]{0, 0, 0x80, 0x800, 0x10000};
-    if (character < kSmallest[size] || character > 0x10FFFF ||
-        (character >= 0xD800 && character <= 0xDFFF)) {
-      return false;
-    }
-    at += size;
-  }
-  return true;
 }
 
 bool is_space(char32_t c) {
@@ -355,7 +300,7 @@ std::string swapcase(std::string_view text) {
     } else if (is_lower(character)) {
       append_upper(out, character);
     } else {
-      append_character(out, character);
+      append_utf8(out, character);
     }
   }
   return out;

@@ -22,9 +22,6 @@ size_t count_characters(std::string_view text);
 char32_t character_at(std::string_view text, size_t at);
 /// The byte where the character before byte `at` > 0 begins.
 size_t before(std::string_view text, size_t at);
-void append_character(std::string& text, char32_t character);
-/// Whether any bytes are valid UTF-8.
-bool is_utf8(std::string_view bytes);
 
 /// str.isspace, which is also what \s of Python's regular expressions matches.
 bool is_space(char32_t character);

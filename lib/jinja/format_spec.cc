@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/utf8.h"
 #include "jinja/characters.h"
 #include "jinja/operators.h"
 #include "jinja/python_text.h"
@@ -284,7 +285,7 @@ std::string character_text(int64_t code) {
   if (code < 0 || code > 0x10FFFF) fail("%c arg not in range(0x110000)");
   if (code >= 0xD800 && code <= 0xDFFF) fail("a surrogate is no character");
   std::string text;
-  append_character(text, static_cast<char32_t>(code));
+  append_utf8(text, static_cast<char32_t>(code));
   return text;
 }
 

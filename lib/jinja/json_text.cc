@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "jinja/arguments.h"
 #include "jinja/characters.h"
 #include "jinja/operators.h"
@@ -14,7 +15,7 @@ namespace elastikv::jinja {
 namespace {
 
 Value string_from(Runtime& runtime, const std::string& text) {
-  if (!is_utf8(text)) fail("a variable holds text that is not UTF-8");
+  if (!is_valid_utf8(text)) fail("a variable holds text that is not UTF-8");
   return runtime.string(text);
 }
 

@@ -5,6 +5,8 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/strings.h"
+#include "base/utf8.h"
 #include "jinja/characters.h"
 #include "jinja/python_text.h"
 
@@ -15,17 +17,9 @@ constexpr size_t kNowhere = std::string_view::npos;
 
 /// Line ends as \n, and none at the end of the text.
 std::string with_plain_lines(std::string_view source) {
-  std::string plain;
-  plain.reserve(source.size());
-  for (size_t at = 0; at < source.size(); ++at) {
-    if (source[at] == '\r') {
-      plain += '\n';
-      if (at + 1 < source.size() && source[at + 1] == '\n') ++at;
-    } else {
-      plain += source[at];
-    }
-  }
-  if (!plain.empty() && plain.back() == '\n') plain.pop_back();
+  std::string plain(source);
+  unify_line_ends(plain);
+  if (plain.ends_with('\n')) plain.pop_back();
   return plain;
 }
 
@@ -295,10 +289,10 @@ class Lexer {
         for (int count = 0; count < 3 && at < text.size() && is_octal(text[at]); ++count) {
           code = code * 8 + static_cast<uint32_t>(text[at++] - '0');
         }
-        append_character(out, code);
+        append_utf8(out, code);
       } else if (letter == 'x' || letter == 'u' || letter == 'U') {
         ++at;
-        append_character(out, hexadecimal(text, at, letter == 'x' ? 2 : letter == 'u' ? 4 : 8));
+        append_utf8(out, hexadecimal(text, at, letter == 'x' ? 2 : letter == 'u' ? 4 : 8));
       } else if (letter == 'N') {
         fail_here("characters by their names (\\N) are not supported");
       } else if (static_cast<unsigned char>(letter) < 0x80) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/utf8.h"
 #include "jinja/characters.h"
 #include "jinja/operators.h"
 
@@ -145,7 +146,7 @@ std::string with_ascii_digits(std::string_view text) {
       while (zero > character - 9 && is_decimal(zero - 1)) --zero;
       out += static_cast<char>('0' + (character - zero) % 10);
     } else {
-      append_character(out, character);
+      append_utf8(out, character);
     }
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "jinja/characters.h"
 #include "jinja/json_text.h"
 #include "jinja/parser.h"
@@ -13,7 +14,7 @@ namespace elastikv::jinja {
 Template Template::parse(std::string_view source, std::string name) {
   constexpr size_t kMostBytes = size_t{4} << 20;
   if (source.size() > kMostBytes) fail("{}: a template of more than {} bytes", name, kMostBytes);
-  if (!is_utf8(source)) fail("{}: the template is not UTF-8", name);
+  if (!is_valid_utf8(source)) fail("{}: the template is not UTF-8", name);
   auto program = std::make_shared<Program>();
   program->name = std::move(name);
   jinja::parse(source, *program);

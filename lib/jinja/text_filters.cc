@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "jinja/arguments.h"
 #include "jinja/characters.h"
 #include "jinja/filters.h"
@@ -178,7 +179,7 @@ std::string unescaped(std::string_view text) {
       if (code < 0x20 || (code >= 0x7F && code < 0xA0) || code > 0xD7FF) {
         fail("striptags: the entity &#{}; is not supported", code);
       }
-      append_character(out, static_cast<char32_t>(code));
+      append_utf8(out, static_cast<char32_t>(code));
       at += 1 + end + (end < rest.size() && rest[end] == ';' ? 1 : 0);
       continue;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "jinja/characters.h"
 
 namespace elastikv::jinja {
@@ -135,7 +136,7 @@ std::vector<std::string> wrapped(std::string_view text, const WrapOptions& optio
     if (line.empty()) continue;
     std::string& joined = lines.emplace_back();
     for (const Chunk chunk : line) {
-      for (const char32_t character : chunk) append_character(joined, character);
+      for (const char32_t character : chunk) append_utf8(joined, character);
     }
   }
   return lines;

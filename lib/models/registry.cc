@@ -177,8 +177,8 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
                              fmt::format("is '{}'; pad and square are computed here", own));
     }
     const auto otherwise = own == "pad" ? ImageAspectRatio::kPad : ImageAspectRatio::kCrop;
-    return read_image_processor(
-        tower_folder(folder), ImageChoice(choice.aspect_ratio.value_or(otherwise), choice.pixels));
+    return read_image_processor(tower_folder(folder),
+                                {choice.aspect_ratio.value_or(otherwise), choice.pixels});
   }
 
  protected:

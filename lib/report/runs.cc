@@ -284,10 +284,11 @@ std::string inputs_note(const ReportGroup& group) {
   const auto engine = engines.find(group.source.group.model_name);
   if (engine == engines.end() || engine->second.prompt_signature.empty()) return "";
   const std::string& processing = engine->second.image_processing;
-  return fmt::format("Inputs: {}{}.", engine->second.prompt_signature,
-                     processing.empty()                      ? ""
-                     : is_torchvision_processing(processing) ? "|pixels:torchvision"
-                                                             : "|pixels:pil");
+  const std::string pixels =
+      processing.empty()
+          ? ""
+          : fmt::format("|pixels:{}", pixel_backend_name(pixel_backend_of(processing)));
+  return fmt::format("Inputs: {}{}.", engine->second.prompt_signature, pixels);
 }
 
 /// Which commits of the program made the records, where there are several; empty otherwise.

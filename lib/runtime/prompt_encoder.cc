@@ -1,6 +1,7 @@
 #include "runtime/prompt_encoder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -40,16 +41,20 @@ void add_answer_end(const PromptWriter& writer, const Tokenizer& tokenizer,
 
 }  // namespace
 
+PromptModel prompt_model(const std::filesystem::path& folder, const ModelSummary& summary,
+                         const Tokenizer* tokenizer) {
+  return {folder, summary.takes_pictures(), summary.image_token, tokenizer};
+}
+
 PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
                            const ImageChoice& images)
     : folder_(folder),
       summary_(summarize_model(folder)),
       tokenizer_(tokenizer_of(folder, summary_)),
+      writer_(make_prompt_writer(prompt_model(folder, summary_, tokenizer_.get()), settings)),
       end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
-  image_prompt_ = read_image_prompt(folder);
-  writer_ = make_prompt_writer(
-      {folder, image_prompt_ != nullptr, summary_.image_token, tokenizer_.get()}, settings);
   add_answer_end(*writer_, *tokenizer_, end_tokens_);
+  image_prompt_ = read_image_prompt(folder);
   if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, images);
 }
 
@@ -57,12 +62,7 @@ WrittenPrompt PromptReader::write(const std::string& question,
                                   const std::vector<PictureSize>& pictures) const {
   if (!pictures.empty() && image_prompt_ == nullptr)
     fail("{}: this model takes no pictures", folder_.string());
-  Turn turn;
-  turn.role = "user";
-  turn.text = question;
-  const bool placed = question.find(kImagePlaceholder) != std::string::npos;
-  turn.images = placed ? 0 : static_cast<int64_t>(pictures.size());
-  const Prompt prompt = writer_->write({turn});
+  const Prompt prompt = writer_->write({user_turn(question, std::ssize(pictures))});
   WrittenPrompt written;
   written.text = prompt.text;
   std::vector<ImageText> texts;
@@ -153,10 +153,8 @@ IdsReader::IdsReader(const std::filesystem::path& folder)
     return;
   }
   try {
-    add_answer_end(
-        *make_prompt_writer(
-            {folder, summary_.image_token >= 0, summary_.image_token, tokenizer_.get()}, {}),
-        *tokenizer_, end_tokens_);
+    add_answer_end(*make_prompt_writer(prompt_model(folder, summary_, tokenizer_.get()), {}),
+                   *tokenizer_, end_tokens_);
   } catch (const Error&) {
     // No format is known, and none is asked for: the ids are the whole prompt.
     return;

@@ -32,6 +32,10 @@ struct WrittenPrompt {
   std::vector<ImageGeometry> geometries;
 };
 
+/// What the prompts of a folder's model depend on. `tokenizer` may be null, see PromptModel.
+PromptModel prompt_model(const std::filesystem::path& folder, const ModelSummary& summary,
+                         const Tokenizer* tokenizer);
+
 /// What a checkpoint folder needs beside its weights to read prompts: cheap to open, so that inputs
 /// can be checked before weights load.
 class PromptReader {

@@ -17,10 +17,10 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 
 Budget make_budget(const BudgetChoice& choice);
 
-/// What reads prompts for a model as the sweep wants them.
 /// What a model entry says of image processing.
 ImageChoice image_choice(const ModelChoice& choice);
 
+/// What reads prompts for a model as the sweep wants them.
 PromptReader make_reader(const ModelChoice& choice);
 
 /// What a sample asks: the ids of a window of tokens as they are, else one user turn.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -65,14 +66,23 @@ class SampleEvaluator {
   virtual void release_memory() {}
 };
 
+/// What of a sample its cost follows from.
+struct SampleSize {
+  int64_t prompt_tokens = 0;  ///< with the pictures'
+  int64_t answer_tokens = 0;
+  int64_t patches = 0;  ///< that the vision tower computes
+};
+
 /// What can be said of samples before weights load.
 struct SampleCheck {
   /// By sample: why the model cannot take it; empty where it can, and for samples that have a
   /// problem already.
   std::vector<std::string> problems;
+  /// Of the samples without a problem.
+  std::vector<SampleSize> sizes{};
   /// Why all that is held at the same time does not fit into the device's memory, and where that is
   /// asked for; empty: it fits.
-  std::string memory;
+  std::string memory{};
 };
 
 /// Opens engines, and checks beforehand what can be checked without loading weights.

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/device.h"
-#include "image/picture.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
@@ -58,22 +57,6 @@ double seconds_of(const CellGroup& group, const EvaluationSettings& settings,
   if (settings.generate) seconds += phase(settings.max_new_tokens);
   return seconds;
 }
-
-}  // namespace
-
-SampleSize size_of(const PromptReader& reader, const Sample& sample,
-                   const EvaluationSettings& settings) {
-  SampleSize size;
-  size.prompt_tokens = static_cast<int64_t>(prompt_of(reader, sample).ids.size());
-  size.answer_tokens = static_cast<int64_t>(answer_of(reader, sample, settings).size());
-  for (const PictureFile& picture : sample.images) {
-    size.patches +=
-        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
-  }
-  return size;
-}
-
-namespace {
 
 /// Of cells that run as one batch.
 GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings& settings,

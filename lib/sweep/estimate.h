@@ -7,20 +7,10 @@
 #include "models/registry.h"
 #include "runtime/cost.h"
 #include "runtime/machine.h"
-#include "runtime/prompt_encoder.h"
+#include "sweep/engine.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
-
-/// What of a sample its cost follows from.
-struct SampleSize {
-  int64_t prompt_tokens = 0;  ///< with the pictures'
-  int64_t answer_tokens = 0;
-  int64_t patches = 0;  ///< that the vision tower computes
-};
-/// Reads the pictures' headers and runs the tokenizer.
-SampleSize size_of(const PromptReader& reader, const Sample& sample,
-                   const EvaluationSettings& settings);
 
 /// What a group of cells takes, from sizes alone.
 struct GroupEstimate {

@@ -32,6 +32,7 @@ void check_samples(PreparedGroup& prepared, const EvaluationSettings& settings,
     if (check.problems[i].empty()) check.problems[i] = samples[i].problem;
   }
   prepared.problems = std::move(check.problems);
+  prepared.sizes = std::move(check.sizes);
   prepared.memory = std::move(check.memory);
   const auto first = std::find_if(prepared.problems.begin(), prepared.problems.end(),
                                   [](const std::string& problem) { return !problem.empty(); });

@@ -20,6 +20,8 @@ struct PreparedGroup {
   const DataSet* set;  ///< null: not at hand
   /// By sample: why it cannot be evaluated by the group's model; empty: it can.
   std::vector<std::string> problems = {};
+  /// Of the samples without a problem; none where the model is not at hand.
+  std::vector<SampleSize> sizes = {};
   /// Why the group does not fit into the device's memory, and where it is asked for; empty: it
   /// fits, or its model or data set are not at hand.
   std::string memory = {};

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -275,6 +277,16 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
+/// Patches that the vision tower computes of a sample's pictures. Reads their headers.
+int64_t patches_of(const PromptReader& reader, const Sample& sample) {
+  int64_t patches = 0;
+  for (const PictureFile& picture : sample.images) {
+    patches +=
+        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
+  }
+  return patches;
+}
+
 /// Why all that a sweep holds at the same time does not fit into what the device has left; empty:
 /// it does. Where an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells
 /// need not fit together: those that do not are evaluated in smaller groups.
@@ -318,7 +330,6 @@ class TorchEngines final : public Engines {
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
-    std::vector<SampleSize> sizes;
     SampleCheck check;
     for (const Sample& sample : samples) {
       check.problems.emplace_back();
@@ -327,15 +338,16 @@ class TorchEngines final : public Engines {
         const TokenizedPrompt prompt = prompt_of(reader, sample);
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
-        reader.require_room(
-            prompt, room_needed(settings, answer_of(reader, sample, settings).size()), what);
+        const size_t answer_tokens = answer_of(reader, sample, settings).size();
+        reader.require_room(prompt, room_needed(settings, answer_tokens), what);
         require_statistics(readers, prompt, what);
-        sizes.push_back(size_of(reader, sample, settings));
+        check.sizes.push_back({std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
+                               patches_of(reader, sample)});
       } catch (const Error& error) {
         check.problems.back() = error.what();
       }
     }
-    if (!sizes.empty()) check.memory = lack_of_memory(group, settings, sizes);
+    if (!check.sizes.empty()) check.memory = lack_of_memory(group, settings, check.sizes);
     return check;
   }
 

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json_fields.h"
+#include "base/strings.h"
 
 namespace elastikv {
 namespace {
@@ -24,16 +25,8 @@ constexpr const char* kKey = "chat_template";
 std::string normalized(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  std::string plain;
-  plain.reserve(text.size());
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '\r') {
-      plain.push_back(text[at]);
-      continue;
-    }
-    plain.push_back('\n');
-    if (text.substr(at + 1, 1) == "\n") ++at;
-  }
+  std::string plain(text);
+  unify_line_ends(plain);
   if (plain.ends_with('\n')) plain.pop_back();
   return plain;
 }

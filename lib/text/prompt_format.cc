@@ -9,19 +9,13 @@
 #include "base/configs.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "base/strings.h"
 #include "base/yaml_fields.h"
 
 namespace elastikv {
 namespace {
 
 const std::vector<std::string> kRoles{"system", "user", "assistant"};
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\n\v\f\r";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
 
 /// The text of a turn with `<image>` for each of its pictures.
 std::string with_pictures(const PromptFormat& format, const Turn& turn, PicturePlace place) {
@@ -98,6 +92,11 @@ PromptFormat::Pictures read_pictures(const YamlFields& fields) {
 }
 
 }  // namespace
+
+Turn user_turn(std::string question, int64_t pictures) {
+  const bool placed = question.find(kImagePlaceholder) != std::string::npos;
+  return {"user", std::move(question), placed ? 0 : pictures};
+}
 
 PromptFormat read_prompt_format(const std::filesystem::path& file) {
   const YamlFields fields = YamlFields::read(file);

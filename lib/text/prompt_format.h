@@ -24,6 +24,9 @@ struct Turn {
   int64_t images = 0;
 };
 
+/// A user's question about so many pictures, which stand where it says `<image>`, if it does.
+Turn user_turn(std::string question, int64_t pictures);
+
 /// Where the pictures of a turn go.
 enum class PicturePlace { kDefault, kBefore, kAfter };
 

@@ -9,13 +9,6 @@
 namespace elastikv {
 namespace {
 
-/// The placeholder's text, if the tokenizer makes that one token of it.
-std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id) {
-  std::optional<std::string> text = tokenizer.id_to_token(id);
-  if (text && tokenizer.encode(*text) != std::vector<int64_t>{id}) text.reset();
-  return text;
-}
-
 /// Repeats placeholders and takes down where they are.
 class Assembly {
  public:
@@ -114,6 +107,12 @@ void shift(TokenizedPrompt& prompt, int64_t by) {
 }
 
 }  // namespace
+
+std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id) {
+  std::optional<std::string> text = tokenizer.id_to_token(id);
+  if (text && tokenizer.encode(*text) != std::vector<int64_t>{id}) text.reset();
+  return text;
+}
 
 ImageText ImageText::one_run(int64_t placeholders) {
   ImageText text;

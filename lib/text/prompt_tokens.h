@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "text/tokenizer.h"
 
 namespace elastikv {
+
+/// The text of the token that stands for a picture, if the tokenizer makes that one token of it.
+std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id);
 
 /// Tokens [begin, end) of a prompt.
 struct TokenSpan {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/fields.h"
 #include "base/files.h"
 #include "base/json_fields.h"
 #include "text/chat_template.h"
@@ -91,24 +92,19 @@ PromptFormat format_of_architecture(const std::filesystem::path& checkpoint,
 
 }  // namespace
 
-bool is_day(std::string_view text) {
-  const auto number = [&](size_t at, size_t digits) {
-    int value = 0;
-    for (const char c : text.substr(at, digits)) {
-      if (c < '0' || c > '9') return -1;
-      value = value * 10 + (c - '0');
-    }
-    return value;
-  };
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
-  const int year = number(0, 4);
-  const int month = number(5, 2);
-  const int day = number(8, 2);
-  if (year < 1 || month < 1 || day < 1) return false;
-  return std::chrono::year_month_day(std::chrono::year(year),
-                                     std::chrono::month(static_cast<unsigned>(month)),
-                                     std::chrono::day(static_cast<unsigned>(day)))
-      .ok();
+std::optional<std::chrono::year_month_day> parse_day(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+  int64_t year = 0;
+  int64_t month = 0;
+  int64_t day = 0;
+  if (!parse_int(text.substr(0, 4), year) || !parse_int(text.substr(5, 2), month) ||
+      !parse_int(text.substr(8, 2), day))
+    return std::nullopt;
+  const std::chrono::year_month_day found{std::chrono::year(static_cast<int>(year)),
+                                          std::chrono::month(static_cast<unsigned>(month)),
+                                          std::chrono::day(static_cast<unsigned>(day))};
+  if (year < 1 || !found.ok()) return std::nullopt;
+  return found;
 }
 
 std::string variable_json(std::string_view text) {

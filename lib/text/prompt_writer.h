@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -34,8 +35,8 @@ struct PromptSettings {
   bool operator==(const PromptSettings&) const = default;
 };
 
-/// Whether a text is a day of the calendar as YYYY-MM-DD.
-bool is_day(std::string_view text);
+/// A day of the calendar as YYYY-MM-DD; nothing for any other text.
+std::optional<std::chrono::year_month_day> parse_day(std::string_view text);
 
 /// The value of a template's variable as JSON: the text itself where it is JSON (false, 3, "x"),
 /// else a JSON string of it.
@@ -74,7 +75,7 @@ struct PromptModel {
   std::filesystem::path checkpoint;
   /// Whether prompts may hold pictures.
   bool takes_pictures = false;
-  /// The id that stands for a picture in prompts; -1 for none.
+  /// The id that stands for a picture in prompts; below 0 where no token does.
   int64_t image_token = -1;
   /// Null where the folder has none yet: then the text of the picture's token is found in what the
   /// template writes, and the end of an answer is not known.

@@ -13,8 +13,10 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "base/strings.h"
+#include "base/utf8.h"
 #include "jinja/template.h"
-#include "text/unicode.h"
+#include "text/prompt_tokens.h"
 
 namespace elastikv {
 namespace {
@@ -37,30 +39,14 @@ size_t count_of(std::string_view text, std::string_view part) {
   return count;
 }
 
-std::string_view without_blanks(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\n\v\f\r";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
-
-std::string replaced(std::string_view text, std::string_view what, std::string_view with) {
-  std::string result;
-  size_t done = 0;
-  for (size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, done)) {
-    result.append(text.substr(done, at - done)).append(with);
-    done = at + what.size();
-  }
-  return result.append(text.substr(done));
-}
-
 /// A day YYYY-MM-DD at noon. Error for anything else.
-jinja::CivilTime noon_of(const std::string& day) {
-  if (!is_day(day)) fail("the date '{}' is no day like {}", day, PromptSettings::kDefaultDate);
+jinja::CivilTime noon_of(const std::string& text) {
+  const auto day = parse_day(text);
+  if (!day) fail("the date '{}' is no day like {}", text, PromptSettings::kDefaultDate);
   jinja::CivilTime time;
-  time.year = std::stoi(day.substr(0, 4));
-  time.month = std::stoi(day.substr(5, 2));
-  time.day = std::stoi(day.substr(8, 2));
+  time.year = static_cast<int>(day->year());
+  time.month = static_cast<int>(static_cast<unsigned>(day->month()));
+  time.day = static_cast<int>(static_cast<unsigned>(day->day()));
   time.hour = 12;
   return time;
 }
@@ -80,12 +66,12 @@ std::string spelling_of(std::string_view one, std::string_view two) {
   for (size_t shift = 0; shift <= std::min(begin, more.size()); ++shift) {
     const std::string_view turned = two.substr(begin - shift, more.size());
     if (!turned.empty() && count_of(two, turned) == 2 && count_of(one, turned) == 1) {
-      const std::string_view plain = without_blanks(turned);
+      const std::string_view plain = trimmed(turned);
       if (!plain.empty() && (plain.front() == '<' || plain.front() == '['))
         return std::string(plain);
     }
   }
-  return std::string(without_blanks(more));
+  return std::string(trimmed(more));
 }
 
 class TemplateWriter final : public PromptWriter {
@@ -110,9 +96,7 @@ class TemplateWriter final : public PromptWriter {
     for (const Turn& turn : all) {
       pictures += static_cast<size_t>(turn.images) + count_of(turn.text, kImagePlaceholder);
     }
-    if (pictures > 0 && marker_.empty()) return written_without_pictures(all, answer_follows);
-    const std::string text = render(all, answer_follows);
-    return cut_at_markers(text, pictures);
+    return cut_at_markers(render(all, answer_follows), pictures);
   }
 
   std::string name() const override { return kChatTemplate; }
@@ -192,16 +176,14 @@ class TemplateWriter final : public PromptWriter {
     } catch (const Error&) {
       one.clear();  // it takes texts alone
     }
+    std::string spelling;
     if (two.size() > one.size() && count_of(one, kUserProbe) == 1 &&
         one.find("'type'") == std::string::npos)
-      spelling_ = spelling_of(one, two);
-    marker_ = marker_of(model);
-    if (!marker_.empty() && spelling_.find(marker_) == std::string::npos) spelling_.clear();
-    image_parts_ = !spelling_.empty();
-    if (!image_parts_) {
-      spelling_ = marker_;
-      return;
-    }
+      spelling = spelling_of(one, two);
+    marker_ = marker_of(model, spelling);
+    image_parts_ = spelling.find(marker_) != std::string::npos;
+    spelling_ = image_parts_ ? spelling : marker_;
+    if (!image_parts_) return;
     const size_t after = one.find(marker_) + marker_.size();
     const size_t text = one.find(kUserProbe);
     line_end_behind_ = text > after && one[text - 1] == '\n';
@@ -214,19 +196,17 @@ class TemplateWriter final : public PromptWriter {
     keeps_order_ = first < picture && picture < last && last != std::string::npos;
   }
 
-  /// The text of the token that stands for a picture.
-  std::string marker_of(const PromptModel& model) const {
+  /// The text of the token that stands for a picture. `spelling`: what the template writes for one.
+  std::string marker_of(const PromptModel& model, const std::string& spelling) const {
     if (model.tokenizer != nullptr && model.image_token >= 0) {
-      const std::optional<std::string> text = model.tokenizer->id_to_token(model.image_token);
-      if (text && model.tokenizer->encode(*text) == std::vector<int64_t>{model.image_token})
-        return *text;
+      if (auto text = placeholder_text(*model.tokenizer, model.image_token)) return *text;
     }
     const auto named = tokens_.find("image_token");
-    if (named != tokens_.end() && spelling_.find(named->second) != std::string::npos)
+    if (named != tokens_.end() && spelling.find(named->second) != std::string::npos)
       return named->second;
-    if (spelling_.empty() || spelling_.find(kImagePlaceholder) != std::string::npos)
+    if (spelling.empty() || spelling.find(kImagePlaceholder) != std::string::npos)
       return std::string(kImagePlaceholder);
-    return spelling_;
+    return spelling;
   }
 
   void learn_answer_end(const PromptModel& model) {
@@ -241,7 +221,7 @@ class TemplateWriter final : public PromptWriter {
     const size_t at = text.find(kAnswerProbe);
     if (at == std::string::npos) return;
     const std::string rest(
-        without_blanks(std::string_view(text).substr(at + std::string_view(kAnswerProbe).size())));
+        trimmed(std::string_view(text).substr(at + std::string_view(kAnswerProbe).size())));
     if (rest.empty()) return;
     const std::vector<int64_t> ids = model.tokenizer->encode(rest);
     if (ids.empty() || !model.tokenizer->is_special(ids.front())) return;
@@ -251,8 +231,7 @@ class TemplateWriter final : public PromptWriter {
 
   /// A turn's text with its pictures as one text.
   std::string as_text(const Turn& turn) const {
-    std::string text =
-        spelling_.empty() ? turn.text : replaced(turn.text, kImagePlaceholder, spelling_);
+    std::string text = replace_each(turn.text, kImagePlaceholder, spelling_);
     for (int64_t i = 0; i < turn.images; ++i) {
       text = settings_.place == PicturePlace::kAfter ? fmt::format("{}\n{}", text, spelling_)
                                                      : fmt::format("{}\n{}", spelling_, text);
@@ -351,28 +330,14 @@ class TemplateWriter final : public PromptWriter {
     return render_messages(messages_of(turns, contents_for(turns)), answer_follows);
   }
 
-  /// For a model that has no token for a picture: `<image>` stays in the text, so that whoever
-  /// counts pictures finds it.
-  Prompt written_without_pictures(const std::vector<Turn>& turns, bool answer_follows) const {
-    Prompt prompt;
-    prompt.text = render(turns, answer_follows);
-    prompt.chunks = cut_at_images(prompt.text);
-    return prompt;
-  }
-
   Prompt cut_at_markers(const std::string& text, size_t pictures) const {
-    const size_t found = marker_.empty() ? 0 : count_of(text, marker_);
+    const size_t found = count_of(text, marker_);
     if (found != pictures) {
       fail(
           "{}: the chat template wrote '{}', which stands for a picture, {} times for {} picture{}",
           found_.place, marker_, found, pictures, pictures == 1 ? "" : "s");
     }
     Prompt prompt;
-    if (marker_.empty()) {
-      prompt.text = text;
-      if (!text.empty()) prompt.chunks.push_back({PromptChunk::Kind::kText, text});
-      return prompt;
-    }
     size_t done = 0;
     const auto put_text = [&](std::string_view part) {
       if (!part.empty()) prompt.chunks.push_back({PromptChunk::Kind::kText, std::string(part)});
@@ -401,8 +366,9 @@ class TemplateWriter final : public PromptWriter {
   Json variables_ = Json::object();
   bool reads_date_ = false;
   /// The token that stands for a picture, and what the template writes for one ("<a><marker><b>").
-  std::string marker_;
-  std::string spelling_;
+  /// A model without pictures keeps `<image>`, which whoever counts pictures then finds.
+  std::string marker_{kImagePlaceholder};
+  std::string spelling_{kImagePlaceholder};
   bool image_parts_ = false;
   /// Whether the template writes a line end between a picture and the text behind it.
   bool line_end_behind_ = false;

@@ -16,12 +16,6 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Texts answers(const DataSet& data) {
-  Texts texts;
-  for (const Sample& sample : data.samples) texts.push_back(sample.answer);
-  return texts;
-}
-
 TEST(Benchmarks, PopesLabelsAreAnswers) {
   const Files files;
   const std::string rows =

@@ -17,12 +17,6 @@ std::string pair(const std::string& id, const std::string& answer) {
   return R"({"id": ")" + id + R"(", "question": "q", "answer": ")" + answer + "\"}\n";
 }
 
-Texts answers(const DataSet& data) {
-  Texts texts;
-  for (const Sample& sample : data.samples) texts.push_back(sample.answer);
-  return texts;
-}
-
 TEST(RepeatedIds, AreNumberedInTheFilesOrder) {
   const Files files;
   DataOptions options = files.with("d.jsonl", pair("a", "1") + pair("b", "2") + pair("a", "3") +

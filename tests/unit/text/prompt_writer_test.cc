@@ -287,10 +287,10 @@ TEST_F(PromptWriterTest, AFolderWithoutATemplateTakesItsArchitecturesFormat) {
 }
 
 TEST(Days, OfTheCalendar) {
-  EXPECT_TRUE(is_day("2024-02-29"));
+  EXPECT_TRUE(parse_day("2024-02-29"));
   for (const char* text : {"2023-02-29", "2024-13-01", "2024-00-10", "24-02-01", "2024/02/01",
                            "2024-2-1", "2024-02-0x", ""})
-    EXPECT_FALSE(is_day(text)) << text;
+    EXPECT_FALSE(parse_day(text)) << text;
 }
 
 }  // namespace
