@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import make_chat_prompt_golden
 import make_family_golden
 import make_jinja_golden
 import make_original_llava_golden
@@ -177,6 +178,7 @@ def main():
         lines += compare_lines(make_jinja_golden.OUTPUT, make_jinja_golden.make())
         templates = make_template_golden.FOLDER
         lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
+        lines += compare_lines(make_chat_prompt_golden.OUTPUT, make_chat_prompt_golden.make())
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
     for line in lines:
         print(line)
