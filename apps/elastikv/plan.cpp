@@ -82,6 +82,14 @@ SampleSize with_pictures(const ModelChoice& model, SampleSize size, int64_t pict
   return size;
 }
 
+/// What a plan by published sizes leaves out of prompts, as the end of a sentence.
+std::string uncounted(const ModelChoice& model) {
+  const PublishedModel published = read_published_model(model.published_config);
+  if (!published.pictures_vary) return "";
+  return fmt::format("; of each picture {} tokens are counted, though larger ones become more",
+                     published.image_tokens);
+}
+
 /// The samples' number and texts; `sizes` of those whose lengths have to be guessed all alike, and
 /// none of samples that cannot be evaluated.
 struct Work {
@@ -144,7 +152,7 @@ int plan(const SweepOptions& options) {
   const Preparation preparation(whole, options.sample_ids, *engines, [&](const CellGroup& group) {
     const Preparation::Missing found = look_for(group);
     const std::string folder = group.model.path.string();
-    if (found.model) missing.insert(fmt::format("checkpoint {}", folder));
+    if (found.model) missing.insert(fmt::format("checkpoint {}{}", folder, uncounted(group.model)));
     if (found.data) missing.insert(fmt::format("data set {}", group.data.path.string()));
     if (found.weights) missing.insert(fmt::format("weights in {}", folder));
     return found;

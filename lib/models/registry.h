@@ -74,9 +74,12 @@ PartialModel read_partial_model(const std::filesystem::path& folder);
 struct PublishedModel {
   ModelSummary summary;
   int64_t parameters = 0;
-  /// Of a picture in a model whose tower takes one size; 0 without.
+  /// Of one view of a picture; 0 where the tower takes pictures as large as they come.
   int64_t image_tokens = 0;
   int64_t image_patches = 0;
+  /// Whether a picture's own size decides how many tokens it becomes, which config.json alone
+  /// does not say: more tokens than those of one view.
+  bool pictures_vary = false;
 };
 PublishedModel read_published_model(const std::filesystem::path& config_file);
 

@@ -492,6 +492,25 @@ TEST(PublishedModel, SizesAreThePublishedOnes) {
   EXPECT_EQ(small.parameters, 7063427072 - unread);
   EXPECT_EQ(small.image_tokens, 576);
   EXPECT_EQ(small.image_patches, 576);
+  EXPECT_FALSE(small.pictures_vary);
+  EXPECT_FALSE(read_published_model(folder / "qwen-vl-chat.config.json").pictures_vary);
+  for (const char* name : {"smolvlm-256m-instruct", "qwen2-vl-2b-instruct",
+                           "llava-v1.6-mistral-7b-hf", "llava-onevision-qwen2-7b-ov-hf"})
+    EXPECT_TRUE(read_published_model(folder / (std::string(name) + ".config.json")).pictures_vary)
+        << name;
+  // Model cards that say how many weights there are.
+  for (const auto& [name, published] : {std::pair{"llava-v1.6-mistral-7b-hf", 7566747648 - unread},
+                                        std::pair{"mistral-7b-instruct-v0.2", int64_t{7241732096}},
+                                        std::pair{"llama-3.2-1b-instruct", int64_t{1235814400}},
+                                        std::pair{"qwen2.5-0.5b-instruct", int64_t{494032768}},
+                                        std::pair{"qwen2-vl-7b-instruct", int64_t{8291375616}},
+                                        std::pair{"qwen2.5-vl-3b-instruct", int64_t{3754622976}},
+                                        std::pair{"qwen2.5-vl-7b-instruct", int64_t{8292166656}},
+                                        std::pair{"smolvlm2-2.2b-instruct", int64_t{2246784880}}}) {
+    EXPECT_EQ(read_published_model(folder / (std::string(name) + ".config.json")).parameters,
+              published)
+        << name;
+  }
   // Vicuna-13B with 64 more tokens, CLIP ViT-L/14 at 336 pixels, and the projector.
   EXPECT_EQ(read_published_model(folder / "llava-1.5-13b-hf.config.json").parameters,
             13015864320 + 2 * 64 * 5120 + 303507456 + (1024 + 1 + 5120 + 1) * 5120 - unread);
