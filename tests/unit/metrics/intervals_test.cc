@@ -4,7 +4,10 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <span>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -83,6 +86,53 @@ TEST(Bootstrap, DrawsTheDocumentedIndices) {
     EXPECT_EQ(sums[c].front(), first[c]) << c;
     EXPECT_EQ(sums[c].back(), last[c]) << c;
   }
+}
+
+/// The documented indices, drawn and added up one by one.
+std::vector<std::vector<double>> sums_one_by_one(const std::vector<std::vector<double>>& columns,
+                                                 size_t replicates, uint64_t seed) {
+  const size_t units = columns[0].size();
+  std::mt19937_64 random(seed);
+  std::vector<std::vector<double>> sums(columns.size(), std::vector<double>(replicates));
+  for (size_t b = 0; b < replicates; ++b) {
+    for (size_t i = 0; i < units; ++i) {
+      const auto wide = static_cast<unsigned __int128>(random()) * units;
+      const auto index = static_cast<size_t>(wide >> 64);
+      for (size_t c = 0; c < columns.size(); ++c) sums[c][b] += columns[c][index];
+    }
+  }
+  return sums;
+}
+
+TEST(Bootstrap, SumsAreThoseOfTheDrawnUnits) {
+  // Whole numbers add up without rounding, in whatever order.
+  std::mt19937_64 random(3);
+  for (const auto& [units, width, replicates] :
+       {std::tuple{1, 1, 1}, std::tuple{5, 2, 9}, std::tuple{300, 3, 16}, std::tuple{17, 5, 1000},
+        std::tuple{64, 9, 23}, std::tuple{70000, 1, 1001}}) {
+    std::vector<std::vector<double>> columns(static_cast<size_t>(width));
+    std::vector<std::span<const double>> views;
+    for (std::vector<double>& column : columns) {
+      for (int i = 0; i < units; ++i) column.push_back(static_cast<double>(random() % 2001) - 1000);
+      views.emplace_back(column);
+    }
+    const Bootstrap bootstrap(replicates, /*seed=*/5);
+    const auto expected = sums_one_by_one(columns, static_cast<size_t>(replicates), 5);
+    EXPECT_EQ(bootstrap.resampled_sums(views), expected) << units << ", " << width;
+    // What was kept of the first call serves the next.
+    EXPECT_EQ(bootstrap.resampled_sums(views), expected) << units << ", " << width;
+  }
+}
+
+TEST(Bootstrap, WeightsThatWereKeptAreNotTakenForOthers) {
+  const Bootstrap bootstrap;
+  const std::vector<double> other{3, 1, 4, 1, 5, 9, 2};
+  const auto first = bootstrap.perplexity_interval(kNllA, kTokens);
+  const auto between = bootstrap.perplexity_interval(kNllA, other);
+  const auto again = bootstrap.perplexity_interval(kNllA, kTokens);
+  expect_interval(again, first->low, first->high);
+  const auto alone = Bootstrap().perplexity_interval(kNllA, other);
+  expect_interval(between, alone->low, alone->high);
 }
 
 TEST(Bootstrap, StudentizedIntervals) {

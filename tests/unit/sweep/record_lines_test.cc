@@ -4,9 +4,11 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "support/expect_error.h"
 #include "sweep/records.h"
@@ -343,8 +345,33 @@ TEST(RecordLines, DamageNamesItsPlace) {
   const std::string good = record_line(Record{}, {});
   EXPECT_ERROR(parse_record(good.substr(1), {}, "f:7"),
                "f:7: damaged record: not valid JSON; remove the line and use --resume");
-  EXPECT_ERROR_CONTAINS(parse_record("[]", {}, "f:7"), "f:7: damaged record: ");
-  EXPECT_ERROR_CONTAINS(parse_record("{}", {}, "f:7"), "f:7: damaged record: ");
+  const std::string mend = "; remove the line and use --resume";
+  EXPECT_ERROR(parse_record("[]", {}, "f:7"), "f:7: damaged record: is no object" + mend);
+  EXPECT_ERROR(parse_record("{}", {}, "f:7"), "f:7: damaged record: key 'cell' is missing" + mend);
+  const auto with = [&](const std::string& key, const std::string& value) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(good);
+    json[key] = nlohmann::ordered_json::parse(value);
+    return json.dump();
+  };
+  for (const auto& [key, value, what] :
+       {std::tuple{"cell", "3", "is no text"},
+        std::tuple{"hidden", "0", "is neither true nor false"},
+        std::tuple{"prompt_tokens", "1.5", "is no integer"},
+        std::tuple{"image_tokens", "9223372036854775808", "is no integer"},
+        std::tuple{"nll_sum", "\"x\"", "is no number"}, std::tuple{"nll", "{}", "is no list"},
+        std::tuple{"nll", "[true]", "is no number"},
+        std::tuple{"token_ids", "[0, null]", "is no integer"},
+        std::tuple{"kept_tokens", "[[1], 2]", "is no list"},
+        std::tuple{"seconds", "[]", "is no object"},
+        std::tuple{"shared_seconds", "1", "is no object"},
+        std::tuple{"agreement", "0", "is no object"}}) {
+    EXPECT_ERROR(parse_record(with(key, value), {}, "f:7"),
+                 std::string("f:7: damaged record: key '") + key + "' " + what + mend);
+  }
+  EXPECT_ERROR(parse_record(with("scores", "{}"), {"rouge"}, "f:7"),
+               "f:7: damaged record: key 'rouge' is missing" + mend);
+  EXPECT_ERROR(parse_record(with("status", "\"fine\""), {}, "f:7"),
+               "f:7: damaged record: unknown status 'fine'" + mend);
   EXPECT_ERROR_CONTAINS(parse_sample_line("{\"id\": 3}", "f:7"), "f:7: damaged: ");
   EXPECT_ERROR_CONTAINS(parse_detail_line("0", "f:7"), "f:7: damaged: ");
   EXPECT_ERROR_CONTAINS(parse_header("[]", "f"), "f: is not the description of a sweep's records");

@@ -1,0 +1,192 @@
+// Reading a record's line. Reports read hundreds of thousands of them, which is why this one kind
+// of line is not read by the library that writes it.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <simdjson.h>
+
+#include "base/error.h"
+#include "sweep/failure_name.h"
+#include "sweep/records.h"
+
+namespace elastikv {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr const char* kMend = "; remove the line and use --resume";
+
+/// A value of a record and where it is, for errors.
+class Value {
+ public:
+  Value(dom::element element, const std::string& place, std::string_view name)
+      : element_(element), place_(&place), name_(name) {}
+
+  Value at(std::string_view key) const {
+    dom::element found;
+    if (object().at_key(key).get(found) != simdjson::SUCCESS) fail_at(key, "is missing");
+    return {found, *place_, key};
+  }
+
+  bool has(std::string_view key) const { return object().at_key(key).error() == simdjson::SUCCESS; }
+
+  std::string text() const {
+    std::string_view text;
+    if (element_.get(text) != simdjson::SUCCESS) fail_at(name_, "is no text");
+    return std::string(text);
+  }
+
+  bool truth() const {
+    bool value = false;
+    if (element_.get(value) != simdjson::SUCCESS) fail_at(name_, "is neither true nor false");
+    return value;
+  }
+
+  int64_t integer() const {
+    int64_t value = 0;
+    if (element_.get(value) != simdjson::SUCCESS) fail_at(name_, "is no integer");
+    return value;
+  }
+
+  /// What is not finite stands as a word; null, as earlier versions wrote it, is NaN.
+  double number() const {
+    double value = 0;
+    if (element_.get(value) == simdjson::SUCCESS) return value;
+    if (element_.is_null()) return std::numeric_limits<double>::quiet_NaN();
+    std::string_view word;
+    if (element_.get(word) == simdjson::SUCCESS) {
+      if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+      if (word == "inf") return std::numeric_limits<double>::infinity();
+      if (word == "-inf") return -std::numeric_limits<double>::infinity();
+    }
+    fail_at(name_, "is no number");
+  }
+
+  /// The largest float stands for what rounding took beyond it.
+  float single() const {
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    const double value = number();
+    return static_cast<float>(std::isfinite(value) ? std::clamp(value, -kLargest, kLargest)
+                                                   : value);
+  }
+
+  /// Calls `take` with each value of a list.
+  template <typename Take>
+  void each(Take take) const {
+    dom::array array;
+    if (element_.get(array) != simdjson::SUCCESS) fail_at(name_, "is no list");
+    for (const dom::element one : array) take(Value(one, *place_, name_));
+  }
+
+  std::vector<int64_t> integers() const {
+    std::vector<int64_t> values;
+    each([&](const Value& value) { values.push_back(value.integer()); });
+    return values;
+  }
+
+ private:
+  dom::object object() const {
+    dom::object object;
+    if (element_.get(object) != simdjson::SUCCESS) {
+      if (name_.empty()) fail("{}: damaged record: is no object{}", *place_, kMend);
+      fail_at(name_, "is no object");
+    }
+    return object;
+  }
+
+  [[noreturn]] void fail_at(std::string_view key, const char* what) const {
+    fail("{}: damaged record: key '{}' {}{}", *place_, key, what, kMend);
+  }
+
+  dom::element element_;
+  const std::string* place_;
+  std::string_view name_;
+};
+
+SharedSeconds shared_seconds(const Value& value) {
+  return {value.at("image").number(), value.at("prefill").number(), value.at("statistics").number(),
+          value.at("scoring").number(), value.at("generation").number()};
+}
+
+Agreement agreement_of(const Value& value) {
+  Agreement agreement;
+  agreement.first_divergence = value.at("first_divergence").integer();
+  agreement.match_rate = value.at("match_rate").number();
+  agreement.identical = value.at("identical").truth();
+  agreement.matching_tokens = value.at("matching_tokens").integer();
+  agreement.reference_tokens = value.at("reference_tokens").integer();
+  agreement.candidate_tokens = value.at("candidate_tokens").integer();
+  return agreement;
+}
+
+void read_outcome(const Value& line, const std::vector<std::string>& text_metrics, Record& record) {
+  CellOutcome& outcome = record.outcome;
+  outcome.nll_sum = line.at("nll_sum").number();
+  outcome.scored_tokens = line.at("scored_tokens").integer();
+  line.at("nll").each([&](const Value& value) { outcome.nll.push_back(value.single()); });
+  outcome.text = line.at("text").text();
+  outcome.token_ids = line.at("token_ids").integers();
+  outcome.finished = line.at("finished").truth();
+  if (line.has("mean_kl")) outcome.mean_kl = line.at("mean_kl").number();
+  outcome.requested_tokens = line.at("requested_tokens").integer();
+  line.at("kept_tokens").each([&](const Value& layer) {
+    outcome.kept_tokens.push_back(layer.integers());
+  });
+  outcome.entry_bytes = line.at("entry_bytes").integer();
+  outcome.cache_bytes_prefill = line.at("cache_bytes_prefill").integer();
+  outcome.cache_bytes_end = line.at("cache_bytes_end").integer();
+  outcome.seconds.compression = line.at("seconds").at("compression").number();
+  if (line.has("agreement")) record.agreement = agreement_of(line.at("agreement"));
+  if (!line.has("scores")) return;
+  const Value scores = line.at("scores");
+  for (const std::string& name : text_metrics) {
+    const Value score = scores.at(name);
+    record.text_scores.push_back({score.at("precision").number(), score.at("recall").number(),
+                                  score.at("f").number(), score.at("defined").truth()});
+  }
+}
+
+Failure failure_of(const std::string& status, const std::string& place) {
+  for (const Failure failure : {Failure::kCell, Failure::kOutOfMemory, Failure::kSample}) {
+    if (status == failure_name(failure)) return failure;
+  }
+  fail("{}: damaged record: unknown status '{}'{}", place, status, kMend);
+}
+
+}  // namespace
+
+Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
+                    const std::string& place) {
+  // It keeps its memory from one line to the next.
+  thread_local dom::parser parser;
+  dom::element element;
+  if (parser.parse(line).get(element) != simdjson::SUCCESS)
+    fail("{}: damaged record: not valid JSON{}", place, kMend);
+  const Value whole(element, place, "");
+  Record record;
+  record.cell = whole.at("cell").text();
+  record.sample = whole.at("sample").text();
+  record.key = whole.at("key").text();
+  if (whole.has("commit")) record.commit = whole.at("commit").text();
+  record.item = whole.at("item").text();
+  record.hidden = whole.at("hidden").truth();
+  record.prompt_tokens = whole.at("prompt_tokens").integer();
+  record.image_tokens = whole.at("image_tokens").integer();
+  record.shared = shared_seconds(whole.at("shared_seconds"));
+  const std::string status = whole.at("status").text();
+  if (status == "ok") {
+    read_outcome(whole, text_metrics, record);
+    return record;
+  }
+  record.outcome.failure = failure_of(status, place);
+  record.outcome.error = whole.at("error").text();
+  if (!record.failed()) fail("{}: damaged record: a failure without a reason{}", place, kMend);
+  return record;
+}
+
+}  // namespace elastikv
