@@ -15,6 +15,7 @@
 #include "base/device.h"
 #include "base/version.h"
 #include "runtime/machine.h"
+#include "runtime/threads.h"
 #include "source_version.h"
 #include "text/json_text.h"
 #include "text/unicode.h"
@@ -47,6 +48,7 @@ std::map<std::string, std::string> provenance(const std::vector<std::string>& de
       {"libtorch", libtorch_version()},
       {"cpu", processor_name(c10::Device(c10::DeviceType::CPU))},
       {"threads", std::to_string(at::get_num_threads())},
+      {"threads_by", threads_in_use().reason},
       {"omp_num_threads", threads == nullptr ? "unset" : threads}};
   std::set<std::string> gpus;
   for (const std::string& name : devices) {
