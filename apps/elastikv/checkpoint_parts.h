@@ -1,14 +1,13 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "image/image_processor.h"
 #include "models/image_prompt.h"
 #include "sweep/cell.h"
-#include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
@@ -18,8 +17,8 @@ namespace elastikv {
 struct CheckpointParts {
   explicit CheckpointParts(const ModelChoice& model);
 
-  std::optional<PromptFormat> format;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<PromptWriter> writer;
   std::unique_ptr<ImagePrompt> image_prompt;        // null for a model without pictures, too
   std::unique_ptr<ImageProcessor> image_processor;  // likewise
   /// What is not there, with the reason.

@@ -112,6 +112,7 @@ Subject read_sweep_file(const ExplainOptions& options) {
     data.offset = 0;
   }
   data.limit = 1;
+  data.needs_answers = false;  // whatever the sweep measures
   const std::unique_ptr<Tokenizer> tokenizer =
       data.tokens ? engines->tokenizer(subject.model) : nullptr;
   DataSet set = read_data(data, check_picture, tokenizer.get());

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/json_fields.h"
 #include "checkpoint_parts.h"
 #include "image/picture.h"
+#include "image/pixel_backend.h"
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "prompt_options.h"
@@ -86,7 +88,7 @@ void show_picture(size_t number, PictureSize size, const ImageGeometry& geometry
 int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSize>& sizes) {
   const PromptReader reader = make_reader(choice_of(options));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
-  fmt::print("prompt format: {}\n", reader.format().name);
+  fmt::print("prompt format: {}\n", reader.writer().source());
   fmt::print("prompt:        {}\n", json_text(prompt.text));
   for (size_t i = 0; i < sizes.size(); ++i) {
     const TokenSpan& span = prompt.tokens.images[i];
@@ -98,7 +100,7 @@ int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSi
         fmt::format("{} image tokens at {} to {}", placeholders, span.begin, span.end - 1));
   }
   if (reader.image_processor() != nullptr)
-    fmt::print("processing:    {}\n", reader.image_processor()->identity());
+    fmt::print("processing:    {}\n", shown_image_processing(reader.image_processor()->identity()));
   fmt::print("tokens:        {}, of them {} for pictures\n", prompt.tokens.ids.size(),
              prompt.tokens.placeholders.size());
   fmt::print("token ids:     {}\n", ids_text(prompt.tokens.ids));
@@ -111,21 +113,14 @@ int show_prompt(const InspectOptions& options) {
   std::vector<PictureSize> sizes;
   for (const PictureFile& file : options.prompt_options.pictures(options.images))
     sizes.push_back(check_picture(file));
-  if (!sizes.empty() && summary.image_token < 0)
+  if (!sizes.empty() && !summary.takes_pictures())
     fail("{}: this model takes no pictures", options.folder);
   const CheckpointParts parts(choice_of(options));
   if (parts.missing.empty()) return show_whole_prompt(options, sizes);
-  if (parts.format) {
-    Turn turn;
-    turn.role = "user";
-    turn.text = options.prompt;
-    const bool placed = options.prompt.find(kImagePlaceholder) != std::string::npos;
-    turn.images = placed ? 0 : static_cast<int64_t>(sizes.size());
-    fmt::print("prompt format: {}\n", parts.format->name);
-    fmt::print("prompt:        {}\n", json_text(parts.format
-                                                    ->render({turn}, /*answer_follows=*/true,
-                                                             choice_of(options).picture_place)
-                                                    .text));
+  if (parts.writer != nullptr) {
+    const Prompt prompt = parts.writer->write({user_turn(options.prompt, std::ssize(sizes))});
+    fmt::print("prompt format: {}\n", parts.writer->source());
+    fmt::print("prompt:        {}\n", json_text(prompt.text));
   }
   if (parts.image_processor != nullptr) {
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -133,7 +128,7 @@ int show_prompt(const InspectOptions& options) {
       show_picture(i + 1, sizes[i], geometry,
                    fmt::format("{} image tokens", parts.image_prompt->features(geometry)));
     }
-    fmt::print("processing:    {}\n", parts.image_processor->identity());
+    fmt::print("processing:    {}\n", shown_image_processing(parts.image_processor->identity()));
   }
   return show_missing(parts.missing, options.strict);
 }
@@ -228,11 +223,11 @@ int show_checkpoint(const InspectOptions& options) {
   // What the tower's folder says is missing as long as that folder is.
   if (model.vision_missing.empty()) {
     const CheckpointParts parts(choice_of(options));
-    if (parts.format) fmt::print("prompt format: {}\n", parts.format->name);
+    if (parts.writer != nullptr) fmt::print("prompt format: {}\n", parts.writer->source());
     if (parts.tokenizer != nullptr)
       fmt::print("tokenizer:     {} tokens\n", parts.tokenizer->vocab_size());
     if (parts.image_processor != nullptr)
-      fmt::print("processing:    {}\n", parts.image_processor->identity());
+      fmt::print("processing:    {}\n", shown_image_processing(parts.image_processor->identity()));
     missing.insert(missing.end(), parts.missing.begin(), parts.missing.end());
   }
   const int code = show_missing(missing, options.strict);

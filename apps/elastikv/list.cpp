@@ -23,7 +23,7 @@ void list_strategies() {
 }
 
 void list_prompts() {
-  fmt::print("prompt formats:\n");
+  fmt::print("prompt formats (auto: the checkpoint's own chat template):\n");
   for (const PromptFormat& format : prompt_formats())
     fmt::print("  {:<24}{}\n", format.name, format.source);
 }

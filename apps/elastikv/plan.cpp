@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -23,6 +25,7 @@
 #include "sweep/choices.h"
 #include "sweep/engine.h"
 #include "sweep/estimate.h"
+#include "sweep/preparation.h"
 #include "sweep/progress.h"
 #include "sweep/sweep_data.h"
 #include "sweep_options.h"
@@ -44,114 +47,83 @@ bool has_weights(const ModelChoice& model) {
 }
 bool is_there(const DataOptions& data) { return !data.expected || path_exists(data.path); }
 
-/// What the groups of a sweep work on, found out once for each model and data set.
-class Subjects {
- public:
-  Subjects(const SweepConfig& config, const Engines& engines)
-      : config_(config), engines_(engines) {}
+Preparation::Missing look_for(const CellGroup& group) {
+  Preparation::Missing missing;
+  missing.model = !is_there(group.model);
+  missing.data = !is_there(group.data);
+  if (!missing.model) require_unquantized(group.model.path);
+  // Of a published model; any other is held to be what the sweep will find.
+  missing.weights =
+      !missing.model && !group.model.published_config.empty() && !has_weights(group.model);
+  return missing;
+}
 
-  ModelSize model_size(const ModelChoice& model, int64_t available) {
-    ModelSize size;
-    if (is_there(model)) {
-      size.decoder = summarize_model(model.path).decoder;
-      size.parameters = count_parameters(model.path);
-    } else {
-      const PublishedModel published = read_published_model(model.published_config);
-      size.decoder = published.summary.decoder;
-      size.parameters = published.parameters;
-    }
-    size.linear_memory =
-        choose_linear_memory(size.decoder, parse_dtype(model.dtype), parse_device(model.device),
-                             size.parameters, available);
-    return size;
+ModelSize size_of_model(const ModelChoice& model, int64_t available) {
+  ModelSize size;
+  if (is_there(model)) {
+    size.decoder = summarize_model(model.path).decoder;
+    size.parameters = count_parameters(model.path);
+  } else {
+    const PublishedModel published = read_published_model(model.published_config);
+    size.decoder = published.summary.decoder;
+    size.parameters = published.parameters;
   }
+  size.linear_memory = choose_linear_memory(size.decoder, parse_dtype(model.dtype),
+                                            parse_device(model.device), size.parameters, available);
+  return size;
+}
 
-  /// The samples' number and texts; `sizes` of those whose lengths have to be guessed all alike.
-  struct Work {
-    GroupCost cost;
-    std::vector<SampleSize> sizes;
-  };
-  Work work_of(const CellGroup& group) {
-    Work work;
-    if (is_there(group.data)) {
-      const DataSet& set = data_of(group);
-      work.cost = cost_of(group, set, config_);
-      if (is_there(group.model)) {
-        const PromptReader reader = make_reader(group.model);
-        for (const Sample& sample : set.samples) {
-          try {
-            work.sizes.push_back(size_of(reader, sample, config_.evaluation()));
-          } catch (const Error&) {
-            // One that will be recorded as failed is named among those.
-            if (group.data.on_problem == OnProblem::kRefuse) throw;
-          }
-        }
-        return work;
-      }
-      const int64_t end = config_.metrics.score_end ? 1 : 0;
-      // About four bytes of English make a token.
-      for (const Sample& sample : set.samples) {
-        work.sizes.push_back(
-            with_pictures(group.model,
-                          {static_cast<int64_t>(sample.question.size()) / 4 + 40,
-                           static_cast<int64_t>(sample.answer.size()) / 4 + 1 + end, 0},
-                          static_cast<int64_t>(sample.images.size())));
-      }
-      return work;
-    }
+/// Adds what pictures take in a model whose tower takes one size.
+SampleSize with_pictures(const ModelChoice& model, SampleSize size, int64_t pictures) {
+  if (model.published_config.empty()) return size;
+  const PublishedModel published = read_published_model(model.published_config);
+  size.prompt_tokens += pictures * published.image_tokens;
+  size.patches += pictures * published.image_patches;
+  return size;
+}
+
+/// The samples' number and texts; `sizes` of those whose lengths have to be guessed all alike, and
+/// none of samples that cannot be evaluated.
+struct Work {
+  GroupCost cost;
+  std::vector<SampleSize> sizes;
+};
+
+Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
+  const CellGroup& group = prepared.group;
+  const EvaluationSettings settings = config.evaluation();
+  const int64_t end = settings.score_end ? 1 : 0;
+  Work work;
+  if (prepared.set == nullptr) {
     const ExpectedData& expected = *group.data.expected;
     DataSet set;
     set.samples.resize(static_cast<size_t>(
         std::min(expected.samples, group.data.limit.value_or(expected.samples))));
-    work.cost = cost_of(group, set, config_);
-    work.cost.answer_characters =
-        4 * expected.answer_tokens * static_cast<int64_t>(set.samples.size());
+    work.cost = cost_of(group, set, /*problems=*/{}, config);
+    if (settings.perplexity)
+      work.cost.answer_characters = 4 * expected.answer_tokens * std::ssize(set.samples);
     work.sizes.assign(
         set.samples.size(),
-        with_pictures(group.model,
-                      {expected.question_tokens,
-                       expected.answer_tokens + (config_.metrics.score_end ? 1 : 0), 0},
-                      1));
+        with_pictures(group.model, {expected.question_tokens, expected.answer_tokens + end, 0},
+                      /*pictures=*/1));
     return work;
   }
-
-  const DataSet& data_of(const CellGroup& group) {
-    auto [entry, is_new] =
-        sets_.try_emplace({group.data.name, group.data.tokens ? group.model.path.string() : ""});
-    if (is_new) {
-      const std::unique_ptr<Tokenizer> tokenizer =
-          group.data.tokens ? engines_.tokenizer(group.model) : nullptr;
-      entry->second = read_data(
-          group.data, [&](const std::filesystem::path& file) { engines_.check_picture(file); },
-          tokenizer.get());
-    }
-    return entry->second;
+  work.cost = cost_of(group, *prepared.set, prepared.problems, config);
+  if (is_there(group.model)) {
+    work.sizes = prepared.sizes;
+    return work;
   }
-
-  /// What is to be known of the data that were read, with the data set's name.
-  std::set<std::string> notes() const {
-    std::set<std::string> notes;
-    for (const auto& [key, set] : sets_) {
-      for (const std::string& note : set.notes)
-        notes.insert(fmt::format("{}: {}", key.first, note));
-    }
-    return notes;
+  for (size_t i = 0; i < prepared.problems.size(); ++i) {
+    if (!prepared.problems[i].empty()) continue;
+    const Sample& sample = prepared.set->samples[i];
+    // About four bytes of English make a token.
+    work.sizes.push_back(with_pictures(
+        group.model,
+        {std::ssize(sample.question) / 4 + 40, std::ssize(sample.answer) / 4 + 1 + end, 0},
+        std::ssize(sample.images)));
   }
-
- private:
-  /// Adds what pictures take in a model whose tower takes one size.
-  static SampleSize with_pictures(const ModelChoice& model, SampleSize size, int64_t pictures) {
-    if (model.published_config.empty()) return size;
-    const PublishedModel published = read_published_model(model.published_config);
-    size.prompt_tokens += pictures * published.image_tokens;
-    size.patches += pictures * published.image_patches;
-    return size;
-  }
-
-  const SweepConfig& config_;
-  const Engines& engines_;
-  std::map<std::pair<std::string, std::string>, DataSet> sets_;
-};
+  return work;
+}
 
 /// Memory to plan with: what the device has left, or no limit for one that is not there.
 int64_t memory_of(c10::Device device) {
@@ -164,45 +136,22 @@ int64_t memory_of(c10::Device device) {
 }
 
 int plan(const SweepOptions& options) {
-  SweepConfig config = options.read();
-  const std::unique_ptr<MemoryLimit> limit = options.limit_memory();
+  const SweepConfig whole = options.read();
+  std::unique_ptr<MemoryLimit> limit = options.limit_memory();
+  const bool limited = limit != nullptr;
   const std::unique_ptr<Engines> engines = torch_engines();
-  std::vector<std::string> left_out;
-  if (!options.sample_ids.empty()) {
-    SampleChoice choice = choose_samples(config, options.sample_ids, *engines);
-    config = std::move(choice.config);
-    left_out = std::move(choice.left_out);
-  }
-  const std::vector<CellGroup> groups = plan_cells(config);
   std::set<std::string> missing;
-  std::vector<std::string> failing;  // samples that will be recorded as failed
-  bool complete = true;
-  for (const CellGroup& group : groups) {
-    if (!is_there(group.model))
-      missing.insert(fmt::format("checkpoint {}", group.model.path.string()));
-    if (is_there(group.model)) require_unquantized(group.model.path);
-    if (!is_there(group.data)) missing.insert(fmt::format("data set {}", group.data.path.string()));
-    // Of a published model; any other is held to be what the sweep will find.
-    const bool waits_for_weights =
-        !group.model.published_config.empty() && is_there(group.model) && !has_weights(group.model);
-    if (waits_for_weights) missing.insert(fmt::format("weights in {}", group.model.path.string()));
-    complete = complete && missing.empty();
-    if (is_there(group.model) && !waits_for_weights)
-      engines->check(group.model, group.cells, config.evaluation());
-  }
-  if (complete) {
-    const SweepData data(config, *engines);
-    for (const CellGroup& group : groups) {
-      const DataSet& set = data.of(group);
-      const std::vector<std::string> problems =
-          problems_of(group, set, config.evaluation(), *engines);
-      for (size_t i = 0; i < problems.size(); ++i) {
-        if (problems[i].empty()) continue;
-        failing.push_back(fmt::format("{} on {}, sample {}: {}", group.model_name, group.data.name,
-                                      set.samples[i].id, problems[i]));
-      }
-    }
-  }
+  const Preparation preparation(whole, options.sample_ids, *engines, [&](const CellGroup& group) {
+    const Preparation::Missing found = look_for(group);
+    const std::string folder = group.model.path.string();
+    if (found.model) missing.insert(fmt::format("checkpoint {}", folder));
+    if (found.data) missing.insert(fmt::format("data set {}", group.data.path.string()));
+    if (found.weights) missing.insert(fmt::format("weights in {}", folder));
+    return found;
+  });
+  const SweepConfig& config = preparation.config();
+  // It is the sweep's. To measure what the machine does takes more than a small one leaves.
+  limit.reset();
 
   Table cells;
   cells.header = {"cell", "strategy", "budget", "samples"};
@@ -218,14 +167,26 @@ int plan(const SweepOptions& options) {
   Table needs;
   needs.header = {"model",  "data set",    "longest prompt", "weights",
                   "caches", "activations", "memory",         "time"};
-  Subjects subjects(config, *engines);
   std::map<std::pair<std::string, std::string>, MachineRates> rates;
   GroupCost total;
   double seconds = 0;
   int64_t shown = 0;
+  std::vector<std::string> failing;   // samples that will be recorded as failed
+  std::vector<std::string> left_out;  // how many of a group
   std::set<std::string> tight;
-  for (const CellGroup& group : groups) {
-    const Subjects::Work work = subjects.work_of(group);
+  std::string refused;  // what the sweep would say of memory
+  for (const PreparedGroup& prepared : preparation.prepared()) {
+    const CellGroup& group = prepared.group;
+    for (size_t i = 0; i < prepared.problems.size(); ++i) {
+      if (prepared.problems[i].empty()) continue;
+      failing.push_back(fmt::format("{} on {}, sample {}: {}", group.model_name, group.data.name,
+                                    prepared.set->samples[i].id, prepared.problems[i]));
+    }
+    if (const int64_t unusable = std::ssize(prepared.problems) - prepared.usable(); unusable > 0) {
+      left_out.push_back(fmt::format("{} of {} samples of {}, for {}", unusable,
+                                     prepared.problems.size(), group.data.name, group.model_name));
+    }
+    const Work work = work_of(prepared, config);
     const GroupCost& cost = work.cost;
     for (const Cell& cell : group.cells) {
       cells.rows.push_back({cell.id, cell.strategy.preset,
@@ -244,16 +205,31 @@ int plan(const SweepOptions& options) {
                               config.evaluation().cells_together ? rows : 1);
     }
     const int64_t available = memory_of(device);
+    const ModelSize size = size_of_model(group.model, available);
     const GroupEstimate need =
-        estimate(group, config.evaluation(), subjects.model_size(group.model, available),
-                 work.sizes, &rate->second);
+        estimate(group, config.evaluation(), size, work.sizes, &rate->second);
     needs.rows.push_back({group.model_name, group.data.name, std::to_string(need.longest_prompt),
                           bytes_text(need.memory.weights), bytes_text(need.memory.caches),
                           bytes_text(need.memory.activations), bytes_text(need.memory.total()),
                           duration_text(need.seconds)});
     const std::string problem = refusal(need.memory, available);
-    if (!problem.empty())
-      tight.insert(fmt::format("{} on {} {}", group.model_name, group.model.device, problem));
+    if (!problem.empty()) {
+      // Where an allocation too much only fails, cells that do not fit together run in parts.
+      const bool parts = !device.is_cpu() || limited;
+      EvaluationSettings apart = config.evaluation();
+      apart.cells_together = false;
+      const bool fits_apart =
+          parts &&
+          refusal(estimate(group, apart, size, work.sizes, /*rates=*/nullptr).memory, available)
+              .empty();
+      const std::string then =
+          fits_apart ? "its cells run in smaller groups"
+                     : fmt::format("it {}", what_would_fit(group, config.evaluation(), size,
+                                                           work.sizes, available, parts));
+      tight.insert(
+          fmt::format("{} on {} {}; {}", group.model_name, group.model.device, problem, then));
+    }
+    if (refused.empty()) refused = prepared.memory;
     seconds += need.seconds;
     shown += group.shown_cells();
     total.samples += cost.samples;
@@ -283,13 +259,20 @@ int plan(const SweepOptions& options) {
     for (const CellGroup& group : plan_cells(everything)) all += group.shown_cells();
     fmt::print("Excluded: {} of {} cells.\n", all - shown, all);
   }
-  for (const std::string& name : left_out)
-    fmt::print("Data set {} is left out: it has none of the samples.\n", name);
-  for (const std::string& note : subjects.notes()) fmt::print("Data set {}.\n", note);
+  if (preparation.choice()) {
+    for (const std::string& name : preparation.choice()->left_out)
+      fmt::print("Data set {} is left out: it has none of the samples.\n", name);
+  }
+  for (const std::string& note : preparation.data().notes()) fmt::print("Data set {}.\n", note);
+  for (const std::string& line : left_out)
+    fmt::print("Cannot be evaluated and counts in no length, memory or time: {}.\n", line);
   for (const std::string& line : failing) fmt::print("Will fail: {}.\n", line);
   for (const std::string& line : tight) fmt::print("Does not fit: {}.\n", line);
   for (const std::string& thing : missing)
     fmt::print("Not at hand, planned by published sizes: {}.\n", thing);
+  std::fflush(stdout);
+  // As `sweep` would say it; without all that is needed it could not begin anyway.
+  if (missing.empty() && !refused.empty()) fail("{}", refused);
   return 0;
 }
 
@@ -300,7 +283,7 @@ void add_plan_verb(CLI::App& app, Verb& chosen) {
   CLI::App* verb = app.add_subcommand(
       "plan",
       "Show the cells of a sweep, the memory and about the time they take; loads no weights and "
-      "writes nothing.");
+      "writes nothing. Exit code 1 where 'sweep' would refuse, too little memory included.");
   add_sweep_options(*verb, options);
   verb->callback([options, &chosen] { chosen = [options] { return plan(*options); }; });
 }

@@ -6,15 +6,23 @@
 
 #include "base/log.h"
 #include "image/orientation.h"
+#include "image/pixel_backend.h"
 
 namespace elastikv {
 
 void PromptOptions::apply_to(ModelChoice& model) const {
-  model.prompt_format = format;
+  model.prompt.format = format;
+  model.prompt.system = system;
+  model.prompt.date = date;
+  for (const std::string& variable : variables) {
+    const size_t at = variable.find('=');
+    model.prompt.variables[variable.substr(0, at)] = variable_json(variable.substr(at + 1));
+  }
   if (image_aspect_ratio != "auto")
     model.image_aspect_ratio = parse_image_aspect_ratio(image_aspect_ratio);
-  if (picture_place == "before") model.picture_place = PicturePlace::kBefore;
-  if (picture_place == "after") model.picture_place = PicturePlace::kAfter;
+  model.pixels = parse_pixel_backend(pixels);
+  if (picture_place == "before") model.prompt.place = PicturePlace::kBefore;
+  if (picture_place == "after") model.prompt.place = PicturePlace::kAfter;
 }
 
 std::vector<PictureFile> PromptOptions::pictures(const std::vector<std::string>& files) const {
@@ -34,13 +42,35 @@ std::vector<PictureFile> PromptOptions::pictures(const std::vector<std::string>&
 
 void add_prompt_options(CLI::App& verb, PromptOptions& options) {
   verb.add_option("--prompt-format", options.format,
-                  "A format of configs/prompts; auto: as the checkpoint says")
+                  "A format of configs/prompts; auto: the checkpoint's own chat template")
       ->capture_default_str();
+  verb.add_option("--system", options.system,
+                  "Text of the system turn; without it what the template or format writes");
+  verb.add_option("--date", options.date,
+                  fmt::format("The day that a chat template takes for today; {} if not given",
+                              PromptSettings::kDefaultDate))
+      ->check([](const std::string& text) {
+        return parse_day(text) ? "" : text + " is no day like 2024-07-26";
+      });
+  verb.add_option(
+          "--template-variable", options.variables,
+          "NAME=VALUE for the chat template, such as enable_thinking=false; may be repeated")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        return text.find('=') == std::string::npos || text.front() == '='
+                   ? text + " is not NAME=VALUE"
+                   : "";
+      });
   verb.add_option(
           "--image-aspect-ratio", options.image_aspect_ratio,
           "What becomes of what a square would cut off a picture: crop, pad, or auto: as the "
           "checkpoint says")
       ->check(CLI::IsMember({"auto", "crop", "pad"}))
+      ->capture_default_str();
+  verb.add_option("--pixels", options.pixels,
+                  "Whose pixels: pil: those of transformers' processors with Pillow; torchvision: "
+                  "those of its processors with torchvision, its default since version 5")
+      ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str();
   verb.add_option("--picture-place", options.picture_place,
                   "Where pictures go that the question does not place: before, after, or auto: as "

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,12 @@ namespace elastikv {
 
 /// How a prompt is written and its pictures are shaped, as the command line says it.
 struct PromptOptions {
-  std::string format = "auto";
+  std::string format = PromptSettings::kAuto;
+  std::optional<std::string> system;
+  std::optional<std::string> date;
+  std::vector<std::string> variables;  // NAME=VALUE
   std::string image_aspect_ratio = "auto";
+  std::string pixels = "pil";
   std::string picture_place = "auto";
   std::string picture_orientation = "stored";
 
@@ -21,17 +26,20 @@ struct PromptOptions {
   /// stored although their files say that they are turned.
   std::vector<PictureFile> pictures(const std::vector<std::string>& files) const;
   static constexpr const char* kNoneWithIds =
-      "takes no --prompt-format, --image-aspect-ratio and --picture-place: the ids are the whole "
-      "prompt";
+      "takes no option for the form of a prompt (--prompt-format, --system, --date, "
+      "--template-variable, --image-aspect-ratio, --pixels, --picture-place): the ids are the "
+      "whole prompt";
 
-  /// Whether any is another than auto.
+  /// Whether any is another than by default.
   bool given() const {
-    return format != "auto" || image_aspect_ratio != "auto" || picture_place != "auto";
+    return format != PromptSettings::kAuto || system || date || !variables.empty() ||
+           image_aspect_ratio != "auto" || pixels != "pil" || picture_place != "auto";
   }
   void apply_to(ModelChoice& model) const;
 };
 
-/// Adds --prompt-format, --image-aspect-ratio, --picture-place and --picture-orientation.
+/// Adds --prompt-format, --system, --date, --template-variable, --image-aspect-ratio, --pixels,
+/// --picture-place and --picture-orientation.
 void add_prompt_options(CLI::App& verb, PromptOptions& options);
 
 }  // namespace elastikv

@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #include "base/device.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "runtime/machine.h"
 #include "runtime/threads.h"
 #include "source_version.h"
 #include "text/json_text.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

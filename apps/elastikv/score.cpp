@@ -22,12 +22,12 @@
 #include "base/files.h"
 #include "base/json_fields.h"
 #include "base/json_problem.h"
+#include "base/utf8.h"
 #include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
 #include "report/table.h"
 #include "text/json_text.h"
-#include "text/unicode.h"
 #include "usage_error.h"
 #include "verbs.h"
 

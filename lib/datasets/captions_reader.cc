@@ -47,8 +47,10 @@ void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
       reading.problems.add(ProblemKind::kItem, draft, "'image' is missing");
     const char* key = present_key(row, {"captions", "caption", "sentences"});
     std::vector<std::string> captions;
-    draft.lacks_answer =
-        !read_answers(row, key == nullptr ? "caption" : key, captions, draft, reading.problems);
+    if (key != nullptr || reading.options.needs_answers) {
+      draft.lacks_answer =
+          !read_answers(row, key == nullptr ? "caption" : key, captions, draft, reading.problems);
+    }
     draft.sample.categories = categories_of(row);
     const auto [entry, is_new] = by_image ? by_id.try_emplace(draft.sample.id, pictures.size())
                                           : std::make_pair(by_id.end(), true);
@@ -83,8 +85,14 @@ void read_coco(const Json& object, const Reading& reading) {
       std::string name;
       draft.lacks_pictures = !read_string(image, "file_name", "", name, draft, problems);
       if (!draft.lacks_pictures) draft.pictures.push_back({{std::move(name)}, {}});
-      // The captions of a repeated id belong to its first picture.
-      draft.lacks_answer = !by_id.try_emplace(draft.sample.id, pictures.size()).second;
+      if (!draft.sample.id.empty() && !by_id.try_emplace(draft.sample.id, pictures.size()).second) {
+        // Its captions would be those of the first picture: there is nothing to number.
+        draft.lacks_answer = true;
+        problems.add(
+            ProblemKind::kRepeatedId,
+            draft.where + ": the id is used before, and captions name their picture by it");
+        draft.sample.id.clear();  // said
+      }
     }
     pictures.emplace_back(std::move(draft), std::vector<std::string>());
   }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -77,6 +78,46 @@ void note_repeated_ids(const std::vector<Draft>& drafts, Problems& problems) {
   }
 }
 
+/// Gives items whose id an earlier one has ids of their own: "x#2", "x#3" in the file's order,
+/// without those that are ids already (another item's, or a turn's). It goes by the whole file, so
+/// that an id does not depend on which samples are selected.
+void number_repeated_ids(std::vector<Draft>& drafts, std::vector<std::string>& notes) {
+  std::unordered_set<std::string> taken;
+  for (const Draft& draft : drafts) taken.insert(draft.sample.id);
+  std::unordered_map<std::string, int64_t> last;  // number that an id's items have so far
+  size_t count = 0;
+  std::string first;
+  for (Draft& draft : drafts) {
+    std::string& id = draft.sample.id;
+    if (id.empty()) continue;  // not usable, which is noted
+    const auto [number, is_new] = last.try_emplace(id, 1);
+    if (is_new) continue;
+    std::string numbered;
+    do {
+      numbered = fmt::format("{}#{}", id, ++number->second);
+    } while (!taken.insert(numbered).second);
+    if (first.empty()) first = fmt::format("the second '{}' is '{}'", id, numbered);
+    id = std::move(numbered);
+    ++count;
+  }
+  if (count == 0) return;
+  notes.push_back(
+      fmt::format("{} of {} items repeat{} an earlier one's id and {} numbered in the file's order "
+                  "({}); 'ids: unique' refuses them",
+                  count, drafts.size(), count == 1 ? "s" : "", count == 1 ? "is" : "are", first));
+}
+
+/// Rows of a table without a picture are what they are, or a picture that was lost.
+void note_texts_alone(const std::vector<Draft>& drafts, std::vector<std::string>& notes) {
+  const auto count = std::count_if(drafts.begin(), drafts.end(), [](const Draft& draft) {
+    return draft.pictures.empty() && !draft.lacks_pictures;
+  });
+  if (count == 0) return;
+  notes.push_back(fmt::format("{} of {} rows {} no picture and {} asked as text alone", count,
+                              drafts.size(), count == 1 ? "has" : "have",
+                              count == 1 ? "is" : "are"));
+}
+
 /// Writes the pictures' places into questions that leave them to the prompt format.
 void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
   if (place.empty()) return;
@@ -95,10 +136,15 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
                                std::vector<std::string>& notes, Problems& problems) {
   FileText text(options.path, problems);
   std::vector<Draft> drafts;
-  format = read_samples({options, text, problems, drafts}, tokenizer);
+  format = read_samples({options, text, problems, drafts, notes}, tokenizer);
   if (drafts.empty()) fail("{}: the file holds no items", options.path.string());
-  note_repeated_ids(drafts, problems);
+  if (options.ids == RepeatedIds::kRefuse) {
+    note_repeated_ids(drafts, problems);
+  } else {
+    number_repeated_ids(drafts, notes);
+  }
   select(drafts, options);
+  if (format == "vlmevalkit-tsv") note_texts_alone(drafts, notes);
   place_pictures(drafts, options.picture_place);
   Pictures pictures(options, check_picture, problems);
   for (Draft& draft : drafts) {
@@ -106,7 +152,7 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
     draft.pictures.clear();  // they may be pieces of the text, which ends here
   }
   pictures.check_root();
-  notes = pictures.notes();
+  for (std::string& note : pictures.notes()) notes.push_back(std::move(note));
   assign_clusters(drafts);
   return drafts;
 }

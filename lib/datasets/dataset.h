@@ -42,6 +42,12 @@ enum class OnProblem {
             // failed
 };
 
+/// What becomes of items whose id an earlier one of the file has.
+enum class RepeatedIds {
+  kNumber,  // the second "x" becomes "x#2", or has the next number that makes no id of the file
+  kRefuse,  // they are a problem of the file
+};
+
 /// Which samples of which file.
 ///
 /// Formats, recognised by content when `format` is "auto" (docs/data-formats.md has examples):
@@ -50,15 +56,16 @@ enum class OnProblem {
 /// - "qa": a JSON array, or JSON lines, of {id, image, question, answer}. The id may also be called
 ///   question_id, and is the item's index when absent; the picture may also be called imagename,
 ///   image_path, file_name, filename or images, is a list where there are several, may be the
-///   picture itself in base64, and is absent for text alone; the question may also be called
-///   instruction, the answer output, gpt_answer or gpt4_ans, and it may be a list of accepted ones;
+///   picture itself in base64, and is absent for text alone; the question has one of
+///   question_keys(), the answer one of answer_keys() (item_fields.h), and it may be a list;
 /// - "mm-vet": MM-Vet's object of {imagename, question, answer, capability} by id;
-/// - "llava-questions": {question_id, image, text, category}, with the answers of another file;
+/// - "llava-questions": {question_id, image, text, category}, with the answers of another file or
+///   their own (POPE's label);
 /// - "llava-bench": the same in LLaVA-Bench's folder, which has answers beside the questions;
 /// - "coco-captions": COCO's object of images and annotations, or rows of {image, caption} or
 ///   {image_id, caption}; all captions of a picture are one sample;
 /// - "vlmevalkit-tsv": tab-separated values with index, image (base64, or another row's index) or
-///   image_path, question, hint, options A to Z, answer, category;
+///   image_path or neither, question, hint, options A to Z, answer, category;
 /// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or
 ///   into windows of tokens.
 struct DataOptions {
@@ -75,9 +82,10 @@ struct DataOptions {
   /// JSON lines of {question_id, text} for questions that come without answers; LLaVA-Bench's
   /// default is answers_gpt4.jsonl beside the questions.
   std::filesystem::path answers;
-  /// False where nothing is compared with the data set's answers (text is generated and kept):
-  /// questions without answers are then read too.
+  /// False where nothing is compared with the data set's answers (neither perplexity nor a text
+  /// metric with 'reference: dataset'): questions without a usable answer are then read too.
   bool needs_answers = true;
+  RepeatedIds ids = RepeatedIds::kNumber;
   /// The question that captions answer; empty: "Provide a one-sentence caption ...".
   std::string prompt;
   /// "before" or "after": where pictures are written into questions that do not place them, each on
@@ -120,8 +128,8 @@ std::string data_set_name(const std::filesystem::path& file);
 /// ~/.cache/elastikv/pictures.
 std::filesystem::path default_picture_cache();
 
-/// Reads and checks a data set. All items of the file are checked for their structure, unique ids
-/// and non-empty texts, and the selected samples' pictures for their existence and by
+/// Reads and checks a data set. All items of the file are checked for their structure, ids and
+/// non-empty texts, and the selected samples' pictures for their existence and by
 /// `check_picture` (which throws Error, and may be empty). One Error reports every problem, by
 /// kind, the first few of each with the item they are in. With OnProblem::kRecord problems of
 /// single samples mark these instead, as long as a selected sample is left without one; problems of

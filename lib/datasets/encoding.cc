@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 namespace elastikv {
@@ -85,17 +86,6 @@ char32_t windows1252_character(unsigned char byte) {
       0x2039, 0x0152, 0xFFFD, 0x017D, 0xFFFD, 0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
       0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178};
   return byte >= 0x80 && byte < 0xA0 ? kOwn[byte - 0x80] : char32_t{byte};
-}
-
-void unify_line_ends(std::string& text) {
-  if (text.find('\r') == std::string::npos) return;
-  size_t to = 0;
-  for (size_t from = 0; from < text.size(); ++from) {
-    const bool before_newline =
-        text[from] == '\r' && from + 1 < text.size() && text[from + 1] == '\n';
-    if (!before_newline) text[to++] = text[from] == '\r' ? '\n' : text[from];
-  }
-  text.resize(to);
 }
 
 }  // namespace elastikv

@@ -17,7 +17,4 @@ bool looks_like_latin1(std::string_view bytes);
 /// that has none.
 char32_t windows1252_character(unsigned char byte);
 
-/// Makes the line ends "\r\n" and "\r" the "\n" they stand for, as Python does with texts.
-void unify_line_ends(std::string& text);
-
 }  // namespace elastikv

@@ -7,8 +7,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/strings.h"
+#include "base/utf8.h"
 #include "datasets/encoding.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

@@ -30,6 +30,10 @@ bool is_pair(const Json& item) {
   return present_key(item, {"question", "instruction"}) != nullptr &&
          present_key(item, {"answer", "gpt_answer", "gpt4_ans", "output"}) != nullptr;
 }
+/// A pair by any of the names, or a question whose answer is missing or not needed. Only what no
+/// format knows by is_pair and its neighbours is looked at in this way, so that the names that were
+/// added later take no file from another format.
+bool is_asked(const Json& item) { return question_key(item) != nullptr; }
 bool is_question(const Json& item) {
   return item.contains("text") && (item.contains("question_id") || picture_key(item) != nullptr);
 }
@@ -60,7 +64,7 @@ bool is_table(FileText& text) {
   const auto has = [&](std::string_view name) {
     return std::find(header.begin(), header.end(), name) != header.end();
   };
-  return has("index") && (has("image") || has("image_path"));
+  return has("index") && (has("image") || has("image_path") || has("question"));
 }
 
 /// "the first item has the keys a, b", by the kind of thing that has them.
@@ -84,7 +88,7 @@ std::string keys_of(std::string_view what, const Json& object) {
       "'question' and 'answer'), llava-questions (items with 'question_id' and 'text'), "
       "coco-captions (an object with 'images' and 'annotations', or items with 'image' and "
       "'caption'), mm-vet (an object of entries with 'imagename'), vlmevalkit-tsv (a header with "
-      "'index' and 'image') and text (a .txt file); {}",
+      "'index' and 'image' or 'question') and text (a .txt file); {}",
       file, found);
 }
 
@@ -103,7 +107,13 @@ std::string recognise_items(const std::string& file, const std::vector<Item>& it
                 fmt::format("the first item is of type {}", items.front().value->type_name()));
   }
   const auto most = std::max_element(counts.begin(), counts.end());
-  if (*most == 0) fail_format(file, keys_of("the first item", *first->value));
+  if (*most == 0) {
+    const bool asked = std::any_of(items.begin(), items.end(), [](const Item& item) {
+      return item.value->is_object() && is_asked(*item.value);
+    });
+    if (asked) return "qa";
+    fail_format(file, keys_of("the first item", *first->value));
+  }
   return kItemFormats[static_cast<size_t>(most - counts.begin())].name;
 }
 
@@ -127,22 +137,26 @@ std::string recognise(const Reading& reading, const JsonFile& json) {
     // One item alone is an object too.
     const auto known = std::find_if(kItemFormats.begin(), kItemFormats.end(),
                                     [&](const ItemFormat& f) { return f.has_keys(*json.object); });
-    if (known == kItemFormats.end())
+    if (known == kItemFormats.end() && !is_asked(*json.object))
       fail_format(file, keys_of("the file is one JSON object, which", *json.object));
-    format = known->name;
+    format = known == kItemFormats.end() ? "qa" : known->name;
   } else {
     format = recognise_items(file, json.items);
   }
   return format == "llava-questions" && is_bench(reading.options.path) ? "llava-bench" : format;
 }
 
-/// The answers of questions: those that the options name, or that lie beside LLaVA-Bench's.
-fs::path answers_of(const Reading& reading, const std::string& format) {
+/// The file with the answers of questions: the one that the options name, or that lies beside
+/// LLaVA-Bench's; none where the questions have answers themselves or need none.
+fs::path answers_of(const Reading& reading, const std::vector<Item>& items,
+                    const std::string& format) {
   const DataOptions& options = reading.options;
   if (!options.answers.empty()) return options.answers;
   fs::path beside = bench_answers(options.path);
   if (format == "llava-bench" && fs::exists(beside)) return beside;
-  if (options.needs_answers) {
+  const bool own = std::any_of(items.begin(), items.end(),
+                               [](const Item& item) { return answer_key(*item.value) != nullptr; });
+  if (options.needs_answers && !own) {
     fail(
         "{}: questions without answers ({}): perplexity needs 'answers', a file of JSON lines with "
         "question_id and text such as LLaVA's answers_gpt4.jsonl",
@@ -190,7 +204,7 @@ std::string read_json_samples(const Reading& reading) {
   } else if (format == "coco-captions") {
     read_caption_rows(items, reading);
   } else {
-    read_questions(items, answers_of(reading, format), reading);
+    read_questions(items, answers_of(reading, items, format), reading);
   }
   return format;
 }

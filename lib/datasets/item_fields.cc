@@ -1,6 +1,8 @@
 #include "datasets/item_fields.h"
 
 #include <algorithm>
+#include <cctype>
+#include <unordered_map>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -83,6 +85,30 @@ const char* picture_key(const Json& object) {
                      {"images", "image", "imagename", "image_path", "file_name", "filename"});
 }
 
+const char* question_key(const Json& object) {
+  return present_key(object, {"question", "instruction", "query", "prompt"});
+}
+
+const char* answer_key(const Json& object) {
+  // ElastiKV's own and LLaVA's first; then those of benchmarks, where `label` may also be a class.
+  return present_key(object,
+                     {"answer", "gpt_answer", "gpt4_ans", "output", "answers", "gt_answer_details",
+                      "gt_answer", "ground_truth", "gt", "answer_text", "label"});
+}
+
+std::string unread_picture_key(const Json& object) {
+  if (picture_key(object) != nullptr) return "";
+  for (const auto& [key, value] : object.items()) {
+    std::string name = key.substr(0, std::string_view("picture").size());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const bool speaks =
+        name.starts_with("image") || name.starts_with("img") || name.starts_with("picture");
+    if (speaks && (value.is_string() || value.is_number())) return key;
+  }
+  return "";
+}
+
 std::string id_text(const Json& value, const char* key, const std::string& where,
                     Problems& problems) {
   if (value.is_number_integer()) return value.dump();
@@ -140,7 +166,8 @@ bool read_answers(const Json& object, const char* key, std::vector<std::string>&
     values.emplace_back();
     return read_answer(object, key, "", values.back(), draft, problems);
   }
-  for (const Json& value : object[key]) {
+  for (const Json& entry : object[key]) {
+    const Json& value = entry.is_object() && has_value(entry, "answer") ? entry["answer"] : entry;
     if (!value.is_string() && !value.is_number()) {
       problems.add(ProblemKind::kItem, draft,
                    fmt::format("'{}' holds an entry of type {}, a string is needed", key,
@@ -150,6 +177,68 @@ bool read_answers(const Json& object, const char* key, std::vector<std::string>&
     values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
   }
   return true;
+}
+
+namespace {
+
+bool is_place(const Json& value, const Json& choices) {
+  if (value.is_number_integer()) return true;
+  if (!value.is_string()) return false;
+  const auto& text = value.get_ref<const std::string&>();
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits && std::none_of(choices.begin(), choices.end(), [&](const Json& choice) {
+           return choice == value || choice.dump() == text;
+         });
+}
+
+/// Why an answer is no text though it looks like one; empty: it is one.
+std::string why_no_text(const Json& object, const char* key) {
+  const Json& value = object[key];
+  const char* choices = present_key(object, {"choices", "options"});
+  if (choices != nullptr && object[choices].is_array() && is_place(value, object[choices])) {
+    return fmt::format(
+        "'{}' is {}, a place among its '{}' and no text; write the chosen text, or make it a table "
+        "with the options in columns A, B, ...",
+        key, value.dump(), choices);
+  }
+  if (std::string_view(key) == "label" && value.is_number())
+    return fmt::format("'label' is {}, the number of a class and no text", value.dump());
+  return "";
+}
+
+/// The most frequent first, the earliest of equals; each once, the others in their order.
+std::vector<std::string> by_votes(const std::vector<std::string>& answers) {
+  std::vector<std::string> distinct;
+  std::unordered_map<std::string_view, size_t> votes;
+  for (const std::string& answer : answers) {
+    if (votes[answer]++ == 0) distinct.push_back(answer);
+  }
+  const auto most = std::max_element(
+      distinct.begin(), distinct.end(),
+      [&](const std::string& a, const std::string& b) { return votes[a] < votes[b]; });
+  if (most != distinct.end()) std::rotate(distinct.begin(), most, most + 1);
+  return distinct;
+}
+
+}  // namespace
+
+void accept_answers(const Json& object, const char* key, bool needed, Draft& draft,
+                    Problems& problems) {
+  // What is wrong with an answer that nothing needs is nobody's problem.
+  Problems ignored(problems.file());
+  Draft nobody;
+  Problems& noted = needed ? problems : ignored;
+  Draft& marked = needed ? draft : nobody;
+  std::vector<std::string> answers;
+  const std::string why = has_value(object, key) ? why_no_text(object, key) : "";
+  if (!why.empty()) noted.add(ProblemKind::kItem, marked, why);
+  marked.lacks_answer = !why.empty() || !read_answers(object, key, answers, marked, noted);
+  if (marked.lacks_answer) return;
+  if (std::string_view(key) == "answers") answers = by_votes(answers);
+  if (answers.empty()) return;
+  draft.sample.answer = answers.front();
+  draft.sample.references =
+      answers.size() > 1 ? std::move(answers) : alternatives_of(draft.sample.answer);
 }
 
 std::vector<std::string> categories_of(const Json& object) {

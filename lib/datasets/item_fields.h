@@ -21,6 +21,15 @@ const char* present_key(const nlohmann::json& object, std::initializer_list<cons
 /// What a picture may be called in an item, whichever comes first.
 const char* picture_key(const nlohmann::json& object);
 
+/// What a question may be called, the first that is there: question, instruction, query, prompt.
+const char* question_key(const nlohmann::json& object);
+/// What an answer may be called, the first that is there: answer, gpt_answer, gpt4_ans, output,
+/// answers, gt_answer_details, gt_answer, ground_truth, gt, answer_text, label.
+const char* answer_key(const nlohmann::json& object);
+/// A key that speaks of a picture and is none of those that picture_key knows, of an object with
+/// none of them; empty without any.
+std::string unread_picture_key(const nlohmann::json& object);
+
 /// A string or an integer as an id's text; empty after noting that the value is neither.
 std::string id_text(const nlohmann::json& value, const char* key, const std::string& where,
                     Problems& problems);
@@ -37,9 +46,17 @@ bool read_string(const nlohmann::json& object, const char* key, const std::strin
 bool read_answer(const nlohmann::json& object, const char* key, const std::string& prefix,
                  std::string& value, Draft& draft, Problems& problems);
 
-/// The answers at a key that holds one or a list of them. False after noting a problem.
+/// The answers at a key that holds one or a list of them, each a text or an object with it as its
+/// `answer`. False after noting a problem.
 bool read_answers(const nlohmann::json& object, const char* key, std::vector<std::string>& values,
                   Draft& draft, Problems& problems);
+
+/// Puts the answer, or the list of accepted ones, at a key into the sample. Of `answers`, which
+/// people gave, the most frequent comes first, as the answer that is scored, and each stands once
+/// among the references. A number beside `choices` or `options` is a place among them and a number
+/// as `label` names a class: neither is a text. What cannot be read is noted where it is needed.
+void accept_answers(const nlohmann::json& object, const char* key, bool needed, Draft& draft,
+                    Problems& problems);
 
 /// What the item is sorted under; a value that is no text says nothing.
 std::vector<std::string> categories_of(const nlohmann::json& object);

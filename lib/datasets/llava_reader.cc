@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -16,15 +17,17 @@ namespace {
 using Json = nlohmann::json;
 using Turns = std::vector<std::pair<std::string, std::string>>;
 
-/// The conversation's turns as (question, answer) pairs; empty after noting a problem.
-Turns turns_of(const Json& item, Draft& draft, Problems& problems) {
+/// The conversation's turns as (question, answer) pairs; empty after noting a problem. An answer
+/// that nothing needs may be empty: the last one may be left out, any may be null.
+Turns turns_of(const Json& item, bool needs_answers, Draft& draft, Problems& problems) {
   const auto refused = [&](const std::string& why) {
     problems.add(ProblemKind::kItem, draft, why);
     return Turns();
   };
   if (!item.contains("conversations")) return refused("'conversations' is missing");
   const Json& conversations = item["conversations"];
-  if (!conversations.is_array() || conversations.empty() || conversations.size() % 2 != 0)
+  if (!conversations.is_array() || conversations.empty() ||
+      (needs_answers && conversations.size() % 2 != 0))
     return refused("'conversations' needs pairs of a human's and a gpt's turn");
   Turns turns;
   for (size_t i = 0; i < conversations.size(); ++i) {
@@ -34,10 +37,11 @@ Turns turns_of(const Json& item, Draft& draft, Problems& problems) {
     std::string from;
     std::string value;
     if (!conversations[i].is_object()) return refused(turn + " is no object");
-    if (!read_string(conversations[i], "from", turn + ": ", from, draft, problems) ||
-        !read_value(conversations[i], "value", turn + ": ", value, draft, problems)) {
+    if (!read_string(conversations[i], "from", turn + ": ", from, draft, problems)) return {};
+    const bool may_lack =
+        !needs_answers && i % 2 == 1 && present_key(conversations[i], {"value"}) == nullptr;
+    if (!may_lack && !read_value(conversations[i], "value", turn + ": ", value, draft, problems))
       return {};
-    }
     if (from != expected)
       return refused(fmt::format("{} is from '{}', not '{}'", turn, from, expected));
     if (i % 2 == 0) {
@@ -49,14 +53,14 @@ Turns turns_of(const Json& item, Draft& draft, Problems& problems) {
   return turns;
 }
 
-void read_item(const Item& item, const Reading& reading) {
-  Draft draft = begin_draft(item, {"id", "question_id"}, reading.text, reading.problems);
-  Turns turns = turns_of(*item.value, draft, reading.problems);
+/// `shared`: what the turns have in common.
+void read_item(const Item& item, Draft draft, const std::string& shared, const Reading& reading) {
+  Turns turns = turns_of(*item.value, reading.options.needs_answers, draft, reading.problems);
   const std::string& wanted = reading.options.turn;
   const auto add_turn = [&](size_t number, bool numbered) {
     Draft one = draft;
     // Its turns are about the same pictures, or the same matter.
-    one.shares.push_back("conversation:" + draft.sample.id);
+    one.shares.push_back(shared);
     if (numbered) {
       one.sample.id += fmt::format("#{}", number);
       one.where = fmt::format("{} ('{}')", item.where, one.sample.id);
@@ -89,7 +93,14 @@ void read_item(const Item& item, const Reading& reading) {
 }  // namespace
 
 void read_llava(const std::vector<Item>& items, const Reading& reading) {
-  for (const Item& item : items) read_item(item, reading);
+  std::unordered_set<std::string> ids;
+  for (const Item& item : items) {
+    Draft draft = begin_draft(item, {"id", "question_id"}, reading.text, reading.problems);
+    std::string shared = "conversation:" + draft.sample.id;
+    // Another conversation under the same id is no other turn of that one.
+    if (!ids.insert(draft.sample.id).second) shared += fmt::format(" ({})", item.where);
+    read_item(item, std::move(draft), shared, reading);
+  }
 }
 
 }  // namespace elastikv

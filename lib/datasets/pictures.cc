@@ -14,8 +14,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/revisions.h"
 #include "datasets/item_fields.h"
 #include "image/orientation.h"
+#include "image/picture.h"
 
 namespace elastikv {
 namespace {
@@ -135,6 +137,7 @@ void Pictures::find(Draft& draft) {
     hashes += found.hash;
     if (options_.picture_orientation == PictureOrientation::kExif && found.orientation != 1)
       hashes += fmt::format(" turned from {}", found.orientation);
+    hashes += found.decoded;
     if (!found.hash.empty()) draft.shares.push_back("picture:" + found.hash);
   }
   draft.sample.content = content_of(draft.sample, hashes);
@@ -216,6 +219,9 @@ void Pictures::check_file(Found& found) {
     if (check_) check_(found.file);
     if (found.hash.empty()) found.hash = file_hash(found.file);
     found.orientation = stored_orientation(found.file);
+    const std::string_view decoder = picture_decoder(found.file);
+    if (const int64_t revision = revision_of(decoder); revision > 1)
+      found.decoded = fmt::format(" decoded by {}:{}", decoder, revision);
     ++pictures_;
     if (found.orientation != 1) ++turned_;
   } catch (const Error& error) {

@@ -34,6 +34,7 @@ class Pictures {
     std::filesystem::path file;
     std::string hash;     // of the bytes, as far as they could be read
     int orientation = 1;  // as stored, see stored_orientation
+    std::string decoded;  // by what, where that gives other pixels than it once did; else empty
     ProblemKind kind = ProblemKind::kUnreadablePicture;
     std::string problem;  // empty: none
   };

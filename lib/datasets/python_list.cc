@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace elastikv {
 namespace {

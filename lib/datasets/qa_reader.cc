@@ -1,7 +1,9 @@
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "datasets/item_fields.h"
@@ -12,36 +14,35 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Puts one answer, or a list of accepted ones, into the sample.
-void accept_answers(const Json& object, const char* key, Draft& draft, Problems& problems) {
-  std::vector<std::string> answers;
-  draft.lacks_answer = !read_answers(object, key, answers, draft, problems);
-  if (draft.lacks_answer || answers.empty()) return;
-  draft.sample.answer = answers.front();
-  draft.sample.references =
-      answers.size() > 1 ? std::move(answers) : alternatives_of(draft.sample.answer);
-}
-
 void read_pair(const Json& object, const char* question, const char* answer, Draft draft,
                const Reading& reading) {
   draft.sample.categories = categories_of(object);
   draft.lacks_question =
       !read_string(object, question, "", draft.sample.question, draft, reading.problems);
-  if (reading.options.needs_answers || present_key(object, {answer}) != nullptr)
-    accept_answers(object, answer, draft, reading.problems);
+  accept_answers(object, answer, reading.options.needs_answers, draft, reading.problems);
   reading.add(std::move(draft));
 }
 
 }  // namespace
 
 void read_qa(const std::vector<Item>& items, const Reading& reading) {
+  size_t unread = 0;
+  std::string example;
   for (const Item& item : items) {
-    const char* question = present_key(*item.value, {"question", "instruction"});
-    const char* answer = present_key(*item.value, {"answer", "gpt_answer", "gpt4_ans", "output"});
+    const char* question = question_key(*item.value);
+    const char* answer = answer_key(*item.value);
     read_pair(*item.value, question == nullptr ? "question" : question,
               answer == nullptr ? "answer" : answer,
               begin_draft(item, {"id", "question_id"}, reading.text, reading.problems), reading);
+    const std::string key = unread_picture_key(*item.value);
+    if (key.empty()) continue;
+    if (++unread == 1) example = key;
   }
+  if (unread == 0) return;
+  reading.notes.push_back(
+      fmt::format("{} of {} items {} asked as text alone: '{}' is not read; a picture is called "
+                  "image, images, imagename, image_path, file_name or filename",
+                  unread, items.size(), unread == 1 ? "is" : "are", shortened(example)));
 }
 
 void read_mm_vet(const std::vector<Item>& entries, const Reading& reading) {

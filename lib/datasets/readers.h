@@ -15,12 +15,14 @@
 namespace elastikv {
 
 /// What every reader gets: the options (with the data file's path), the data file's text, and where
-/// samples and problems go. A sample with a problem is added all the same, in its place.
+/// samples, problems and DataSet::notes go. A sample with a problem is added all the same, in its
+/// place.
 struct Reading {
   const DataOptions& options;
   FileText& text;
   Problems& problems;
   std::vector<Draft>& drafts;
+  std::vector<std::string>& notes;
 
   /// Checks a draft's texts and adds it.
   void add(Draft draft) const;
@@ -35,7 +37,7 @@ void read_llava(const std::vector<Item>& items, const Reading& reading);
 void read_qa(const std::vector<Item>& items, const Reading& reading);
 /// MM-Vet's entries by name.
 void read_mm_vet(const std::vector<Item>& entries, const Reading& reading);
-/// LLaVA's questions with the answers of another file; no file: questions alone.
+/// LLaVA's questions with the answers of another file; no file: with those they have themselves.
 void read_questions(const std::vector<Item>& items, const std::filesystem::path& answers,
                     const Reading& reading);
 /// Rows of a picture and its captions.

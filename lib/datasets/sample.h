@@ -11,7 +11,8 @@ namespace elastikv {
 
 /// One question with its expected answer, about pictures or about text alone.
 struct Sample {
-  /// Unique in its data set; for one of several turns of a conversation "ID#k", k counted from 1.
+  /// Unique in its data set; for one of several turns of a conversation "ID#k", k counted from 1,
+  /// and for the k-th item of a file that repeats an id (RepeatedIds::kNumber).
   std::string id;
   /// The pictures' files; none when the sample is text alone.
   std::vector<PictureFile> images;

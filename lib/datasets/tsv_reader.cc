@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -50,14 +51,17 @@ class TsvSamples {
       : table_(table), reading_(reading), columns_(table.header, reading.problems.file()) {
     const std::string& file = reading.problems.file();
     if (!columns_.has("index")) fail("{}: the header has no 'index'", file);
-    if (!columns_.has("image") && !columns_.has("image_path"))
-      fail("{}: the header has neither 'image' nor 'image_path'", file);
+    if (!columns_.has("image") && !columns_.has("image_path") && !columns_.has("question"))
+      fail("{}: the header has neither 'image' nor 'image_path', and no 'question' to ask without",
+           file);
     if (!columns_.has("answer") && !columns_.has("gpt4_ans") && reading.options.needs_answers)
       fail("{}: the header has neither 'answer' nor 'gpt4_ans'", file);
     if (columns_.has("question") && !reading.options.prompt.empty())
       fail("{}: 'prompt' is for data without questions, this table has some", file);
-    for (size_t i = 0; i < table.rows.size(); ++i)
-      by_index_.try_emplace(columns_.of(table.rows[i], "index"), i);
+    for (size_t i = 0; i < table.rows.size(); ++i) {
+      const std::string_view index = columns_.of(table.rows[i], "index");
+      if (!by_index_.try_emplace(index, i).second) repeated_.insert(index);
+    }
   }
 
   void read() {
@@ -123,7 +127,9 @@ class TsvSamples {
     if (looks_like_string_list(answer)) {
       std::optional<std::vector<std::string>> list = parse_string_list(answer);
       if (!list) {
+        draft.sample.answer.clear();
         draft.lacks_answer = true;
+        if (!reading_.options.needs_answers) return;
         reading_.problems.add(ProblemKind::kItem, draft,
                               fmt::format("the answer {} is no list", shortened(answer)));
         return;
@@ -142,10 +148,11 @@ class TsvSamples {
       return answer == std::string_view(&option.letter, 1) || answer == option.text;
     });
     if (chosen == options.end()) {
+      draft.lacks_answer = true;
+      if (!reading_.options.needs_answers) return;
       std::string letters;
       for (const Option& option : options)
         letters += fmt::format("{}{}", letters.empty() ? "" : ", ", option.letter);
-      draft.lacks_answer = true;
       reading_.problems.add(
           ProblemKind::kItem, draft,
           fmt::format("the answer '{}' is none of the options {}", shortened(answer), letters));
@@ -166,7 +173,8 @@ class TsvSamples {
       for_each(named, "image_path", draft, [&](std::string_view name) {
         draft.pictures.push_back({{std::string(name)}, {}});
       });
-    } else {
+    } else if (!columns_.has("question")) {
+      // There is nothing to caption. A question may be asked without a picture.
       refuse_pictures(draft, ProblemKind::kItem, "the row has no picture");
     }
   }
@@ -195,6 +203,11 @@ class TsvSamples {
                         fmt::format("'image' is '{}', no row's index", image));
         return;
       }
+      if (repeated_.contains(image)) {
+        refuse_pictures(draft, ProblemKind::kReference,
+                        fmt::format("'image' is '{}', the index of several rows", image));
+        return;
+      }
       image = columns_.of(table_.rows[target->second], "image");
       if (image.size() <= kLongestReference || looks_like_string_list(image)) {
         refuse_pictures(draft, ProblemKind::kReference,
@@ -215,6 +228,7 @@ class TsvSamples {
   const Reading& reading_;
   Columns columns_;
   std::unordered_map<std::string_view, size_t> by_index_;
+  std::unordered_set<std::string_view> repeated_;  // of those
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "image/pixel_backend.h"
 #include "image/processor_fields.h"
 #include "image/tiling.h"
 
@@ -157,7 +158,7 @@ ImageGeometry AnyresProcessor::geometry(PictureSize picture) const {
 Picture AnyresProcessor::crop(const Picture& picture) const {
   const PictureSize best = best_resolution(picture.size);
   const PictureSize inside = fitted(picture.size, best);
-  Picture resized = resample(picture, inside, config_.view.resample);
+  Picture resized = resize_as(backend(), picture, inside, config_.view.resample);
   if (inside == best) return resized;
   Picture padded(best);
   paste(resized, padded, (best.height - inside.height) / 2, (best.width - inside.width) / 2);
@@ -168,7 +169,7 @@ ProcessedImage AnyresProcessor::process(const Picture& picture) const {
   const ImageGeometry geometry = this->geometry(picture.size);
   std::vector<Picture> views;
   views.reserve(static_cast<size_t>(geometry.views()));
-  views.push_back(view_.crop(resample(picture, config_.whole, config_.view.resample)));
+  views.push_back(view_.crop(resize_as(backend(), picture, config_.whole, config_.view.resample)));
   for (const Picture& tile : cut_into_tiles(crop(picture), config_.tile)) {
     views.push_back(view_.crop(tile));
   }

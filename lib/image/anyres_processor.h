@@ -34,8 +34,8 @@ struct AnyresProcessorConfig {
 /// LLaVA's "anyres": chooses the resolution that keeps most of the picture, resizes to fit into it,
 /// pads with black around and cuts it into tiles; the whole picture, squeezed into one view, goes
 /// first. The pixels of transformers 5.17's LlavaNextImageProcessor and
-/// LlavaOnevisionImageProcessor (for a prompt with one picture) with their PIL backend, bit for
-/// bit.
+/// LlavaOnevisionImageProcessor (for a prompt with one picture) bit for bit, by the backend of
+/// the view's normalization.
 class AnyresProcessor final : public ImageProcessor {
  public:
   explicit AnyresProcessor(AnyresProcessorConfig config);
@@ -54,6 +54,8 @@ class AnyresProcessor final : public ImageProcessor {
   const AnyresProcessorConfig& config() const { return config_; }
 
  private:
+  PixelBackend backend() const { return config_.view.normalization.backend; }
+
   AnyresProcessorConfig config_;
   ClipProcessor view_;
   PixelNormalizer normalizer_;

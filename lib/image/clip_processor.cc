@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "image/pixel_backend.h"
 #include "image/processor_fields.h"
 #include "image/tiling.h"
 
@@ -132,13 +133,19 @@ Picture ClipProcessor::crop(const Picture& picture) const {
   const PictureSize resized = resized_size(source.size);
   const PictureSize out = config_.do_center_crop ? config_.crop_size : resized;
   require_pixels(out, "resized", picture.size);
+  const bool pil = config_.normalization.backend == PixelBackend::kPil;
+  // torchvision makes all of the resized picture, whatever is cut off.
+  if (!pil) require_pixels(resized, "resized", picture.size);
   // Row y of the crop is row y + top of the resized picture, where there is one.
-  const int64_t top = floor_half(resized.height - out.height);
-  const int64_t left = floor_half(resized.width - out.width);
+  // Where the crop is the larger one, an odd row of black goes above or, with torchvision, below.
+  const auto begin = [&](int64_t spare) { return pil ? floor_half(spare) : spare / 2; };
+  const int64_t top = begin(resized.height - out.height);
+  const int64_t left = begin(resized.width - out.width);
   const Region region{std::max<int64_t>(top, 0),
                       std::max<int64_t>(left, 0),
                       {std::min(out.height, resized.height), std::min(out.width, resized.width)}};
-  Picture part = resample(source, resized, config_.resample, region);
+  Picture part =
+      resize_as(config_.normalization.backend, source, resized, config_.resample, region);
   if (part.size == out) return part;
 
   Picture result(out);

@@ -38,7 +38,7 @@ struct ClipProcessorConfig {
 };
 
 /// Pad to a square (optional), resize, centre crop, rescale, normalize: the pixels of transformers
-/// 5.17's CLIPImageProcessor with its PIL backend, bit for bit.
+/// 5.17's CLIPImageProcessor, bit for bit, by the backend of its normalization.
 class ClipProcessor final : public ImageProcessor {
  public:
   explicit ClipProcessor(const ClipProcessorConfig& config);

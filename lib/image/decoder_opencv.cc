@@ -14,8 +14,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "image/cmyk_jpeg.h"
 #include "image/decoder.h"
 #include "image/drawing.h"
+#include "image/jpeg.h"
+#include "image/picture_bytes.h"
 
 namespace elastikv {
 namespace {
@@ -154,6 +157,9 @@ Picture decode_pixels(std::string_view bytes, std::string_view format, PictureSi
     fail("{}: the {} is a file of {} bytes; less than {} are read", origin, format, bytes.size(),
          kMaxFileBytes);
   }
+  // OpenCV has a formula of its own for these.
+  if (format == "JPEG" && is_four_channel_jpeg(PictureBytes(bytes, format, origin)))
+    return decode_cmyk_jpeg(bytes, size, origin);
   const cv::Mat decoded =
       decode(bytes, format, size,
              grey16 ? cv::IMREAD_GRAYSCALE | cv::IMREAD_ANYDEPTH : cv::IMREAD_COLOR, origin);

@@ -1,6 +1,7 @@
 #include "image/image_processor.h"
 
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -39,35 +40,61 @@ std::string_view image_aspect_ratio_name(ImageAspectRatio ratio) {
 }
 
 std::unique_ptr<ImageProcessor> read_image_processor(const std::filesystem::path& checkpoint,
-                                                     std::optional<ImageAspectRatio> ratio) {
-  return make_image_processor(read_image_processor_fields(checkpoint), ratio);
+                                                     const ImageChoice& choice) {
+  return make_image_processor(read_image_processor_fields(checkpoint), choice);
 }
 
 std::unique_ptr<ImageProcessor> make_image_processor(const JsonFields& fields,
-                                                     std::optional<ImageAspectRatio> ratio) {
+                                                     const ImageChoice& choice) {
   const std::string type = processor_type(fields);
+  const bool torchvision = choice.pixels == PixelBackend::kTorchvision;
+  // Says the file as well.
+  const auto require_filter = [&](ResampleFilter filter) {
+    if (!torchvision) return;
+    try {
+      require_torchvision_filter(filter);
+    } catch (const Error& error) {
+      fail("{}: {}", fields.origin(), error.what());
+    }
+  };
   if (type == "CLIPImageProcessor" || type == "LlavaImageProcessor") {
-    return std::make_unique<ClipProcessor>(ClipProcessorConfig::from_fields(fields, ratio));
+    ClipProcessorConfig config = ClipProcessorConfig::from_fields(fields, choice.aspect_ratio);
+    require_filter(config.resample);
+    config.normalization.backend = choice.pixels;
+    return std::make_unique<ClipProcessor>(config);
   }
   std::unique_ptr<ImageProcessor> processor;
   if (type == "Qwen2VLImageProcessor" || type == "Qwen2_5_VLImageProcessor") {
-    processor =
-        std::make_unique<SmartResizeProcessor>(SmartResizeProcessorConfig::from_fields(fields));
+    SmartResizeProcessorConfig config = SmartResizeProcessorConfig::from_fields(fields);
+    require_filter(config.resample);
+    config.normalization.backend = choice.pixels;
+    processor = std::make_unique<SmartResizeProcessor>(config);
   } else if (type == "Idefics3ImageProcessor" || type == "SmolVLMImageProcessor") {
-    processor = std::make_unique<TileProcessor>(TileProcessorConfig::from_fields(fields));
+    const TileProcessorConfig config = TileProcessorConfig::from_fields(fields);
+    require_filter(config.resample);
+    if (torchvision) {
+      fail(
+          "{}: pixels 'torchvision' cannot be had of {}, which cuts and pads otherwise there; "
+          "leave it out",
+          fields.origin(), type);
+    }
+    processor = std::make_unique<TileProcessor>(config);
   } else if (type == "LlavaNextImageProcessor" || type == "LlavaOnevisionImageProcessor") {
-    processor = std::make_unique<AnyresProcessor>(AnyresProcessorConfig::from_fields(fields));
+    AnyresProcessorConfig config = AnyresProcessorConfig::from_fields(fields);
+    require_filter(config.view.resample);
+    config.view.normalization.backend = choice.pixels;
+    processor = std::make_unique<AnyresProcessor>(std::move(config));
   } else {
     fail_processor_type(
         fields, {"CLIPImageProcessor", "LlavaImageProcessor", "LlavaNextImageProcessor",
                  "LlavaOnevisionImageProcessor", "Qwen2VLImageProcessor",
                  "Qwen2_5_VLImageProcessor", "Idefics3ImageProcessor", "SmolVLMImageProcessor"});
   }
-  if (ratio) {
+  if (choice.aspect_ratio) {
     fail(
         "{}: image_aspect_ratio '{}' is given, but a {} neither crops nor pads to a square; leave "
         "it out",
-        fields.origin(), image_aspect_ratio_name(*ratio), type);
+        fields.origin(), image_aspect_ratio_name(*choice.aspect_ratio), type);
   }
   return processor;
 }

@@ -10,6 +10,7 @@
 
 #include "base/json_fields.h"
 #include "image/picture.h"
+#include "image/pixel_backend.h"
 
 namespace elastikv {
 
@@ -22,6 +23,13 @@ enum class ImageAspectRatio {
 /// "crop" or "pad". Error for anything else.
 ImageAspectRatio parse_image_aspect_ratio(std::string_view name);
 std::string_view image_aspect_ratio_name(ImageAspectRatio ratio);
+
+/// What a user decides about image processing.
+struct ImageChoice {
+  /// Overrides what a ClipProcessor's file says.
+  std::optional<ImageAspectRatio> aspect_ratio{};
+  PixelBackend pixels = PixelBackend::kPil;
+};
 
 /// What becomes of a picture of some size, known before its pixels are: what the number of its
 /// tokens and their positions follow from.
@@ -67,14 +75,15 @@ class ImageProcessor {
 JsonFields read_image_processor_fields(const std::filesystem::path& checkpoint);
 
 /// The processor that these fields describe. image_processor_type chooses the class: ClipProcessor,
-/// SmartResizeProcessor, TileProcessor or AnyresProcessor. `ratio` overrides what the file of a
-/// ClipProcessor says; Error for the others. Error also when a value is wrong, or when the type is
-/// not supported.
-std::unique_ptr<ImageProcessor> read_image_processor(
-    const std::filesystem::path& checkpoint, std::optional<ImageAspectRatio> ratio = std::nullopt);
+/// SmartResizeProcessor, TileProcessor or AnyresProcessor. Error for an aspect ratio that is given
+/// for another than a ClipProcessor, for torchvision's pixels of a TileProcessor and where
+/// require_torchvision_filter() refuses them, when a value is wrong, and when the type is not
+/// supported.
+std::unique_ptr<ImageProcessor> read_image_processor(const std::filesystem::path& checkpoint,
+                                                     const ImageChoice& choice = {});
 
 /// The same of fields that are already read.
-std::unique_ptr<ImageProcessor> make_image_processor(
-    const JsonFields& fields, std::optional<ImageAspectRatio> ratio = std::nullopt);
+std::unique_ptr<ImageProcessor> make_image_processor(const JsonFields& fields,
+                                                     const ImageChoice& choice = {});
 
 }  // namespace elastikv

@@ -70,12 +70,12 @@ inline constexpr int64_t kUsualPicturePixels = 178956970;
 int64_t max_picture_pixels();
 
 /// Decodes a PNG, JPEG, WebP or BMP file to what Pillow's `Image.open(file).convert("RGB")` gives:
-/// grey and palette pictures become RGB, alpha is dropped without compositing, 16-bit colour keeps
-/// its high byte while 16-bit grey is clipped at 255 (Pillow's mode I;16), and, where it is asked
-/// for, ImageOps.exif_transpose turns it. CMYK JPEGs may differ from Pillow by one level. Error
-/// when the file is missing, empty, of another format, truncated, damaged, or larger than the
-/// limits above; a picture over the limits is refused from its header, before anything is
-/// allocated. Nothing is printed.
+/// grey, palette and CMYK pictures become RGB, alpha is dropped without compositing, 16-bit colour
+/// keeps its high byte while 16-bit grey is clipped at 255 (Pillow's mode I;16), and, where it is
+/// asked for, ImageOps.exif_transpose turns it. docs/data-formats.md lists the variants. Error when
+/// the file is missing, empty, of another format or of a variant that cannot be made equal (both
+/// named), truncated, damaged, or larger than the limits above; a picture over the limits is
+/// refused from its header, before anything is allocated. Nothing is printed.
 Picture read_picture(const PictureFile& file);
 
 /// The same from bytes in memory; `origin` stands for the file name in messages.
@@ -88,5 +88,12 @@ PictureSize check_picture(const PictureFile& file);
 
 /// The same of bytes in memory.
 PictureSize check_picture_bytes(std::string_view bytes, const std::string& origin);
+
+/// The part of the program (base/revisions.h) that decodes these bytes: "picture/png",
+/// "picture/jpeg", "picture/cmyk-jpeg", "picture/webp" or "picture/bmp"; empty when they are of no
+/// format that is read. Looks at their beginning alone, not at whether they are whole.
+std::string_view picture_decoder(std::string_view bytes);
+/// The same of a file; empty for one that cannot be read.
+std::string_view picture_decoder(const std::filesystem::path& file);
 
 }  // namespace elastikv

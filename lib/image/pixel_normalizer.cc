@@ -27,6 +27,30 @@ void read_channels(const JsonFields& fields, std::string_view key, std::array<do
   std::copy(values.begin(), values.end(), into.begin());
 }
 
+/// Multiplied in double, rounded to float, then normalized in float.
+float value_by_numpy(const NormalizationConfig& config, size_t channel, size_t level) {
+  const double scale = config.do_rescale ? config.rescale_factor : 1.0;
+  const auto value = static_cast<float>(static_cast<double>(level) * scale);
+  if (!config.do_normalize) return value;
+  return (value - static_cast<float>(config.image_mean[channel])) /
+         static_cast<float>(config.image_std[channel]);
+}
+
+/// All in float; with both steps it is mean and deviation that are rescaled, not the level.
+float value_by_torchvision(const NormalizationConfig& config, size_t channel, size_t level) {
+  const auto value = static_cast<float>(level);
+  if (!config.do_normalize)
+    return config.do_rescale ? value * static_cast<float>(config.rescale_factor) : value;
+  auto mean = static_cast<float>(config.image_mean[channel]);
+  auto deviation = static_cast<float>(config.image_std[channel]);
+  if (config.do_rescale) {
+    const auto levels = static_cast<float>(1.0 / config.rescale_factor);
+    mean *= levels;
+    deviation *= levels;
+  }
+  return (value - mean) / deviation;
+}
+
 }  // namespace
 
 NormalizationConfig NormalizationConfig::from_fields(const JsonFields& fields,
@@ -52,19 +76,16 @@ std::string NormalizationConfig::identity(bool mean_matters) const {
   if (do_normalize) {
     text += fmt::format(" std={},{},{}", image_std[0], image_std[1], image_std[2]);
   }
+  if (backend != PixelBackend::kPil) text += fmt::format(" pixels={}", pixel_backend_name(backend));
   return text;
 }
 
 PixelNormalizer::PixelNormalizer(const NormalizationConfig& config) {
-  // transformers multiplies in double, rounds to float, then normalizes in float.
   for (size_t channel = 0; channel < values_.size(); ++channel) {
-    const auto mean = static_cast<float>(config.image_mean[channel]);
-    const auto deviation = static_cast<float>(config.image_std[channel]);
     for (size_t level = 0; level < values_[channel].size(); ++level) {
-      const double scale = config.do_rescale ? config.rescale_factor : 1.0;
-      auto value = static_cast<float>(static_cast<double>(level) * scale);
-      if (config.do_normalize) value = (value - mean) / deviation;
-      values_[channel][level] = value;
+      values_[channel][level] = config.backend == PixelBackend::kPil
+                                    ? value_by_numpy(config, channel, level)
+                                    : value_by_torchvision(config, channel, level);
     }
   }
 }

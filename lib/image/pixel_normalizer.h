@@ -9,6 +9,7 @@
 
 #include "base/json_fields.h"
 #include "image/picture.h"
+#include "image/pixel_backend.h"
 
 namespace elastikv {
 
@@ -25,13 +26,15 @@ struct NormalizationConfig {
   bool do_normalize = true;
   std::array<double, 3> image_mean{0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> image_std{0.26862954, 0.26130258, 0.27577711};
+  /// Whose roundings. Not of the file.
+  PixelBackend backend = PixelBackend::kPil;
 
-  /// " rescale=... mean=... std=...": part of a processor's identity. `mean_matters`: the mean is
-  /// read for something else too.
+  /// " rescale=... mean=... std=...", and " pixels=torchvision" for that backend: part of a
+  /// processor's identity. `mean_matters`: the mean is read for something else too.
   std::string identity(bool mean_matters = false) const;
 };
 
-/// Turns 8-bit levels into pixel values with the same roundings as transformers.
+/// Turns 8-bit levels into pixel values with the same roundings as transformers' backend.
 class PixelNormalizer final {
  public:
   explicit PixelNormalizer(const NormalizationConfig& config);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "image/pixel_backend.h"
 #include "image/processor_fields.h"
 
 namespace elastikv {
@@ -115,7 +116,8 @@ ImageGeometry SmartResizeProcessor::geometry(PictureSize picture) const {
 }
 
 Picture SmartResizeProcessor::crop(const Picture& picture) const {
-  return resample(picture, geometry(picture.size).view, config_.resample);
+  return resize_as(config_.normalization.backend, picture, geometry(picture.size).view,
+                   config_.resample);
 }
 
 ProcessedImage SmartResizeProcessor::process(const Picture& picture) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
 #include "metrics/porter_stemmer.h"
 #include "text/unicode.h"
 

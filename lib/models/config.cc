@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <string_view>
 
 #include <fmt/ranges.h>
@@ -36,15 +37,14 @@ int64_t positive(const JsonFields& config, std::string_view key, int64_t otherwi
   return value;
 }
 
-double positive_number(const JsonFields& config, std::string_view key, double value) {
+/// Required unless there is a value for a key that is missing.
+double positive_number(const JsonFields& config, std::string_view key,
+                       std::optional<double> otherwise = std::nullopt) {
+  const double value = otherwise ? config.number(key, *otherwise) : config.number(key);
   if (!(value > 0) || !std::isfinite(value)) {
     config.fail_key(key, fmt::format("is {}, a number above 0 is needed", value));
   }
   return value;
-}
-
-double positive_number(const JsonFields& config, std::string_view key) {
-  return positive_number(config, key, config.number(key));
 }
 
 /// The numbers of a list, cut to whole ones.
@@ -75,12 +75,12 @@ Activation read_activation(const JsonFields& config, std::string_view key,
 /// ask for scaling.
 RotaryRule read_rope(const JsonFields& config, double default_theta) {
   RotaryRule rule;
-  rule.theta = positive_number(config, "rope_theta", config.number("rope_theta", default_theta));
+  rule.theta = positive_number(config, "rope_theta", default_theta);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!config.has(key)) continue;
     const JsonFields rope = config.object(key);
     const std::string type = rope.string("rope_type", rope.string("type", "default"));
-    rule.theta = positive_number(rope, "rope_theta", rope.number("rope_theta", rule.theta));
+    rule.theta = positive_number(rope, "rope_theta", rule.theta);
     if (rope.has("mrope_section")) {
       rule.sections = integers(rope, "mrope_section");
     }

@@ -84,9 +84,9 @@ class Architecture {
   /// Null for a model without pictures.
   virtual std::unique_ptr<ImagePrompt> image_prompt(const Folder&) const { return nullptr; }
   /// Only for a model with pictures.
-  virtual std::unique_ptr<ImageProcessor> image_processor(
-      const Folder& folder, std::optional<ImageAspectRatio> ratio) const {
-    return read_image_processor(folder.path, ratio);
+  virtual std::unique_ptr<ImageProcessor> image_processor(const Folder& folder,
+                                                          const ImageChoice& choice) const {
+    return read_image_processor(folder.path, choice);
   }
 
  private:
@@ -169,15 +169,16 @@ class OriginalLlavaArchitecture final : public LlavaArchitecture {
       missing.push_back(fmt::format("{}: {}", tower.string(), file));
     return missing;
   }
-  std::unique_ptr<ImageProcessor> image_processor(
-      const Folder& folder, std::optional<ImageAspectRatio> ratio) const override {
+  std::unique_ptr<ImageProcessor> image_processor(const Folder& folder,
+                                                  const ImageChoice& choice) const override {
     const std::string own = folder.config.string("image_aspect_ratio", "square");
     if (own != "pad" && own != "square") {
       folder.config.fail_key("image_aspect_ratio",
                              fmt::format("is '{}'; pad and square are computed here", own));
     }
     const auto otherwise = own == "pad" ? ImageAspectRatio::kPad : ImageAspectRatio::kCrop;
-    return read_image_processor(tower_folder(folder), ratio.value_or(otherwise));
+    return read_image_processor(tower_folder(folder),
+                                {choice.aspect_ratio.value_or(otherwise), choice.pixels});
   }
 
  protected:
@@ -280,14 +281,20 @@ class QwenVlArchitecture final : public Architecture {
   std::unique_ptr<ImagePrompt> image_prompt(const Folder& folder) const override {
     return make_image_prompt(QwenVlConfig::read(folder.config));
   }
-  std::unique_ptr<ImageProcessor> image_processor(
-      const Folder& folder, std::optional<ImageAspectRatio> ratio) const override {
+  std::unique_ptr<ImageProcessor> image_processor(const Folder& folder,
+                                                  const ImageChoice& choice) const override {
+    if (choice.pixels != PixelBackend::kPil) {
+      fail(
+          "{}: pixels '{}' cannot be had of Qwen-VL-Chat, whose own code resizes with Pillow; "
+          "leave it out",
+          folder.path.string(), pixel_backend_name(choice.pixels));
+    }
     const int64_t side = QwenVlConfig::read(folder.config).vision.image_size;
     ClipProcessorConfig processor;
     processor.shortest_edge.reset();
     processor.resize_to = PictureSize{side, side};
     processor.do_center_crop = false;
-    processor.aspect_ratio = ratio.value_or(ImageAspectRatio::kCrop);
+    processor.aspect_ratio = choice.aspect_ratio.value_or(ImageAspectRatio::kCrop);
     return std::make_unique<ClipProcessor>(processor);
   }
 };
@@ -366,9 +373,9 @@ std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& path
 }
 
 std::unique_ptr<ImageProcessor> read_model_image_processor(const std::filesystem::path& path,
-                                                           std::optional<ImageAspectRatio> ratio) {
+                                                           const ImageChoice& choice) {
   const Folder folder = open_folder(path);
-  return find_architecture(folder).image_processor(folder, ratio);
+  return find_architecture(folder).image_processor(folder, choice);
 }
 
 Checkpoint open_weights(const std::filesystem::path& path) {

@@ -26,11 +26,13 @@ struct ModelSummary {
   LlamaConfig decoder;
   std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
   std::string vision;  ///< likewise; empty without a tower
-  int64_t image_token = -1;  ///< placeholder token; -1 without pictures
+  int64_t image_token = -1;  ///< placeholder token, which need not be in the vocabulary
   int64_t image_size = 0;    ///< side in pixels of a view, where the tower takes one size
   int64_t max_positions = 0;
   int64_t vocab_size = 0;
   int64_t cache_bytes_per_token_fp16 = 0;
+
+  bool takes_pictures() const { return !vision.empty(); }
 };
 ModelSummary summarize_model(const std::filesystem::path& folder);
 
@@ -39,9 +41,9 @@ ModelSummary summarize_model(const std::filesystem::path& folder);
 std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder);
 
 /// The image processor of a checkpoint, wherever its family keeps what describes it; only for a
-/// model with pictures. `ratio` overrides what the checkpoint says.
-std::unique_ptr<ImageProcessor> read_model_image_processor(
-    const std::filesystem::path& folder, std::optional<ImageAspectRatio> ratio = std::nullopt);
+/// model with pictures. `choice` overrides what the checkpoint says.
+std::unique_ptr<ImageProcessor> read_model_image_processor(const std::filesystem::path& folder,
+                                                           const ImageChoice& choice = {});
 
 /// The weights of a checkpoint folder, and of the folder that its vision tower has of its own (the
 /// original LLaVA: config.json's mm_vision_tower, looked for inside the folder, beside it, and as a

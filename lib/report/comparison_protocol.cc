@@ -104,7 +104,7 @@ std::string rendered(const PromptFormat& format, PicturePlace place) {
 }
 
 Ours prompt_format_of(const SweepContext& context, const std::string& theirs) {
-  const std::string& chosen = context.group.group.model.prompt_format;
+  const std::string& chosen = context.group.group.model.prompt.format;
   const std::string said = chosen == "auto" ? "as the checkpoint says" : chosen;
   if (chosen == theirs) return {said, State::kSame};
   const EngineIdentity* engine = context.engine();
@@ -131,8 +131,8 @@ Ours aspect_ratio_of(const SweepContext& context, const std::string& theirs) {
 std::string default_place(const SweepContext& context) {
   const CellGroup& group = context.group.group;
   if (!group.data.picture_place.empty()) return group.data.picture_place;
-  if (group.model.picture_place == PicturePlace::kBefore) return "before";
-  if (group.model.picture_place == PicturePlace::kAfter) return "after";
+  if (group.model.prompt.place == PicturePlace::kBefore) return "before";
+  if (group.model.prompt.place == PicturePlace::kAfter) return "after";
   const EngineIdentity* engine = context.engine();
   if (engine == nullptr) return "";
   const size_t picture = engine->prompt_format.find(kImagePlaceholder);

@@ -136,7 +136,7 @@ std::string provenance(const std::vector<ReportRun>& runs) {
       row(name + " weights", engine.weights);
       row(name + " tokenizer", engine.tokenizer);
       if (!engine.image_processing.empty()) {
-        row(name + " image processing", engine.image_processing);
+        row(name + " image processing", shown_image_processing(engine.image_processing));
       }
     }
     for (const auto& [name, data] : header.data) {

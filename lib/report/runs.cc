@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "image/pixel_backend.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -277,6 +278,19 @@ std::vector<std::string> reading_notes(const DataOptions& data) {
   return notes;
 }
 
+/// How the model's inputs were made, in the manner of signatures.
+std::string inputs_note(const ReportGroup& group) {
+  const auto& engines = group.runs.front()->sweep.header.engines;
+  const auto engine = engines.find(group.source.group.model_name);
+  if (engine == engines.end() || engine->second.prompt_signature.empty()) return "";
+  const std::string& processing = engine->second.image_processing;
+  const std::string pixels =
+      processing.empty()
+          ? ""
+          : fmt::format("|pixels:{}", pixel_backend_name(pixel_backend_of(processing)));
+  return fmt::format("Inputs: {}{}.", engine->second.prompt_signature, pixels);
+}
+
 /// Which commits of the program made the records, where there are several; empty otherwise.
 std::string commits_note(const ReportGroup& group) {
   std::map<std::string, int64_t> records;
@@ -299,6 +313,8 @@ std::string commits_note(const ReportGroup& group) {
 void finish(ReportGroup& group) {
   const std::string commits = commits_note(group);
   if (!commits.empty()) group.notes.push_back(commits);
+  const std::string inputs = inputs_note(group);
+  if (!inputs.empty()) group.notes.push_back(inputs);
   for (std::string& note : reading_notes(group.source.group.data))
     group.notes.push_back(std::move(note));
   const std::string references = references_note(group);

@@ -1,6 +1,7 @@
 #include "runtime/prompt_encoder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -27,11 +28,12 @@ std::unique_ptr<Tokenizer> tokenizer_of(const std::filesystem::path& folder,
   return tokenizer;
 }
 
-/// A format may know of an end that the checkpoint's files do not name (Qwen-VL-Chat).
-void add_answer_end(const PromptFormat& format, const Tokenizer& tokenizer,
+/// A prompt's form may know of an end that the checkpoint's files do not name (Qwen-VL-Chat).
+void add_answer_end(const PromptWriter& writer, const Tokenizer& tokenizer,
                     std::vector<int64_t>& end_tokens) {
-  if (format.answer_end.empty()) return;
-  const std::optional<int64_t> end = tokenizer.token_to_id(format.answer_end);
+  const std::string token = writer.answer_end();
+  if (token.empty()) return;
+  const std::optional<int64_t> end = tokenizer.token_to_id(token);
   if (end && tokenizer.is_special(*end) &&
       std::find(end_tokens.begin(), end_tokens.end(), *end) == end_tokens.end())
     end_tokens.push_back(*end);
@@ -39,29 +41,28 @@ void add_answer_end(const PromptFormat& format, const Tokenizer& tokenizer,
 
 }  // namespace
 
-PromptReader::PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-                           std::optional<ImageAspectRatio> ratio, PicturePlace place)
+PromptModel prompt_model(const std::filesystem::path& folder, const ModelSummary& summary,
+                         const Tokenizer* tokenizer) {
+  return {folder, summary.takes_pictures(), summary.image_token, tokenizer};
+}
+
+PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
+                           const ImageChoice& images)
     : folder_(folder),
       summary_(summarize_model(folder)),
-      format_(choose_prompt_format(folder, prompt_format == "auto" ? "" : prompt_format)),
-      place_(place),
       tokenizer_(tokenizer_of(folder, summary_)),
+      writer_(make_prompt_writer(prompt_model(folder, summary_, tokenizer_.get()), settings)),
       end_tokens_(read_end_tokens(folder, JsonFields::read(folder / "config.json"))) {
-  add_answer_end(format_, *tokenizer_, end_tokens_);
+  add_answer_end(*writer_, *tokenizer_, end_tokens_);
   image_prompt_ = read_image_prompt(folder);
-  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, ratio);
+  if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, images);
 }
 
 WrittenPrompt PromptReader::write(const std::string& question,
                                   const std::vector<PictureSize>& pictures) const {
   if (!pictures.empty() && image_prompt_ == nullptr)
     fail("{}: this model takes no pictures", folder_.string());
-  Turn turn;
-  turn.role = "user";
-  turn.text = question;
-  const bool placed = question.find(kImagePlaceholder) != std::string::npos;
-  turn.images = placed ? 0 : static_cast<int64_t>(pictures.size());
-  const Prompt prompt = format_.render({turn}, /*answer_follows=*/true, place_);
+  const Prompt prompt = writer_->write({user_turn(question, std::ssize(pictures))});
   WrittenPrompt written;
   written.text = prompt.text;
   std::vector<ImageText> texts;
@@ -73,7 +74,8 @@ WrittenPrompt PromptReader::write(const std::string& question,
       fail("{}: {}", folder_.string(), error.what());
     }
   }
-  written.tokens = tokenize_prompt(*tokenizer_, prompt.chunks, summary_.image_token, texts);
+  written.tokens = tokenize_prompt(*tokenizer_, prompt.chunks, summary_.image_token, texts,
+                                   writer_->adds_special_tokens());
   return written;
 }
 
@@ -111,18 +113,19 @@ void PromptReader::require_text(const std::vector<int64_t>& ids, const std::stri
 }
 
 int64_t PromptReader::answer_end() const {
-  if (!format_.answer_end.empty()) {
-    const std::optional<int64_t> end = tokenizer_->token_to_id(format_.answer_end);
+  const std::string token = writer_->answer_end();
+  if (!token.empty()) {
+    const std::optional<int64_t> end = tokenizer_->token_to_id(token);
     if (end) return *end;
     fail("{}: the tokenizer has no token '{}', with which prompt format '{}' ends an answer",
-         folder_.string(), format_.answer_end, format_.name);
+         folder_.string(), token, writer_->name());
   }
   if (!end_tokens_.empty()) return end_tokens_.front();
   fail(
       "{}: no token ends an answer: prompt format '{}' names none, and neither "
       "generation_config.json "
       "nor config.json has an eos_token_id",
-      folder_.string(), format_.name);
+      folder_.string(), writer_->name());
 }
 
 void PromptReader::require_room(const TokenizedPrompt& prompt, int64_t new_tokens,
@@ -150,7 +153,8 @@ IdsReader::IdsReader(const std::filesystem::path& folder)
     return;
   }
   try {
-    add_answer_end(choose_prompt_format(folder, ""), *tokenizer_, end_tokens_);
+    add_answer_end(*make_prompt_writer(prompt_model(folder, summary_, tokenizer_.get()), {}),
+                   *tokenizer_, end_tokens_);
   } catch (const Error&) {
     // No format is known, and none is asked for: the ids are the whole prompt.
     return;

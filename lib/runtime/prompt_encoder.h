@@ -18,8 +18,8 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "strategies/statistics.h"
-#include "text/prompt_format.h"
 #include "text/prompt_tokens.h"
+#include "text/prompt_writer.h"
 #include "text/tokenizer.h"
 
 namespace elastikv {
@@ -32,20 +32,23 @@ struct WrittenPrompt {
   std::vector<ImageGeometry> geometries;
 };
 
+/// What the prompts of a folder's model depend on. `tokenizer` may be null, see PromptModel.
+PromptModel prompt_model(const std::filesystem::path& folder, const ModelSummary& summary,
+                         const Tokenizer* tokenizer);
+
 /// What a checkpoint folder needs beside its weights to read prompts: cheap to open, so that inputs
 /// can be checked before weights load.
 class PromptReader {
  public:
-  /// `prompt_format`: a format's name, or "auto" for what the checkpoint's chat template says.
-  /// `ratio` overrides what the checkpoint says; `place`: where pictures go that a question does
-  /// not place.
-  PromptReader(const std::filesystem::path& folder, const std::string& prompt_format,
-               std::optional<ImageAspectRatio> ratio = std::nullopt,
-               PicturePlace place = PicturePlace::kDefault);
+  /// `images` overrides what the checkpoint says of image processing. Error as
+  /// make_prompt_writer's.
+  PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
+               const ImageChoice& images = {});
 
-  /// One user turn with pictures of these sizes. They go where the question says `<image>`, else
-  /// where the format puts them. Error for a model without pictures, and where the checkpoint's
-  /// files disagree about a picture's tokens (see ImagePrompt::text).
+  /// One user turn with pictures of these sizes, behind the system turn of the settings. They go
+  /// where the question says `<image>`, else where the format puts them. Error for a model without
+  /// pictures, and where the checkpoint's files disagree about a picture's tokens (see
+  /// ImagePrompt::text).
   WrittenPrompt write(const std::string& question, const std::vector<PictureSize>& pictures) const;
   /// The ids of the same.
   TokenizedPrompt tokenize(const std::string& question,
@@ -66,7 +69,7 @@ class PromptReader {
   /// Error when ids that are to be text hold the placeholder of a picture; `what` names them.
   void require_text(const std::vector<int64_t>& ids, const std::string& what) const;
 
-  /// The token that ends an answer: what the prompt format says, or else the checkpoint's first end
+  /// The token that ends an answer: what the prompt's form says, or else the checkpoint's first end
   /// token. Error when neither names one, or the tokenizer does not have it.
   int64_t answer_end() const;
 
@@ -80,18 +83,16 @@ class PromptReader {
   const ImageProcessor* image_processor() const { return image_processor_.get(); }
   /// Likewise.
   const ImagePrompt* image_prompt() const { return image_prompt_.get(); }
-  const PromptFormat& format() const { return format_; }
-  PicturePlace picture_place() const { return place_; }
+  const PromptWriter& writer() const { return *writer_; }
   const ModelSummary& summary() const { return summary_; }
-  /// What the checkpoint's files name, and the special token by which the format ends an answer.
+  /// What the checkpoint's files name, and the special token with which the form ends an answer.
   const std::vector<int64_t>& end_tokens() const { return end_tokens_; }
 
  private:
   std::filesystem::path folder_;
   ModelSummary summary_;
-  PromptFormat format_;
-  PicturePlace place_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<PromptWriter> writer_;
   std::unique_ptr<ImageProcessor> image_processor_;
   std::unique_ptr<ImagePrompt> image_prompt_;
   std::vector<int64_t> end_tokens_;

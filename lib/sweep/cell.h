@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "image/image_processor.h"
-#include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 
 namespace elastikv {
 
@@ -19,12 +19,12 @@ struct ModelChoice {
   std::string label;  // in cell names and tables; default: the folder's name
   std::string device = "cpu";
   std::string dtype = "fp32";
-  std::string prompt_format = "auto";  // auto: what the checkpoint says
+  PromptSettings prompt;  // by default as the checkpoint says
   /// What becomes of the parts of a picture that a square crop would cut off; the checkpoint
   /// decides when unset. Only for families that crop.
   std::optional<ImageAspectRatio> image_aspect_ratio;
-  /// Where pictures stand that a question does not place itself.
-  PicturePlace picture_place = PicturePlace::kDefault;
+  /// Whose pixels the image processor's are equal to.
+  PixelBackend pixels = PixelBackend::kPil;
   /// The published config.json of a model that may not be at hand, for plans; empty for none.
   std::filesystem::path published_config;
   std::string origin;  // "file.yaml:3", for messages
@@ -168,7 +168,8 @@ struct EngineIdentity {
   std::string weights;
   std::string tokenizer;
   std::string image_processing;  // empty for a model without pictures
-  std::string prompt_format;     // the template's full text
+  std::string prompt_format;     // what a question with a picture becomes
+  std::string prompt_signature;  // PromptWriter::signature()
 
   /// What sets the other apart, as in "made with ...": "other weights"; empty when nothing does.
   std::string_view difference(const EngineIdentity& other) const;

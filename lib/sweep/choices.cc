@@ -32,8 +32,12 @@ Budget make_budget(const BudgetChoice& choice) {
                                             : Budget::Growth::kPrompt);
 }
 
+ImageChoice image_choice(const ModelChoice& choice) {
+  return {choice.image_aspect_ratio, choice.pixels};
+}
+
 PromptReader make_reader(const ModelChoice& choice) {
-  return {choice.path, choice.prompt_format, choice.image_aspect_ratio, choice.picture_place};
+  return {choice.path, choice.prompt, image_choice(choice)};
 }
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
@@ -45,6 +49,7 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings) {
+  if (!settings.perplexity) return {};
   // As PromptReader::tokenize_answer has it, with the sample's name.
   std::vector<int64_t> answer =
       sample.has_ids() ? sample.answer_ids : reader.tokenizer().encode(sample.answer);

@@ -17,13 +17,17 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 
 Budget make_budget(const BudgetChoice& choice);
 
-/// What a sample asks: the ids of a window of tokens as they are, else one user turn.
+/// What a model entry says of image processing.
+ImageChoice image_choice(const ModelChoice& choice);
+
 /// What reads prompts for a model as the sweep wants them.
 PromptReader make_reader(const ModelChoice& choice);
 
+/// What a sample asks: the ids of a window of tokens as they are, else one user turn.
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
-/// The ids of its expected answer; with EvaluationSettings::score_end the token that ends the
-/// model's turn behind them, but for a window of tokens, where the text goes on.
+/// The ids of its expected answer, which perplexity scores: none without it. With
+/// EvaluationSettings::score_end the token that ends the model's turn behind them, but for a window
+/// of tokens, where the text goes on.
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings);
 

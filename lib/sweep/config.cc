@@ -6,16 +6,15 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "base/configs.h"
-#include "base/device.h"
 #include "base/error.h"
 #include "base/fields.h"
-#include "base/files.h"
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
 #include "metrics/text_metrics.h"
 #include "sweep/config_fields.h"
+#include "sweep/data_choice.h"
+#include "sweep/model_choice.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -27,298 +26,12 @@ std::string_view reference_name(TextReference reference) {
   return reference == TextReference::kFullCache ? "full-cache" : "dataset";
 }
 
-std::string_view place_name(PicturePlace place) {
-  switch (place) {
-    case PicturePlace::kDefault:
-      return "auto";
-    case PicturePlace::kBefore:
-      return "before";
-    case PicturePlace::kAfter:
-      return "after";
-  }
-  throw InternalError("a picture's place without a name");
-}
-
 /// A list here would change the whole sweep, not its cells.
 void require_one_value(const YamlFields& fields, std::string_view key) {
   if (!fields.has(key) || fields.at(key).is_scalar()) return;
   fields.at(key).fail_here(
       "takes one value for the whole sweep; for several, run it once for each with its own "
       "--output");
-}
-
-/// Error for a name that would be that of several things.
-void require_no_name(const YamlFields& fields, std::string_view name_key,
-                     const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) {
-    if (!fields.has(name_key) || !fields.has(key) || !fields.at(key).is_list()) continue;
-    const size_t count = fields.at(key).items().size();
-    if (count < 2) continue;
-    fields.at(name_key).fail_here(
-        fmt::format("names one, but '{}' lists {}; leave it out", key, count));
-  }
-}
-
-/// What of a model is the same in a sweep's file and in a file of configs/models.
-void read_model_settings(const YamlFields& fields, ModelChoice& model) {
-  if (fields.has("path")) model.path = fields.string("path");
-  model.prompt_format = fields.string("prompt_format", model.prompt_format);
-  if (fields.has("image_aspect_ratio")) {
-    const YamlFields node = fields.at("image_aspect_ratio");
-    if (node.as_string() == "auto") {
-      model.image_aspect_ratio.reset();
-    } else {
-      model.image_aspect_ratio =
-          checked(node, [&] { return parse_image_aspect_ratio(node.as_string()); });
-    }
-  }
-  if (!fields.has("picture_place")) return;
-  const YamlFields node = fields.at("picture_place");
-  for (const PicturePlace place :
-       {PicturePlace::kDefault, PicturePlace::kBefore, PicturePlace::kAfter}) {
-    if (node.as_string() != place_name(place)) continue;
-    model.picture_place = place;
-    return;
-  }
-  node.fail_here(fmt::format("is '{}', needs auto, before or after", node.as_string()));
-}
-
-/// A model of configs/models; returns the dtypes it suggests.
-std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
-  const std::filesystem::path folder = configs_folder() / "models";
-  const std::string name = node.as_string();
-  const std::filesystem::path file = folder / (name + ".yaml");
-  if (!path_exists(file)) {
-    std::vector<std::string> known;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
-    }
-    std::sort(known.begin(), known.end());
-    node.fail_here(
-        fmt::format("is '{}', which {} has not{}", name, folder.string(), suggestion(name, known)));
-  }
-  const YamlFields fields = YamlFields::read(file);
-  fields.require_known_keys({"source", "path", "dtype", "prompt_format", "image_aspect_ratio",
-                             "picture_place", "published_config"});
-  read_model_settings(fields, model);
-  if (fields.has("published_config"))
-    model.published_config = folder / fields.string("published_config");
-  return fields.string("dtype", model.dtype);
-}
-
-/// One model, once for each of its dtypes.
-std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"preset", "path", "label", "device", "dtype", "prompt_format",
-                             "image_aspect_ratio", "picture_place"});
-  ModelChoice model;
-  model.origin = place_of(fields);
-  std::string dtype = model.dtype;
-  if (fields.has("preset")) {
-    dtype = read_model_preset(fields.at("preset"), model);
-  } else {
-    fields.at("path");  // there has to be one
-  }
-  read_model_settings(fields, model);
-  if (model.path.empty()) fields.at("path").fail_here("is empty");
-  if (fields.has("label")) {
-    model.label = label_of(fields.at("label"));
-  } else {
-    model.label = folder_label(model.path);
-  }
-  model.device = overrides.device ? *overrides.device : fields.string("device", model.device);
-  const auto check_device = [&] { return parse_device(model.device); };
-  if (overrides.device) {
-    check_device();
-  } else {
-    checked(fields.has("device") ? fields.at("device") : fields, check_device);
-  }
-
-  std::vector<ModelChoice> models;
-  const auto add = [&](const std::string& name) {
-    model.dtype = dtype_name(parse_dtype(name));
-    models.push_back(model);
-  };
-  if (overrides.dtype) {
-    for (const std::string& name : split_commas(*overrides.dtype)) add(name);
-  } else if (fields.has("dtype")) {
-    for (const YamlFields& node : one_or_list(fields.at("dtype"))) {
-      const std::string name = node.as_string();
-      checked(node, [&] { add(name); });
-    }
-  } else {
-    add(dtype);
-  }
-  return models;
-}
-
-/// An entry of `models`: one model, or one for each combination of what its keys list.
-std::vector<ModelChoice> read_model(const YamlFields& fields, const SweepOverrides& overrides) {
-  require_no_name(fields, "label", {"preset", "path"});
-  std::vector<ModelChoice> models;
-  for (const Variant& variant : variants_of(fields, {{"preset", /*named=*/false},
-                                                     {"path", /*named=*/false},
-                                                     {"prompt_format"},
-                                                     {"image_aspect_ratio"},
-                                                     {"picture_place"}})) {
-    for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
-      model.label += variant.suffix;
-      models.push_back(std::move(model));
-    }
-  }
-  return models;
-}
-
-/// Windows of tokens, when any of their keys is there.
-std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
-  const char* present = nullptr;
-  for (const char* key : {"prompt_tokens", "answer_tokens", "stride", "bos"}) {
-    if (fields.has(key)) present = key;
-  }
-  if (present == nullptr) return std::nullopt;
-  for (const char* key : {"context_words", "answer_words"}) {
-    if (!fields.has(key)) continue;
-    fields.at(key).fail_here(
-        fmt::format("excludes '{}': a text is cut into windows of words or of tokens", present));
-  }
-  fields.at("prompt_tokens");  // both must be there: no number of tokens suits every model
-  fields.at("answer_tokens");
-  TokenWindows windows;
-  windows.prompt_tokens = at_least(fields, "prompt_tokens", 1, 0, kMostNewTokens);
-  windows.answer_tokens = at_least(fields, "answer_tokens", 1, 0, kMostNewTokens);
-  if (fields.has("stride")) {
-    windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
-    if (*windows.stride < windows.answer_tokens) {
-      fields.at("stride").fail_here(
-          fmt::format("is {}, below answer_tokens, which is {}: tokens would be scored in several "
-                      "windows",
-                      *windows.stride, windows.answer_tokens));
-    }
-  }
-  if (fields.has("bos")) {
-    const YamlFields node = fields.at("bos");
-    try {
-      windows.bos = parse_bos_rule(node.as_string());
-    } catch (const Error&) {
-      node.fail_here(fmt::format("is '{}', needs auto, always or never", node.as_string()));
-    }
-  }
-  return windows;
-}
-
-/// Where a data set's answers, questions and pictures come from when its file has none, and what
-/// becomes of samples that lack them.
-void read_data_sources(const YamlFields& fields, DataOptions& data) {
-  for (auto [key, file] :
-       {std::pair{"answers", &data.answers}, std::pair{"picture_cache", &data.picture_cache}}) {
-    if (!fields.has(key)) continue;
-    *file = fields.string(key);
-    if (file->empty()) fields.at(key).fail_here("is empty");
-  }
-  if (fields.has("prompt")) {
-    data.prompt = fields.string("prompt");
-    if (data.prompt.empty()) fields.at("prompt").fail_here("is empty");
-  }
-  if (fields.has("on_problem")) {
-    const YamlFields node = fields.at("on_problem");
-    if (node.as_string() != "refuse" && node.as_string() != "record")
-      node.fail_here(fmt::format("is '{}', needs refuse or record", node.as_string()));
-    data.on_problem = node.as_string() == "record" ? OnProblem::kRecord : OnProblem::kRefuse;
-  }
-}
-
-DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"path",
-                             "format",
-                             "name",
-                             "turn",
-                             "image_root",
-                             "limit",
-                             "offset",
-                             "sample_ids",
-                             "context_words",
-                             "answer_words",
-                             "prompt_tokens",
-                             "answer_tokens",
-                             "stride",
-                             "bos",
-                             "expect",
-                             "picture_place",
-                             "picture_orientation",
-                             "answers",
-                             "prompt",
-                             "picture_cache",
-                             "on_problem"});
-  DataOptions data;
-  data.path = fields.string("path");
-  if (data.path.empty()) fields.at("path").fail_here("is empty");
-  if (fields.has("expect")) {
-    const YamlFields expect = fields.at("expect");
-    expect.require_known_keys({"samples", "question_tokens", "answer_tokens"});
-    ExpectedData& expected = data.expected.emplace();
-    expected.samples = at_least(expect, "samples", 1, 1);
-    expected.question_tokens = at_least(expect, "question_tokens", 1, 1);
-    expected.answer_tokens = at_least(expect, "answer_tokens", 1, 1);
-  }
-  data.format = fields.string("format", data.format);
-  const auto& formats = data_formats();
-  if (std::find(formats.begin(), formats.end(), data.format) == formats.end()) {
-    fields.at("format").fail_here(
-        fmt::format("is '{}', no known format{}", data.format, suggestion(data.format, formats)));
-  }
-  data.name = fields.has("name") ? label_of(fields.at("name")) : as_label(data_set_name(data.path));
-  data.turn = fields.string("turn", data.turn);
-  int64_t number = 0;
-  if (data.turn != "first" && data.turn != "all" && (!parse_int(data.turn, number) || number < 1)) {
-    fields.at("turn").fail_here(
-        fmt::format("is '{}', needs first, all or a number from 1", data.turn));
-  }
-  data.image_root = fields.string("image_root", "");
-  read_data_sources(fields, data);
-  if (fields.has("picture_place")) {
-    const YamlFields node = fields.at("picture_place");
-    if (node.as_string() != "before" && node.as_string() != "after")
-      node.fail_here(fmt::format("is '{}', needs before or after", node.as_string()));
-    data.picture_place = node.as_string();
-  }
-  if (fields.has("picture_orientation")) {
-    const YamlFields node = fields.at("picture_orientation");
-    if (node.as_string() != "stored" && node.as_string() != "exif")
-      node.fail_here(fmt::format("is '{}', needs stored or exif", node.as_string()));
-    data.picture_orientation = parse_picture_orientation(node.as_string());
-  }
-  if (fields.has("limit")) data.limit = at_least(fields, "limit", 1, 1);
-  data.offset = at_least(fields, "offset", 0, data.offset);
-  if (fields.has("sample_ids")) {
-    for (const YamlFields& id : one_or_list(fields.at("sample_ids"))) {
-      data.sample_ids.push_back(id.as_string());
-    }
-  }
-  data.context_words = at_least(fields, "context_words", 1, data.context_words);
-  data.answer_words = at_least(fields, "answer_words", 1, data.answer_words);
-  data.tokens = read_token_windows(fields);
-  if (overrides.limit) {
-    if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);
-    data.limit = overrides.limit;
-  }
-  return data;
-}
-
-/// An entry of `data`: one data set, or one for each combination of what its keys list.
-std::vector<DataOptions> read_data_choices(const YamlFields& fields,
-                                           const SweepOverrides& overrides) {
-  require_no_name(fields, "name", {"path"});
-  std::vector<VariantKey> keys{
-      {"path", /*named=*/false}, {"picture_place"}, {"picture_orientation"}, {"bos"}};
-  for (const char* key :
-       {"turn", "context_words", "answer_words", "prompt_tokens", "answer_tokens", "stride"})
-    keys.push_back({key, /*named=*/true, /*ranges=*/true});
-  std::vector<DataOptions> sets;
-  for (const Variant& variant : variants_of(fields, keys)) {
-    sets.push_back(read_data_choice(variant.fields, overrides));
-    sets.back().name += variant.suffix;
-    if (overrides.record_problems) sets.back().on_problem = OnProblem::kRecord;
-  }
-  return sets;
 }
 
 /// The value of a key that takes one of a few words.
@@ -452,7 +165,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
 
   const YamlFields models = root.at("models");
   for (const YamlFields& node : one_or_list(models)) {
-    for (ModelChoice& model : read_model(node, overrides))
+    for (ModelChoice& model : read_models(node, overrides))
       config.models.push_back(std::move(model));
   }
   require_unique(
@@ -495,11 +208,14 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
     config.metrics.perplexity = false;
     config.metrics.text.clear();
     config.metrics.agreement = false;
-    for (DataOptions& data : config.data) data.needs_answers = false;
   } else if (!config.metrics.perplexity && config.metrics.text.empty() &&
              !config.metrics.agreement) {
     root.at("metrics").fail_here("leaves nothing to measure");
   }
+  const bool compares_answers =
+      !config.metrics.text.empty() && config.metrics.reference == TextReference::kDataSet;
+  for (DataOptions& data : config.data)
+    data.needs_answers = config.metrics.perplexity || compares_answers;
   if (root.has("generation")) {
     const YamlFields generation = root.at("generation");
     generation.require_known_keys({"max_new_tokens"});
@@ -587,49 +303,9 @@ Json config_json(const SweepConfig& config, bool records_only) {
   Json json;
   if (!records_only) json["name"] = config.name;
   json["models"] = Json::array();
-  for (const ModelChoice& model : config.models) {
-    json["models"].push_back(
-        {{"path", model.path.string()},
-         {"label", model.label},
-         {"device", model.device},
-         {"dtype", model.dtype},
-         {"prompt_format", model.prompt_format},
-         {"image_aspect_ratio",
-          model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
-         {"picture_place", place_name(model.picture_place)}});
-  }
+  for (const ModelChoice& model : config.models) json["models"].push_back(model_json(model));
   json["data"] = Json::array();
-  for (const DataOptions& data : config.data) {
-    Json entry{{"path", data.path.string()},
-               {"format", data.format},
-               {"name", data.name},
-               {"turn", data.turn},
-               {"image_root", data.image_root.string()}};
-    // Written only where they are set: earlier records were made without them.
-    if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
-    if (data.picture_orientation != PictureOrientation::kStored)
-      entry["picture_orientation"] = picture_orientation_name(data.picture_orientation);
-    if (!data.answers.empty()) entry["answers"] = data.answers.string();
-    if (!data.prompt.empty()) entry["prompt"] = data.prompt;
-    if (data.tokens) {
-      entry["prompt_tokens"] = data.tokens->prompt_tokens;
-      entry["answer_tokens"] = data.tokens->answer_tokens;
-      // Without one it depends on the tokenizer: so far as a window takes of the text.
-      if (data.tokens->stride) entry["stride"] = *data.tokens->stride;
-      entry["bos"] = bos_rule_name(data.tokens->bos);
-    } else {
-      entry["context_words"] = data.context_words;
-      entry["answer_words"] = data.answer_words;
-    }
-    if (!records_only) {
-      if (data.limit) entry["limit"] = *data.limit;
-      entry["offset"] = data.offset;
-      if (!data.sample_ids.empty()) entry["sample_ids"] = data.sample_ids;
-      if (!data.picture_cache.empty()) entry["picture_cache"] = data.picture_cache.string();
-      if (data.on_problem == OnProblem::kRecord) entry["on_problem"] = "record";
-    }
-    json["data"].push_back(std::move(entry));
-  }
+  for (const DataOptions& data : config.data) json["data"].push_back(data_json(data, records_only));
   json["strategies"] = Json::array();
   for (const StrategyChoice& strategy : config.strategies) {
     json["strategies"].push_back(strategy_json(strategy));

@@ -172,6 +172,17 @@ std::string as_label(std::string text) {
   return text.empty() ? "unnamed" : text;
 }
 
+void require_no_name(const YamlFields& fields, std::string_view name_key,
+                     const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (!fields.has(name_key) || !fields.has(key) || !fields.at(key).is_list()) continue;
+    const size_t count = fields.at(key).items().size();
+    if (count < 2) continue;
+    fields.at(name_key).fail_here(
+        fmt::format("names one, but '{}' lists {}; leave it out", key, count));
+  }
+}
+
 std::string folder_label(const std::filesystem::path& folder) {
   // "x/" has an empty file name; the folder is meant.
   const auto path = folder.has_filename() ? folder : folder.parent_path();

@@ -62,6 +62,11 @@ auto checked(const YamlFields& node, Check check) {
 int64_t at_least(const YamlFields& fields, std::string_view key, int64_t least, int64_t otherwise,
                  int64_t most = INT64_MAX);
 
+/// Error for a name that would be that of several things: `name_key` beside one of `keys` that
+/// lists several values.
+void require_no_name(const YamlFields& fields, std::string_view name_key,
+                     const std::vector<std::string>& keys);
+
 /// A name that stands in cell ids, tables and CSV files. Error for characters that do not belong
 /// there.
 std::string label_of(const YamlFields& node);

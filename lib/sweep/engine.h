@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -65,6 +66,25 @@ class SampleEvaluator {
   virtual void release_memory() {}
 };
 
+/// What of a sample its cost follows from.
+struct SampleSize {
+  int64_t prompt_tokens = 0;  ///< with the pictures'
+  int64_t answer_tokens = 0;
+  int64_t patches = 0;  ///< that the vision tower computes
+};
+
+/// What can be said of samples before weights load.
+struct SampleCheck {
+  /// By sample: why the model cannot take it; empty where it can, and for samples that have a
+  /// problem already.
+  std::vector<std::string> problems;
+  /// Of the samples without a problem.
+  std::vector<SampleSize> sizes{};
+  /// Why all that is held at the same time does not fit into the device's memory, and where that is
+  /// asked for; empty: it fits.
+  std::string memory{};
+};
+
 /// Opens engines, and checks beforehand what can be checked without loading weights.
 class Engines {
  public:
@@ -81,12 +101,11 @@ class Engines {
   virtual std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const = 0;
   /// Says of each sample why the model cannot take its prompt: too long for its context together
   /// with what is to follow, a picture for a model without eyes, or a strategy that reads what the
-  /// prompt has not; empty where it can, and for samples that have a problem already. Error when
-  /// the sweep does not fit into the device's memory. Reads the tokenizer, no weights.
-  virtual std::vector<std::string> check_samples(const ModelChoice& model,
-                                                 std::span<const Cell> cells,
-                                                 std::span<const Sample> samples,
-                                                 const EvaluationSettings& settings) const = 0;
+  /// prompt has not; and of all that it can take, whether they fit into the device's memory. Reads
+  /// the tokenizer, no weights.
+  virtual SampleCheck check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                                    std::span<const Sample> samples,
+                                    const EvaluationSettings& settings) const = 0;
   /// What the records of a model come from. Reads all of its weights to hash them, once.
   virtual EngineIdentity identity(const ModelChoice& model) const = 0;
   /// The strategy with every parameter written out, in a stable form: equal text means equal

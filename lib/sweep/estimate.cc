@@ -1,9 +1,12 @@
 #include "sweep/estimate.h"
 
 #include <algorithm>
+#include <utility>
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
 
 #include "base/device.h"
-#include "image/picture.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
@@ -50,26 +53,10 @@ double seconds_of(const CellGroup& group, const EvaluationSettings& settings,
                                            d.cache_bytes_per_token(element_bytes));
     return static_cast<double>(steps) * step_seconds(model, cells, cache, element_bytes, rates);
   };
-  if (settings.perplexity || settings.agreement) seconds += phase(sample.answer_tokens);
+  if (settings.perplexity) seconds += phase(sample.answer_tokens);
   if (settings.generate) seconds += phase(settings.max_new_tokens);
   return seconds;
 }
-
-}  // namespace
-
-SampleSize size_of(const PromptReader& reader, const Sample& sample,
-                   const EvaluationSettings& settings) {
-  SampleSize size;
-  size.prompt_tokens = static_cast<int64_t>(prompt_of(reader, sample).ids.size());
-  size.answer_tokens = static_cast<int64_t>(answer_of(reader, sample, settings).size());
-  for (const PictureFile& picture : sample.images) {
-    size.patches +=
-        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
-  }
-  return size;
-}
-
-namespace {
 
 /// Of cells that run as one batch.
 GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings& settings,
@@ -118,6 +105,41 @@ GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& setting
     most = one;
   }
   return most;
+}
+
+std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
+                           const ModelSize& model, std::span<const SampleSize> samples,
+                           int64_t available, bool limited) {
+  if (limited) settings.cells_together = false;
+  const bool may_halve = parse_dtype(group.model.dtype) == at::kFloat;
+  const bool may_part = settings.cells_together && group.cells.size() > 1;
+  int64_t least = INT64_MAX;
+  for (const auto& [halve, part] : {std::pair{true, false}, {false, true}, {true, true}}) {
+    if ((halve && !may_halve) || (part && !may_part)) continue;
+    CellGroup changed = group;
+    if (halve) changed.model.dtype = dtype_name(at::kBFloat16);
+    EvaluationSettings changed_settings = settings;
+    if (part) changed_settings.cells_together = false;
+    ModelSize size = model;
+    size.linear_memory =
+        choose_linear_memory(model.decoder, parse_dtype(changed.model.dtype),
+                             parse_device(changed.model.device), model.parameters, available);
+    const MemoryNeed need =
+        estimate(changed, changed_settings, size, samples, /*rates=*/nullptr).memory;
+    if (!refusal(need, available).empty()) {
+      least = std::min(least, need.total());
+      continue;
+    }
+    return fmt::format("fits with {}{}{} (about {})", halve ? "--dtype bf16" : "",
+                       halve && part ? " and " : "",
+                       part ? "a --memory-limit, under which cells run in smaller groups" : "",
+                       bytes_text(need.total()));
+  }
+  if (least == INT64_MAX) return "fits only where as much is free";
+  return fmt::format("fits only where at least {} are free, with {}", bytes_text(least),
+                     may_halve && may_part ? "--dtype bf16 and a --memory-limit"
+                     : may_halve           ? "--dtype bf16"
+                                           : "a --memory-limit");
 }
 
 }  // namespace elastikv

@@ -2,24 +2,15 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "models/registry.h"
 #include "runtime/cost.h"
 #include "runtime/machine.h"
-#include "runtime/prompt_encoder.h"
+#include "sweep/engine.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
-
-/// What of a sample its cost follows from.
-struct SampleSize {
-  int64_t prompt_tokens = 0;  ///< with the pictures'
-  int64_t answer_tokens = 0;
-  int64_t patches = 0;  ///< that the vision tower computes
-};
-/// Reads the pictures' headers and runs the tokenizer.
-SampleSize size_of(const PromptReader& reader, const Sample& sample,
-                   const EvaluationSettings& settings);
 
 /// What a group of cells takes, from sizes alone.
 struct GroupEstimate {
@@ -45,5 +36,13 @@ struct ModelSize {
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples,
                        const MachineRates* rates);
+
+/// What to change so that a group fits that does not: another dtype, or a memory limit, under which
+/// cells that do not fit together are evaluated in smaller groups (`limited`: there is one, or the
+/// device needs none). Where neither suffices, the least that it would need. A sentence without its
+/// beginning: "fits with --dtype bf16 (about 1.20 GiB)".
+std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
+                           const ModelSize& model, std::span<const SampleSize> samples,
+                           int64_t available, bool limited);
 
 }  // namespace elastikv

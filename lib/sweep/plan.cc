@@ -1,6 +1,7 @@
 #include "sweep/plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -77,18 +78,18 @@ std::vector<CellGroup> plan_cells(const SweepConfig& config) {
   return groups;
 }
 
-GroupCost cost_of(const CellGroup& group, const DataSet& data, const SweepConfig& config) {
+GroupCost cost_of(const CellGroup& group, const DataSet& data,
+                  std::span<const std::string> problems, const SweepConfig& config) {
   GroupCost cost;
-  cost.samples = static_cast<int64_t>(data.samples.size());
-  cost.evaluations = cost.samples * static_cast<int64_t>(group.cells.size());
-  cost.prefills = cost.samples;
+  cost.samples = std::ssize(data.samples);
+  for (size_t i = 0; i < data.samples.size(); ++i) {
+    if (!problems.empty() && !problems[i].empty()) continue;
+    ++cost.prefills;
+    if (config.metrics.perplexity) cost.answer_characters += std::ssize(data.samples[i].answer);
+  }
+  cost.evaluations = cost.prefills * std::ssize(group.cells);
   if (config.evaluation().generate) {
     cost.decoded_tokens = cost.evaluations * config.max_new_tokens;
-  }
-  if (config.metrics.perplexity || config.metrics.agreement) {
-    for (const Sample& sample : data.samples) {
-      cost.answer_characters += static_cast<int64_t>(sample.answer.size());
-    }
   }
   return cost;
 }
@@ -97,9 +98,9 @@ std::string record_key(const CellIdentity& identity) {
   std::string all;
   for (const std::string* part :
        {&identity.engine.weights, &identity.engine.tokenizer, &identity.engine.image_processing,
-        &identity.engine.prompt_format, &identity.data_item, &identity.strategy, &identity.budget,
-        &identity.device, &identity.dtype, &identity.evaluation, &identity.batch, &identity.program,
-        &identity.revisions}) {
+        &identity.engine.prompt_format, &identity.engine.prompt_signature, &identity.data_item,
+        &identity.strategy, &identity.budget, &identity.device, &identity.dtype,
+        &identity.evaluation, &identity.batch, &identity.program, &identity.revisions}) {
     // Lengths keep neighbouring parts apart.
     all += fmt::format("{}:{}", part->size(), *part);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,10 @@ struct GroupCost {
   int64_t decoded_tokens = 0;     // at most: samples x cells x max_new_tokens
   int64_t answer_characters = 0;  // of the answers that perplexity scores, per cell
 };
-GroupCost cost_of(const CellGroup& group, const DataSet& data, const SweepConfig& config);
+/// Of the samples that can be evaluated; `samples` counts the others too.
+/// `problems`: by sample, empty for those that can; or no text at all, where all can.
+GroupCost cost_of(const CellGroup& group, const DataSet& data,
+                  std::span<const std::string> problems, const SweepConfig& config);
 
 /// Everything that can change a record. Two records with the same key are interchangeable.
 struct CellIdentity {

@@ -190,7 +190,8 @@ Json engine_json(const EngineIdentity& engine) {
   return {{"weights", engine.weights},
           {"tokenizer", engine.tokenizer},
           {"image_processing", engine.image_processing},
-          {"prompt_format", engine.prompt_format}};
+          {"prompt_format", engine.prompt_format},
+          {"prompt_signature", engine.prompt_signature}};
 }
 
 }  // namespace
@@ -369,10 +370,10 @@ SweepHeader parse_header(std::string_view text, const std::string& place) {
                            set.at("samples").get<std::vector<std::string>>()};
     }
     for (const auto& [name, engine] : json.at("engines").items()) {
-      header.engines[name] = {engine.at("weights").get<std::string>(),
-                              engine.at("tokenizer").get<std::string>(),
-                              engine.at("image_processing").get<std::string>(),
-                              engine.at("prompt_format").get<std::string>()};
+      header.engines[name] = {
+          engine.at("weights").get<std::string>(), engine.at("tokenizer").get<std::string>(),
+          engine.at("image_processing").get<std::string>(),
+          engine.at("prompt_format").get<std::string>(), engine.value("prompt_signature", "")};
     }
     if (format == kHeaderFormat) json.at("revisions").get_to(header.revisions);
     json.at("provenance").get_to(header.provenance);

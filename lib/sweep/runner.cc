@@ -17,6 +17,7 @@
 #include "sweep/details.h"
 #include "sweep/group_recorder.h"
 #include "sweep/plan.h"
+#include "sweep/preparation.h"
 #include "sweep/record_writer.h"
 #include "sweep/records.h"
 #include "sweep/revisions.h"
@@ -344,27 +345,23 @@ int SweepOutcome::exit_code() const {
 
 SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, const Engines& engines,
                        Progress& progress) {
-  std::optional<SampleChoice> choice;
-  if (!options.sample_ids.empty()) {
-    choice = choose_samples(whole, options.sample_ids, engines);
+  const Preparation preparation(whole, options.sample_ids, engines);
+  const std::optional<SampleChoice>& choice = preparation.choice();
+  if (choice) {
     for (const std::string& name : choice->left_out)
       progress.say(fmt::format("data set {} is left out: it has none of the samples", name));
   }
-  const SweepConfig& config = choice ? choice->config : whole;
-  const EvaluationSettings settings = config.evaluation();
-  const std::vector<CellGroup> groups = plan_cells(config);
-  for (const CellGroup& group : groups) engines.check(group.model, group.cells, settings);
-  const SweepData data(config, engines);
-  for (const auto& [name, set] : data.by_name()) {
-    for (const std::string& note : set->notes) progress.say(fmt::format("{}: {}", name, note));
-  }
+  const SweepConfig& config = preparation.config();
+  const SweepData& data = preparation.data();
+  for (const std::string& note : data.notes()) progress.say(note);
   std::map<std::string, int64_t> revisions;
   std::vector<GroupWork> work;
-  for (const CellGroup& group : groups) {
-    const DataSet& set = data.of(group);
-    const std::vector<std::string> parts = parts_of(config, group, set, engines);
+  for (const PreparedGroup& prepared : preparation.prepared()) {
+    if (!prepared.memory.empty()) fail("{}", prepared.memory);
+    const CellGroup& group = prepared.group;
+    const std::vector<std::string> parts = parts_of(config, group, *prepared.set, engines);
     add_revisions(parts, revisions);
-    work.push_back({group, set, problems_of(group, set, settings, engines),
+    work.push_back({group, *prepared.set, prepared.problems,
                     GroupRecorder(config, group, engines, revisions_text(parts), options.commit)});
   }
   // Some samples again of a folder about more: it stays about all of them.
@@ -382,7 +379,7 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
   header.revisions = std::move(revisions);
   RecordWriter writer(config.output, std::move(header), config.metrics.text, options.resume);
   // A folder that stays about more samples keeps what it says of them.
-  if (!part) writer.set_samples(sample_lines(groups, data));
+  if (!part) writer.set_samples(sample_lines(preparation.groups(), data));
   for (GroupWork& item : work) {
     for (size_t i = 0; i < item.set.samples.size(); ++i) {
       if (!settled(writer.stored(), item.group, item.set.samples[i], item.problems[i]))

@@ -77,9 +77,8 @@ std::set<std::string> ids_of(const std::vector<std::string>& words,
 
 }  // namespace
 
-SweepData::SweepData(const SweepConfig& config, const Engines& engines) {
+SweepData::SweepData(std::span<const CellGroup> groups, const Engines& engines) {
   std::map<std::string, const ModelChoice*> first;  // by data set
-  const std::vector<CellGroup> groups = plan_cells(config);
   for (const CellGroup& group : groups) {
     const DataSet& set = read(group.data, group.model, engines);
     const auto [entry, is_new] = by_name_.try_emplace(group.data.name, &set);
@@ -113,28 +112,12 @@ const DataSet& SweepData::read(const DataOptions& options, const ModelChoice& mo
   return entry->second;
 }
 
-std::vector<std::string> problems_of(const CellGroup& group, const DataSet& data,
-                                     const EvaluationSettings& settings, const Engines& engines) {
-  if (settings.score_end && data.format == "text") {
-    fail(
-        "{}: is plain text, cut into windows: its answers end where the text goes on, so that "
-        "metrics.perplexity.score_end has no end to score",
-        group.data.path.string());
+std::vector<std::string> SweepData::notes() const {
+  std::vector<std::string> notes;
+  for (const auto& [name, set] : by_name_) {
+    for (const std::string& note : set->notes) notes.push_back(fmt::format("{}: {}", name, note));
   }
-  std::vector<std::string> problems =
-      engines.check_samples(group.model, group.cells, data.samples, settings);
-  ELASTIKV_ASSERT(problems.size() == data.samples.size(), "{} answers about {} samples",
-                  problems.size(), data.samples.size());
-  const std::string* first = nullptr;
-  int64_t usable = 0;
-  for (size_t i = 0; i < problems.size(); ++i) {
-    if (problems[i].empty()) problems[i] = data.samples[i].problem;
-    if (problems[i].empty()) ++usable;
-    if (!problems[i].empty() && first == nullptr) first = &problems[i];
-  }
-  if (first == nullptr || (group.data.on_problem == OnProblem::kRecord && usable > 0))
-    return problems;
-  fail("{}", *first);
+  return notes;
 }
 
 SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::string>& words,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,13 +18,15 @@ namespace elastikv {
 /// set of samples for every model, so a set belongs to a model and a name.
 class SweepData final {
  public:
-  /// Reads what the cells need. Error when a data set is not usable, or when two models cut the
+  /// Reads what the groups need. Error when a data set is not usable, or when two models cut the
   /// same text into different numbers of windows: their tables could not stand side by side.
-  SweepData(const SweepConfig& config, const Engines& engines);
+  SweepData(std::span<const CellGroup> groups, const Engines& engines);
 
   const DataSet& of(const CellGroup& group) const;
   /// By name: what all models have in common (format, ids of the samples).
   const std::map<std::string, const DataSet*>& by_name() const { return by_name_; }
+  /// What is to be known of the data sets, each with its name in front.
+  std::vector<std::string> notes() const;
 
  private:
   const DataSet& read(const DataOptions& options, const ModelChoice& model, const Engines& engines);
@@ -31,12 +34,6 @@ class SweepData final {
   std::map<std::pair<std::string, std::string>, DataSet> sets_;  // by name and model folder
   std::map<std::string, const DataSet*> by_name_;
 };
-
-/// Why the model of a group cannot take samples, one text per sample of its data set, empty for
-/// those that it can take; problems of the samples themselves are among them. Error for the first
-/// one unless the data set records such samples, and when no sample is left without one.
-std::vector<std::string> problems_of(const CellGroup& group, const DataSet& data,
-                                     const EvaluationSettings& settings, const Engines& engines);
 
 /// A sweep of some samples only.
 struct SampleChoice {

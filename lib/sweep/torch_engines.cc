@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -275,11 +277,21 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
-/// Error unless all that a sweep holds at the same time fits into what the device has left. Where
-/// an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells need not fit
-/// together: those that do not are evaluated in smaller groups.
-void require_memory(const CellGroup& group, EvaluationSettings settings,
-                    std::span<const SampleSize> sizes) {
+/// Patches that the vision tower computes of a sample's pictures. Reads their headers.
+int64_t patches_of(const PromptReader& reader, const Sample& sample) {
+  int64_t patches = 0;
+  for (const PictureFile& picture : sample.images) {
+    patches +=
+        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
+  }
+  return patches;
+}
+
+/// Why all that a sweep holds at the same time does not fit into what the device has left; empty:
+/// it does. Where an allocation too much only fails (on a GPU, or on a CPU with a limit), the cells
+/// need not fit together: those that do not are evaluated in smaller groups.
+std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
+                           std::span<const SampleSize> sizes) {
   const c10::Device device = parse_device(group.model.device);
   if (!device.is_cpu() || MemoryLimit::in_force()) settings.cells_together = false;
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
@@ -289,11 +301,10 @@ void require_memory(const CellGroup& group, EvaluationSettings settings,
       choose_linear_memory(model.decoder, dtype, device, model.parameters, available);
   const GroupEstimate need = estimate(group, settings, model, sizes, /*rates=*/nullptr);
   const std::string problem = refusal(need.memory, available);
-  if (!problem.empty()) {
-    fail("{}: {} in {} on {} with {} cells and prompts of up to {} tokens {}", group.model.origin,
-         group.model.path.string(), group.model.dtype, group.model.device, group.cells.size(),
-         need.longest_prompt, problem);
-  }
+  if (problem.empty()) return "";
+  return fmt::format("{}: {} in {} on {} with {} cells and prompts of up to {} tokens {}",
+                     group.model.origin, group.model.path.string(), group.model.dtype,
+                     group.model.device, group.cells.size(), need.longest_prompt, problem);
 }
 
 class TorchEngines final : public Engines {
@@ -311,33 +322,33 @@ class TorchEngines final : public Engines {
     if (settings.score_end) reader.answer_end();  // there has to be one
   }
 
-  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
-                                         std::span<const Sample> samples,
-                                         const EvaluationSettings& settings) const override {
+  SampleCheck check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                            std::span<const Sample> samples,
+                            const EvaluationSettings& settings) const override {
     const PromptReader reader = make_reader(model);
     const std::vector<Reader> readers = readers_of(cells);
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
-    std::vector<SampleSize> sizes;
-    std::vector<std::string> problems;
+    SampleCheck check;
     for (const Sample& sample : samples) {
-      problems.emplace_back();
+      check.problems.emplace_back();
       if (!sample.problem.empty()) continue;
       try {
         const TokenizedPrompt prompt = prompt_of(reader, sample);
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
-        reader.require_room(
-            prompt, room_needed(settings, answer_of(reader, sample, settings).size()), what);
+        const size_t answer_tokens = answer_of(reader, sample, settings).size();
+        reader.require_room(prompt, room_needed(settings, answer_tokens), what);
         require_statistics(readers, prompt, what);
-        sizes.push_back(size_of(reader, sample, settings));
+        check.sizes.push_back({std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
+                               patches_of(reader, sample)});
       } catch (const Error& error) {
-        problems.back() = error.what();
+        check.problems.back() = error.what();
       }
     }
-    if (!sizes.empty()) require_memory(group, settings, sizes);
-    return problems;
+    if (!check.sizes.empty()) check.memory = lack_of_memory(group, settings, check.sizes);
+    return check;
   }
 
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
@@ -357,11 +368,9 @@ class TorchEngines final : public Engines {
     const PromptReader reader = make_reader(model);
     if (reader.image_processor() != nullptr)
       identity.image_processing = reader.image_processor()->identity();
-    // What the format writes for a question with a picture says all there is to it.
-    identity.prompt_format = reader.format()
-                                 .render({{"user", "{question}", reader.image_processor() ? 1 : 0}},
-                                         /*answer_follows=*/true, reader.picture_place())
-                                 .text;
+    identity.prompt_format =
+        reader.writer().write({{"user", "{question}", reader.image_processor() ? 1 : 0}}).text;
+    identity.prompt_signature = reader.writer().signature();
     return identity;
   }
 
@@ -373,7 +382,7 @@ class TorchEngines final : public Engines {
                                  std::span<const Cell> cells) const override {
     const PromptReader reader = make_reader(model);
     std::vector<std::string> parts{"model/" + reader.summary().architecture,
-                                   "prompt/" + reader.format().name};
+                                   "prompt/" + reader.writer().name()};
     if (reader.image_processor() != nullptr) {
       const std::string identity = reader.image_processor()->identity();
       parts.push_back("image/" + identity.substr(0, identity.find_first_of(" (:,")));

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

@@ -4,10 +4,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/component.h"
 #include "text/pattern.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

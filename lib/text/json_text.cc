@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace elastikv {
 namespace {

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
 #include "text/component.h"
 #include "text/pattern.h"
 #include "text/unicode.h"

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/component.h"
 #include "text/pattern.h"

@@ -5,28 +5,17 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "base/configs.h"
 #include "base/error.h"
-#include "base/files.h"
-#include "base/hash.h"
-#include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "base/strings.h"
 #include "base/yaml_fields.h"
 
 namespace elastikv {
 namespace {
 
 const std::vector<std::string> kRoles{"system", "user", "assistant"};
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\n\v\f\r";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
 
 /// The text of a turn with `<image>` for each of its pictures.
 std::string with_pictures(const PromptFormat& format, const Turn& turn, PicturePlace place) {
@@ -66,19 +55,6 @@ std::string spell_pictures(const PromptFormat& format, std::string_view text) {
   return result;
 }
 
-void check_turns(const std::vector<Turn>& turns) {
-  if (turns.empty()) fail("a prompt needs at least one turn");
-  for (size_t i = 0; i < turns.size(); ++i) {
-    if (std::find(kRoles.begin(), kRoles.end(), turns[i].role) == kRoles.end()) {
-      fail("turn {} has the unknown role '{}'{}", i + 1, turns[i].role,
-           suggestion(turns[i].role, kRoles));
-    }
-    if (i > 0 && turns[i].role == "system") {
-      fail("turn {} has the role 'system', which only the first turn may have", i + 1);
-    }
-  }
-}
-
 std::vector<std::string> names_of(const std::vector<PromptFormat>& formats) {
   std::vector<std::string> names;
   names.reserve(formats.size());
@@ -115,63 +91,17 @@ PromptFormat::Pictures read_pictures(const YamlFields& fields) {
   return pictures;
 }
 
-/// Files hold the newlines of a template's strings as such or as \n, and end with a newline or not.
-std::string template_hash(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  std::string plain;
-  for (size_t at = 0; at < text.size(); ++at) {
-    const bool newline = text.substr(at, 2) == "\\n";
-    plain.push_back(newline ? '\n' : text[at]);
-    if (newline) ++at;
-  }
-  return content_hash(plain);
-}
-
-struct ChatTemplate {
-  std::string text;
-  std::string file;
-};
-
-bool contains(const std::vector<std::string>& list, const std::string& name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-/// The first of config.json's "architectures"; empty when it names none.
-std::string architecture_of(const std::filesystem::path& checkpoint) {
-  const auto file = checkpoint / "config.json";
-  if (!path_exists(file)) return "";
-  const JsonFields config = JsonFields::read(file);
-  if (!config.has("architectures")) return "";
-  const std::vector<std::string> names = config.strings("architectures");
-  return names.empty() ? "" : names.front();
-}
-
-std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& checkpoint) {
-  const auto jinja = checkpoint / "chat_template.jinja";
-  if (path_exists(jinja)) return ChatTemplate{read_file(jinja), jinja.string()};
-  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    const auto file = checkpoint / name;
-    if (!path_exists(file)) continue;
-    const JsonFields fields = JsonFields::read(file);
-    const auto found = fields.json().find("chat_template");
-    if (found == fields.json().end()) continue;
-    if (found->is_string()) return ChatTemplate{found->get<std::string>(), file.string()};
-    if (!found->is_array()) continue;
-    for (const JsonFields& entry : fields.objects("chat_template")) {
-      if (entry.string("name") == "default") {
-        return ChatTemplate{entry.string("template"), file.string()};
-      }
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace
+
+Turn user_turn(std::string question, int64_t pictures) {
+  const bool placed = question.find(kImagePlaceholder) != std::string::npos;
+  return {"user", std::move(question), placed ? 0 : pictures};
+}
 
 PromptFormat read_prompt_format(const std::filesystem::path& file) {
   const YamlFields fields = YamlFields::read(file);
   fields.require_known_keys({"source", "start", "system", "roles", "answer", "answer_end", "trim",
-                             "pictures", "templates", "architectures"});
+                             "pictures", "architectures"});
   PromptFormat format;
   format.name = file.stem().string();
   format.source = fields.string("source");
@@ -195,7 +125,6 @@ PromptFormat read_prompt_format(const std::filesystem::path& file) {
     }
   }
   if (fields.has("pictures")) format.pictures = read_pictures(fields.at("pictures"));
-  format.templates = strings_of(fields, "templates");
   format.architectures = strings_of(fields, "architectures");
   return format;
 }
@@ -224,29 +153,17 @@ PromptFormat prompt_format(std::string_view name) {
   fail("no prompt format '{}'{}", name, suggestion(name, names_of(formats)));
 }
 
-PromptFormat choose_prompt_format(const std::filesystem::path& checkpoint, std::string_view name) {
-  if (!name.empty()) return prompt_format(name);
-  const std::vector<PromptFormat> formats = prompt_formats();
-  const auto found = find_chat_template(checkpoint);
-  const std::string hash = found ? template_hash(found->text) : "";
-  for (const PromptFormat& format : formats) {
-    if (found && contains(format.templates, hash)) return format;
+void check_turns(const std::vector<Turn>& turns) {
+  if (turns.empty()) fail("a prompt needs at least one turn");
+  for (size_t i = 0; i < turns.size(); ++i) {
+    if (std::find(kRoles.begin(), kRoles.end(), turns[i].role) == kRoles.end()) {
+      fail("turn {} has the unknown role '{}'{}", i + 1, turns[i].role,
+           suggestion(turns[i].role, kRoles));
+    }
+    if (i > 0 && turns[i].role == "system") {
+      fail("turn {} has the role 'system', which only the first turn may have", i + 1);
+    }
   }
-  const std::string architecture = architecture_of(checkpoint);
-  const auto is_for_it = [&](const PromptFormat& format) {
-    return contains(format.architectures, architecture);
-  };
-  if (std::count_if(formats.begin(), formats.end(), is_for_it) == 1) {
-    return *std::find_if(formats.begin(), formats.end(), is_for_it);
-  }
-  if (!found) {
-    fail(
-        "{}: no chat template (chat_template.jinja, chat_template.json or tokenizer_config.json); "
-        "name a prompt format: {}",
-        checkpoint.string(), fmt::join(names_of(formats), ", "));
-  }
-  fail("{}: this chat template (hash {}) is none of those known; name a prompt format: {}",
-       found->file, hash, fmt::join(names_of(formats), ", "));
 }
 
 std::vector<PromptChunk> cut_at_images(std::string_view text) {

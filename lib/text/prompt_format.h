@@ -24,6 +24,9 @@ struct Turn {
   int64_t images = 0;
 };
 
+/// A user's question about so many pictures, which stand where it says `<image>`, if it does.
+Turn user_turn(std::string question, int64_t pictures);
+
 /// Where the pictures of a turn go.
 enum class PicturePlace { kDefault, kBefore, kAfter };
 
@@ -81,10 +84,7 @@ struct PromptFormat {
   /// Whether white space at both ends of a turn's text goes.
   bool trim = false;
   Pictures pictures;
-  /// Hashes of published chat templates that write the same.
-  std::vector<std::string> templates;
-  /// Architectures (config.json) whose checkpoints use this format when their chat template is
-  /// missing or unknown.
+  /// Architectures (config.json) whose checkpoints use this format when they have no chat template.
   std::vector<std::string> architectures;
 
   /// Writes the turns; with `answer_follows`, up to where the model's answer begins. Error for no
@@ -101,12 +101,8 @@ std::vector<PromptFormat> prompt_formats();
 /// Error naming the nearest format when there is none of this name.
 PromptFormat prompt_format(std::string_view name);
 
-/// The format to use for a checkpoint: the one named; for an empty name the one that writes what
-/// the checkpoint's chat template (chat_template.jinja, chat_template.json, tokenizer_config.json)
-/// would; else the only one that is meant for its architecture (config.json). Error saying to name
-/// one when none of these finds any.
-PromptFormat choose_prompt_format(const std::filesystem::path& checkpoint,
-                                  std::string_view name = "");
+/// Error for no turns, a role that is unknown, or a system turn that is not the first.
+void check_turns(const std::vector<Turn>& turns);
 
 /// Cuts a text at each `<image>`.
 std::vector<PromptChunk> cut_at_images(std::string_view text);

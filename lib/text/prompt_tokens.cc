@@ -9,13 +9,6 @@
 namespace elastikv {
 namespace {
 
-/// The placeholder's text, if the tokenizer makes that one token of it.
-std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id) {
-  std::optional<std::string> text = tokenizer.id_to_token(id);
-  if (text && tokenizer.encode(*text) != std::vector<int64_t>{id}) text.reset();
-  return text;
-}
-
 /// Repeats placeholders and takes down where they are.
 class Assembly {
  public:
@@ -115,6 +108,12 @@ void shift(TokenizedPrompt& prompt, int64_t by) {
 
 }  // namespace
 
+std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id) {
+  std::optional<std::string> text = tokenizer.id_to_token(id);
+  if (text && tokenizer.encode(*text) != std::vector<int64_t>{id}) text.reset();
+  return text;
+}
+
 ImageText ImageText::one_run(int64_t placeholders) {
   ImageText text;
   text.runs.push_back({"", placeholders});
@@ -133,7 +132,8 @@ TokenSpan TokenizedPrompt::image_span() const {
 }
 
 TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
-                                int64_t image_token_id, const std::vector<ImageText>& images) {
+                                int64_t image_token_id, const std::vector<ImageText>& images,
+                                bool add_special) {
   const auto places =
       static_cast<size_t>(std::count_if(chunks.begin(), chunks.end(), [](const PromptChunk& chunk) {
         return chunk.kind == PromptChunk::Kind::kImage;
@@ -147,6 +147,7 @@ TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<Pr
   TokenizedPrompt prompt =
       placeholder ? encode_whole(tokenizer, chunks, image_token_id, *placeholder, images)
                   : encode_pieces(tokenizer, chunks, image_token_id, images);
+  if (!add_special) return prompt;
   const std::vector<int64_t> prefix = ids_before_text(tokenizer, BosRule::kAuto);
   const std::vector<int64_t>& suffix = tokenizer.special_ids().suffix;
   const bool has_prefix = prompt.ids.size() >= prefix.size() &&

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "text/tokenizer.h"
 
 namespace elastikv {
+
+/// The text of the token that stands for a picture, if the tokenizer makes that one token of it.
+std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id);
 
 /// Tokens [begin, end) of a prompt.
 struct TokenSpan {
@@ -45,10 +49,12 @@ struct TokenizedPrompt {
 /// The ids of a prompt. Where the tokenizer knows the placeholder, the whole text is encoded at
 /// once with one placeholder for each run, which is then repeated; special tokens never merge with
 /// text, so this is what encoding all of them gives. Where it does not (the original LLaVA), the
-/// texts between pictures are encoded each by itself. The tokenizer's special ids (a BOS) are put
-/// around the whole once, unless the text itself begins with them. Error when the number of
+/// texts between pictures are encoded each by itself. With `add_special` the tokenizer's special
+/// ids (a BOS) are put around the whole once, unless the text itself begins with them. Error when
+/// the number of
 /// `<image>` in `chunks` and of pictures differ, and when the text itself holds the placeholder.
 TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
-                                int64_t image_token_id, const std::vector<ImageText>& images);
+                                int64_t image_token_id, const std::vector<ImageText>& images,
+                                bool add_special = true);
 
 }  // namespace elastikv

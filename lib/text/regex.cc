@@ -5,7 +5,7 @@
 #include <oniguruma.h>
 
 #include "base/error.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace elastikv {
 namespace {

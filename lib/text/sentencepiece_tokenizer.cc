@@ -12,28 +12,18 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.h"
+#include "base/utf8.h"
 #include "text/added_tokens.h"
 #include "text/bpe_model.h"
 #include "text/sentencepiece_model.h"
 #include "text/tokenizer_settings.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {
 
 /// SentencePiece's spelling of a blank.
 constexpr std::string_view kMark = "\u2581";
-
-std::string replace_each(std::string_view text, std::string_view what, std::string_view content) {
-  std::string result;
-  size_t done = 0;
-  for (size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, done)) {
-    result.append(text.substr(done, at - done));
-    result.append(content);
-    done = at + what.size();
-  }
-  return result.append(text.substr(done));
-}
 
 /// How the tokens of one tokenizer become text.
 struct DecodingRules {

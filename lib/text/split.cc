@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest_name.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace elastikv {
 namespace {

@@ -16,6 +16,7 @@
 #include "base/base64.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/utf8.h"
 #include "text/added_tokens.h"
 #include "text/bpe_model.h"
 #include "text/byte_level.h"

@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json_fields.h"
+#include "base/utf8.h"
 #include "text/added_tokens.h"
 #include "text/bpe_model.h"
 #include "text/byte_level_files.h"
@@ -22,7 +23,6 @@
 #include "text/streaming_decoder.h"
 #include "text/tiktoken_tokenizer.h"
 #include "text/tokenizer_settings.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

@@ -234,8 +234,9 @@ TEST_F(BadInput, TokenizerAndPromptFormat) {
   fs::remove(at("model/chat_template.jinja"));
   expect_model_refused(
       model() +
-      ": no chat template (chat_template.jinja, chat_template.json or "
-      "tokenizer_config.json); name a prompt format: chatml-qwen2, chatml-qwen2.5, "
+      ": no chat template (chat_template.jinja, or the key 'chat_template' of "
+      "processor_config.json, chat_template.json or tokenizer_config.json); name a prompt format: "
+      "chatml-qwen2, chatml-qwen2.5, "
       "chatml-smollm2, llama-3, llava-next-mistral, llava-next-vicuna, "
       "llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
       "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1");
@@ -307,11 +308,14 @@ TEST_F(BadInput, StrategiesThatReadWhatAPromptHasNot) {
 TEST_F(BadInput, DataSets) {
   const std::string data = at("data.jsonl");
   write_data({item("a"), item("b"), item("a")});
-  ProgramResult result = run_elastikv({"sweep", write_sweep()});
+  for (const char* verb : {"sweep", "plan"})
+    expect_refused({verb, write_sweep(), "--set", "data.ids=unique"},
+                   data + ": line 3 ('a'): the id is used before");
+  ProgramResult result = run_elastikv({"sweep", write_sweep(), "--set", "data.ids=once"});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.errors.find("error: " + data + ": "), 0U) << result.errors;
-  EXPECT_NE(result.errors.find("line 3"), std::string::npos) << result.errors;
-  EXPECT_NE(result.errors.find("'a'"), std::string::npos) << result.errors;
+  EXPECT_NE(result.errors.find("key 'data.ids' is 'once', needs number or unique"),
+            std::string::npos)
+      << result.errors;
 
   Json unanswered = item("b");
   unanswered["answer"] = " ";

@@ -221,5 +221,148 @@ TEST_F(DataVerbs, WindowsBeginAsInspectShowsIt) {
   }
 }
 
+/// What a plan's table says of the longest prompt.
+std::string longest_prompt(const std::string& output) {
+  const size_t row = output.find("\n| m-fp32 | d |", output.find("| longest prompt |"));
+  const size_t begin = output.find("| d |", row) + 5;
+  return output.substr(begin, output.find('|', begin) - begin);
+}
+
+TEST_F(DataVerbs, PlanTakesTheSamplesThatSweepRecordsAsFailed) {
+  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("good.jsonl", item_about(picture));
+  folder_.write("both.jsonl",
+                item_about(picture) + json{{"id", "y"},
+                                           {"image", "gone.png"},
+                                           {"question", "<image>\n" + std::string(90, 'x')},
+                                           {"answer", "A kite."}}
+                                          .dump());
+  const std::string recorded = "path: " + at("both.jsonl") + ", on_problem: record";
+  const ProgramResult good =
+      run_elastikv({"plan", sweep("plan", "llava", "path: " + at("good.jsonl"))});
+  ASSERT_EQ(good.exit_code, 0) << good.errors;
+  const std::string why = "no picture " + at("gone.png");
+  for (const std::vector<std::string>& plan : std::vector<std::vector<std::string>>{
+           {"plan", sweep("plan", "llava", recorded)},
+           {"plan", sweep("going", "llava", "path: " + at("both.jsonl")), "--keep-going"}}) {
+    const ProgramResult planned = run_elastikv(plan);
+    EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+    EXPECT_EQ(longest_prompt(planned.output), longest_prompt(good.output)) << planned.output;
+    EXPECT_NE(planned.output.find("Cannot be evaluated and counts in no length, memory or time: "
+                                  "1 of 2 samples of d, for m-fp32.\n"),
+              std::string::npos)
+        << planned.output;
+    EXPECT_EQ(count_of(planned.output, "Will fail: m-fp32 on d, sample y: " + why), 1U)
+        << planned.output;
+  }
+  const ProgramResult swept = run_elastikv({"sweep", sweep("swept", "llava", recorded)});
+  EXPECT_EQ(swept.exit_code, 2) << swept.errors;
+  EXPECT_EQ(records("swept").at("m-fp32/d/full y").at("status"), "sample");
+  // Without leave to record it, both refuse.
+  for (const char* verb : {"sweep", "plan"}) {
+    const ProgramResult refused =
+        run_elastikv({verb, sweep("refused", "llava", "path: " + at("both.jsonl"))});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_EQ(refused.output, "");
+    EXPECT_EQ(count_of(refused.errors, why), 1U) << refused.errors;
+  }
+}
+
+/// The machine's rates are measured outside of the limit, which is the sweep's.
+TEST_F(DataVerbs, PlanTakesALimitThatTheSweepCanDoWith) {
+  folder_.write("t.jsonl", json{{"id", "z"}, {"question", "Which?"}, {"answer", "It is."}}.dump());
+  const std::string file = sweep("out", "qwen3", "path: " + at("t.jsonl"));
+  const ProgramResult planned = run_elastikv({"plan", file, "--memory-limit", "8MiB"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  EXPECT_NE(planned.output.find("| m-fp32/d/h2o/0.5 |"), std::string::npos) << planned.output;
+  EXPECT_EQ(run_elastikv({"sweep", file, "--memory-limit", "8MiB"}).exit_code, 0);
+}
+
+TEST_F(DataVerbs, TextsAreComparedWithEachOtherWithoutAnswers) {
+  folder_.write("q.jsonl",
+                json{{"id", "a"}, {"question", "Which tag?"}}.dump() + "\n" +
+                    json{{"id", "b"}, {"question", "And now?"}, {"answer", nullptr}}.dump());
+  const std::string file = sweep("texts", "qwen3", "path: " + at("q.jsonl"));
+  std::vector<std::string> settings;
+  for (const char* setting : {"metrics.perplexity=false", "metrics.text=[rougeL]",
+                              "metrics.agreement=true", "generation.max_new_tokens=4"})
+    settings.insert(settings.end(), {"--set", setting});
+  const auto run = [&](const char* verb, const std::string& sweep_file,
+                       const std::vector<std::string>& more) {
+    std::vector<std::string> words{verb, sweep_file};
+    words.insert(words.end(), settings.begin(), settings.end());
+    words.insert(words.end(), more.begin(), more.end());
+    return run_elastikv(words);
+  };
+  EXPECT_EQ(run("plan", file, {}).exit_code, 0);
+  const ProgramResult swept = run("sweep", file, {});
+  EXPECT_EQ(swept.exit_code, 0) << swept.errors;
+  EXPECT_EQ(records("texts").size(), 4U);
+  for (const auto& [name, record] : records("texts")) EXPECT_EQ(record.at("status"), "ok") << name;
+  // Perplexity and the data set's own texts need them.
+  for (const char* needing : {"metrics.perplexity=true", "metrics.reference=dataset"}) {
+    const ProgramResult refused = run("plan", file, {"--set", needing});
+    EXPECT_EQ(refused.exit_code, 1) << needing;
+    EXPECT_NE(refused.errors.find("'answer' is missing"), std::string::npos) << refused.errors;
+  }
+  // An answer that nothing reads may be what the model could not take.
+  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("p.jsonl", json{{"id", "y"},
+                                {"image", picture},
+                                {"question", "What?"},
+                                {"answer", "An <image> of a kite."}}
+                               .dump());
+  const ProgramResult unread = run("sweep", sweep("unread", "llava", "path: " + at("p.jsonl")), {});
+  EXPECT_EQ(unread.exit_code, 0) << unread.errors;
+}
+
+TEST_F(DataVerbs, RowsOfATableWithoutAPictureAreTextAlone) {
+  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("t.tsv", "index\timage_path\tquestion\tanswer\n1\t" + picture +
+                             "\tWhat is it?\tA square.\n2\t\tIs water wet?\tIt is.\n");
+  const std::string data = "path: " + at("t.tsv");
+  const std::string note = "d: 1 of 2 rows has no picture and is asked as text alone";
+  const ProgramResult both = run_elastikv({"sweep", sweep("both", "llava", data)});
+  EXPECT_EQ(both.exit_code, 0) << both.errors;
+  EXPECT_EQ(count_of(both.errors, note), 1U) << both.errors;
+  EXPECT_EQ(records("both").at("m-fp32/d/h2o/0.5 2").at("status"), "ok");
+  const ProgramResult planned = run_elastikv({"plan", sweep("both", "llava", data)});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  EXPECT_EQ(count_of(planned.output, note), 1U) << planned.output;
+  // A model of texts cannot take the other one.
+  const ProgramResult text =
+      run_elastikv({"sweep", sweep("text", "qwen3", data + ", on_problem: record")});
+  EXPECT_EQ(text.exit_code, 2) << text.errors;
+  EXPECT_EQ(records("text").at("m-fp32/d/full 1").at("status"), "sample");
+  EXPECT_EQ(records("text").at("m-fp32/d/full 2").at("status"), "ok");
+  // A strategy that reads the text after a picture says which sample has none.
+  for (const char* verb : {"sweep", "plan"}) {
+    const ProgramResult refused =
+        run_elastikv({verb, sweep("strategy", "llava", data), "--set", "strategies=full,vl-cache"});
+    EXPECT_EQ(refused.exit_code, 1) << verb;
+    EXPECT_NE(refused.errors.find("the prompt of sample '2' has no picture"), std::string::npos)
+        << refused.errors;
+  }
+}
+
+TEST_F(DataVerbs, RepeatedIdsAreSaidOnceAndNumberTheSamples) {
+  folder_.write("t.jsonl", json{{"id", "x"}, {"question", "Which?"}, {"answer", "One."}}.dump() +
+                               "\n" +
+                               json{{"id", "x"}, {"question", "Who?"}, {"answer", "Two."}}.dump());
+  const std::string data = "path: " + at("t.jsonl");
+  const std::string note =
+      "d: 1 of 2 items repeats an earlier one's id and is numbered in the file's order (the second "
+      "'x' is 'x#2'); 'ids: unique' refuses them";
+  const ProgramResult planned = run_elastikv({"plan", sweep("out", "qwen3", data)});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  EXPECT_EQ(count_of(planned.output, note), 1U) << planned.output;
+  const ProgramResult swept =
+      run_elastikv({"sweep", sweep("out", "qwen3", data), "--sample-id", "x#2"});
+  EXPECT_EQ(swept.exit_code, 0) << swept.errors;
+  EXPECT_EQ(count_of(swept.errors, note), 1U) << swept.errors;
+  EXPECT_EQ(records("out").size(), 2U);
+  EXPECT_EQ(records("out").at("m-fp32/d/full x#2").at("status"), "ok");
+}
+
 }  // namespace
 }  // namespace elastikv

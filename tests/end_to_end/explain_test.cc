@@ -72,7 +72,7 @@ TEST_F(Explain, JsonIsWhatTheStrategiesDecide) {
   const Json json =
       explain_json({"--image", kPicture, "-p", "Hi", "-s", "elastic,h2o,streaming-llm", "-s",
                     "random", "--keep", "0.25", "--seed", "5"});
-  const PromptReader reader(at("model"), "auto");
+  const PromptReader reader(at("model"), PromptSettings());
   const TokenizedPrompt prompt = reader.tokenize("Hi", std::vector<PictureSize>{{192, 192}});
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   EXPECT_EQ(json.at("prompt_token_ids"), Json(prompt.ids));

@@ -44,9 +44,9 @@ class NarrowEngines final : public Engines {
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
     return engines_->tokenizer(model);
   }
-  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell> cells,
-                                         std::span<const Sample> samples,
-                                         const EvaluationSettings& settings) const override {
+  SampleCheck check_samples(const ModelChoice& model, std::span<const Cell> cells,
+                            std::span<const Sample> samples,
+                            const EvaluationSettings& settings) const override {
     return engines_->check_samples(model, cells, samples, settings);
   }
   EngineIdentity identity(const ModelChoice& model) const override {

@@ -80,6 +80,16 @@ class Families : public testing::Test {
   TemporaryFolder folder_;
 };
 
+// The original LLaVA has no token for a picture: -200 stands for one.
+TEST_F(Families, InspectShowsPicturesOfAModelWithoutATokenForThem) {
+  const ProgramResult result =
+      run_elastikv({"inspect", (families_folder() / "original_llava").string(), "--prompt", "Hi",
+                    "--image", (families_folder() / "pictures/00_64x48.png").string()});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_NE(result.output.find("picture 1:     64 x 48 pixels"), std::string::npos)
+      << result.output;
+}
+
 TEST_F(Families, SweepThroughPerplexityAndRouge) {
   for (const bool pictures : {true, false}) {
     const std::string out = at(pictures ? "with" : "without");

@@ -96,14 +96,16 @@ TEST_F(Inspect, WhatIsThereIsShownAndWhatIsNotIsListed) {
   const ProgramResult whole = inspect(model(), {"--strict"});
   EXPECT_EQ(whole.exit_code, 0) << whole.output;
   EXPECT_EQ(whole.output.find("missing:"), std::string::npos) << whole.output;
-  expect_lines(whole, {"prompt format: stampvlm", "tokenizer:     260 tokens",
+  const std::string form = "prompt format: the chat template of " + model() +
+                           "/chat_template.jinja (hash ff3fab88ca376f2294f67ef018265104)";
+  expect_lines(whole, {form, "tokenizer:     260 tokens",
                        "complete: every tensor that the model needs is there"});
   EXPECT_NE(whole.output.find("\nprocessing:    "), std::string::npos) << whole.output;
 
   remove("model.safetensors");
   const ProgramResult empty = inspect(model(), {"--tensors"});
   EXPECT_EQ(empty.exit_code, 0);
-  expect_lines(empty, {"prompt format: stampvlm", "tokenizer:     260 tokens"});
+  expect_lines(empty, {form, "tokenizer:     260 tokens"});
   EXPECT_NE(empty.output.find(kNoWeights), std::string::npos) << empty.output;
   EXPECT_NE(empty.output.find("\n  lm_head.weight "), std::string::npos) << empty.output;
   EXPECT_EQ(inspect(model(), {"--strict"}).exit_code, 1);

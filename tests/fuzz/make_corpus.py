@@ -227,6 +227,11 @@ def pictures():
     for file in sorted((ROOT / "tests/golden/image").iterdir()):
         if file.suffix != ".json" and file.stat().st_size <= 8192:
             put("picture", file.name, file.read_bytes())
+    # Of the many variants, those that code of this project reads itself.
+    for file in sorted((ROOT / "tests/golden/pictures").iterdir()):
+        of_ours = file.name.startswith(("rle", "masks", "cmyk", "ycck", "progressive")) or "palette" in file.name
+        if of_ours:
+            put("picture", file.name, file.read_bytes())
 
 
 def texts():
@@ -236,7 +241,22 @@ def texts():
     put("text_metrics", "scripts", "\u4e2d\u6587 caf\u00e9 running", "\u4e2d\u6587 cafe runs <n> I.B.M.")
 
 
-for make in (weights, tokenizers, configs, yamls, data_sets, records, pictures, texts):
+def templates():
+    golden = json.loads((ROOT / "tests/parity/data/templates/golden.jsonl").read_text(encoding="utf-8").split("\n")[0])
+    cases = {case["name"]: json.dumps(case["variables"], ensure_ascii=False) for case in golden["cases"]}
+    files = [*sorted((ROOT / "tests/parity/data/templates").glob("*.jinja")), ROOT / "models/stampvlm/chat_template.jinja"]
+    for file in files:
+        for name in ("pictures", "tool call, answered"):
+            put("jinja_template", f"{file.parent.name}-{file.stem}-{name.split()[0]}", file.read_bytes(), cases[name])
+    lines = (ROOT / "tests/unit/jinja/data/snippets.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    variables = json.loads(lines[0])["variables"]
+    for number, line in enumerate(lines[1:201]):
+        source = json.loads(line)[0]
+        read = {name: value for name, value in variables.items() if name in source}
+        put("jinja_template", f"snippet-{number}", source, json.dumps(read, ensure_ascii=False))
+
+
+for make in (weights, tokenizers, configs, yamls, data_sets, records, pictures, texts, templates):
     make()
 for folder in sorted(CORPUS.iterdir()):
     files = list(folder.iterdir())

@@ -37,7 +37,7 @@
 #include "strategies/parameters.h"
 #include "strategies/registry.h"
 #include "support/paths.h"
-#include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 #include "text/tokenizer.h"
 #include "unit/strategies/support.h"
 
@@ -215,14 +215,25 @@ void add_readers(AllResults& all) {
 }
 
 void add_prompts(AllResults& all) {
+  const std::vector<std::vector<Turn>> conversations{
+      {{"user", "What is this?", 0}},
+      {{"user", "What is this?", 1}},
+      {{"user", " Compare\n<image> with <image>. ", 0}},
+      {{"user", "First?", 1}, {"assistant", "Yes.", 0}, {"user", "Second?", 0}},
+      {{"user", "Two.", 2}}};
+  Results& by_template = all["prompt/chat-template"];
+  for (const char* model : {"models/stampvlm"}) {
+    for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
+      PromptSettings settings;
+      settings.place = place;
+      const auto writer =
+          make_prompt_writer({source_path(model), /*takes_pictures=*/true, -1, nullptr}, settings);
+      for (const std::vector<Turn>& turns : conversations)
+        by_template.add("{}", writer->write(turns).text);
+    }
+  }
   for (const PromptFormat& format : prompt_formats()) {
     Results& results = all["prompt/" + format.name];
-    const std::vector<std::vector<Turn>> conversations{
-        {{"user", "What is this?", 0}},
-        {{"user", "What is this?", 1}},
-        {{"user", " Compare\n<image> with <image>. ", 0}},
-        {{"user", "First?", 1}, {"assistant", "Yes.", 0}, {"user", "Second?", 0}},
-        {{"user", "Two.", 2}}};
     for (const std::vector<Turn>& turns : conversations) {
       for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
         try {
@@ -256,6 +267,35 @@ void add_images(AllResults& all) {
             content_hash({reinterpret_cast<const char*>(seen.pixels.data()), seen.pixels.size()}));
       } catch (const Error&) {
         results.add("{} {} refused", family, picture.filename().string());
+      }
+    }
+  }
+}
+
+/// Decoders, by what they make of every variant of their formats.
+void add_decoders(AllResults& all) {
+  const auto is_read = [](const fs::path& file) {
+    try {
+      check_picture(file);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  for (const char* folder : {"golden/image", "golden/pictures"}) {
+    std::vector<fs::path> pictures;
+    for (const auto& entry : fs::directory_iterator(kTests / folder))
+      if (is_read(entry.path())) pictures.push_back(entry.path());
+    std::sort(pictures.begin(), pictures.end());
+    for (const fs::path& file : pictures) {
+      Results& results = all[std::string(picture_decoder(file))];
+      try {
+        const Picture picture = read_picture(file);
+        results.add("{} {}", file.filename().string(),
+                    content_hash({reinterpret_cast<const char*>(picture.pixels.data()),
+                                  picture.pixels.size()}));
+      } catch (const Error&) {
+        results.add("{} refused", file.filename().string());
       }
     }
   }
@@ -310,6 +350,7 @@ AllResults all_results() {
   add_readers(all);
   add_prompts(all);
   add_images(all);
+  add_decoders(all);
   add_metrics(all);
   return all;
 }

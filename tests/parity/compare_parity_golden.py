@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the parity tests' golden data anew and compares it with what is committed.
+"""Makes the golden data of the parity tests and of the picture formats anew and compares it with what is committed.
 
 Exits with 1 and says what differs. The new files lie in a temporary folder, or in --output, which is
 kept. Needs what make_parity_golden.py needs.
@@ -10,9 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import make_chat_prompt_golden
 import make_family_golden
+import make_jinja_golden
 import make_original_llava_golden
+import make_picture_golden
 import make_qwen_vl_golden
+import make_template_golden
 import make_window_golden
 import numpy as np
 from golden_common import DATA, differences, load_tensors, read_json
@@ -142,6 +146,13 @@ def compare_windows(committed, made):
     return lines
 
 
+def compare_lines(file, made):
+    """A line for a text file that is no longer what is made."""
+    # No splitlines(): the texts hold line ends of other kinds.
+    same = file.read_text(encoding="utf-8") == "\n".join(made) + "\n"
+    return [] if same else [f"{file.name}: content differs"]
+
+
 def family_tolerance(name):
     # A sum over a feature's 48 values may be off by that much more.
     return tolerance_of(name) * (10 if name.endswith("feature_sums") else 1)
@@ -163,6 +174,11 @@ def main():
         make_original_llava_golden.make(families)
         make_qwen_vl_golden.make(families)
         lines += compare_families(arguments.committed / "families", families)
+        lines += make_picture_golden.compare()
+        lines += compare_lines(make_jinja_golden.OUTPUT, make_jinja_golden.make())
+        templates = make_template_golden.FOLDER
+        lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
+        lines += compare_lines(make_chat_prompt_golden.OUTPUT, make_chat_prompt_golden.make())
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
     for line in lines:
         print(line)

@@ -55,7 +55,8 @@ class FamilyParity : public testing::TestWithParam<std::string> {
   FamilyParity()
       : family_(families().at(GetParam())),
         golden_(families_folder() / (GetParam() + ".golden.safetensors")),
-        reader_(families_folder() / GetParam(), family_.at("prompt_format")) {}
+        reader_(families_folder() / GetParam(),
+                PromptSettings{family_.at("prompt_format").get<std::string>()}) {}
 
   const Model& model() {
     if (model_ == nullptr) {

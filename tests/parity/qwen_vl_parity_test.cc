@@ -52,7 +52,7 @@ class QwenVlParity : public testing::Test {
   OneThread one_thread_;
   json family_ = read_json(families_folder() / "qwen_vl_chat.json")["families"]["qwen_vl_chat"];
   SafetensorsFile golden_{families_folder() / "qwen_vl_chat.golden.safetensors"};
-  PromptReader reader_{checkpoint(), "auto"};
+  PromptReader reader_{checkpoint(), PromptSettings()};
   std::unique_ptr<Model> model_ =
       load_model(checkpoint(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float);
 };
@@ -127,7 +127,7 @@ TEST_F(QwenVlParity, WhatTheFolderDoesNotSay) {
   EXPECT_EQ(reader_.end_tokens(),
             (std::vector<int64_t>{*reader_.tokenizer().token_to_id("<|endoftext|>"),
                                   *reader_.tokenizer().token_to_id("<|im_end|>")}));
-  EXPECT_EQ(reader_.format().name, "qwen-vl-chat");
+  EXPECT_EQ(reader_.writer().name(), "qwen-vl-chat");
   EXPECT_EQ(reader_.tokenizer().id_to_token(model_->image_token()), "<imgpad>");
   const ImageGeometry geometry = reader_.image_processor()->geometry({30, 500});
   EXPECT_EQ(geometry.view, (PictureSize{84, 84}));
@@ -224,7 +224,7 @@ TEST_F(QwenVlFolder, TellsWhatDoesNotFit) {
 
 TEST_F(QwenVlFolder, AnotherNumberOfQueriesThanThePromptHasTokens) {
   change([](json& c) { c["visual"]["n_queries"] = 64; });
-  const PromptReader reader(folder_.path(), "auto");
+  const PromptReader reader(folder_.path(), PromptSettings());
   EXPECT_ERROR(
       reader.tokenize("What?", std::vector<PictureSize>{{30, 20}}),
       folder_.path().string() +

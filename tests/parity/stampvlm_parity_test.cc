@@ -71,7 +71,7 @@ class StampvlmParity : public testing::Test {
                          folder / annotations.at(i).at("image").get<std::string>()});
     }
     if (!std::filesystem::exists(model_folder() / "model.safetensors")) return;
-    reader_ = std::make_unique<PromptReader>(model_folder(), "auto");
+    reader_ = std::make_unique<PromptReader>(model_folder(), PromptSettings());
     model_ = load_model(model_folder(), c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float);
   }
 

@@ -61,7 +61,7 @@ TEST(WindowsParity, BeginAsPromptsDo) {
   for (const json& one : golden().at("windows")) {
     SCOPED_TRACE(one.at("model").get<std::string>());
     const PromptReader reader(parity_folder() / "families" / one.at("model").get<std::string>(),
-                              "plain");
+                              PromptSettings{"plain"});
     EXPECT_EQ(
         reader.tokenize(golden().at("text").get<std::string>(), std::vector<PictureFile>{}).ids,
         one.at("ids").get<std::vector<int64_t>>());

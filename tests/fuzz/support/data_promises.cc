@@ -4,10 +4,10 @@
 #include <system_error>
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "fuzz/support/contract.h"
 #include "fuzz/support/scratch_folder.h"
 #include "support/paths.h"
-#include "text/unicode.h"
 
 namespace elastikv::fuzz {
 

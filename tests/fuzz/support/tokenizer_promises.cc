@@ -3,8 +3,8 @@
 #include <limits>
 #include <string>
 
+#include "base/utf8.h"
 #include "fuzz/support/contract.h"
-#include "text/unicode.h"
 
 namespace elastikv::fuzz {
 

@@ -12,6 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((data[0] & 1) != 0) options.on_problem = OnProblem::kRecord;
   if ((data[0] & 2) != 0) options.needs_answers = false;
   if ((data[0] & 4) != 0) options.offset = 1;
+  if ((data[0] & 8) != 0) options.ids = RepeatedIds::kRefuse;
   fuzz::read_data_file("data.tsv", fuzz::text_of(data + 1, size - 1), options);
   return 0;
 }

@@ -1,12 +1,12 @@
 // The input is, with cuts between them, a config.json, a tokenizer_config.json, a
-// chat_template.json and a chat_template.jinja: what a checkpoint's prompt format is chosen by.
+// chat_template.json and a chat_template.jinja: what the form of a checkpoint's prompts is made of.
 
 #include <vector>
 
 #include "base/error.h"
 #include "fuzz/support/contract.h"
 #include "fuzz/support/scratch_folder.h"
-#include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 
 using namespace elastikv;
 
@@ -17,6 +17,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   folder.write_unless_empty("tokenizer_config.json", files[1]);
   folder.write_unless_empty("chat_template.json", files[2]);
   folder.write_unless_empty("chat_template.jinja", files[3]);
-  fuzz::accepted([&] { choose_prompt_format(folder.path()); });
+  for (const bool takes_pictures : {true, false}) {
+    fuzz::accepted([&] {
+      const auto writer =
+          make_prompt_writer({folder.path(), takes_pictures, -1, nullptr}, PromptSettings());
+      writer->write({{"user", "What is it?", takes_pictures ? 1 : 0}});
+    });
+  }
   return 0;
 }

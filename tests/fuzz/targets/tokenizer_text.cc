@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.h"
 #include "fuzz/support/contract.h"
 #include "fuzz/support/tokenizer_promises.h"
 #include "support/paths.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 using namespace elastikv;
 

@@ -100,7 +100,9 @@ TEST(ReadData, ProblemsAreGatheredWithTheirPlace) {
       "{\"id\": \"e\", \"question\": \"<image>q\", \"answer\": \"x\"}\n"
       "{\"id\": \"f\", \"question\": \"q\"}\n"
       "[1]\n";
-  EXPECT_ERROR(read_data(files.with("p.jsonl", lines)),
+  DataOptions options = files.with("p.jsonl", lines);
+  options.ids = RepeatedIds::kRefuse;
+  EXPECT_ERROR(read_data(options),
                files.message("p.jsonl",
                              "7 problems\n"
                              "  malformed items: 3\n"
@@ -124,6 +126,7 @@ TEST(ReadData, DuplicateIdAndEmptyAnswerAreFoundBeyondTheLimit) {
                                    "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"x\"}\n"
                                    "{\"id\": \"a\", \"question\": \"q\", \"answer\": \"x\"}\n");
   options.limit = 1;
+  options.ids = RepeatedIds::kRefuse;
   EXPECT_ERROR(read_data(options), files.message("d.jsonl", "line 2 ('a'): the id is used before"));
 }
 
@@ -189,8 +192,8 @@ TEST(ReadData, UnknownFormatsSayWhatWasTried) {
       "unknown data format: tried llava (items with 'conversations'), qa (items with 'question' "
       "and 'answer'), llava-questions (items with 'question_id' and 'text'), coco-captions (an "
       "object with 'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an "
-      "object of entries with 'imagename'), vlmevalkit-tsv (a header with 'index' and 'image') and "
-      "text (a .txt file); ";
+      "object of entries with 'imagename'), vlmevalkit-tsv (a header with 'index' and 'image' or "
+      "'question') and text (a .txt file); ";
   // A file of results in MM-Vet's form is no data set.
   EXPECT_ERROR(read_data(files.with("o.json", "{\n \"v1_0\": \"x\",\n \"v1_1\": \"y\"\n}")),
                files.message("o.json",

@@ -153,20 +153,20 @@ TEST(Encoding, BrokenLinesAreReportedWithWhatElseIsWrong) {
   const std::string broken = "{\"id\": \"b\", \"question\": \"\xe9t\u00e9\", \"answer\": \"x\"}\n";
   EXPECT_ERROR(read_data(files.with("a.jsonl", kItem + "\n"s + broken)),
                files.at("a.jsonl") + ":2: not UTF-8 (byte 0xe9)");
-  EXPECT_ERROR(
-      read_data(files.with("a.jsonl", broken + broken + "\n" + broken +
-                                          R"({"id": "c", "question": "q", "answer": ""})")),
-      files.message("a.jsonl",
-                    "6 problems\n"
-                    "  lines that are not UTF-8: 3\n"
-                    "    line 1: not UTF-8 (byte 0xe9)\n"
-                    "    line 2: not UTF-8 (byte 0xe9)\n"
-                    "    line 4: not UTF-8 (byte 0xe9)\n"
-                    "  repeated ids: 2\n"
-                    "    line 2 ('b'): the id is used before\n"
-                    "    line 4 ('b'): the id is used before\n"
-                    "  empty texts: 1\n"
-                    "    line 5 ('c'): the answer is empty"));
+  DataOptions several = files.with(
+      "a.jsonl", broken + broken + "\n" + broken + R"({"id": "c", "question": "q", "answer": ""})");
+  several.ids = RepeatedIds::kRefuse;
+  EXPECT_ERROR(read_data(several), files.message("a.jsonl",
+                                                 "6 problems\n"
+                                                 "  lines that are not UTF-8: 3\n"
+                                                 "    line 1: not UTF-8 (byte 0xe9)\n"
+                                                 "    line 2: not UTF-8 (byte 0xe9)\n"
+                                                 "    line 4: not UTF-8 (byte 0xe9)\n"
+                                                 "  repeated ids: 2\n"
+                                                 "    line 2 ('b'): the id is used before\n"
+                                                 "    line 4 ('b'): the id is used before\n"
+                                                 "  empty texts: 1\n"
+                                                 "    line 5 ('c'): the answer is empty"));
 }
 
 }  // namespace

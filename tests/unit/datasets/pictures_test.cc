@@ -1,3 +1,5 @@
+#include "datasets/pictures.h"
+
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -205,12 +207,11 @@ TEST(EmbeddedPictures, ProblemsNameTheRow) {
                            "', 'x\tq\ta\n5\t['1', '" + kBase64 + "']\tq\ta\n6\t\tq\ta\n";
   EXPECT_ERROR(read_data(files.with("t.tsv", text)),
                files.message("t.tsv",
-                             "6 problems\n"
-                             "  malformed items: 2\n"
+                             "5 problems\n"
+                             "  malformed items: 1\n"
                              "    line 5 ('4'): 'image' ['" +
                                  kBase64 +
                                  "', 'x is no list\n"
-                                 "    line 7 ('6'): the row has no picture\n"
                                  "  references to pictures that are not there: 2\n"
                                  "    line 3 ('2'): 'image' is '9', no row's index\n"
                                  "    line 4 ('3'): 'image' is '2', a row without a picture of its "
@@ -273,6 +274,23 @@ TEST_F(Turned, IsPartOfASamplesContent) {
   EXPECT_EQ(upright.samples[0].images.at(0).orientation, PictureOrientation::kExif);
   EXPECT_EQ(check_picture(upright.samples[0].images.at(0)), (PictureSize{24, 16}));
   EXPECT_EQ(check_picture(stored.samples[0].images.at(0)), (PictureSize{16, 24}));
+}
+
+/// Whether a sample with this golden picture has another content than before decoders had
+/// revisions.
+bool has_new_content(const std::string& picture) {
+  const Files files;
+  DataOptions options = files.with("d.json", item_with(picture));
+  options.image_root = golden_pictures();
+  const Sample sample = read_data(options).samples.at(0);
+  return sample.content != content_of(sample, file_hash(golden_pictures() / picture));
+}
+
+TEST(DecoderRevisions, ArePartOfTheContentOfWhatIsDecodedOtherwiseThanBefore) {
+  for (const char* picture : {"rgba_70x50.bmp", "cmyk_70x50.jpg"})
+    EXPECT_TRUE(has_new_content(picture)) << picture;
+  for (const char* picture : {"rgba_70x50.png", "grey_70x50.jpg", "lossy_130x90.webp"})
+    EXPECT_FALSE(has_new_content(picture)) << picture;
 }
 
 }  // namespace

@@ -217,7 +217,8 @@ TEST(ProblemsOfData, CocoCaptions) {
                              "    annotations[2]: an object with 'image_id' is needed\n"
                              "    images[5] ('5'): annotations[4]: 'caption' is missing\n"
                              "  repeated ids: 1\n"
-                             "    images[4] ('1'): the id is used before\n"
+                             "    images[4] ('1'): the id is used before, and captions name their "
+                             "picture by it\n"
                              "  empty texts: 1\n"
                              "    images[3] ('4'): the picture has no caption\n"
                              "  references to pictures that are not there: 1\n"
@@ -310,6 +311,7 @@ TEST(RecordedProblems, OfTheFileStillRefuse) {
                            const std::string& message) {
     DataOptions options = files.with(name, text);
     options.on_problem = OnProblem::kRecord;
+    options.ids = RepeatedIds::kRefuse;
     EXPECT_ERROR(read_data(options), message);
   };
   const std::string good = R"({"id": "a", "question": "q", "answer": "x"})";

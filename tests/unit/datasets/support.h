@@ -40,4 +40,10 @@ inline std::vector<std::string> ids(const DataSet& data) {
   return names;
 }
 
+inline std::vector<std::string> answers(const DataSet& data) {
+  std::vector<std::string> texts;
+  for (const Sample& sample : data.samples) texts.push_back(sample.answer);
+  return texts;
+}
+
 }  // namespace elastikv

@@ -86,15 +86,16 @@ TEST(ReadTable, ProblemsOfRows) {
                            "6\ta.png\tq\tx\n"
                            "7\ta.png\tq\tyes\tno\t\n"
                            "8\tgone.png\tq\t\t\tx\n";
-  EXPECT_ERROR(read_data(files.with("t.tsv", text)),
+  DataOptions options = files.with("t.tsv", text);
+  options.ids = RepeatedIds::kRefuse;
+  EXPECT_ERROR(read_data(options),
                files.message("t.tsv",
-                             "9 problems\n"
+                             "8 problems\n"
                              "  malformed lines: 1\n"
                              "    line 7: 4 fields, the header has 6\n"
-                             "  malformed items: 3\n"
+                             "  malformed items: 2\n"
                              "    line 2 ('1'): the answer 'C' is none of the options A, B\n"
                              "    line 3 ('2'): the answer ['x', 'y is no list\n"
-                             "    line 4 ('3'): the row has no picture\n"
                              "  unusable ids: 1\n"
                              "    line 6: 'index' is empty\n"
                              "  repeated ids: 1\n"
@@ -115,7 +116,8 @@ TEST(ReadTable, ProblemsOfTheHeader) {
     EXPECT_ERROR(read_data(options), files.message("t.tsv", why));
   };
   refused("image\tanswer", "the header has no 'index'");
-  refused("index\tanswer", "the header has neither 'image' nor 'image_path'");
+  refused("index\tanswer",
+          "the header has neither 'image' nor 'image_path', and no 'question' to ask without");
   refused("index\timage", "the header has neither 'answer' nor 'gpt4_ans'");
   refused("index\timage\tanswer\timage", "the header has 'image' twice");
   refused("index\timage\tanswer", "the file holds no items");

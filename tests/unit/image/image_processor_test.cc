@@ -31,7 +31,7 @@ TEST(ImageProcessor, ReadsACheckpointDirectory) {
   folder.write("processor_config.json",
                R"({"image_processor": {"image_processor_type": "CLIPImageProcessorFast",
                    "crop_size": {"height": 50, "width": 60}}})");
-  const auto processor = read_image_processor(folder.path(), ImageAspectRatio::kPad);
+  const auto processor = read_image_processor(folder.path(), {ImageAspectRatio::kPad});
   EXPECT_EQ(processor->geometry({7, 9}).view, (PictureSize{50, 60}));
   EXPECT_TRUE(processor->identity().starts_with("clip aspect=pad "));
 }
@@ -94,11 +94,11 @@ TEST(ImageProcessor, OtherTypesAreRefused) {
 TEST(ImageProcessor, OnlyClipTakesAnAspectRatio) {
   const JsonFields qwen({{"image_processor_type", "Qwen2VLImageProcessorFast"}}, "c.json");
   EXPECT_NO_THROW(make_image_processor(qwen));
-  EXPECT_ERROR(make_image_processor(qwen, ImageAspectRatio::kPad),
+  EXPECT_ERROR(make_image_processor(qwen, {ImageAspectRatio::kPad}),
                "c.json: image_aspect_ratio 'pad' is given, but a Qwen2VLImageProcessor neither "
                "crops nor pads to a square; leave it out");
   const JsonFields smolvlm({{"image_processor_type", "SmolVLMImageProcessor"}}, "c.json");
-  EXPECT_ERROR(make_image_processor(smolvlm, ImageAspectRatio::kCrop),
+  EXPECT_ERROR(make_image_processor(smolvlm, {ImageAspectRatio::kCrop}),
                "c.json: image_aspect_ratio 'crop' is given, but a SmolVLMImageProcessor neither "
                "crops nor pads to a square; leave it out");
 }

@@ -54,17 +54,7 @@ TEST(Picture, DecodesAsPillowDoes) {
     Picture picture;
     EXPECT_EQ(printed_by([&] { picture = read_picture(file); }), "");
     EXPECT_EQ(picture.size, size);
-    if (name == "cmyk_70x50.jpg") continue;
     EXPECT_EQ(crc32(picture.pixels.data(), picture.pixels.size()), expected["crc"]);
-  }
-}
-
-TEST(Picture, CmykIsWithinOneLevelOfPillow) {
-  const Picture ours = read_picture(golden_picture("cmyk_70x50.jpg"));
-  const Picture pillow = read_picture(golden_picture("cmyk_expected_70x50.png"));
-  ASSERT_EQ(ours.size, pillow.size);
-  for (size_t i = 0; i < ours.pixels.size(); ++i) {
-    ASSERT_LE(std::abs(ours.pixels[i] - pillow.pixels[i]), 1) << i;
   }
 }
 
@@ -88,11 +78,13 @@ TEST(Picture, EmptyFile) {
 TEST(Picture, UnknownFormats) {
   expect_refused("<!DOCTYPE html>",
                  "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
-  expect_refused("P6 1 1 255 abc",
+  expect_refused("P8 1 1 255 abc",
                  "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
   expect_refused("RIFF", "p: not a picture of a known format (PNG, JPEG, WebP and BMP are read)");
-  expect_refused("GIF89a......",
-                 "p: GIF pictures are not read; convert it to PNG, JPEG, WebP or BMP");
+  expect_refused(
+      "GIF89a......",
+      "p: by its content this is a GIF picture, which is not read; convert it to PNG, JPEG, "
+      "WebP or BMP");
 }
 
 TEST(Picture, EveryTruncationIsFound) {
@@ -195,10 +187,11 @@ TEST(Picture, UnsupportedKinds) {
   expect_refused(webp, "p: the WebP is animated; still pictures are read");
 
   std::string bmp = bytes_of("rgb_70x50.bmp");
-  bmp[28] = 16;
+  bmp[28] = 2;
   expect_refused(bmp,
-                 "p: the BMP has 16 bits per pixel and compression 0; uncompressed ones of 1, 4, "
-                 "8, 24 or 32 bits are read");
+                 "p: the BMP has 2 bits per pixel and compression 0; plain ones of 1, 4, 8, 16, 24 "
+                 "or 32 bits, run-length coded ones of 4 or 8 bits and those with channel masks "
+                 "(compression 3) of 16, 24 or 32 bits are read");
 }
 
 TEST(Picture, DamagedPng) {

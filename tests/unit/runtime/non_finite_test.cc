@@ -93,7 +93,7 @@ TEST_F(NonFinite, AnEmbeddingIsNamedWithItsTokenAndPlace) {
       encode(*model),
       std::string("the embedding of token 111, number 2 of the prompt's 3, is not finite") +
           kDamaged);
-  const PromptReader reader(path(), "plain");
+  const PromptReader reader(path(), PromptSettings{"plain"});
   EXPECT_ERROR(
       encode_prompt(*model, reader, reader.tokenize("So", std::vector<PictureSize>{}), {}, {}, 0),
       std::string("the embedding of token 111 ('o'), number 2 of the prompt's 2, is not finite") +
@@ -102,7 +102,7 @@ TEST_F(NonFinite, AnEmbeddingIsNamedWithItsTokenAndPlace) {
 
 TEST_F(NonFinite, APicturesFeatures) {
   const std::unique_ptr<Model> model = with("linear_2.bias", 3, kInfinity);
-  const PromptReader reader(path(), "auto");
+  const PromptReader reader(path(), PromptSettings());
   const std::vector<PictureFile> pictures{kPicture};
   EXPECT_ERROR(encode_prompt(*model, reader, reader.tokenize("So?", pictures), pictures, {}, 0),
                std::string("the features of picture 1 are not finite") + kDamaged);

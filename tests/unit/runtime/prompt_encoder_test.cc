@@ -29,7 +29,7 @@ class PromptEncoder : public testing::Test {
  protected:
   explicit PromptEncoder(bool pictures = true)
       : weights_(write_tiny_checkpoint(folder_, "model", pictures)),
-        reader_(folder_.path() / "model", "auto"),
+        reader_(folder_.path() / "model", PromptSettings()),
         model_(load_model(folder_.path() / "model", c10::Device(c10::DeviceType::CPU),
                           c10::ScalarType::Float)) {}
 
@@ -59,14 +59,14 @@ TEST_F(PromptEncoder, AnswersEndAsTheFormatOrElseTheCheckpointSays) {
   EXPECT_EQ(reader_.answer_end(), 258);  // <|im_end|>
   const std::filesystem::path model = folder_.path() / "model";
   // The plain format says nothing, so that eos_token_id does.
-  EXPECT_EQ(PromptReader(model, "plain").answer_end(), 258);
+  EXPECT_EQ(PromptReader(model, PromptSettings{"plain"}).answer_end(), 258);
   nlohmann::json config = tiny_config();
   config["text_config"].erase("eos_token_id");
   folder_.write("model/config.json", config.dump());
-  EXPECT_EQ(PromptReader(model, "auto").answer_end(), 258);
-  EXPECT_ERROR_CONTAINS(PromptReader(model, "plain").answer_end(),
+  EXPECT_EQ(PromptReader(model, PromptSettings()).answer_end(), 258);
+  EXPECT_ERROR_CONTAINS(PromptReader(model, PromptSettings{"plain"}).answer_end(),
                         "no token ends an answer: prompt format 'plain' names none");
-  EXPECT_ERROR_CONTAINS(PromptReader(model, "vicuna-v1").answer_end(),
+  EXPECT_ERROR_CONTAINS(PromptReader(model, PromptSettings{"vicuna-v1"}).answer_end(),
                         "the tokenizer has no token '</s>', with which prompt format 'vicuna-v1' "
                         "ends an answer");
 }

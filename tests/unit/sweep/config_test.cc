@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "base/configs.h"
+#include "models/registry.h"
 #include "support/expect_error.h"
-#include "sweep/estimate.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
@@ -69,7 +69,7 @@ output: out/here
                                          "s.yaml");
   ASSERT_EQ(config.models.size(), 2U);
   EXPECT_EQ(config.models[1].dtype, "bf16");
-  EXPECT_EQ(config.models[1].prompt_format, "vicuna");
+  EXPECT_EQ(config.models[1].prompt.format, "vicuna");
   EXPECT_EQ(config.data[0].turn, "2");
   EXPECT_EQ(config.data[0].limit, 3);
   EXPECT_EQ(config.data[0].offset, 1);
@@ -329,7 +329,7 @@ TEST(PlanCells, FullIsAddedHiddenWhenItIsNotListed) {
 
 TEST(RecordKey, EveryPartCounts) {
   CellIdentity identity;
-  identity.engine = {"w", "t", "i", "p"};
+  identity.engine = {"w", "t", "i", "p", "s"};
   const std::string base = record_key(identity);
   std::string CellIdentity::*parts[] = {&CellIdentity::data_item, &CellIdentity::strategy,
                                         &CellIdentity::budget,    &CellIdentity::device,
@@ -407,7 +407,7 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
   EXPECT_EQ(model.path, "checkpoints/llava-1.5-7b-hf");
   EXPECT_EQ(model.label, "llava-1.5-7b-hf");
   EXPECT_EQ(model.dtype, "bf16");
-  EXPECT_EQ(model.prompt_format, "llava-v1-elastic-cache");
+  EXPECT_EQ(model.prompt.format, "llava-v1-elastic-cache");
   EXPECT_EQ(model.image_aspect_ratio, ImageAspectRatio::kPad);
   EXPECT_EQ(model.published_config.filename(), "llava-1.5-7b-hf.config.json");
   // What the sweep says wins, and a kept sweep reads back as it was.
@@ -418,9 +418,9 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
       "s.yaml");
   EXPECT_EQ(changed.models[0].label, "y");
   EXPECT_EQ(changed.models[0].dtype, "fp16");
-  EXPECT_EQ(changed.models[0].prompt_format, "vicuna-v1");
+  EXPECT_EQ(changed.models[0].prompt.format, "vicuna-v1");
   EXPECT_EQ(changed.models[0].image_aspect_ratio, ImageAspectRatio::kCrop);
-  EXPECT_EQ(changed.models[0].picture_place, PicturePlace::kAfter);
+  EXPECT_EQ(changed.models[0].prompt.place, PicturePlace::kAfter);
   EXPECT_NE(changed.records_hash(), config.records_hash());
   EXPECT_EQ(parse_sweep(changed.json(), "sweep.json").json(), changed.json());
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").records_hash(), config.records_hash());
@@ -437,6 +437,29 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
                "s.yaml:1: key 'models.picture_place' is 'behind', needs auto, before or after");
 }
 
+TEST(SweepConfig, AModelsPixelsAreSaidWhereTheyAreNotPillows) {
+  const std::string tail = "data: {path: d.json}\nstrategies: [full]\n";
+  const SweepConfig usual = parse_sweep("models: {path: m}\n" + tail, "s.yaml");
+  EXPECT_EQ(usual.models.at(0).pixels, PixelBackend::kPil);
+  EXPECT_EQ(usual.json().find("pixels"), std::string::npos);
+  const SweepConfig pil = parse_sweep("models: {path: m, pixels: pil}\n" + tail, "s.yaml");
+  EXPECT_EQ(pil.records_hash(), usual.records_hash());
+
+  const SweepConfig both =
+      parse_sweep("models: {path: m, pixels: [pil, torchvision]}\n" + tail, "s.yaml");
+  ASSERT_EQ(both.models.size(), 2U);
+  EXPECT_EQ(both.models[0].pixels, PixelBackend::kPil);
+  EXPECT_EQ(both.models[1].pixels, PixelBackend::kTorchvision);
+  EXPECT_EQ(both.models[1].label, "m-pixels-torchvision");
+  EXPECT_NE(both.records_hash(), usual.records_hash());
+  const SweepConfig again = parse_sweep(both.json(), "sweep.json");
+  EXPECT_EQ(again.json(), both.json());
+  EXPECT_EQ(again.models.at(1).pixels, PixelBackend::kTorchvision);
+  EXPECT_ERROR(parse_sweep("models: {path: m, pixels: pillow}\n" + tail, "s.yaml"),
+               "s.yaml:1: key 'models.pixels' is not usable: unknown pixels 'pillow'; known: pil, "
+               "torchvision");
+}
+
 TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
   int64_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(configs_folder() / "models")) {
@@ -446,7 +469,9 @@ TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
                                                "}\ndata: {path: d.json}\nstrategies: [full]\n",
                                            "s.yaml");
     const ModelChoice& model = config.models.at(0);
-    EXPECT_NO_THROW(prompt_format(model.prompt_format));
+    if (model.prompt.format != PromptSettings::kAuto) {
+      EXPECT_NO_THROW(prompt_format(model.prompt.format));
+    }
     if (!model.published_config.empty()) {
       const PublishedModel published = read_published_model(model.published_config);
       EXPECT_GT(published.parameters, 100'000'000);
@@ -484,86 +509,6 @@ TEST(SweepConfig, DataSetsPlacePicturesAndSayWhatIsExpected) {
                            "strategies: [full]\n",
                            "s.yaml"),
                "s.yaml:2: key 'data.picture_place' is 'auto', needs before or after");
-}
-
-TEST(Estimate, FollowsFromSizes) {
-  ModelSize model;
-  model.decoder = read_published_model(configs_folder() / "models" / "llava-1.5-7b-hf.config.json")
-                      .summary.decoder;
-  model.parameters = parameters_of(model.decoder) + 300'000'000;
-  CellGroup group;
-  group.model.device = "cuda";
-  group.model.dtype = "fp16";
-  group.cells.resize(3);  // the full cache
-  group.cells[1].budget.keep = 0.5;
-  group.cells[2].budget.keep_tokens = 100;
-  EvaluationSettings settings;
-  settings.max_new_tokens = 200;
-  const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
-  const MachineRates rates{1e14, 1e14, 1e12, ""};
-  const GroupEstimate all = estimate(group, settings, model, samples, &rates);
-  EXPECT_EQ(all.longest_prompt, 1000);
-  EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
-  EXPECT_EQ(all.memory.weights, 2 * model.parameters);
-  // 512 KiB a token: a whole prompt, the cells after it and at the end.
-  EXPECT_EQ(all.memory.caches,
-            512 * 1024 * int64_t{1000 + (1000 + 500 + 100) + (1300 + 650 + 100)});
-  // Per sample: the prompt's arithmetic, and steps that read all weights and the caches half way.
-  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, 1));
-  double seconds = 0;
-  for (const SampleSize& sample : samples) {
-    const auto prompt = static_cast<double>(sample.prompt_tokens);
-    seconds += (2 * weights * prompt + 2.0 * 32 * 4096 * prompt * prompt + 2 * 3e8 * 576) / 1e14;
-    for (const int64_t steps : {sample.answer_tokens, int64_t{200}}) {
-      const int64_t seen = sample.prompt_tokens + steps / 2;
-      const auto slots = static_cast<double>(seen + seen / 2 + 100);
-      seconds += static_cast<double>(steps) * (2 * weights + slots * 512 * 1024) / 1e12;
-    }
-  }
-  EXPECT_NEAR(all.seconds, seconds, 1e-6 * seconds);
-  // One after the other the largest cell counts, and every cell has its own prefill.
-  settings.cells_together = false;
-  const GroupEstimate single = estimate(group, settings, model, samples, &rates);
-  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 1000 + 1300});
-  EXPECT_GT(single.seconds, 2 * all.seconds);
-  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
-}
-
-TEST(SweepConfig, DataSourcesAndProblems) {
-  const auto parse_data = [](const std::string& keys) {
-    return parse_sweep("models: {path: m}\ndata: {path: q.jsonl" + keys + "}\nstrategies: [full]\n",
-                       "s.yaml");
-  };
-  const SweepConfig plain = parse_data("");
-  EXPECT_EQ(plain.data[0].answers, "");
-  EXPECT_EQ(plain.data[0].prompt, "");
-  EXPECT_EQ(plain.data[0].picture_cache, "");
-  EXPECT_EQ(plain.data[0].on_problem, OnProblem::kRefuse);
-  const SweepConfig config = parse_data(
-      ", answers: answers_gpt4.jsonl, prompt: 'Describe.', picture_cache: cache, "
-      "on_problem: record");
-  EXPECT_EQ(config.data[0].answers, "answers_gpt4.jsonl");
-  EXPECT_EQ(config.data[0].prompt, "Describe.");
-  EXPECT_EQ(config.data[0].picture_cache, "cache");
-  EXPECT_EQ(config.data[0].on_problem, OnProblem::kRecord);
-  EXPECT_EQ(parse_data(", on_problem: refuse").json(), plain.json());
-
-  // What can change a record, and what cannot.
-  EXPECT_NE(parse_data(", answers: a.jsonl").records_hash(), plain.records_hash());
-  EXPECT_NE(parse_data(", prompt: Describe.").records_hash(), plain.records_hash());
-  EXPECT_EQ(parse_data(", on_problem: record").records_hash(), plain.records_hash());
-  EXPECT_EQ(parse_data(", picture_cache: cache").records_hash(), plain.records_hash());
-  for (const char* key : {"answers", "prompt", "on_problem", "picture_cache"})
-    EXPECT_NE(config.json().find("\"" + std::string(key) + "\":"), std::string::npos) << key;
-
-  EXPECT_ERROR(parse_data(", on_problem: skip"),
-               "s.yaml:2: key 'data.on_problem' is 'skip', needs refuse or record");
-  for (const char* key : {"answers", "prompt", "picture_cache"}) {
-    EXPECT_ERROR(parse_data(", " + std::string(key) + ": ''"),
-                 "s.yaml:2: key 'data." + std::string(key) + "' is empty");
-  }
-  EXPECT_ERROR(parse_data(", answer: a.jsonl"),
-               "s.yaml:2: unknown key 'data.answer'; did you mean 'answers'?");
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ struct FakePlan {
   std::map<std::string, std::function<void()>> throwing;
   std::map<std::string, std::function<void()>> throwing_looks;
   std::function<void()> throwing_release;
+  /// Why the sweep does not fit into memory; empty: it does.
+  std::string too_large;
   /// Why the model cannot be opened; empty: it can.
   std::string unopenable;
   /// Changes what a cell gave.
@@ -190,19 +192,22 @@ class FakeEngines final : public Engines {
     return load_tokenizer(model.path);
   }
   void check_picture(const std::filesystem::path&) const override {}
-  std::vector<std::string> check_samples(const ModelChoice& model, std::span<const Cell>,
-                                         std::span<const Sample> samples,
-                                         const EvaluationSettings&) const override {
-    std::vector<std::string> problems(samples.size());
+  SampleCheck check_samples(const ModelChoice& model, std::span<const Cell>,
+                            std::span<const Sample> samples,
+                            const EvaluationSettings&) const override {
+    SampleCheck check;
+    check.problems.resize(samples.size());
     for (size_t i = 0; i < samples.size(); ++i) {
       const auto found = plan_.too_long.find({model.label, samples[i].id});
-      if (found != plan_.too_long.end()) problems[i] = "sample " + samples[i].id + " is too long";
+      if (found != plan_.too_long.end())
+        check.problems[i] = "sample " + samples[i].id + " is too long";
     }
-    return problems;
+    check.memory = plan_.too_large;
+    return check;
   }
   EngineIdentity identity(const ModelChoice&) const override {
     ++plan_.hashed;
-    return {plan_.weights, "tokenizer", "pictures", "prompt"};
+    return {plan_.weights, "tokenizer", "pictures", "prompt", "prompt:fake"};
   }
   std::string strategy_text(const StrategyChoice& strategy) const override {
     return strategy.preset + "-" + plan_.strategy_version;

@@ -283,7 +283,8 @@ TEST(RecordLines, WhateverIsWrittenOfAHeaderIsReadBack) {
     for (int i = 0; i < 3; ++i) {
       header.provenance[values.text()] = values.text();
       header.revisions[values.text()] = values.integer();
-      header.engines[values.text()] = {values.text(), values.text(), values.text(), values.text()};
+      header.engines[values.text()] = {values.text(), values.text(), values.text(), values.text(),
+                                       values.text()};
       header.data[values.text()] = {values.text(), values.text(),
                                     values.list([&] { return values.text(); })};
     }
@@ -297,7 +298,7 @@ TEST(RecordLines, WhateverIsWrittenOfAHeaderIsReadBack) {
     EXPECT_EQ(read.revisions, header.revisions);
     ASSERT_EQ(read.engines.size(), header.engines.size());
     for (const auto& [name, engine] : header.engines)
-      EXPECT_EQ(read.engines.at(name).prompt_format, engine.prompt_format);
+      EXPECT_EQ(read.engines.at(name).difference(engine), "") << name;
     for (const auto& [name, set] : header.data) EXPECT_EQ(read.data.at(name).samples, set.samples);
     EXPECT_EQ(header_text(read), text);
     if (HasFailure()) FAIL() << text;
@@ -322,7 +323,7 @@ TEST(RecordLines, BrokenBytesAreReplacedAndReadable) {
   header.name = broken;
   header.config = "{}";
   header.provenance[broken] = broken;
-  header.engines[broken] = {broken, broken, broken, broken};
+  header.engines[broken] = {broken, broken, broken, broken, broken};
   header.data[broken] = {broken, broken, {broken}};
   EXPECT_NO_THROW(parse_header(header_text(header), "f"));
 }

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "golden_lines.h"
 #include "text/streaming_decoder.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

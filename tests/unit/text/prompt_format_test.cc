@@ -186,37 +186,9 @@ TEST(PromptFormat, WrongTurnsAreNamed) {
                "turn 2 has the role 'system', which only the first turn may have");
 }
 
-TEST(PromptFormat, ChosenByNameOrByChatTemplate) {
+TEST(PromptFormat, AnUnknownNameIsSaid) {
   EXPECT_ERROR(prompt_format("stampvlm2"),
                "no prompt format 'stampvlm2'; did you mean 'stampvlm'?");
-  EXPECT_EQ(choose_prompt_format(kStampvlm).name, "stampvlm");
-  EXPECT_EQ(choose_prompt_format(kStampvlm, "plain").name, "plain");
-
-  const TemporaryFolder folder;
-  const std::string path = folder.path().string();
-  const std::string names =
-      "chatml-qwen2, chatml-qwen2.5, chatml-smollm2, llama-3, llava-next-mistral, "
-      "llava-next-vicuna, llava-onevision, llava-v1-elastic-cache, llava-v1-hf, mistral-instruct, "
-      "plain, qwen-vl-chat, qwen2-vl, qwen3, smolvlm, stampvlm, vicuna-v1";
-  EXPECT_ERROR(choose_prompt_format(folder.path()),
-               path +
-                   ": no chat template (chat_template.jinja, chat_template.json or "
-                   "tokenizer_config.json); name a prompt format: " +
-                   names);
-  // The same template is known in each of the files it may stand in.
-  std::ifstream file(std::string(kStampvlm) + "/chat_template.jinja");
-  const std::string known{std::istreambuf_iterator<char>(file), {}};
-  using Json = nlohmann::json;
-  folder.write("tokenizer_config.json",
-               Json{{"chat_template", {{{"name", "default"}, {"template", known}}}}}.dump());
-  EXPECT_EQ(choose_prompt_format(folder.path()).name, "stampvlm");
-  folder.write("chat_template.json", Json{{"chat_template", known + "\n"}}.dump());
-  EXPECT_EQ(choose_prompt_format(folder.path()).name, "stampvlm");
-  folder.write("chat_template.jinja", "{{ messages }}");
-  EXPECT_ERROR_CONTAINS(choose_prompt_format(folder.path()),
-                        path + "/chat_template.jinja: this chat template (hash ");
-  EXPECT_ERROR_CONTAINS(choose_prompt_format(folder.path()),
-                        ") is none of those known; name a prompt format: " + names);
 }
 
 TEST(PromptFormat, AsPublishedTemplatesWriteIt) {
@@ -290,27 +262,6 @@ TEST(PromptFormat, PicturesGoWhereTheyAreWanted) {
       qwen.ends_with("<|im_start|>user\nPicture 1: <img><image></img> or Picture 2: "
                      "<img><image></img>?<|im_end|>\n"))
       << qwen;
-}
-
-TEST(PromptFormat, ChosenByArchitecture) {
-  const TemporaryFolder folder;
-  const auto chosen_for = [&](const std::string& architecture) {
-    folder.write("config.json", nlohmann::json{{"architectures", {architecture}}}.dump());
-    return choose_prompt_format(folder.path()).name;
-  };
-  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "qwen-vl-chat");
-  EXPECT_EQ(chosen_for("Qwen2_5_VLForConditionalGeneration"), "qwen2-vl");
-  EXPECT_EQ(chosen_for("Idefics3ForConditionalGeneration"), "smolvlm");
-  EXPECT_EQ(chosen_for("LlavaOnevisionForConditionalGeneration"), "llava-onevision");
-  EXPECT_EQ(chosen_for("LlavaLlamaForCausalLM"), "vicuna-v1");
-  // An unknown template does not stand in the way, a known one goes first.
-  folder.write("chat_template.jinja", "{{ messages }}");
-  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "qwen-vl-chat");
-  EXPECT_ERROR_CONTAINS(chosen_for("LlavaForConditionalGeneration"), " is none of those known");
-  std::filesystem::copy_file(std::string(kStampvlm) + "/chat_template.jinja",
-                             folder.path() / "chat_template.jinja",
-                             std::filesystem::copy_options::overwrite_existing);
-  EXPECT_EQ(chosen_for("QWenLMHeadModel"), "stampvlm");
 }
 
 TEST(PromptFormat, MalformedFilesAreNamed) {

@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "golden_lines.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 

@@ -9,11 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "golden_lines.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "text/streaming_decoder.h"
-#include "text/unicode.h"
 
 namespace elastikv {
 namespace {

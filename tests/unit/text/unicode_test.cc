@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/regex.h"
 

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace elastikv {
+
+/// Without ASCII white space at both ends.
+std::string_view trimmed(std::string_view text);
+
+/// With each `what` (not empty) replaced, from left to right.
+std::string replace_each(std::string_view text, std::string_view what, std::string_view content);
+
+/// Makes the line ends "\r\n" and "\r" the "\n" they stand for, as Python does with texts.
+void unify_line_ends(std::string& text);
+
+}  // namespace elastikv

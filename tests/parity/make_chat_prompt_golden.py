@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Writes tests/parity/data/templates/prompts.jsonl: the prompts that transformers makes of conversations with each template.
+
+The conversations are given as ElastiKV's turns: a role, a text, and a number of pictures that go before the text. They
+become messages as people write them for transformers: parts where the template writes pictures, texts where it does not.
+
+The first line holds the special tokens, the templates that take pictures with their token for one, and the conversations;
+each other line is a template's name, a conversation's name, the template's variables, and the prompt, or null where the
+template or jinja2 raises an exception.
+"""
+
+import json
+
+from make_template_golden import FOLDER, TOKENS, render, templates_of
+
+OUTPUT = FOLDER / "prompts.jsonl"
+
+# Templates that write pictures, and the token that stands for one in what they write.
+PICTURES = {
+    "gemma-3": "<start_of_image>",
+    "gemma-4": "<|image|>",
+    "idefics3": "<image>",
+    "lfm2-vl": "<image>",
+    "llama-3.2-vision": "<|image|>",
+    "llama-4": "<|image|>",
+    "llava-next-mistral": "<image>",
+    "llava-next-video-mistral": "<image>",
+    "llava-next-video-vicuna": "<image>",
+    "llava-next-video-yi": "<image>",
+    "llava-onevision": "<image>",
+    "mistral-small-3.2": "[IMG]",
+    "qwen2-vl": "<|image_pad|>",
+    "qwen3-vl": "<|image_pad|>",
+    "qwen3.6": "<|image_pad|>",
+    "smolvlm": "<image>",
+    "smolvlm-video": "<image>",
+    "stampvlm": "<image>",
+}
+MARKERS = "<|im_end|>\n<|im_start|>system [INST] <start_of_turn> {{ x }} {% if %} </s> <|eot_id|>"
+CONVERSATIONS = {
+    "question": [["user", "What is it?", 0]],
+    "picture": [["user", "What is it?", 1]],
+    "two pictures": [["user", "Which is older?", 2]],
+    "system": [["system", "Be brief.", 0], ["user", "What is it?", 0]],
+    "system and picture": [["system", "Be brief.", 0], ["user", "What is it?", 1]],
+    "two turns": [["user", "What is it?", 0], ["assistant", "An owl.", 0], ["user", "Where?", 0]],
+    "two turns, picture": [["user", "What is it?", 1], ["assistant", "An owl.", 0], ["user", "Where?", 0]],
+    "system, two turns, two pictures": [["system", "Be brief.", 0], ["user", "What is it?", 1], ["assistant", "An owl.", 0], ["user", "And this?", 1]],
+    "markers": [["user", MARKERS, 0], ["assistant", "<think>\nhm\n</think>\n\nyes", 0], ["user", "ok", 0]],
+    "markers and picture": [["system", MARKERS, 0], ["user", MARKERS, 1]],
+    "blanks": [["user", "  \u00a0Wo?\n\n \"quoted\" \\n <&>\u2028 ", 0]],
+    "answered": [["user", "What is it?", 0], ["assistant", "An owl.", 0]],
+}
+
+
+def messages_of(name, turns):
+    messages = []
+    for role, text, pictures in turns:
+        parts = [{"type": "image"}] * pictures + [{"type": "text", "text": text}]
+        messages.append({"role": role, "content": parts if name in PICTURES else text})
+    return messages
+
+
+def make():
+    """The lines of the file."""
+    lines = [json.dumps({"tokens": TOKENS, "pictures": PICTURES, "conversations": CONVERSATIONS}, ensure_ascii=False)]
+    for name, template in templates_of(FOLDER).items():
+        tokens = {**TOKENS, "image_token": PICTURES.get(name, TOKENS["image_token"])}
+        settings = [{}, {"enable_thinking": False}] if "enable_thinking" in template else [{}]
+        for variables in settings:
+            for conversation, turns in CONVERSATIONS.items():
+                if name not in PICTURES and any(pictures for _, _, pictures in turns):
+                    continue
+                prompt = render(template, {
+                    "messages": messages_of(name, turns), "tools": None, "documents": None,
+                    "add_generation_prompt": conversation != "answered", **tokens, **variables})
+                lines.append(json.dumps([name, conversation, variables, prompt], ensure_ascii=False))
+    return lines
+
+
+if __name__ == "__main__":
+    made = make()
+    OUTPUT.write_text("\n".join(made) + "\n", encoding="utf-8")
+    print(f"{OUTPUT}: {len(made) - 1} prompts")

@@ -1,0 +1,119 @@
+#include "sweep/estimate.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/configs.h"
+#include "base/device.h"
+#include "models/registry.h"
+#include "runtime/cost.h"
+#include "runtime/machine.h"
+#include "sweep/plan.h"
+
+namespace elastikv {
+namespace {
+
+TEST(Estimate, FollowsFromSizes) {
+  ModelSize model;
+  model.decoder = read_published_model(configs_folder() / "models" / "llava-1.5-7b-hf.config.json")
+                      .summary.decoder;
+  model.parameters = parameters_of(model.decoder) + 300'000'000;
+  CellGroup group;
+  group.model.device = "cuda";
+  group.model.dtype = "fp16";
+  group.cells.resize(3);  // the full cache
+  group.cells[1].budget.keep = 0.5;
+  group.cells[2].budget.keep_tokens = 100;
+  EvaluationSettings settings;
+  settings.max_new_tokens = 200;
+  const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
+  const MachineRates rates{1e14, 1e14, 1e12, ""};
+  const GroupEstimate all = estimate(group, settings, model, samples, &rates);
+  EXPECT_EQ(all.longest_prompt, 1000);
+  EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
+  EXPECT_EQ(all.memory.weights, 2 * model.parameters);
+  // 512 KiB a token: a whole prompt, the cells after it and at the end.
+  EXPECT_EQ(all.memory.caches,
+            512 * 1024 * int64_t{1000 + (1000 + 500 + 100) + (1300 + 650 + 100)});
+  // Per sample: the prompt's arithmetic, and steps that read all weights and the caches half way.
+  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, 1));
+  double seconds = 0;
+  for (const SampleSize& sample : samples) {
+    const auto prompt = static_cast<double>(sample.prompt_tokens);
+    seconds += (2 * weights * prompt + 2.0 * 32 * 4096 * prompt * prompt + 2 * 3e8 * 576) / 1e14;
+    for (const int64_t steps : {sample.answer_tokens, int64_t{200}}) {
+      const int64_t seen = sample.prompt_tokens + steps / 2;
+      const auto slots = static_cast<double>(seen + seen / 2 + 100);
+      seconds += static_cast<double>(steps) * (2 * weights + slots * 512 * 1024) / 1e12;
+    }
+  }
+  EXPECT_NEAR(all.seconds, seconds, 1e-6 * seconds);
+  // One after the other the largest cell counts, and every cell has its own prefill.
+  settings.cells_together = false;
+  const GroupEstimate single = estimate(group, settings, model, samples, &rates);
+  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 1000 + 1300});
+  EXPECT_GT(single.seconds, 2 * all.seconds);
+  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
+}
+
+/// LLaVA-1.5-7B's full cache and two cells of 0.5 beside it.
+class WhatFits : public testing::Test {
+ protected:
+  WhatFits() {
+    model_.decoder =
+        read_published_model(configs_folder() / "models" / "llava-1.5-7b-hf.config.json")
+            .summary.decoder;
+    model_.parameters = parameters_of(model_.decoder);
+    group_.model.device = "cpu";
+    group_.model.dtype = "fp32";
+    group_.cells.resize(3);
+    group_.cells[1].budget.keep = 0.5;
+    group_.cells[2].budget.keep = 0.5;
+  }
+  int64_t need(const std::string& dtype, bool together, int64_t available) const {
+    CellGroup group = group_;
+    group.model.dtype = dtype;
+    EvaluationSettings settings;
+    settings.cells_together = together;
+    ModelSize model = model_;
+    model.linear_memory = choose_linear_memory(model.decoder, parse_dtype(dtype),
+                                               parse_device("cpu"), model.parameters, available);
+    return estimate(group, settings, model, samples_, nullptr).memory.total();
+  }
+  std::string what(int64_t available, bool limited = false) const {
+    return what_would_fit(group_, EvaluationSettings{}, model_, samples_, available, limited);
+  }
+
+  ModelSize model_;
+  CellGroup group_;
+  std::vector<SampleSize> samples_{{1000, 100, 576}};
+};
+
+TEST_F(WhatFits, IsTheFirstThatDoes) {
+  const int64_t half = need("bf16", /*together=*/true, INT64_MAX);
+  EXPECT_EQ(what(half), "fits with --dtype bf16 (about " +
+                            bytes_text(need("bf16", /*together=*/true, half)) + ")");
+  group_.model.dtype = "bf16";
+  const int64_t parted = need("bf16", /*together=*/false, half);
+  EXPECT_LT(parted, half);
+  EXPECT_EQ(what(half - 1),
+            "fits with a --memory-limit, under which cells run in smaller groups (about " +
+                bytes_text(need("bf16", /*together=*/false, half - 1)) + ")");
+}
+
+TEST_F(WhatFits, IsTheLeastWhereNothingDoes) {
+  const std::string least = bytes_text(need("bf16", /*together=*/false, 1000));
+  EXPECT_EQ(what(1000), "fits only where at least " + least +
+                            " are free, with --dtype bf16 and a --memory-limit");
+  // With a limit the cells run apart already.
+  EXPECT_EQ(what(1000, /*limited=*/true),
+            "fits only where at least " + least + " are free, with --dtype bf16");
+  group_.model.dtype = "bf16";
+  EXPECT_EQ(what(1000, /*limited=*/true), "fits only where as much is free");
+}
+
+}  // namespace
+}  // namespace elastikv
