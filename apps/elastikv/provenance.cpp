@@ -33,6 +33,15 @@ std::string command_line() {
   return command;
 }
 
+/// How long threads spin before they sleep, as the environment says it (waiting.cpp).
+std::string waiting_policy() {
+  for (const char* name : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr) return fmt::format("{}={}", name, value);
+  }
+  return "unset";
+}
+
 }  // namespace
 
 std::map<std::string, std::string> provenance(const std::vector<std::string>& devices) {
@@ -49,7 +58,8 @@ std::map<std::string, std::string> provenance(const std::vector<std::string>& de
       {"cpu", processor_name(c10::Device(c10::DeviceType::CPU))},
       {"threads", std::to_string(at::get_num_threads())},
       {"threads_by", threads_in_use().reason},
-      {"omp_num_threads", threads == nullptr ? "unset" : threads}};
+      {"omp_num_threads", threads == nullptr ? "unset" : threads},
+      {"omp_waiting", waiting_policy()}};
   std::set<std::string> gpus;
   for (const std::string& name : devices) {
     const c10::Device device = parse_device(name);
