@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -29,6 +30,7 @@ struct BenchVerbOptions {
   std::optional<std::string> device;
   std::optional<std::string> dtype;
   std::optional<std::string> output;
+  std::string threads;
   std::string json;
   bool plan = false;
 };
@@ -36,6 +38,7 @@ struct BenchVerbOptions {
 int bench(const BenchVerbOptions& options) {
   BenchOverrides overrides;
   for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
+  if (!options.threads.empty()) overrides.set.emplace_back("threads", options.threads);
   overrides.runs = options.runs;
   overrides.device = options.device;
   overrides.dtype = options.dtype;
@@ -102,6 +105,9 @@ void add_bench_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N, for every model");
   verb->add_option("--dtype", options->dtype,
                    "fp32, bf16 or fp16, or a comma list of them, for every model");
+  verb->add_option("--threads", options->threads,
+                   "Threads that compute on the CPU (default: the file's, else as for 'sweep')")
+      ->check(CLI::Range(1, 4096));
   verb->add_flag("--plan", options->plan,
                  "Only say what every cell needs and what a decode step reads; allocates nothing");
   verb->callback([options, &chosen] { chosen = [options] { return bench(*options); }; });

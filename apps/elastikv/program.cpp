@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include <cstdint>
 #include <exception>
 #include <string>
 
@@ -7,11 +8,13 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include "base/error.h"
 #include "base/version.h"
+#include "runtime/threads.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -21,6 +24,13 @@ namespace {
 /// sysexits.h's EX_SOFTWARE: the fault is ours, so it must not look like bad input (1) or failed
 /// cells (2).
 constexpr int kInternalErrorExitCode = 70;
+
+void add_threads(CLI::App& verb, int64_t& threads) {
+  verb.add_option("--threads", threads,
+                  "Threads that compute on the CPU; by default OMP_NUM_THREADS, or else as many as "
+                  "the process has processors to itself (affinity, quota of its control groups)")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+}
 
 }  // namespace
 
@@ -37,6 +47,7 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", std::string(version()));
   app.require_subcommand(1);
   Verb chosen;
+  int64_t threads = 0;
   add_sweep_verb(app, chosen);
   add_plan_verb(app, chosen);
   add_bench_verb(app, chosen);
@@ -48,8 +59,11 @@ int run_program(int argc, char** argv) {
   add_score_verb(app, chosen);
   add_list_verb(app, chosen);
   add_inspect_verb(app, chosen);
+  for (const char* verb : {"sweep", "plan", "generate", "explain"})
+    add_threads(*app.get_subcommand(verb), threads);
   try {
     app.parse(argc, argv);
+    use_threads(choose_threads(threads));
     return chosen();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version

@@ -16,6 +16,7 @@
 #include "base/utf8.h"
 #include "base/version.h"
 #include "runtime/machine.h"
+#include "runtime/threads.h"
 #include "source_version.h"
 #include "text/json_text.h"
 
@@ -30,6 +31,15 @@ std::string command_line() {
     command += shell_word(word);
   }
   return command;
+}
+
+/// How long threads spin before they sleep, as the environment says it (waiting.cpp).
+std::string waiting_policy() {
+  for (const char* name : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr) return fmt::format("{}={}", name, value);
+  }
+  return "unset";
 }
 
 }  // namespace
@@ -47,7 +57,9 @@ std::map<std::string, std::string> provenance(const std::vector<std::string>& de
       {"libtorch", libtorch_version()},
       {"cpu", processor_name(c10::Device(c10::DeviceType::CPU))},
       {"threads", std::to_string(at::get_num_threads())},
-      {"omp_num_threads", threads == nullptr ? "unset" : threads}};
+      {"threads_by", threads_in_use().reason},
+      {"omp_num_threads", threads == nullptr ? "unset" : threads},
+      {"omp_waiting", waiting_policy()}};
   std::set<std::string> gpus;
   for (const std::string& name : devices) {
     const c10::Device device = parse_device(name);

@@ -8,8 +8,9 @@
 namespace elastikv {
 
 /// When, where and with what the program runs: started, host, command (as it was given), program,
-/// source (the commit), libtorch, cpu, threads, omp_num_threads and, where one of the devices is a
-/// GPU, gpu and cuda. `devices` as parse_device takes them.
+/// source (the commit), libtorch, cpu, threads, threads_by (what chose them), omp_num_threads,
+/// omp_waiting and, where one of the devices is a GPU, gpu and cuda. `devices` as parse_device
+/// takes them.
 std::map<std::string, std::string> provenance(const std::vector<std::string>& devices);
 
 /// A word as a shell reads it back, and as valid UTF-8: in quotes where it needs them, $'\xff'

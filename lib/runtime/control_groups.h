@@ -15,4 +15,9 @@ namespace elastikv {
 /// `root`: where /proc and /sys lie; another folder in tests.
 std::optional<int64_t> control_group_room(const std::filesystem::path& root = "/");
 
+/// Processors that the control groups of this process let it use at a time: the least quota over
+/// its own group and those around it (cpu.max of version 2, cpu.cfs_quota_us over cpu.cfs_period_us
+/// of version 1), which may be a fraction; nothing where no group has one. `root` as above.
+std::optional<double> control_group_processors(const std::filesystem::path& root = "/");
+
 }  // namespace elastikv

@@ -246,11 +246,16 @@ TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
                     "strategies=full", "--sample-id", "x0", "--memory-limit", "6GiB"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   const std::map<std::string, std::string> facts = stored().header.provenance;
-  for (const char* key : {"started", "host", "command", "program", "source", "libtorch", "cpu",
-                          "threads", "omp_num_threads", "device", "dtype", "config", "config_hash"})
+  for (const char* key :
+       {"started", "host", "command", "program", "source", "libtorch", "cpu", "threads",
+        "threads_by", "omp_num_threads", "omp_waiting", "device", "dtype", "config", "config_hash"})
     EXPECT_FALSE(facts.at(key).empty()) << key;
   EXPECT_EQ(facts.at("omp_num_threads"), "1");
   EXPECT_EQ(facts.at("threads"), "1");
+  EXPECT_EQ(facts.at("threads_by"), "OMP_NUM_THREADS");
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr) {
+    EXPECT_EQ(facts.at("omp_waiting"), "GOMP_SPINCOUNT=2000");
+  }
   EXPECT_EQ(facts.at("dtype"), "fp32");
   EXPECT_EQ(facts.count("gpu"), 0U);
   const std::string options = "sweep " + sweep_.string() + " --set 'models={path: " + at("one") +

@@ -1,9 +1,12 @@
 #include "runtime/control_groups.h"
 
+#include <cstdlib>
 #include <string>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "runtime/threads.h"
 #include "support/temporary_folder.h"
 
 namespace elastikv {
@@ -120,6 +123,55 @@ TEST_F(ControlGroups, BothVersionsAtOnce) {
   write("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "300\n");
   write("sys/fs/cgroup/unified/b/cgroup.procs", "1\n");
   EXPECT_EQ(room(), 500);
+}
+
+TEST_F(ControlGroups, QuotasOfProcessors) {
+  const auto processors = [&] { return control_group_processors(folder_.path()); };
+  EXPECT_EQ(processors(), std::nullopt);
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/slurm/job_7/step_0\n");
+  write("sys/fs/cgroup/slurm/job_7/step_0/cpu.max", "max 100000\n");
+  EXPECT_EQ(processors(), std::nullopt);
+  // The quota of a group around the process's own.
+  write("sys/fs/cgroup/slurm/job_7/cpu.max", "200000 100000\n");
+  EXPECT_EQ(processors(), 2.0);
+  write("sys/fs/cgroup/slurm/cpu.max", "150000 100000\n");
+  EXPECT_EQ(processors(), 1.5);
+  write("sys/fs/cgroup/slurm/cpu.max", "nonsense\n");
+  EXPECT_EQ(processors(), 2.0);
+}
+
+TEST_F(ControlGroups, QuotasOfTheFirstVersion) {
+  const auto processors = [&] { return control_group_processors(folder_.path()); };
+  write("proc/self/mountinfo", kMount1);
+  write("proc/self/cgroup", "5:cpu,cpuacct:/docker/abc\n4:memory:/other\n");
+  const std::string group = "sys/fs/cgroup/cpu/docker/abc/";
+  write(group + "cpu.cfs_quota_us", "-1\n");
+  write(group + "cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(processors(), std::nullopt);
+  write(group + "cpu.cfs_quota_us", "50000\n");
+  EXPECT_EQ(processors(), 0.5);
+}
+
+TEST_F(ControlGroups, ThreadsFollowTheQuota) {
+  write("proc/self/mountinfo", kMount2);
+  write("proc/self/cgroup", "0::/job\n");
+  write("sys/fs/cgroup/job/cpu.max", "50000 100000\n");
+  const char* set = std::getenv("OMP_NUM_THREADS");
+  const std::string before = set == nullptr ? "" : set;
+  unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(choose_threads(0, folder_.path()).threads, 1);
+  EXPECT_EQ(choose_threads(0, folder_.path()).reason, "a quota of 0.5 processors");
+  // What a user says goes before it.
+  EXPECT_EQ(choose_threads(3, folder_.path()).threads, 3);
+  EXPECT_EQ(choose_threads(3, folder_.path()).reason, "--threads");
+  setenv("OMP_NUM_THREADS", "7", /*overwrite=*/1);
+  EXPECT_EQ(choose_threads(0, folder_.path()).reason, "OMP_NUM_THREADS");
+  write("sys/fs/cgroup/job/cpu.max", "6400000 100000\n");
+  unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(choose_threads(0, folder_.path()).threads, at::get_num_threads());
+  EXPECT_EQ(choose_threads(0, folder_.path()).reason, "the processors that are allowed");
+  if (!before.empty()) setenv("OMP_NUM_THREADS", before.c_str(), /*overwrite=*/1);
 }
 
 }  // namespace

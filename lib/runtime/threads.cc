@@ -1,0 +1,44 @@
+#include "runtime/threads.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "runtime/control_groups.h"
+
+namespace elastikv {
+
+ThreadChoice choose_threads(int64_t wanted, const std::filesystem::path& root) {
+  if (wanted > 0) return {wanted, "--threads"};
+  // OpenMP's own count at the start: OMP_NUM_THREADS, else the processors of the affinity mask.
+  const int64_t allowed = at::get_num_threads();
+  const char* set = std::getenv("OMP_NUM_THREADS");
+  if (set != nullptr && *set != '\0') return {allowed, "OMP_NUM_THREADS"};
+  const std::optional<double> quota = control_group_processors(root);
+  if (quota && *quota < static_cast<double>(allowed)) {
+    return {std::max<int64_t>(1, static_cast<int64_t>(*quota)),
+            fmt::format("a quota of {:.4g} processors", *quota)};
+  }
+  return {allowed, "the processors that are allowed"};
+}
+
+namespace {
+
+ThreadChoice& last_choice() {
+  static ThreadChoice choice{at::get_num_threads(), "OpenMP"};
+  return choice;
+}
+
+}  // namespace
+
+void use_threads(const ThreadChoice& choice) {
+  last_choice() = choice;
+  at::set_num_threads(static_cast<int>(choice.threads));
+}
+
+const ThreadChoice& threads_in_use() { return last_choice(); }
+
+}  // namespace elastikv

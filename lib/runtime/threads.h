@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace elastikv {
+
+/// How many threads compute on the CPU, and why: for provenance.
+struct ThreadChoice {
+  int64_t threads = 1;
+  /// "--threads", "OMP_NUM_THREADS", "a quota of 1.5 processors", "the processors that are
+  /// allowed".
+  std::string reason;
+};
+
+/// What `use_threads` would choose. `wanted`: what a user asked for, 0 for nothing. Otherwise
+/// OMP_NUM_THREADS decides, or else the processors that the process may run on (taskset, Slurm),
+/// and no more than whole ones that its control groups' quota gives: threads beyond it would wait
+/// for each other while the system holds them back. `root` as control_group_processors'.
+ThreadChoice choose_threads(int64_t wanted, const std::filesystem::path& root = "/");
+
+/// Makes LibTorch compute with so many threads from here on.
+void use_threads(const ThreadChoice& choice);
+/// The last choice given to use_threads.
+const ThreadChoice& threads_in_use();
+
+}  // namespace elastikv
