@@ -3,7 +3,7 @@
 // libgomp's threads spin for 300,000 rounds before they sleep, which takes longer than most layers
 // of a small model. Where something else keeps the processors busy, a thread that has work waits
 // for the slices of time that threads without work spin away: a decode step took four times as long
-// as with one thread. After a few thousand rounds they sleep here; on an idle machine the next
+// as with one thread. After a thousand rounds they sleep here; on an idle machine the next
 // region mostly begins before that.
 //
 // libgomp reads its environment once, in its constructor, so the variable has to be there before
@@ -21,7 +21,7 @@
 namespace {
 
 // A name that libgomp knows, and its value.
-char spin_count[] = "GOMP_SPINCOUNT=2000";
+char spin_count[] = "GOMP_SPINCOUNT=1000";
 
 bool names(const char* entry, const char* variable) {
   const size_t length = std::strlen(variable);

@@ -254,7 +254,7 @@ TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
   EXPECT_EQ(facts.at("threads"), "1");
   EXPECT_EQ(facts.at("threads_by"), "OMP_NUM_THREADS");
   if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr) {
-    EXPECT_EQ(facts.at("omp_waiting"), "GOMP_SPINCOUNT=2000");
+    EXPECT_EQ(facts.at("omp_waiting"), "GOMP_SPINCOUNT=1000");
   }
   EXPECT_EQ(facts.at("dtype"), "fp32");
   EXPECT_EQ(facts.count("gpu"), 0U);
