@@ -47,6 +47,6 @@ void wait_briefly(int /*count*/, char** arguments, char** environment) {
 }
 
 using Hook = void (*)(int, char**, char**);
-[[gnu::section(".preinit_array"), gnu::used]] const Hook before_constructors = wait_briefly;
+[[gnu::section(".preinit_array"), gnu::used]] const Hook kBeforeConstructors = wait_briefly;
 
 }  // namespace

@@ -39,7 +39,7 @@ std::string one_of(const YamlFields& fields, const std::string& key,
                    const std::vector<std::string>& words) {
   if (!fields.has(key)) return words.front();
   const YamlFields node = fields.at(key);
-  const std::string word = node.as_string();
+  std::string word = node.as_string();
   if (std::find(words.begin(), words.end(), word) == words.end())
     node.fail_here(fmt::format("is '{}', needs one of {}{}", word, fmt::join(words, ", "),
                                suggestion(word, words)));
