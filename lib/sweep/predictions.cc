@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "sweep/config.h"
+#include "sweep/json_line.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
@@ -29,12 +30,6 @@ struct Answered {
   const StoredSample& sample;
   const CellOutcome& outcome;
 };
-
-std::string line_of(const Json& json) {
-  return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
-                   Json::error_handler_t::replace) +
-         "\n";
-}
 
 /// One string, or the list where there are several.
 Json one_or_list(const std::vector<std::string>& texts) {
@@ -108,8 +103,9 @@ std::string text_of(PredictionForm form, const Cell& cell, const std::vector<Ans
   }
   std::string lines;
   for (const Answered& answered : texts) {
-    lines += line_of(form == PredictionForm::kLlava ? llava_line(cell, answered)
-                                                    : jsonl_line(cell, answered));
+    lines += json_line(form == PredictionForm::kLlava ? llava_line(cell, answered)
+                                                      : jsonl_line(cell, answered)) +
+             "\n";
   }
   return lines;
 }

@@ -11,6 +11,7 @@
 #include "base/fields.h"
 #include "base/json_fields.h"
 #include "sweep/failure_name.h"
+#include "sweep/json_line.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -54,13 +55,6 @@ float float_of(const Json& json) {
   constexpr double kLargest = std::numeric_limits<float>::max();
   const double value = double_of(json);
   return static_cast<float>(std::isfinite(value) ? std::clamp(value, -kLargest, kLargest) : value);
-}
-
-/// A generated text may end inside a character, and a path may hold any bytes; what is stored must
-/// still be JSON.
-std::string line_of(const Json& json) {
-  return json.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
-                   Json::error_handler_t::replace);
 }
 
 /// `text` must be JSON; `read` takes it apart.
@@ -163,7 +157,7 @@ std::string record_line(const Record& record, const std::vector<std::string>& te
   } else {
     add_outcome(record, text_metrics, json);
   }
-  return line_of(json);
+  return json_line(json);
 }
 
 std::string sample_line(const std::string& data, const StoredSample& sample,
@@ -179,7 +173,7 @@ std::string sample_line(const std::string& data, const StoredSample& sample,
   json["images"] = sample.images;
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
   if (!sample.problem.empty()) json["problem"] = sample.problem;
-  return line_of(json);
+  return json_line(json);
 }
 
 SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
@@ -213,16 +207,16 @@ std::string detail_line(const StoredDetail& stored) {
     }
     importance.push_back(std::move(row));
   }
-  return line_of(Json{{"model", stored.model},
-                      {"data", stored.data},
-                      {"sample", stored.sample},
-                      {"cells", stored.cells},
-                      {"prompt_tokens", detail.prompt_tokens},
-                      {"image", {detail.image_begin, detail.image_end}},
-                      {"grid", {detail.grid_rows, detail.grid_columns}},
-                      {"thumbnail", detail.thumbnail},
-                      {"importance", std::move(importance)},
-                      {"kept", detail.kept}});
+  return json_line(Json{{"model", stored.model},
+                        {"data", stored.data},
+                        {"sample", stored.sample},
+                        {"cells", stored.cells},
+                        {"prompt_tokens", detail.prompt_tokens},
+                        {"image", {detail.image_begin, detail.image_end}},
+                        {"grid", {detail.grid_rows, detail.grid_columns}},
+                        {"thumbnail", detail.thumbnail},
+                        {"importance", std::move(importance)},
+                        {"kept", detail.kept}});
 }
 
 StoredDetail parse_detail_line(std::string_view line, const std::string& place) {
