@@ -2,9 +2,9 @@
 //
 // libgomp's threads spin for 300,000 rounds before they sleep, which takes longer than most layers
 // of a small model. Where something else keeps the processors busy, a thread that has work waits
-// for the slices of time that threads without work spin away: a decode step took four times as long
-// as with one thread. After a thousand rounds they sleep here; on an idle machine the next
-// region mostly begins before that.
+// for the slices of time that threads without work spin away: an answer of the default model took
+// four to five times as long as with one thread. After a thousand rounds they sleep here; on an
+// idle machine the next region mostly begins before that.
 //
 // libgomp reads its environment once, in its constructor, so the variable has to be there before
 // the program starts. The program therefore starts itself again, before any constructor has run:
@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include <alloca.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 namespace {
@@ -35,6 +36,8 @@ void wait_briefly(int /*count*/, char** arguments, char** environment) {
     if (names(environment[size], "GOMP_SPINCOUNT") || names(environment[size], "OMP_WAIT_POLICY"))
       return;
   }
+  // Started by the dynamic loader as its argument: /proc/self/exe is the loader then.
+  if (getauxval(AT_BASE) == 0) return;
   // Not /proc/self/exe itself: its name would become the process's.
   std::array<char, PATH_MAX> program{};
   if (readlink("/proc/self/exe", program.data(), program.size() - 1) < 0) return;

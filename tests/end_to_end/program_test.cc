@@ -1,5 +1,8 @@
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "support/run_program.h"
 
 namespace elastikv {
@@ -12,6 +15,15 @@ TEST(Program, VersionAndHelpSucceed) {
   const ProgramResult help = run_elastikv({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_NE(help.output.find("Usage: elastikv"), std::string::npos) << help.output;
+}
+
+// The program starts itself again before it begins (waiting.cpp), which must not start the loader.
+TEST(Program, RunsUnderAnExplicitLoader) {
+  const char* loader = "/lib64/ld-linux-x86-64.so.2";
+  if (!std::filesystem::exists(loader)) GTEST_SKIP() << "no " << loader;
+  const ProgramResult version = run_command({loader, program_path("elastikv"), "--version"});
+  EXPECT_EQ(version.exit_code, 0) << version.errors;
+  EXPECT_EQ(version.output, "0.1.0\n");
 }
 
 TEST(Program, BadUsageIsExitCodeOne) {
