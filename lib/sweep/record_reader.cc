@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,17 @@ class Value {
       : element_(element), place_(&place), name_(name) {}
 
   Value at(std::string_view key) const {
-    dom::element found;
-    if (object().at_key(key).get(found) != simdjson::SUCCESS) fail_at(key, "is missing");
-    return {found, *place_, key};
+    const std::optional<Value> found = find(key);
+    if (!found) fail_at(key, "is missing");
+    return *found;
   }
 
-  bool has(std::string_view key) const { return object().at_key(key).error() == simdjson::SUCCESS; }
+  /// What stands under a key that may be missing.
+  std::optional<Value> find(std::string_view key) const {
+    dom::element found;
+    if (object().at_key(key).get(found) != simdjson::SUCCESS) return std::nullopt;
+    return Value(found, *place_, key);
+  }
 
   std::string text() const {
     std::string_view text;
@@ -132,7 +138,7 @@ void read_outcome(const Value& line, const std::vector<std::string>& text_metric
   outcome.text = line.at("text").text();
   outcome.token_ids = line.at("token_ids").integers();
   outcome.finished = line.at("finished").truth();
-  if (line.has("mean_kl")) outcome.mean_kl = line.at("mean_kl").number();
+  if (const auto mean_kl = line.find("mean_kl")) outcome.mean_kl = mean_kl->number();
   outcome.requested_tokens = line.at("requested_tokens").integer();
   line.at("kept_tokens").each([&](const Value& layer) {
     outcome.kept_tokens.push_back(layer.integers());
@@ -141,11 +147,11 @@ void read_outcome(const Value& line, const std::vector<std::string>& text_metric
   outcome.cache_bytes_prefill = line.at("cache_bytes_prefill").integer();
   outcome.cache_bytes_end = line.at("cache_bytes_end").integer();
   outcome.seconds.compression = line.at("seconds").at("compression").number();
-  if (line.has("agreement")) record.agreement = agreement_of(line.at("agreement"));
-  if (!line.has("scores")) return;
-  const Value scores = line.at("scores");
+  if (const auto agreement = line.find("agreement")) record.agreement = agreement_of(*agreement);
+  const std::optional<Value> scores = line.find("scores");
+  if (!scores) return;
   for (const std::string& name : text_metrics) {
-    const Value score = scores.at(name);
+    const Value score = scores->at(name);
     record.text_scores.push_back({score.at("precision").number(), score.at("recall").number(),
                                   score.at("f").number(), score.at("defined").truth()});
   }
@@ -172,7 +178,7 @@ Record parse_record(std::string_view line, const std::vector<std::string>& text_
   record.cell = whole.at("cell").text();
   record.sample = whole.at("sample").text();
   record.key = whole.at("key").text();
-  if (whole.has("commit")) record.commit = whole.at("commit").text();
+  if (const auto commit = whole.find("commit")) record.commit = commit->text();
   record.item = whole.at("item").text();
   record.hidden = whole.at("hidden").truth();
   record.prompt_tokens = whole.at("prompt_tokens").integer();
