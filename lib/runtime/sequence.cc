@@ -74,7 +74,7 @@ void Sequence::reserve(int64_t new_tokens) {
                            budget_.slots(tokens_seen_, prompt_tokens);
     extra = std::min(extra, growth + policy_->overshoot());
   }
-  cache_.reserve(extra);
+  cache_.reserve(Room{extra, new_tokens});
 }
 
 DecodeInput Sequence::next(int64_t token) {
