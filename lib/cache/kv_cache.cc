@@ -383,6 +383,12 @@ int64_t KVCache::allocated_bytes() const {
   return bytes;
 }
 
+int64_t KVCache::own_bytes() const {
+  int64_t bytes = 0;
+  for (const Layer& layer : layers_) bytes += layer.storage.own_bytes();
+  return bytes;
+}
+
 std::vector<int64_t> KVCache::slots_per_layer() const {
   std::vector<int64_t> slots;
   for (const Layer& layer : layers_) {

@@ -123,6 +123,9 @@ class KVCache {
   /// fork count for the cache that holds them and for unchanged forks of it, but not for a fork
   /// that only refers to some of them.
   int64_t allocated_bytes() const;
+  /// Bytes of storage that only this cache and later forks of it hold: without the entries that it
+  /// shares with what it is a fork of.
+  int64_t own_bytes() const;
   /// Slots in use in each layer, averaged over KV heads and rounded to nearest.
   std::vector<int64_t> slots_per_layer() const;
 

@@ -147,8 +147,9 @@ void LayerStorage::reallocate(std::vector<int64_t> capacities) {
     for (int64_t h = p; h < p + heads(); ++h) {
       const auto head = static_cast<size_t>(h);
       const auto move = [&](const at::Tensor& from, const at::Tensor& to) {
-        const at::Tensor entries = is_contiguous() ? from.narrow(0, starts[head], count)
-                                                   : from.index_select(0, indices.add(starts[head]));
+        const at::Tensor entries = is_contiguous()
+                                       ? from.narrow(0, starts[head], count)
+                                       : from.index_select(0, indices.add(starts[head]));
         to.narrow(0, starts_[head], count).copy_(entries);
       };
       move(keys, keys_);

@@ -58,6 +58,9 @@ class LayerStorage {
   /// Bytes of the storage that is not another one's; of a contiguous one, all.
   int64_t bytes() const;
 
+  /// The same without what is shared with a fork and will not be copied.
+  int64_t own_bytes() const { return is_contiguous() && as_shared_ != nullptr ? 0 : bytes(); }
+
   /// A storage with the same content. `tokens` [parts][slots]: what the slots stand for.
   LayerStorage fork(const std::vector<std::vector<int64_t>>& tokens) const;
   /// From now on each head is a part.
