@@ -146,7 +146,6 @@ int64_t memory_of(c10::Device device) {
 int plan(const SweepOptions& options) {
   const SweepConfig whole = options.read();
   std::unique_ptr<MemoryLimit> limit = options.limit_memory();
-  const bool limited = limit != nullptr;
   const std::unique_ptr<Engines> engines = torch_engines();
   std::set<std::string> missing;
   const Preparation preparation(whole, options.sample_ids, *engines, [&](const CellGroup& group) {
@@ -182,6 +181,7 @@ int plan(const SweepOptions& options) {
   std::vector<std::string> failing;   // samples that will be recorded as failed
   std::vector<std::string> left_out;  // how many of a group
   std::set<std::string> tight;
+  std::set<std::string> parted;
   std::string refused;  // what the sweep would say of memory
   for (const PreparedGroup& prepared : preparation.prepared()) {
     const CellGroup& group = prepared.group;
@@ -220,22 +220,22 @@ int plan(const SweepOptions& options) {
                           bytes_text(need.memory.weights), bytes_text(need.memory.caches),
                           bytes_text(need.memory.activations), bytes_text(need.memory.total()),
                           duration_text(need.seconds)});
-    const std::string problem = refusal(need.memory, available);
-    if (!problem.empty()) {
-      // Where an allocation too much only fails, cells that do not fit together run in parts.
-      const bool parts = !device.is_cpu() || limited;
+    if (need.memory.total() > available) {
       EvaluationSettings apart = config.evaluation();
       apart.cells_together = false;
-      const bool fits_apart =
-          parts &&
-          refusal(estimate(group, apart, size, work.sizes, /*rates=*/nullptr).memory, available)
-              .empty();
-      const std::string then =
-          fits_apart ? "its cells run in smaller groups"
-                     : fmt::format("it {}", what_would_fit(group, config.evaluation(), size,
-                                                           work.sizes, available, parts));
-      tight.insert(
-          fmt::format("{} on {} {}; {}", group.model_name, group.model.device, problem, then));
+      const std::string problem =
+          refusal(estimate(group, apart, size, work.sizes, /*rates=*/nullptr).memory, available);
+      if (problem.empty()) {
+        parted.insert(fmt::format(
+            "of {} on {}, {} are available: the cells of a sample run in {} batches after one "
+            "prefill",
+            group.model_name, group.model.device, bytes_text(available),
+            batches_of(group, config.evaluation(), size, work.sizes, available)));
+      } else {
+        tight.insert(
+            fmt::format("{} on {} {}; it {}", group.model_name, group.model.device, problem,
+                        what_would_fit(group, config.evaluation(), size, work.sizes, available)));
+      }
     }
     if (refused.empty()) refused = prepared.memory;
     seconds += need.seconds;
@@ -275,6 +275,7 @@ int plan(const SweepOptions& options) {
   for (const std::string& line : left_out)
     fmt::print("Cannot be evaluated and counts in no length, memory or time: {}.\n", line);
   for (const std::string& line : failing) fmt::print("Will fail: {}.\n", line);
+  for (const std::string& line : parted) fmt::print("Not all at once: {}.\n", line);
   for (const std::string& line : tight) fmt::print("Does not fit: {}.\n", line);
   for (const std::string& thing : missing)
     fmt::print("Not at hand, planned by published sizes: {}.\n", thing);

@@ -1,14 +1,12 @@
 #include "cache/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <numeric>
 #include <utility>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
@@ -33,95 +31,19 @@ at::Tensor weight_row(const at::Tensor& rows, int64_t g, int64_t count) {
   return rows.defined() ? rows[g].slice(0, 0, count) : at::Tensor();
 }
 
-/// Where the heads of a layer lie in its storage.
-using Starts = std::vector<int64_t>;
-
-/// Whether `heads` heads from `head` on are equally far from each other.
-bool evenly_spaced(const Starts& starts, int64_t head, int64_t heads) {
-  for (int64_t h = head + 2; h < head + heads; ++h) {
-    const auto i = static_cast<size_t>(h);
-    if (starts[i] - starts[i - 1] != starts[i - 1] - starts[i - 2]) return false;
-  }
-  return true;
+/// The numbers of an int64 tensor; none of an undefined one.
+std::vector<int64_t> numbers_of(const at::Tensor& row) {
+  if (!row.defined()) return {};
+  const auto* first = row.const_data_ptr<int64_t>();
+  return {first, first + row.size(0)};
 }
 
-/// Slots `slot` ... slot + slots - 1 of evenly spaced heads: a view [heads, slots, head_dim].
-at::Tensor view_of(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
-                   int64_t slot, int64_t slots) {
-  const int64_t head_dim = storage.size(1);
-  const auto first = static_cast<size_t>(head);
-  const int64_t spacing = heads == 1 ? 0 : starts[first + 1] - starts[first];
-  return storage.as_strided({heads, slots, head_dim}, {spacing * head_dim, head_dim, 1},
-                            storage.storage_offset() + (starts[first] + slot) * head_dim);
-}
-
-/// Writes entries [any, slots, head_dim], heads `from_head` ... of them, into `heads` heads from
-/// `head` on, at `slot`. On the CPU by memcpy: at one token a step the overhead of an ATen call
-/// would cost more than the bytes.
-void write_entries(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
-                   int64_t slot, const at::Tensor& entries, int64_t from_head) {
-  const int64_t slots = entries.size(1);
-  if (!storage.is_cpu() || !entries.is_cpu() || storage.scalar_type() != entries.scalar_type() ||
-      entries.stride(2) != 1) {
-    const int64_t step = evenly_spaced(starts, head, heads) ? heads : 1;
-    for (int64_t h = 0; h < heads; h += step) {
-      view_of(storage, starts, head + h, step, slot, slots)
-          .copy_(entries.narrow(0, from_head + h, step));
-    }
-    return;
-  }
-  const size_t element = storage.element_size();
-  const size_t row = static_cast<size_t>(storage.size(1)) * element;
-  char* to = static_cast<char*>(storage.data_ptr());
-  const char* from = static_cast<const char*>(entries.const_data_ptr());
-  for (int64_t h = 0; h < heads; ++h) {
-    const int64_t start = starts[static_cast<size_t>(head + h)] + slot;
-    for (int64_t s = 0; s < slots; ++s) {
-      const int64_t source = (from_head + h) * entries.stride(0) + s * entries.stride(1);
-      std::memcpy(to + static_cast<size_t>(start + s) * row,
-                  from + static_cast<size_t>(source) * element, row);
-    }
-  }
-}
-
-/// Copies the entry in slot `from` of `heads` heads from `head` on to slot `to`.
-void move_entry(const at::Tensor& storage, const Starts& starts, int64_t head, int64_t heads,
-                int64_t from, int64_t to) {
-  if (!storage.is_cpu()) {
-    const int64_t step = evenly_spaced(starts, head, heads) ? heads : 1;
-    for (int64_t h = head; h < head + heads; h += step) {
-      view_of(storage, starts, h, step, to, 1).copy_(view_of(storage, starts, h, step, from, 1));
-    }
-    return;
-  }
-  const size_t row = static_cast<size_t>(storage.size(1)) * storage.element_size();
-  char* data = static_cast<char*>(storage.data_ptr());
-  for (int64_t h = head; h < head + heads; ++h) {
-    const int64_t start = starts[static_cast<size_t>(h)];
-    std::memcpy(data + static_cast<size_t>(start + to) * row,
-                data + static_cast<size_t>(start + from) * row, row);
-  }
-}
-
-at::Tensor one_head(const at::Tensor& storage, const Starts& starts,
-                    const std::vector<int64_t>& lengths, int64_t head) {
-  ELASTIKV_ASSERT(head >= 0 && static_cast<size_t>(head) < lengths.size() && storage.defined(),
-                  "head {} of {}", head, lengths.size());
-  const auto h = static_cast<size_t>(head);
-  return storage.narrow(0, starts[h], lengths[h]);
-}
-
-at::Tensor all_heads(const at::Tensor& storage, const Starts& starts,
-                     const std::vector<int64_t>& lengths) {
-  const auto heads = static_cast<int64_t>(lengths.size());
-  for (const int64_t length : lengths)
-    ELASTIKV_ASSERT(length == lengths[0] && length > 0, "heads of {} and {} entries", lengths[0],
-                    length);
-  if (evenly_spaced(starts, 0, heads)) return view_of(storage, starts, 0, heads, 0, lengths[0]);
-  std::vector<at::Tensor> parts;
-  parts.reserve(lengths.size());
-  for (int64_t h = 0; h < heads; ++h) parts.push_back(one_head(storage, starts, lengths, h));
-  return at::stack(parts);
+std::vector<int64_t> selected(const std::vector<int64_t>& from,
+                              const std::vector<int64_t>& indices) {
+  std::vector<int64_t> result;
+  result.reserve(indices.size());
+  for (const int64_t index : indices) result.push_back(from[static_cast<size_t>(index)]);
+  return result;
 }
 
 int64_t sum_of(const std::vector<int64_t>& numbers) {
@@ -130,12 +52,10 @@ int64_t sum_of(const std::vector<int64_t>& numbers) {
 
 }  // namespace
 
-KVCache::KVCache(CacheShape shape) : shape_(shape), layers_(static_cast<size_t>(shape.layers)) {
-  for (Layer& layer : layers_) {
-    layer.positions.resize(1);
-    for (auto* per_head : {&layer.starts, &layer.capacities, &layer.head_lengths})
-      per_head->assign(static_cast<size_t>(shape_.kv_heads), 0);
-  }
+KVCache::KVCache(CacheShape shape)
+    : shape_(shape),
+      layers_(static_cast<size_t>(shape.layers), {LayerStorage(shape), {}, {}, /*layout=*/0}) {
+  for (Layer& layer : layers_) layer.positions.resize(1);
 }
 
 KVCache::Layer& KVCache::at(int64_t layer) {
@@ -156,7 +76,7 @@ int64_t KVCache::length(int64_t layer, int64_t group) const {
 }
 
 int64_t KVCache::max_length(int64_t layer) const {
-  const auto& lengths = at(layer).head_lengths;
+  const auto& lengths = at(layer).storage.lengths();
   return *std::max_element(lengths.begin(), lengths.end());
 }
 
@@ -168,9 +88,8 @@ const std::vector<int64_t>& KVCache::positions(int64_t layer, int64_t group) con
 }
 
 const std::vector<int64_t>& KVCache::head_lengths(int64_t layer) const {
-  return at(layer).head_lengths;
+  return at(layer).storage.lengths();
 }
-const std::vector<int64_t>& KVCache::head_starts(int64_t layer) const { return at(layer).starts; }
 
 int64_t KVCache::layout(int64_t layer) const { return at(layer).layout; }
 
@@ -179,88 +98,32 @@ const std::vector<std::vector<float>>& KVCache::logit_bias(int64_t layer) const 
   return at(layer).logit_bias;
 }
 
-const at::Tensor& KVCache::key_storage(int64_t layer) const { return at(layer).keys; }
-const at::Tensor& KVCache::value_storage(int64_t layer) const { return at(layer).values; }
+EntryView KVCache::view(int64_t layer) const {
+  EntryView view = at(layer).storage.view();
+  if (has_logit_bias(layer)) view.logit_bias = &logit_bias(layer);
+  return view;
+}
 
 at::Tensor KVCache::head_keys(int64_t layer, int64_t head) const {
-  return one_head(at(layer).keys, at(layer).starts, at(layer).head_lengths, head);
+  return keys_of(at(layer).storage.view(), head);
 }
 at::Tensor KVCache::head_values(int64_t layer, int64_t head) const {
-  return one_head(at(layer).values, at(layer).starts, at(layer).head_lengths, head);
+  return values_of(at(layer).storage.view(), head);
 }
-at::Tensor KVCache::keys(int64_t layer) const {
-  return all_heads(at(layer).keys, at(layer).starts, at(layer).head_lengths);
-}
-at::Tensor KVCache::values(int64_t layer) const {
-  return all_heads(at(layer).values, at(layer).starts, at(layer).head_lengths);
-}
+at::Tensor KVCache::keys(int64_t layer) const { return at(layer).storage.all_keys(); }
+at::Tensor KVCache::values(int64_t layer) const { return at(layer).storage.all_values(); }
 
-void KVCache::update_head_lengths(Layer& layer) {
-  const size_t groups = layer.positions.size();
-  for (size_t h = 0; h < layer.head_lengths.size(); ++h) {
-    layer.head_lengths[h] = static_cast<int64_t>(layer.positions[groups == 1 ? 0 : h].size());
-  }
-}
-
-void KVCache::split_groups(Layer& layer) const {
+void KVCache::split_groups(Layer& layer) {
   if (layer.positions.size() != 1) return;
-  const auto heads = static_cast<size_t>(shape_.kv_heads);
+  layer.storage.split();
+  const auto heads = static_cast<size_t>(layer.storage.parts());
   layer.positions.resize(heads, layer.positions[0]);
   if (!layer.logit_bias.empty()) layer.logit_bias.resize(heads, layer.logit_bias[0]);
 }
 
-bool KVCache::has_room(const Layer& layer, int64_t added) {
-  if (layer.shared || !layer.keys.defined()) return false;
-  for (size_t h = 0; h < layer.capacities.size(); ++h) {
-    if (layer.capacities[h] < layer.head_lengths[h] + added) return false;
-  }
-  return true;
-}
-
-void KVCache::allocate(Layer& layer, std::vector<int64_t> capacities) const {
-  const auto options = at::TensorOptions().dtype(shape_.dtype).device(shape_.device);
-  const int64_t slots = sum_of(capacities);
-  layer.keys = at::empty({slots, shape_.head_dim}, options);
-  layer.values = at::empty({slots, shape_.head_dim}, options);
-  std::exclusive_scan(capacities.begin(), capacities.end(), layer.starts.begin(), int64_t{0});
-  layer.capacities = std::move(capacities);
-  layer.shared = false;
-}
-
-void KVCache::reallocate(Layer& layer, std::vector<int64_t> capacities) const {
-  const at::Tensor keys = std::move(layer.keys);
-  const at::Tensor values = std::move(layer.values);
-  const std::vector<int64_t> starts = layer.starts;
-  allocate(layer, std::move(capacities));
-  for (int64_t h = 0; h < shape_.kv_heads; ++h) {
-    const auto head = static_cast<size_t>(h);
-    const int64_t used = layer.head_lengths[head];
-    if (used == 0) continue;
-    layer.keys.narrow(0, layer.starts[head], used).copy_(keys.narrow(0, starts[head], used));
-    layer.values.narrow(0, layer.starts[head], used).copy_(values.narrow(0, starts[head], used));
-  }
-}
-
-void KVCache::own(Layer& layer, int64_t added) const {
-  if (has_room(layer, added)) return;
-  std::vector<int64_t> capacities = layer.head_lengths;
-  for (size_t h = 0; h < capacities.size(); ++h) {
-    capacities[h] += std::max(added, reserved_);
-    // A layer that grows on and on is copied ever more rarely.
-    if (!layer.shared)
-      capacities[h] = std::max(capacities[h], layer.capacities[h] + layer.capacities[h] / 2);
-  }
-  reallocate(layer, std::move(capacities));
-}
-
-void KVCache::reserve(int64_t extra) {
-  reserved_ = extra;
-  for (Layer& layer : layers_) {
-    if (has_room(layer, extra)) continue;
-    std::vector<int64_t> capacities = layer.head_lengths;
-    for (int64_t& capacity : capacities) capacity += extra;
-    reallocate(layer, std::move(capacities));
-  }
+void KVCache::reserve(const Room& room) {
+  room_ = room;
+  for (Layer& layer : layers_) layer.storage.reserve(room);
 }
 
 void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
@@ -270,53 +133,20 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
   ELASTIKV_ASSERT(keys.size(0) == shape_.kv_heads && keys.size(2) == shape_.head_dim &&
                       values.sizes() == keys.sizes(),
                   "keys and values must be [kv_heads, tokens, head_dim]");
-  own(layer, added);
-  const int64_t parts = groups(layer_index);
-  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
-  for (int64_t p = 0; p < parts; ++p) {
-    const int64_t length = layer.head_lengths[static_cast<size_t>(p)];
-    write_entries(layer.keys, layer.starts, p, heads, length, keys, p);
-    write_entries(layer.values, layer.starts, p, heads, length, values, p);
-  }
+  layer.storage.append(keys, values, room_);
   for (auto& positions : layer.positions) {
     for (int64_t i = 0; i < added; ++i) positions.push_back(first_position + i);
   }
   for (auto& biases : layer.logit_bias)
     biases.resize(biases.size() + static_cast<size_t>(added), 0.0F);
-  update_head_lengths(layer);
 }
 
 void KVCache::append_row(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
                          int64_t row, int64_t position) {
   Layer& layer = at(layer_index);
-  if (!keys.is_cpu() || keys.stride(2) != 1 || values.stride(2) != 1 ||
-      keys.scalar_type() != shape_.dtype || values.scalar_type() != shape_.dtype) {
-    // A row seen as [kv_heads, 1, head_dim], without a chain of views.
-    const auto entry = [&](const at::Tensor& x) {
-      return x.as_strided({x.size(1), 1, x.size(2)}, {x.stride(1), x.size(2), x.stride(2)},
-                          x.storage_offset() + row * x.stride(0));
-    };
-    append(layer_index, entry(keys), entry(values), position);
-    return;
-  }
-  // At one token a step the overhead of ATen's views would cost more than the bytes.
-  own(layer, /*added=*/1);
-  const size_t element = keys.element_size();
-  const size_t bytes = static_cast<size_t>(shape_.head_dim) * element;
-  const auto write = [&](const at::Tensor& storage, const at::Tensor& x) {
-    auto* to = static_cast<char*>(storage.data_ptr());
-    const auto* from = static_cast<const char*>(x.const_data_ptr());
-    for (size_t h = 0; h < layer.starts.size(); ++h) {
-      const auto slot = static_cast<size_t>(layer.starts[h] + layer.head_lengths[h]);
-      const int64_t source = row * x.stride(0) + static_cast<int64_t>(h) * x.stride(1);
-      std::memcpy(to + slot * bytes, from + static_cast<size_t>(source) * element, bytes);
-    }
-  };
-  write(layer.keys, keys);
-  write(layer.values, values);
+  layer.storage.append_row(keys, values, row, room_);
   for (auto& positions : layer.positions) positions.push_back(position);
   for (auto& biases : layer.logit_bias) biases.push_back(0.0F);
-  for (int64_t& length : layer.head_lengths) ++length;
 }
 
 void KVCache::adopt(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
@@ -327,58 +157,80 @@ void KVCache::adopt(int64_t layer_index, const at::Tensor& keys, const at::Tenso
       keys.is_contiguous() && values.is_contiguous() && keys.size(0) == shape_.kv_heads &&
           keys.size(2) == shape_.head_dim && keys.scalar_type() == shape_.dtype,
       "keys and values must be contiguous [kv_heads, tokens, head_dim] of the cache's dtype");
-  const int64_t tokens = keys.size(1);
-  layer.keys = keys.view({shape_.kv_heads * tokens, shape_.head_dim});
-  layer.values = values.view({shape_.kv_heads * tokens, shape_.head_dim});
-  for (size_t h = 0; h < layer.starts.size(); ++h) {
-    layer.starts[h] = static_cast<int64_t>(h) * tokens;
-    layer.capacities[h] = tokens;
-  }
-  layer.shared = false;
-  layer.positions.assign(1, std::vector<int64_t>(static_cast<size_t>(tokens)));
+  layer.storage.adopt(keys, values);
+  layer.positions.assign(1, std::vector<int64_t>(static_cast<size_t>(keys.size(1))));
   std::iota(layer.positions[0].begin(), layer.positions[0].end(), first_position);
   layer.logit_bias.clear();
-  update_head_lengths(layer);
 }
 
-KVCache::Entries KVCache::gather(const Layer& layer, int64_t part, const LayerPlan& plan,
-                                 const RotaryTable* rotary) const {
+LayerStorage::Part KVCache::gather(const Layer& layer, int64_t part, const LayerPlan& plan,
+                                   const RotaryTable* rotary, bool whole) const {
   const bool turns = plan.source.defined() && plan.merge_keys && !unrotated_ &&
                      plan.key_space == LayerPlan::KeySpace::kUnrotated;
   ELASTIKV_ASSERT(!turns || rotary != nullptr, "keys are merged un-rotated without a rotary table");
   const auto& positions = layer.positions[static_cast<size_t>(part)];
-  const auto length = static_cast<int64_t>(positions.size());
+  const auto length = std::ssize(positions);
   // A shared decision over a layer whose heads already differ is carried out head by head.
-  const int64_t heads = layer.positions.size() == 1 ? shape_.kv_heads : 1;
   const int64_t g = plan.kept.size(0) == 1 ? 0 : part;
+  LayerStorage::Part result;
+  result.slots = numbers_of(unpadded_row(plan.kept, g));
+  for (const int64_t slot : result.slots)
+    ELASTIKV_ASSERT(slot < length, "slot {} of {} is kept", slot, length);
+  if (result.slots.empty()) return result;
+
   MergeRows rows;
-  rows.kept = unpadded_row(plan.kept, g);
-  const auto kept = rows.kept.accessor<int64_t, 1>();
-  Entries result;
-  result.positions.reserve(static_cast<size_t>(kept.size(0)));
-  for (int64_t i = 0; i < kept.size(0); ++i) {
-    ELASTIKV_ASSERT(kept[i] < length, "slot {} of {} is kept", kept[i], length);
-    result.positions.push_back(positions[static_cast<size_t>(kept[i])]);
-  }
-  if (kept.size(0) == 0) return result;
-  const auto entries = [&](const at::Tensor& storage) {
-    return view_of(storage, layer.starts, part, heads, /*slot=*/0, length);
-  };
-  if (!plan.merge_keys) result.keys = gather_and_merge(entries(layer.keys), rows);
   rows.source = unpadded_row(plan.source, g);
   rows.anchor = unpadded_row(plan.anchor, g);
-  rows.source_weight =
-      weight_row(plan.source_weight, g, rows.source.defined() ? rows.source.size(0) : 0);
-  rows.anchor_weight = weight_row(plan.anchor_weight, g, kept.size(0));
+  const int64_t merges = rows.source.defined() ? rows.source.size(0) : 0;
+  rows.source_weight = weight_row(plan.source_weight, g, merges);
+  rows.anchor_weight = weight_row(plan.anchor_weight, g, std::ssize(result.slots));
   rows.mean = plan.rule == LayerPlan::Rule::kMean;
-  result.values = gather_and_merge(entries(layer.values), rows);
-  if (!plan.merge_keys) return result;
   if (turns) {
     rows.rotary = rotary;
-    rows.turns = rotary_positions(result.positions).index_select(-1, rows.anchor) -
+    rows.turns = rotary_positions(selected(positions, result.slots)).index_select(-1, rows.anchor) -
                  rotary_positions(positions).index_select(-1, rows.source);
   }
-  result.keys = gather_and_merge(entries(layer.keys), rows);
+  // Anchors without sources stay as they are, unless a sum scales them.
+  std::vector<bool> changed(result.slots.size(),
+                            whole || (!rows.mean && rows.anchor_weight.defined()));
+  const std::vector<int64_t> anchors = numbers_of(rows.anchor);
+  for (const int64_t anchor : anchors) changed[static_cast<size_t>(anchor)] = true;
+  result.rewritten = layer.storage.to_rewrite(part, result.slots, changed);
+  if (result.rewritten.empty()) return result;
+
+  at::Tensor keys;
+  at::Tensor values;
+  if (layer.storage.is_contiguous()) {
+    keys = layer.storage.contiguous_keys(part);
+    values = layer.storage.contiguous_values(part);
+    rows.kept = at::tensor(result.slots, at::kLong);
+  } else {
+    // Only what changes is read: the entries rewritten, then the sources.
+    std::vector<int64_t> read = selected(result.slots, result.rewritten);
+    std::vector<int64_t> place(result.slots.size());
+    for (size_t i = 0; i < result.rewritten.size(); ++i)
+      place[static_cast<size_t>(result.rewritten[i])] = static_cast<int64_t>(i);
+    const auto kept = std::ssize(read);
+    for (const int64_t source : numbers_of(rows.source)) read.push_back(source);
+    const EntryView view = layer.storage.view();
+    keys = keys_of(view, part, layer.storage.heads(), read);
+    values = values_of(view, part, layer.storage.heads(), read);
+    rows.kept = at::arange(kept, at::kLong);
+    if (rows.source.defined()) {
+      rows.source = at::arange(kept, kept + merges, at::kLong);
+      rows.anchor = at::tensor(selected(place, anchors), at::kLong);
+    }
+    if (rows.anchor_weight.defined()) {
+      rows.anchor_weight =
+          rows.anchor_weight.index_select(0, at::tensor(result.rewritten, at::kLong));
+    }
+  }
+  MergeRows unmerged;
+  unmerged.kept = rows.kept;
+  result.keys = gather_and_merge(keys, plan.merge_keys ? rows : unmerged);
+  rows.turns.reset();
+  rows.rotary = nullptr;
+  result.values = gather_and_merge(values, rows);
   return result;
 }
 
@@ -388,48 +240,37 @@ void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTabl
   const int64_t groups = plan.kept.size(0);
   ELASTIKV_ASSERT(groups == 1 || groups == shape_.kv_heads, "a plan for {} groups, {} KV heads",
                   groups, shape_.kv_heads);
+  layer.storage.begin_change();
   if (groups > 1) split_groups(layer);
-  const auto parts = static_cast<int64_t>(layer.positions.size());
-  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
+  const int64_t parts = layer.storage.parts();
   const bool biased = !layer.logit_bias.empty() || plan.logit_bias.defined();
-  std::vector<Entries> kept;
+  std::vector<LayerStorage::Part> kept;
   std::vector<std::vector<int64_t>> new_positions;
   std::vector<std::vector<float>> new_biases(static_cast<size_t>(biased ? parts : 0));
   kept.reserve(static_cast<size_t>(parts));
   new_positions.reserve(static_cast<size_t>(parts));
   for (int64_t p = 0; p < parts; ++p) {
     const auto part = static_cast<size_t>(p);
-    kept.push_back(gather(layer, p, plan, rotary));
-    new_positions.push_back(std::move(kept.back().positions));
-    ELASTIKV_ASSERT(!new_positions.back().empty(), "layer {}: a plan that keeps nothing",
-                    layer_index);
+    kept.push_back(gather(layer, p, plan, rotary, /*whole=*/false));
+    const std::vector<int64_t>& slots = kept.back().slots;
+    ELASTIKV_ASSERT(!slots.empty(), "layer {}: a plan that keeps nothing", layer_index);
+    new_positions.push_back(selected(layer.positions[part], slots));
     if (!biased) continue;
-    const int64_t g = groups == 1 ? 0 : p;
     std::vector<float>& biases = new_biases[part];
-    biases.resize(new_positions.back().size(), 0.0F);
-    const auto slots = plan.kept.accessor<int64_t, 2>()[g];
+    biases.resize(slots.size(), 0.0F);
     for (size_t i = 0; i < biases.size(); ++i) {
-      const auto index = static_cast<int64_t>(i);
       if (!layer.logit_bias.empty())
-        biases[i] = layer.logit_bias[part][static_cast<size_t>(slots[index])];
-      if (plan.logit_bias.defined()) biases[i] += plan.logit_bias.accessor<float, 2>()[g][index];
+        biases[i] = layer.logit_bias[part][static_cast<size_t>(slots[i])];
+      if (plan.logit_bias.defined()) {
+        biases[i] +=
+            plan.logit_bias.accessor<float, 2>()[groups == 1 ? 0 : p][static_cast<int64_t>(i)];
+      }
     }
   }
-
   layer.positions = std::move(new_positions);
-  ++layer.layout;
   layer.logit_bias = std::move(new_biases);
-  update_head_lengths(layer);
-  std::vector<int64_t> capacities = layer.head_lengths;
-  for (int64_t& capacity : capacities) capacity += reserved_;
-  // What is there is used again, unless it is shared, too small, or more than is needed.
-  if (!has_room(layer, /*added=*/0) || sum_of(layer.capacities) > sum_of(capacities))
-    allocate(layer, std::move(capacities));
-  for (int64_t p = 0; p < parts; ++p) {
-    const auto part = static_cast<size_t>(p);
-    write_entries(layer.keys, layer.starts, p, heads, /*slot=*/0, kept[part].keys, 0);
-    write_entries(layer.values, layer.starts, p, heads, /*slot=*/0, kept[part].values, 0);
-  }
+  ++layer.layout;
+  layer.storage.rebuild(kept, room_);
 }
 
 void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable* rotary) {
@@ -451,24 +292,14 @@ void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable
 
 void KVCache::join(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary) {
   Layer& layer = at(layer_index);
-  own(layer, /*added=*/0);
+  layer.storage.begin_change();
   const int64_t groups = plan.kept.size(0);
-  const auto parts = static_cast<int64_t>(layer.positions.size());
+  const int64_t parts = layer.storage.parts();
   ELASTIKV_ASSERT(groups == 1 || groups == parts, "layer {}: {} groups join, {} are there",
                   layer_index, groups, parts);
-  const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
-  const auto slots = plan.kept.accessor<int64_t, 2>();
   for (int64_t p = 0; p < parts; ++p) {
-    const Entries anchors = gather(layer, p, plan, rotary);
-    for (size_t i = 0; i < anchors.positions.size(); ++i) {
-      const auto index = static_cast<int64_t>(i);
-      const int64_t slot = slots[groups == 1 ? 0 : p][index];
-      const auto write = [&](const at::Tensor& storage, const at::Tensor& merged) {
-        write_entries(storage, layer.starts, p, heads, slot, merged.narrow(1, index, 1), 0);
-      };
-      if (plan.merge_keys) write(layer.keys, anchors.keys);
-      write(layer.values, anchors.values);
-    }
+    const LayerStorage::Part anchors = gather(layer, p, plan, rotary, /*whole=*/true);
+    if (!anchors.slots.empty()) layer.storage.write(p, anchors.slots, anchors.keys, anchors.values);
   }
 }
 
@@ -478,20 +309,14 @@ void KVCache::give_up(int64_t layer_index, int64_t group, int64_t slot) {
   const auto last = static_cast<int64_t>(positions.size()) - 1;
   ELASTIKV_ASSERT(slot >= 0 && slot <= last && last > 0, "layer {}: slot {} of {} is given up",
                   layer_index, slot, last + 1);
-  if (slot != last) {
-    own(layer, /*added=*/0);
-    const int64_t heads = layer.positions.size() == 1 ? shape_.kv_heads : 1;
-    move_entry(layer.keys, layer.starts, group, heads, last, slot);
-    move_entry(layer.values, layer.starts, group, heads, last, slot);
-    positions[static_cast<size_t>(slot)] = positions.back();
-  }
+  layer.storage.remove(group, slot);
+  positions[static_cast<size_t>(slot)] = positions.back();
   positions.pop_back();
   if (!layer.logit_bias.empty()) {
     std::vector<float>& biases = layer.logit_bias[static_cast<size_t>(group)];
     biases[static_cast<size_t>(slot)] = biases.back();
     biases.pop_back();
   }
-  update_head_lengths(layer);
 }
 
 void KVCache::permute(int64_t layer_index, const at::Tensor& order) {
@@ -522,29 +347,23 @@ at::Tensor KVCache::rotary_positions(const std::vector<int64_t>& tokens) const {
   return at::where(indices < prompt, of_prompt, indices + (next_rotary_position_ - prompt));
 }
 
+TurnBack KVCache::turn_back(const RotaryTable& rotary) const {
+  return [this, &rotary](const at::Tensor& keys, const std::vector<int64_t>& tokens) {
+    return rotary.unrotate(keys, rotary_positions(tokens).to(shape_.device));
+  };
+}
+
 void KVCache::unrotate_keys(const RotaryTable& rotary) {
   ELASTIKV_ASSERT(!unrotated_, "a rotation is taken off twice");
-  for (Layer& layer : layers_) {
-    if (!layer.keys.defined()) continue;
-    own(layer, /*added=*/0);
-    const auto parts = static_cast<int64_t>(layer.positions.size());
-    const int64_t heads = parts == 1 ? shape_.kv_heads : 1;
-    for (int64_t p = 0; p < parts; ++p) {
-      const std::vector<int64_t>& positions = layer.positions[static_cast<size_t>(p)];
-      const at::Tensor keys = view_of(layer.keys, layer.starts, p, heads, /*slot=*/0,
-                                      static_cast<int64_t>(positions.size()));
-      keys.copy_(rotary.unrotate(keys, rotary_positions(positions).to(shape_.device)));
-    }
-  }
+  for (Layer& layer : layers_) layer.storage.unrotate(layer.positions, turn_back(rotary));
   unrotated_ = true;
 }
 
 KVCache KVCache::fork() const {
   KVCache copy = *this;
-  copy.reserved_ = 0;
-  for (Layer& layer : copy.layers_) layer.shared = true;
-  // This side's storage is shared too from now on; the flag says who must copy before writing.
-  for (const Layer& layer : layers_) layer.shared = true;
+  copy.room_ = {};
+  for (size_t i = 0; i < layers_.size(); ++i)
+    copy.layers_[i].storage = layers_[i].storage.fork(layers_[i].positions);
   return copy;
 }
 
@@ -554,23 +373,26 @@ int64_t KVCache::entry_bytes() const {
 
 int64_t KVCache::bytes() const {
   int64_t slots = 0;
-  for (const Layer& layer : layers_) slots += sum_of(layer.head_lengths);
+  for (const Layer& layer : layers_) slots += sum_of(layer.storage.lengths());
   return slots * entry_bytes();
 }
 
 int64_t KVCache::allocated_bytes() const {
-  size_t bytes = 0;
-  for (const Layer& layer : layers_) {
-    if (layer.keys.defined()) bytes += layer.keys.storage().nbytes();
-    if (layer.values.defined()) bytes += layer.values.storage().nbytes();
-  }
-  return static_cast<int64_t>(bytes);
+  int64_t bytes = 0;
+  for (const Layer& layer : layers_) bytes += layer.storage.bytes();
+  return bytes;
+}
+
+int64_t KVCache::own_bytes() const {
+  int64_t bytes = 0;
+  for (const Layer& layer : layers_) bytes += layer.storage.own_bytes();
+  return bytes;
 }
 
 std::vector<int64_t> KVCache::slots_per_layer() const {
   std::vector<int64_t> slots;
   for (const Layer& layer : layers_) {
-    slots.push_back((sum_of(layer.head_lengths) + shape_.kv_heads / 2) / shape_.kv_heads);
+    slots.push_back((sum_of(layer.storage.lengths()) + shape_.kv_heads / 2) / shape_.kv_heads);
   }
   return slots;
 }

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
-#include <c10/core/ScalarType.h>
 
+#include "cache/cache_shape.h"
 #include "cache/layer_plan.h"
+#include "cache/layer_storage.h"
 #include "kernels/rotary.h"
 
 namespace elastikv {
@@ -22,24 +22,18 @@ enum class PositionMode {
                  ///< stored un-rotated
 };
 
-struct CacheShape {
-  int64_t layers = 0;
-  int64_t kv_heads = 0;
-  int64_t head_dim = 0;
-  c10::ScalarType dtype = c10::ScalarType::Float;
-  c10::Device device = c10::Device(c10::DeviceType::CPU);
-};
-
 /// The keys and values of one sequence: per layer a set of slots, each with the index of the token
 /// it came from. Keys carry their rotation, so storage order is free: giving up an entry moves the
 /// last one into its slot, and nothing is shifted. Layers, and KV heads once a plan differs between
-/// them, have lengths of their own, and take no more memory than that: a layer's storage is flat,
-/// [slots, head_dim], and each head has a range of it with some room to grow. While heads are
-/// equally long their ranges are too, so that the storage is a [kv_heads, capacity, head_dim]
-/// tensor. Storage is reserved ahead and shared between forks until one of them changes it.
+/// them, have lengths of their own, and take no more memory than that. Forks share the entries that
+/// were there when they parted, whatever each of them does after: a fork only says which of them it
+/// has kept, and holds what it adds or changes (see LayerStorage). Storage for that is reserved
+/// ahead.
 class KVCache {
  public:
   explicit KVCache(CacheShape shape);
+  KVCache(KVCache&&) = default;
+  KVCache& operator=(KVCache&&) = default;
 
   const CacheShape& shape() const { return shape_; }
 
@@ -55,8 +49,6 @@ class KVCache {
   const std::vector<int64_t>& positions(int64_t layer, int64_t group = 0) const;
   /// Slots in use per KV head, [kv_heads]: what the attention kernels walk over.
   const std::vector<int64_t>& head_lengths(int64_t layer) const;
-  /// Where each KV head's slots begin in the storage, [kv_heads].
-  const std::vector<int64_t>& head_starts(int64_t layer) const;
   /// A number that changes whenever slots are renumbered by anything but append and give_up.
   int64_t layout(int64_t layer) const;
   /// Whether slots of this layer have a bias.
@@ -64,15 +56,14 @@ class KVCache {
   /// [groups][length]: what is added to the scaled logits of a slot; empty without biases.
   const std::vector<std::vector<float>>& logit_bias(int64_t layer) const;
 
-  /// A layer's keys and values as the kernels read them, [slots, head_dim], room included; see
-  /// head_starts and head_lengths. Undefined for a layer without entries.
-  const at::Tensor& key_storage(int64_t layer) const;
-  const at::Tensor& value_storage(int64_t layer) const;
-  /// One head's entries in storage order, [length, head_dim]: a view.
+  /// Where a layer's keys and values lie, for the attention kernels; valid until the cache changes.
+  EntryView view(int64_t layer) const;
+  /// One head's entries in storage order, [length, head_dim]: a view, or a copy where entries are a
+  /// fork's.
   at::Tensor head_keys(int64_t layer, int64_t head) const;
   at::Tensor head_values(int64_t layer, int64_t head) const;
   /// [kv_heads, length, head_dim] of a layer whose heads are equally long; a view as long as no
-  /// plan has ever told them apart.
+  /// plan has ever told them apart and nothing was changed after a fork.
   at::Tensor keys(int64_t layer) const;
   at::Tensor values(int64_t layer) const;
   /// Says what the prompt's keys are rotated by where it is not the index of their tokens (mRoPE):
@@ -91,10 +82,12 @@ class KVCache {
   /// Whether the keys' rotation has been taken off.
   bool keys_are_unrotated() const { return unrotated_; }
 
-  /// Reserves room for `extra` entries in every head of every layer beyond those there, so that
-  /// appending them allocates nothing. Storage that a plan allocates later has as much room beyond
-  /// what the plan keeps. A later call replaces an earlier one.
-  void reserve(int64_t extra);
+  /// Reserves room in every head of every layer, so that appending allocates nothing as long as
+  /// heads don't become longer than that. Storage that a plan allocates later has as much room
+  /// beyond what the plan keeps. A later call replaces an earlier one.
+  void reserve(const Room& room);
+  /// Room for `extra` entries beyond those there.
+  void reserve(int64_t extra) { reserve(Room{extra, extra}); }
   /// Adds entries at the end of a layer. keys, values: [kv_heads, n, head_dim]; positions
   /// first_position ... + n - 1.
   void append(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
@@ -126,56 +119,44 @@ class KVCache {
   int64_t entry_bytes() const;
   /// Bytes of keys and values in use (slots, not reserved room).
   int64_t bytes() const;
-  /// Bytes of storage held for keys and values, room included; what is shared with a fork counts
-  /// for both.
+  /// Bytes of storage held for keys and values, room included. Entries that were there before a
+  /// fork count for the cache that holds them and for unchanged forks of it, but not for a fork
+  /// that only refers to some of them.
   int64_t allocated_bytes() const;
+  /// Bytes of storage that only this cache and later forks of it hold: without the entries that it
+  /// shares with what it is a fork of.
+  int64_t own_bytes() const;
   /// Slots in use in each layer, averaged over KV heads and rounded to nearest.
   std::vector<int64_t> slots_per_layer() const;
 
  private:
+  /// Two copies would write to one storage: fork() is how to have another one.
+  KVCache(const KVCache&) = default;
+
   struct Layer {
-    at::Tensor keys;                              // [slots, head_dim]
-    at::Tensor values;                            // [slots, head_dim]
-    std::vector<int64_t> starts;                  // [kv_heads]
-    std::vector<int64_t> capacities;              // [kv_heads]
-    std::vector<int64_t> head_lengths;            // [kv_heads]
+    LayerStorage storage;
     std::vector<std::vector<int64_t>> positions;  // [groups][length]
     std::vector<std::vector<float>> logit_bias;   // [groups][length], or empty
     int64_t layout = 0;
-    mutable bool shared = false;  // storage is also another fork's
-  };
-
-  /// Entries [heads, n, head_dim] of a part of a layer and the tokens they stand for; a part is all
-  /// heads, or one where they differ.
-  struct Entries {
-    at::Tensor keys;
-    at::Tensor values;
-    std::vector<int64_t> positions;  // [n]
   };
 
   Layer& at(int64_t layer);
   const Layer& at(int64_t layer) const;
-  /// Whether each head can take `added` more entries in storage of the layer's own.
-  static bool has_room(const Layer& layer, int64_t added);
-  /// Gives the layer new storage with the given capacities; its entries are not moved.
-  void allocate(Layer& layer, std::vector<int64_t> capacities) const;
-  /// The same, entries included.
-  void reallocate(Layer& layer, std::vector<int64_t> capacities) const;
-  /// Makes the layer's storage its own, with room for `added` entries more in every head.
-  void own(Layer& layer, int64_t added) const;
-  /// The entries that a plan keeps of a part, with its merges carried out.
-  Entries gather(const Layer& layer, int64_t part, const LayerPlan& plan,
-                 const RotaryTable* rotary) const;
+  /// What a plan makes of a part of a layer (all heads, or one where they differ), with its merges
+  /// carried out. `whole`: the content of every slot that stays, not only of those that change.
+  LayerStorage::Part gather(const Layer& layer, int64_t part, const LayerPlan& plan,
+                            const RotaryTable* rotary, bool whole) const;
   /// Writes merged anchors back into their slots.
   void join(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary);
-  void split_groups(Layer& layer) const;
-  static void update_head_lengths(Layer& layer);
+  static void split_groups(Layer& layer);
+  /// Takes the rotation by their positions off keys.
+  TurnBack turn_back(const RotaryTable& rotary) const;
 
   CacheShape shape_;
   at::Tensor rotary_positions_;       // [axes, prompt tokens], or undefined
   int64_t next_rotary_position_ = 0;  // of the first token after the prompt; with the former
   int64_t rotary_table_ = 0;
-  int64_t reserved_ = 0;
+  Room room_;
   bool unrotated_ = false;
   std::vector<Layer> layers_;
 };

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/entry_view.h"
 #include "kernels/prefill_statistics.h"
 #include "kernels/rotary.h"
 
@@ -31,16 +32,8 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
 at::Tensor full_attention(const at::Tensor& queries, const at::Tensor& keys,
                           const at::Tensor& values, double scale);
 
-/// One sequence of a decode batch: views of one layer's cache. Head h has its entries in the slots
-/// starts[h] ... starts[h] + lengths[h] - 1 of the storage.
-struct DecodeRow {
-  at::Tensor keys;                                ///< [slots, head_dim], rotated
-  at::Tensor values;                              ///< [slots, head_dim]
-  const std::vector<int64_t>* starts = nullptr;   ///< [kv_heads]: first slot of each head
-  const std::vector<int64_t>* lengths = nullptr;  ///< [kv_heads]: slots in use of each head
-  /// Per KV head float [length] that is added to the scaled logits, or null: nothing is added. One
-  /// entry serves all heads.
-  const std::vector<std::vector<float>>* logit_bias = nullptr;
+/// One sequence of a decode batch: one layer's entries and how they are attended to.
+struct DecodeRow : EntryView {
   /// Per KV head int64 [length], or empty: keys hold no rotation, and slot i stands distances[h][i]
   /// positions before the new token, whose query is not rotated either (only relative positions
   /// matter to a rotary embedding). One entry serves all heads. The kernel turns each key back by

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/entry_view.h"
 #include "kernels/rotary.h"
 
 namespace elastikv {
@@ -24,15 +25,8 @@ struct ChunkSlots {
   std::vector<int64_t> query_positions;  ///< [tokens]: of the query towards all others
 };
 
-/// One sequence of a chunk: views of one layer's cache, the chunk's own entries among them. Head h
-/// has its entries in the slots starts[h] ... starts[h] + lengths[h] - 1 of the storage.
-struct ChunkRow {
-  at::Tensor keys;                                ///< [slots, head_dim]
-  at::Tensor values;                              ///< [slots, head_dim]
-  const std::vector<int64_t>* starts = nullptr;   ///< [kv_heads]
-  const std::vector<int64_t>* lengths = nullptr;  ///< [kv_heads]
-  /// As DecodeRow::logit_bias.
-  const std::vector<std::vector<float>>* logit_bias = nullptr;
+/// One sequence of a chunk: one layer's entries, the chunk's own among them.
+struct ChunkRow : EntryView {
   const std::vector<ChunkSlots>* slots = nullptr;  ///< one for all heads, or [kv_heads]
   const RotaryTable* rotary = nullptr;             ///< with un-rotated keys
 };

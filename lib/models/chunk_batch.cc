@@ -40,11 +40,7 @@ at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at
     cache.append(layer, keys.narrow(0, first, tokens_).transpose(0, 1),
                  values.narrow(0, first, tokens_).transpose(0, 1), input.token_index);
     ChunkRow& row = attention_rows[r];
-    row.keys = cache.key_storage(layer);
-    row.values = cache.value_storage(layer);
-    row.starts = &cache.head_starts(layer);
-    row.lengths = &cache.head_lengths(layer);
-    if (cache.has_logit_bias(layer)) row.logit_bias = &cache.logit_bias(layer);
+    static_cast<EntryView&>(row) = cache.view(layer);
     row.slots = &input.slots[static_cast<size_t>(layer)];
     if (cache.keys_are_unrotated()) row.rotary = tables_[r];
   }

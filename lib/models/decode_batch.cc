@@ -85,11 +85,7 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
     KVCache& cache = *input.cache;
     cache.append_row(layer, keys, values, static_cast<int64_t>(r), input.token_index);
     DecodeRow& row = attention_rows[r];
-    row.keys = cache.key_storage(layer);
-    row.values = cache.value_storage(layer);
-    row.starts = &cache.head_starts(layer);
-    row.lengths = &cache.head_lengths(layer);
-    if (cache.has_logit_bias(layer)) row.logit_bias = &cache.logit_bias(layer);
+    static_cast<EntryView&>(row) = cache.view(layer);
     row.weights = input.weights;
     if (input.positions == PositionMode::kRerotated) {
       row.rotary = tables_[r];

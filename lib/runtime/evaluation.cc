@@ -11,12 +11,6 @@
 namespace elastikv {
 namespace {
 
-/// Rows of activations that go through the linear layers together: enough for the matrix products
-/// to run at their best, few enough that activations stay small beside the weights.
-constexpr int64_t kRows = 2048;
-/// Rows of logits that are held at a time.
-constexpr int64_t kLogitRows = 64;
-
 /// Scores as they come in, per sequence.
 class Scores {
  public:
@@ -74,6 +68,13 @@ at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& s
   return hidden;
 }
 
+/// f32 [count, vocab] of the reference from step `begin` on.
+at::Tensor logits_of(const LanguageModel& model, const ForcedReference& reference, int64_t begin,
+                     int64_t count) {
+  if (reference.logits.defined()) return reference.logits.narrow(0, begin, count);
+  return model.logits(reference.hidden.narrow(0, begin, count));
+}
+
 }  // namespace
 
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
@@ -89,22 +90,26 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   const std::vector<int64_t> fed(answer.begin(), answer.begin() + scored - 1);
   const auto steps = static_cast<int64_t>(fed.size());
 
+  ForcedReference reference;  // of this call, unless there is one
+  const bool given = options.reference != nullptr && options.reference->defined();
+  if (given) reference = *options.reference;
+  const bool asked_for = options.reference != nullptr && !given;
+
   // Only with the reference's logits at hand can others be scored at all, so without its chunks
   // there are none.
   std::vector<size_t> foreseen;
   std::vector<size_t> stepped;
   for (size_t i = 0; i < sequences.size(); ++i) {
-    const bool chunks = options.one_pass && steps > 0 && (i == 0 || !foreseen.empty()) &&
+    const bool chunks = options.one_pass && steps > 0 && (i == 0 || given || !foreseen.empty()) &&
                         sequences[i]->foresee(steps);
     (chunks ? foreseen : stepped).push_back(i);
   }
 
-  at::Tensor reference;  // [steps, hidden] of sequence 0
   if (!foreseen.empty()) {
     const std::vector<Sequence*> batch = pick(sequences, foreseen);
     const auto rows = static_cast<int64_t>(batch.size());
-    const int64_t chunk = std::max<int64_t>(1, kRows / rows);
-    const int64_t scored_together = std::max<int64_t>(1, kLogitRows / rows);
+    const int64_t chunk = std::max<int64_t>(1, kRowsTogether / rows);
+    const int64_t scored_together = std::max<int64_t>(1, kLogitRowsTogether / rows);
     std::vector<at::Tensor> references;
     for (int64_t begin = 0; begin < steps; begin += chunk) {
       if (stop()) return {};
@@ -112,36 +117,46 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
       // Tokens outermost, so that a token's rows lie together.
       const at::Tensor hidden =
           run_chunk(model, batch, fed, begin, tokens).transpose(0, 1).contiguous();
-      if (!stepped.empty()) references.push_back(hidden.select(1, 0).contiguous());
+      if (!given && (asked_for || !stepped.empty()))
+        references.push_back(hidden.select(1, 0).contiguous());
       for (int64_t t = 0; t < tokens; t += scored_together) {
         const int64_t count = std::min(scored_together, tokens - t);
         const at::Tensor logits = model.logits(hidden.narrow(0, t, count).flatten(0, 1));
+        at::Tensor of_reference;
+        if (given) of_reference = logits_of(model, reference, begin + t, count);
         for (int64_t i = 0; i < count; ++i) {
-          scores.add(foreseen, /*with_reference=*/true,
-                     score_token(logits.narrow(0, i * rows, rows),
-                                 answer[static_cast<size_t>(begin + t + i + 1)]));
+          const at::Tensor of_token = logits.narrow(0, i * rows, rows);
+          scores.add(
+              foreseen, /*with_reference=*/!given,
+              score_token(given ? at::cat({of_reference.narrow(0, i, 1), of_token}) : of_token,
+                          answer[static_cast<size_t>(begin + t + i + 1)]));
         }
       }
     }
-    if (!stepped.empty()) reference = at::cat(references);
+    if (!references.empty()) reference.hidden = at::cat(references);
   }
-  if (stepped.empty()) return scores.take(model, sequences, fed);
 
   const std::vector<Sequence*> batch = pick(sequences, stepped);
-  at::Tensor reference_logits;  // of the block of steps at hand
-  for (int64_t k = 0; k < steps; ++k) {
+  const bool others = reference.defined();  // the reference is not one of the batch
+  std::vector<at::Tensor> first_rows;
+  at::Tensor block;  // logits of the reference
+  for (int64_t k = 0; k < steps && !batch.empty(); ++k) {
     if (stop()) return {};
     const std::vector<int64_t> tokens(batch.size(), fed[static_cast<size_t>(k)]);
     at::Tensor logits = decode_step(model, batch, tokens);
-    if (reference.defined()) {
-      const int64_t block = k % kLogitRows;
-      if (block == 0)
-        reference_logits = model.logits(reference.narrow(0, k, std::min(kLogitRows, steps - k)));
-      logits = at::cat({reference_logits.narrow(0, block, 1), logits});
+    if (others) {
+      const int64_t place = k % kLogitRowsTogether;
+      if (place == 0)
+        block = logits_of(model, reference, k, std::min(kLogitRowsTogether, steps - k));
+      logits = at::cat({block.narrow(0, place, 1), logits});
+    } else if (asked_for) {
+      first_rows.push_back(logits.narrow(0, 0, 1));
     }
-    scores.add(stepped, /*with_reference=*/!reference.defined(),
+    scores.add(stepped, /*with_reference=*/!others,
                score_token(logits.contiguous(), answer[static_cast<size_t>(k + 1)]));
   }
+  if (!first_rows.empty()) reference.logits = at::cat(first_rows);
+  if (asked_for) *options.reference = reference;
   return scores.take(model, sequences, fed);
 }
 

@@ -6,11 +6,19 @@
 #include <string>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "models/language_model.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 
 namespace elastikv {
+
+/// Rows of activations that teacher_force sends through the linear layers together: enough for the
+/// matrix products to run at their best, few enough that activations stay small beside the weights.
+constexpr int64_t kRowsTogether = 2048;
+/// Rows of logits that it holds at a time, where it has no more sequences.
+constexpr int64_t kLogitRowsTogether = 64;
 
 /// Teacher-forced scores of one sequence over an answer.
 struct ForcedScores {
@@ -23,6 +31,14 @@ struct ForcedScores {
   std::string failure;
 };
 
+/// What the reference of the KL made of the answer, for sequences that run after it.
+struct ForcedReference {
+  at::Tensor hidden;  ///< [steps, hidden], of one that ran in chunks
+  at::Tensor logits;  ///< f32 [steps, vocab], of one that ran step by step
+
+  bool defined() const { return hidden.defined() || logits.defined(); }
+};
+
 struct ForcedOptions {
   /// The released evaluation of the Elastic Cache paper never scores the last answer token; true
   /// scores it.
@@ -30,13 +46,17 @@ struct ForcedOptions {
   /// Runs sequences that know beforehand what they give up as one masked pass over the answer
   /// instead of token by token; the scores are the same up to rounding.
   bool one_pass = true;
+  /// Undefined ones are filled with what sequences[0] gives, defined ones are the reference in its
+  /// place. Null: sequences[0] is the reference of this call alone.
+  ForcedReference* reference = nullptr;
   /// Asked before every step or chunk; true makes the call return an empty vector.
   std::function<bool()> should_stop;
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by
 /// the prompt's own logits, token k by what token k - 1 made of the compressed cache.
-/// sequences[0] is the reference of the KL. See score_token for the numerics.
+/// sequences[0] is the reference of the KL, unless the options give one. See score_token for the
+/// numerics.
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<int64_t>& answer,

@@ -1,8 +1,10 @@
 #include "runtime/memory.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <new>
 #include <unordered_map>
@@ -47,6 +49,7 @@ class LimitedAllocator final : public c10::Allocator {
   int64_t peak() const { return peak_; }
   void reset_peak() { peak_ = used_.load(); }
   bool in_force() const { return in_force_; }
+  int64_t left() const { return in_force_ ? std::max(int64_t{0}, limit_ - used_) : INT64_MAX; }
 
   c10::DataPtr allocate(size_t bytes) override {
     const auto size = static_cast<int64_t>(bytes);
@@ -145,6 +148,7 @@ MemoryLimit::~MemoryLimit() { LimitedAllocator::instance().end(); }
 int64_t MemoryLimit::used() { return LimitedAllocator::instance().used(); }
 int64_t MemoryLimit::peak() { return LimitedAllocator::instance().peak(); }
 void MemoryLimit::reset_peak() { LimitedAllocator::instance().reset_peak(); }
+int64_t MemoryLimit::left() { return LimitedAllocator::instance().left(); }
 bool MemoryLimit::in_force() { return LimitedAllocator::instance().in_force(); }
 
 int64_t parse_bytes(std::string_view text, std::string_view what) {

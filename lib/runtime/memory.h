@@ -28,6 +28,8 @@ class MemoryLimit final {
   static void reset_peak();
   /// Whether there is one now.
   static bool in_force();
+  /// Bytes that may still be allocated under the limit; INT64_MAX without one.
+  static int64_t left();
 };
 
 /// "6GiB", "1.5 GiB", "512MiB", "6GB" or bytes; B, kB, MB, GB, TB and KiB, MiB, GiB, TiB. Error

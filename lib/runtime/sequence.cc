@@ -65,16 +65,25 @@ Sequence::Sequence(const Sequence& other, KVCache cache)
       requested_slots_(other.requested_slots_),
       compression_seconds_(other.compression_seconds_) {}
 
-void Sequence::reserve(int64_t new_tokens) {
-  int64_t extra = new_tokens;
-  if (policy_ != nullptr) {
-    // Heads begin with what they were given, whatever that is, and grow as the budget does.
-    const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
-    const int64_t growth = budget_.slots(tokens_seen_ + new_tokens, prompt_tokens) -
-                           budget_.slots(tokens_seen_, prompt_tokens);
-    extra = std::min(extra, growth + policy_->overshoot());
+Room Sequence::room_for(int64_t new_tokens) const {
+  if (policy_ == nullptr) return {new_tokens, new_tokens};
+  // Heads begin with what they were given, whatever that is, and grow as the budget does.
+  const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
+  const int64_t growth = budget_.slots(tokens_seen_ + new_tokens, prompt_tokens) -
+                         budget_.slots(tokens_seen_, prompt_tokens);
+  return {std::min(new_tokens, growth + policy_->overshoot()), new_tokens};
+}
+
+void Sequence::reserve(int64_t new_tokens) { cache_.reserve(room_for(new_tokens)); }
+
+int64_t Sequence::bytes_to_run(int64_t new_tokens) const {
+  const Room room = room_for(new_tokens);
+  int64_t entries = 0;
+  for (int64_t layer = 0; layer < cache_.shape().layers; ++layer) {
+    for (const int64_t length : cache_.head_lengths(layer))
+      entries += std::min(room.appended, length + room.longer);
   }
-  cache_.reserve(extra);
+  return cache_.own_bytes() + entries * cache_.entry_bytes();
 }
 
 DecodeInput Sequence::next(int64_t token) {

@@ -26,6 +26,9 @@ class Sequence {
 
   /// Reserves room for the tokens to come, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
+  /// At most the bytes that a restart of this sequence takes for keys and values once room for that
+  /// many tokens is reserved: what it holds beside the prompt's entries, and the room.
+  int64_t bytes_to_run(int64_t new_tokens) const;
   /// What the model needs to run `token` as this sequence's next one.
   DecodeInput next(int64_t token);
   /// To be called after each decode step with the sequence's attention rows (empty if none were
@@ -56,6 +59,7 @@ class Sequence {
 
  private:
   Sequence(const Sequence& other, KVCache cache);
+  Room room_for(int64_t new_tokens) const;
 
   const RotaryTable* rotary_;
   const Strategy& strategy_;

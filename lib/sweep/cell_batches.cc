@@ -1,6 +1,10 @@
 #include "sweep/cell_batches.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <new>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,11 +25,28 @@ void add_seconds(SharedSeconds& sum, const SharedSeconds& more) {
   sum.generation += more.generation;
 }
 
+/// Why `work` ran out of memory; empty: it did not.
+template <typename Work>
+std::string without_memory(Work work) {
+  try {
+    work();
+    return "";
+  } catch (const OutOfMemory& error) {
+    return error.what();
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  }
+}
+
 }  // namespace
 
 CellBatches::CellBatches(SampleEvaluator& evaluator, const std::vector<Cell>& cells,
-                         Reference reference)
-    : evaluator_(evaluator), cells_(cells), reference_(reference), in_a_row_(cells.size()) {}
+                         bool needs_full)
+    : evaluator_(evaluator),
+      cells_(cells),
+      needs_full_(needs_full),
+      together_(cells.size()),
+      in_a_row_(cells.size()) {}
 
 SampleOutcome CellBatches::evaluate(const Sample& sample) {
   outcome_ = SampleOutcome{};
@@ -41,25 +62,36 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
     fail_cell(i, fmt::format("not tried: ran out of memory on the {} samples before", kPatience));
     ++not_tried_;
   }
-  const bool needs_full = reference_ != Reference::kNone;
-  if (done_[0] && needs_full) return std::move(outcome_);
-  if (!open.empty() && !try_cells(sample, open)) {
-    std::vector<size_t> others = open;
-    bool with_full = false;
-    if (open.front() == 0) {
-      others.erase(others.begin());
-      // By itself first: without it the others may be worth nothing.
-      const bool full_fits = !others.empty() && try_cells(sample, {0});
-      if (!full_fits) fail_cell(0, why_);
-      if (!full_fits && needs_full) others.clear();
-      with_full = full_fits && reference_ == Reference::kBatch;
-    } else if (open.size() == 1) {
-      fail_cell(open.front(), why_);
-      others.clear();
-    }
-    run_in_parts(sample, others, with_full);
+  if (done_[0] && needs_full_) return std::move(outcome_);
+  std::unique_ptr<SampleRun> run;
+  const std::string no_prompt = without_memory([&] {
+    if (!open.empty()) run = evaluator_.begin(sample, cells_);
+  });
+  if (!no_prompt.empty()) {
+    for (const size_t i : open) fail_cell(i, no_prompt);
+    evaluator_.release_memory();
   }
-  for (const size_t i : open) {
+  const std::vector<size_t> tried = open;
+  size_t most = together_;
+  size_t fitted = 0;  // the most that ran together
+  while (run != nullptr && !open.empty()) {
+    const size_t before = open.size();
+    const std::string why = run_some(*run, open, most);
+    fitted = std::max(fitted, before - open.size());
+    if (why.empty()) continue;
+    evaluator_.release_memory();
+    if (most > 1 && open.size() > 1) {
+      most = std::max<size_t>(1, std::min(most, open.size()) / 2);
+      together_ = 0;
+      continue;
+    }
+    const size_t cell = open.front();
+    open.erase(open.begin());
+    fail_cell(cell, why);
+    if (cell == 0 && needs_full_) break;
+  }
+  if (together_ == 0) together_ = std::max<size_t>(1, fitted);
+  for (const size_t i : tried) {
     if (!done_[i]) continue;
     const CellOutcome& cell = outcome_.cells[i];
     const bool failed = !cell.error.empty() && cell.failure == Failure::kOutOfMemory;
@@ -68,51 +100,22 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
   return std::move(outcome_);
 }
 
-void CellBatches::run_in_parts(const Sample& sample, const std::vector<size_t>& cells,
-                               bool with_full) {
-  const auto middle = cells.begin() + static_cast<int64_t>(cells.size() / 2);
-  for (const auto& part :
-       {std::vector<size_t>(cells.begin(), middle), std::vector<size_t>(middle, cells.end())}) {
-    if (part.empty()) continue;
-    std::vector<size_t> group = part;
-    if (with_full) group.insert(group.begin(), 0);
-    if (try_cells(sample, group)) continue;
-    if (part.size() > 1) {
-      run_in_parts(sample, part, with_full);
-    } else {
-      fail_cell(part.front(),
-                why_ + (with_full ? ", beside the full cache that it is compared with" : ""));
-    }
-  }
-}
-
-bool CellBatches::try_cells(const Sample& sample, const std::vector<size_t>& group) {
-  std::vector<Cell> cells;
-  cells.reserve(group.size());
-  for (const size_t i : group) cells.push_back(cells_[i]);
+std::string CellBatches::run_some(SampleRun& run, std::vector<size_t>& open, size_t most) {
+  const std::span<const size_t> batch(open.data(), std::min(open.size(), most));
   SampleOutcome part;
-  try {
-    part = evaluator_.evaluate(sample, cells);
-  } catch (const OutOfMemory& error) {
-    why_ = error.what();
-    evaluator_.release_memory();
-    return false;
-  } catch (const std::bad_alloc&) {
-    why_ = "out of memory";
-    evaluator_.release_memory();
-    return false;
-  }
-  ELASTIKV_ASSERT(part.cells.size() == group.size(), "{} outcomes of {} cells", part.cells.size(),
-                  group.size());
+  const std::string why = without_memory([&] { part = run.evaluate(batch); });
+  if (!why.empty()) return why;
+  const size_t ran = part.cells.size();
+  ELASTIKV_ASSERT(ran > 0 && ran <= batch.size(), "{} outcomes of {} cells", ran, batch.size());
   outcome_.prompt_tokens = part.prompt_tokens;
   outcome_.image_tokens = part.image_tokens;
   add_seconds(outcome_.seconds, part.seconds);
-  for (size_t i = 0; i < group.size(); ++i) {
-    if (done_[group[i]]) continue;  // the full cache, again
-    outcome_.cells[group[i]] = std::move(part.cells[i]);
-    done_[group[i]] = true;
+  for (size_t i = 0; i < ran; ++i) {
+    outcome_.cells[batch[i]] = std::move(part.cells[i]);
+    done_[batch[i]] = true;
   }
-  return true;
+  open.erase(open.begin(), open.begin() + static_cast<std::ptrdiff_t>(ran));
+  return "";
 }
 
 void CellBatches::fail_cell(size_t cell, const std::string& why) {

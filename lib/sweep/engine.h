@@ -24,7 +24,7 @@ class Interrupted final : public std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
 
-/// Thrown by an evaluator when the device's memory does not suffice for the cells that it was given
+/// Thrown when the device's memory does not suffice, for a prompt or for the cells that run
 /// together: with fewer of them it may.
 class OutOfMemory final : public std::runtime_error {
  public:
@@ -39,21 +39,33 @@ class DeviceLost final : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// One sample after its prefill, which all of its cells share.
+class SampleRun {
+ public:
+  virtual ~SampleRun() = default;
+
+  /// Runs some cells, ascending indices into those that the run was begun with, as one batch: of
+  /// `cells` the first ones that fit into memory, at least one; the outcome holds as many. Each
+  /// cell is run once, and the full cache before what is measured against it, unless it does not
+  /// fit. Which cells run together may change the last bits of a result. What all batches share is
+  /// in the seconds of the first outcome.
+  /// A failure of one cell belongs in its outcome's `error`. Throws OutOfMemory when the cells do
+  /// not fit after all: what the prompt holds is kept, and fewer may be tried.
+  virtual SampleOutcome evaluate(std::span<const size_t> cells) = 0;
+};
+
 /// The door between a sweep and whatever runs the model.
 class SampleEvaluator {
  public:
   virtual ~SampleEvaluator() = default;
 
-  /// Runs one sample through every cell. The first cell is the full cache, and every call gets all
-  /// cells of the sweep for this model and data set in the same order, because the cells decode as
-  /// one batch whose composition may change the last bits of a result; only where memory does not
-  /// suffice they come in smaller groups (CellBatches), and without the full cache where nothing is
-  /// measured against it or it does not fit itself.
-  /// A failure of one cell belongs in its outcome's `error`; Error is thrown when the whole sample
-  /// is at fault (its picture, a prompt longer than the context), OutOfMemory when the cells do not
-  /// fit together, DeviceLost when the device is broken, and Interrupted when `should_stop` became
-  /// true.
-  virtual SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) = 0;
+  /// Encodes the pictures of a sample, runs its prefill and takes the statistics that the cells
+  /// need, all of the sweep's for this model and data set, the full cache first. Sample and cells
+  /// must outlive the run, of which there may be one at a time.
+  /// Throws Error when the whole sample is at fault (its picture, a prompt longer than the
+  /// context), OutOfMemory when the prompt does not fit; here and while it runs DeviceLost when the
+  /// device is broken, and Interrupted when `should_stop` became true.
+  virtual std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) = 0;
 
   /// A look at one sample: a prefill of its own, so that no outcome, and no time in one, depends on
   /// whether somebody looks. Nothing for an engine that cannot tell.

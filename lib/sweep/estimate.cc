@@ -1,12 +1,16 @@
 #include "sweep/estimate.h"
 
 #include <algorithm>
-#include <utility>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include "base/device.h"
+#include "strategies/strategy.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
@@ -17,6 +21,21 @@ int64_t slots_of(const CellGroup& group, int64_t tokens_seen, int64_t prompt) {
   int64_t slots = 0;
   for (const Cell& cell : group.cells) slots += make_budget(cell.budget).slots(tokens_seen, prompt);
   return slots;
+}
+
+/// Entries of a layer, in tokens, that a cell holds of its own beside the prompt's.
+int64_t own_slots(const Cell& cell, const Strategy& strategy, int64_t prompt, int64_t added) {
+  const Budget budget = make_budget(cell.budget);
+  if (budget.is_unlimited()) return added;
+  const std::vector<std::string> parts = strategy.parts();
+  const bool only_evicts =
+      std::find(parts.begin(), parts.end(), "compaction/evict") != parts.end() &&
+      std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+        return !part.starts_with("compaction/") || part == "compaction/evict";
+      });
+  const int64_t room = std::min(added, budget.slots(prompt + added, prompt) + 1);
+  // What merging changes is there once as compressed, and again where tokens follow it.
+  return room + (only_evicts ? 0 : 2 * budget.slots(prompt, prompt));
 }
 
 int64_t new_tokens(const EvaluationSettings& settings, const SampleSize& sample) {
@@ -66,14 +85,24 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
   const c10::Device device = parse_device(group.model.device);
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t token_bytes = model.decoder.cache_bytes_per_token(element_bytes);
+  std::vector<std::unique_ptr<Strategy>> strategies;
+  bool rerotates = false;
+  for (const Cell& cell : group.cells) {
+    strategies.push_back(make_strategy(cell.strategy));
+    rerotates = rerotates || (!make_budget(cell.budget).is_unlimited() &&
+                              strategies.back()->positions() == PositionMode::kRerotated);
+  }
   GroupEstimate result;
   result.memory =
       memory_for_weights(model.decoder, dtype, device, model.parameters, model.linear_memory);
   for (const SampleSize& sample : samples) {
     const int64_t prompt = sample.prompt_tokens;
-    const int64_t slots = prompt + slots_of(group, prompt, prompt) +
-                          slots_of(group, prompt + new_tokens(settings, sample), prompt);
-    result.memory.caches = std::max(result.memory.caches, slots * token_bytes);
+    const int64_t added = new_tokens(settings, sample);
+    int64_t bytes = prompt * token_bytes;
+    if (rerotates) bytes += prompt * token_bytes / 2;  // un-rotated keys, for all such cells
+    for (size_t i = 0; i < strategies.size(); ++i)
+      bytes += own_slots(group.cells[i], *strategies[i], prompt, added) * token_bytes;
+    result.memory.caches = std::max(result.memory.caches, bytes);
     result.memory.activations =
         std::max(result.memory.activations,
                  memory_for_cell(result.memory, model.decoder, dtype,
@@ -107,39 +136,37 @@ GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& setting
   return most;
 }
 
+int64_t batches_of(const CellGroup& group, const EvaluationSettings& settings,
+                   const ModelSize& model, std::span<const SampleSize> samples, int64_t available) {
+  if (!settings.cells_together) return std::ssize(group.cells);
+  int64_t batches = 0;
+  CellGroup batch = group;
+  batch.cells.clear();
+  for (const Cell& cell : group.cells) {
+    batch.cells.push_back(cell);
+    const MemoryNeed need = estimate(batch, settings, model, samples, /*rates=*/nullptr).memory;
+    if (need.total() <= available || batch.cells.size() == 1) continue;
+    ++batches;
+    batch.cells = {cell};
+  }
+  return batches + 1;
+}
+
 std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
                            const ModelSize& model, std::span<const SampleSize> samples,
-                           int64_t available, bool limited) {
-  if (limited) settings.cells_together = false;
-  const bool may_halve = parse_dtype(group.model.dtype) == at::kFloat;
-  const bool may_part = settings.cells_together && group.cells.size() > 1;
-  int64_t least = INT64_MAX;
-  for (const auto& [halve, part] : {std::pair{true, false}, {false, true}, {true, true}}) {
-    if ((halve && !may_halve) || (part && !may_part)) continue;
-    CellGroup changed = group;
-    if (halve) changed.model.dtype = dtype_name(at::kBFloat16);
-    EvaluationSettings changed_settings = settings;
-    if (part) changed_settings.cells_together = false;
-    ModelSize size = model;
-    size.linear_memory =
-        choose_linear_memory(model.decoder, parse_dtype(changed.model.dtype),
-                             parse_device(changed.model.device), model.parameters, available);
-    const MemoryNeed need =
-        estimate(changed, changed_settings, size, samples, /*rates=*/nullptr).memory;
-    if (!refusal(need, available).empty()) {
-      least = std::min(least, need.total());
-      continue;
-    }
-    return fmt::format("fits with {}{}{} (about {})", halve ? "--dtype bf16" : "",
-                       halve && part ? " and " : "",
-                       part ? "a --memory-limit, under which cells run in smaller groups" : "",
-                       bytes_text(need.total()));
-  }
-  if (least == INT64_MAX) return "fits only where as much is free";
-  return fmt::format("fits only where at least {} are free, with {}", bytes_text(least),
-                     may_halve && may_part ? "--dtype bf16 and a --memory-limit"
-                     : may_halve           ? "--dtype bf16"
-                                           : "a --memory-limit");
+                           int64_t available) {
+  settings.cells_together = false;
+  if (parse_dtype(group.model.dtype) != at::kFloat) return "fits only where as much is free";
+  CellGroup halved = group;
+  halved.model.dtype = dtype_name(at::kBFloat16);
+  ModelSize size = model;
+  size.linear_memory = choose_linear_memory(
+      model.decoder, at::kBFloat16, parse_device(group.model.device), model.parameters, available);
+  const MemoryNeed need = estimate(halved, settings, size, samples, /*rates=*/nullptr).memory;
+  if (refusal(need, available).empty())
+    return fmt::format("fits with --dtype bf16 (about {})", bytes_text(need.total()));
+  return fmt::format("fits only where at least {} are free, with --dtype bf16",
+                     bytes_text(need.total()));
 }
 
 }  // namespace elastikv

@@ -27,22 +27,24 @@ struct ModelSize {
   LinearMemory linear_memory = LinearMemory::kFast;
 };
 
-/// Memory: weights, one whole prompt's cache, the cells' caches right after the prompt and again at
-/// their end (each of the two phases continues a copy), the activations of a prefill. Time: what
-/// prefills, scoring and writing compute and read at the given rates, as if every text went on to
-/// max_new_tokens; the cells of a sample run as
-/// one batch unless the settings say one by one. A lower bound of memory and, where texts
-/// end early, an upper one of the arithmetic; what strategies and metrics compute is not in it.
+/// Memory: weights, one whole prompt's cache, what the cells hold of their own beside its entries
+/// (new tokens, and what merging changes, before and after new tokens), the activations of a
+/// prefill. Time: what prefills, scoring and writing compute and read at the given rates, as if
+/// every text went on to max_new_tokens; the cells of a sample run as one batch unless the settings
+/// say one by one. A lower bound of memory and, where texts end early, an upper one of the
+/// arithmetic; what strategies and metrics compute is not in it.
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples,
                        const MachineRates* rates);
 
-/// What to change so that a group fits that does not: another dtype, or a memory limit, under which
-/// cells that do not fit together are evaluated in smaller groups (`limited`: there is one, or the
-/// device needs none). Where neither suffices, the least that it would need. A sentence without its
-/// beginning: "fits with --dtype bf16 (about 1.20 GiB)".
+/// In how many batches the cells of a sample run where so many bytes are available.
+int64_t batches_of(const CellGroup& group, const EvaluationSettings& settings,
+                   const ModelSize& model, std::span<const SampleSize> samples, int64_t available);
+
+/// What to change so that a group fits of which not even one cell does, or the least that it would
+/// need. A sentence without its beginning: "fits with --dtype bf16 (about 1.20 GiB)".
 std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
                            const ModelSize& model, std::span<const SampleSize> samples,
-                           int64_t available, bool limited);
+                           int64_t available);
 
 }  // namespace elastikv

@@ -16,13 +16,10 @@
 namespace elastikv {
 namespace {
 
-CellBatches::Reference reference_of(const SweepConfig& config) {
-  if (config.metrics.agreement)
-    return config.metrics.perplexity ? CellBatches::Reference::kBatch
-                                     : CellBatches::Reference::kOutcome;
-  const bool compares =
-      !config.metrics.text.empty() && config.metrics.reference == TextReference::kFullCache;
-  return compares ? CellBatches::Reference::kOutcome : CellBatches::Reference::kNone;
+/// Whether cells are compared with the full cache.
+bool needs_full(const SweepConfig& config) {
+  return config.metrics.agreement ||
+         (!config.metrics.text.empty() && config.metrics.reference == TextReference::kFullCache);
 }
 
 /// A perplexity that is no number is a failure of its cell, never a number in a mean.
@@ -73,7 +70,7 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
 
 GroupRecorder::Evaluation GroupRecorder::evaluate(const Sample& sample,
                                                   SampleEvaluator& evaluator) {
-  if (!batches_) batches_.emplace(evaluator, group_.cells, reference_of(config_));
+  if (!batches_) batches_.emplace(evaluator, group_.cells, needs_full(config_));
   try {
     Evaluation evaluation;
     evaluation.records = records_of(sample, batches_->evaluate(sample));

@@ -26,8 +26,7 @@ int64_t panels_of(int64_t size) { return (size + kPanel - 1) / kPanel; }
 
 /// One (row, KV head).
 struct HeadTask {
-  const void* keys;     // [length, head_dim]
-  const void* values;   // [length, head_dim]
+  const SlotAddresses* entries;
   const void* queries;  // token t of query g at t * token_stride + g * head_dim
   void* output;         // likewise, output_stride
   const float* bias;    // [length], or null
@@ -103,7 +102,7 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
   buffers.ranked.resize(static_cast<size_t>(kBlock * kPanel));
 
   for (int64_t i = 0; i < task.length; ++i) {
-    const T* key = static_cast<const T*>(task.keys) + i * d;
+    const T* key = reinterpret_cast<const T*>(task.entries->key(i));
     float* to = buffers.keys.data() + (i / kPanel) * d * kPanel + i % kPanel;
     if (turns) {
       const int64_t at = task.slots->key_positions[static_cast<size_t>(i)] * d;
@@ -111,7 +110,7 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
     } else {
       for (int64_t k = 0; k < d; ++k) to[k * kPanel] = widen(key[k]);
     }
-    const T* value = static_cast<const T*>(task.values) + i * d;
+    const T* value = reinterpret_cast<const T*>(task.entries->value(i));
     float* row = buffers.values.data() + i * width;
     for (int64_t k = 0; k < d; ++k) row[k] = widen(value[k]);
   }
@@ -214,10 +213,9 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
           const int64_t h = index % kv_heads;
           const auto head = static_cast<size_t>(h);
           const ChunkRow& row = rows[static_cast<size_t>(r)];
-          const int64_t start = (*row.starts)[head] * head_dim * element;
+          const SlotAddresses entries(row, h);
           HeadTask task{};
-          task.keys = static_cast<const char*>(row.keys.const_data_ptr()) + start;
-          task.values = static_cast<const char*>(row.values.const_data_ptr()) + start;
+          task.entries = &entries;
           task.queries = static_cast<const char*>(q.const_data_ptr()) +
                          (r * q.stride(0) + h * group * head_dim) * element;
           task.output = static_cast<char*>(output.data_ptr()) +

@@ -25,20 +25,19 @@ constexpr int64_t kLargestGroup = 64;
 /// threads busy. A fixed number: results must not depend on the batch or the number of threads.
 constexpr int64_t kPiece = 256;
 
-/// One piece of the slots of one (row, KV head). Strides are in elements: slot i of the head starts
-/// at i * head_dim.
+/// One piece of the slots of one (row, KV head).
 struct Piece {
-  const void* keys;
-  const void* values;
-  const void* queries;       // [group, head_dim]
-  float* weights;            // [group, weights_stride]: exp(logit - highest)
-  float* output;             // [group, head_dim]: sum of weight * value
-  float* highest;            // [group]: largest logit
-  float* total;              // [group]: sum of the weights
-  const float* bias;         // [length], or null: added to the logits
-  const int64_t* distances;  // [length], or null: keys are rotated already
-  const float* cos;          // [positions, head_dim] of the rotary table
-  const float* sin;          // first half negated
+  const char* const* keys;    // [length]: addresses of [head_dim]
+  const char* const* values;  // [length]
+  const void* queries;        // [group, head_dim]
+  float* weights;             // [group, weights_stride]: exp(logit - highest)
+  float* output;              // [group, head_dim]: sum of weight * value
+  float* highest;             // [group]: largest logit
+  float* total;               // [group]: sum of the weights
+  const float* bias;          // [length], or null: added to the logits
+  const int64_t* distances;   // [length], or null: keys are rotated already
+  const float* cos;           // [positions, head_dim] of the rotary table
+  const float* sin;           // first half negated
   float scale;
   int64_t length;
   int64_t group;
@@ -54,16 +53,16 @@ constexpr int kQueries = 3;
 /// kLanes.
 template <typename T, int kCount>
 ELASTIKV_INLINE void add_values(const Piece& piece, int64_t first) {
-  const T* values = static_cast<const T*>(piece.values);
   const float* weights = piece.weights + first * piece.weights_stride;
   Lanes sums[kCount][kVectors];
   for (int g = 0; g < kCount; ++g) {
     for (int v = 0; v < kVectors; ++v) sums[g][v] = Lanes{};
   }
   for (int64_t i = 0; i < piece.length; ++i) {
+    const T* slot = reinterpret_cast<const T*>(piece.values[i]);
     for (int v = 0; v < kVectors; ++v) {
       Lanes value;
-      load(values + (i * kVectors + v) * kLanes, value);
+      load(slot + v * kLanes, value);
       for (int g = 0; g < kCount; ++g) sums[g][v] += weights[g * piece.weights_stride + i] * value;
     }
   }
@@ -77,7 +76,6 @@ ELASTIKV_INLINE void add_values(const Piece& piece, int64_t first) {
 /// keys pass; head_dim is kVectors * kLanes and keys are rotated already.
 template <typename T, int kCount>
 ELASTIKV_INLINE void multiply_keys(const Piece& piece, const float* queries, int64_t first) {
-  const T* keys = static_cast<const T*>(piece.keys);
   float* logits = piece.weights + first * piece.weights_stride;
   Lanes query[kCount][kVectors];
   for (int g = 0; g < kCount; ++g) {
@@ -85,8 +83,9 @@ ELASTIKV_INLINE void multiply_keys(const Piece& piece, const float* queries, int
       load(queries + ((first + g) * kVectors + v) * kLanes, query[g][v]);
   }
   for (int64_t i = 0; i < piece.length; ++i) {
+    const T* slot = reinterpret_cast<const T*>(piece.keys[i]);
     Lanes key[kVectors];
-    for (int v = 0; v < kVectors; ++v) load(keys + (i * kVectors + v) * kLanes, key[v]);
+    for (int v = 0; v < kVectors; ++v) load(slot + v * kLanes, key[v]);
     for (int g = 0; g < kCount; ++g) {
       const Lanes products = (query[g][0] * key[0] + query[g][1] * key[1]) +
                              (query[g][2] * key[2] + query[g][3] * key[3]);
@@ -97,8 +96,6 @@ ELASTIKV_INLINE void multiply_keys(const Piece& piece, const float* queries, int
 
 template <typename T>
 inline __attribute__((always_inline)) void attend(const Piece& piece) {
-  const T* keys = static_cast<const T*>(piece.keys);
-  const T* values = static_cast<const T*>(piece.values);
   const int64_t head_dim = piece.head_dim;
   float queries[kLargestGroup * kLargestHead];
   for (int64_t i = 0; i < piece.group * head_dim; ++i) {
@@ -113,7 +110,7 @@ inline __attribute__((always_inline)) void attend(const Piece& piece) {
     for (; g < piece.group; ++g) multiply_keys<T, 1>(piece, queries, g);
   }
   for (int64_t i = common && piece.distances == nullptr ? piece.length : 0; i < piece.length; ++i) {
-    const T* key = keys + i * head_dim;
+    const T* key = reinterpret_cast<const T*>(piece.keys[i]);
     if (piece.distances == nullptr) {
       for (int64_t d = 0; d < head_dim; ++d) turned[d] = widen(key[d]);
     } else {
@@ -160,7 +157,7 @@ inline __attribute__((always_inline)) void attend(const Piece& piece) {
   }
   std::fill(piece.output, piece.output + piece.group * head_dim, 0.0F);
   for (int64_t i = 0; i < piece.length; ++i) {
-    const T* value = values + i * head_dim;
+    const T* value = reinterpret_cast<const T*>(piece.values[i]);
     for (int64_t g = 0; g < piece.group; ++g) {
       const float weight = piece.weights[g * piece.weights_stride + i];
       float* output = piece.output + g * head_dim;
@@ -241,7 +238,9 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   const int64_t group = query_heads / kv_heads;
   ELASTIKV_ASSERT(head_dim <= kLargestHead && group <= kLargestGroup,
                   "head_dim {} with {} query heads to a KV head", head_dim, group);
-  std::vector<int64_t> first_piece;  // [rows * kv_heads + 1]
+  // Head by head, so that what rows share of a head is still in the processor's caches when the
+  // next row reads it.
+  std::vector<int64_t> first_piece;  // [kv_heads * rows + 1]
   first_piece.reserve(static_cast<size_t>(row_count * kv_heads + 1));
   first_piece.push_back(0);
   for (size_t r = 0; r < rows.size(); ++r) {
@@ -249,19 +248,24 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     ELASTIKV_ASSERT(static_cast<int64_t>(lengths.size()) == kv_heads &&
                         rows[r].starts->size() == lengths.size(),
                     "row {}: {} KV heads", r, lengths.size());
-    ELASTIKV_ASSERT(rows[r].keys.is_contiguous() && rows[r].values.is_contiguous() &&
-                        rows[r].keys.scalar_type() == dtype &&
-                        rows[r].values.scalar_type() == dtype,
-                    "row {}: keys and values must be contiguous {}", r, c10::toString(dtype));
+    for (const at::Tensor* entries :
+         {&rows[r].keys, &rows[r].values, &rows[r].prompt_keys, &rows[r].prompt_values}) {
+      ELASTIKV_ASSERT(
+          !entries->defined() || (entries->is_contiguous() && entries->scalar_type() == dtype),
+          "row {}: keys and values must be contiguous {}", r, c10::toString(dtype));
+    }
     ELASTIKV_ASSERT(rows[r].distances.empty() || rows[r].rotary != nullptr,
                     "row {}: un-rotated keys without a rotary table", r);
-    for (const int64_t length : lengths) {
-      ELASTIKV_ASSERT(length > 0, "row {} has an empty head", r);
-      first_piece.push_back(first_piece.back() + (length + kPiece - 1) / kPiece);
-    }
     if (rows[r].weights) {
       const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
       result.weights[r] = at::zeros({query_heads, longest}, queries.options().dtype(at::kFloat));
+    }
+  }
+  for (int64_t h = 0; h < kv_heads; ++h) {
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const int64_t length = (*rows[r].lengths)[static_cast<size_t>(h)];
+      ELASTIKV_ASSERT(length > 0, "row {} has an empty head", r);
+      first_piece.push_back(first_piece.back() + (length + kPiece - 1) / kPiece);
     }
   }
   const int64_t pieces = first_piece.back();
@@ -270,31 +274,35 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   float* parts = scratch(static_cast<size_t>(pieces * piece_size));
 
   const auto run = [&](int64_t index, int64_t head_index, float* own_weights) {
-    const int64_t r = head_index / kv_heads;
-    const int64_t h = head_index % kv_heads;
+    const int64_t r = head_index % row_count;
+    const int64_t h = head_index / row_count;
     const auto head = static_cast<size_t>(h);
     const DecodeRow& row = rows[static_cast<size_t>(r)];
     const int64_t begin = (index - first_piece[static_cast<size_t>(head_index)]) * kPiece;
-    const size_t offset = static_cast<size_t>(((*row.starts)[head] + begin) * head_dim) * element;
     float* part = parts + index * piece_size;
     Piece piece{};
-    piece.keys = static_cast<const char*>(row.keys.const_data_ptr()) + offset;
-    piece.values = static_cast<const char*>(row.values.const_data_ptr()) + offset;
+    piece.length = std::min(kPiece, (*row.lengths)[head] - begin);
+    const SlotAddresses addresses(row, h);
+    const char* keys[kPiece];
+    const char* values[kPiece];
+    for (int64_t i = 0; i < piece.length; ++i) {
+      keys[i] = addresses.key(begin + i);
+      values[i] = addresses.value(begin + i);
+    }
+    piece.keys = keys;
+    piece.values = values;
     piece.queries = static_cast<const char*>(q.const_data_ptr()) +
                     static_cast<size_t>(r * q.stride(0) + h * group * head_dim) * element;
     piece.output = part;
     piece.highest = part + group * head_dim;
     piece.total = piece.highest + group;
     piece.scale = static_cast<float>(scale);
-    if (row.logit_bias != nullptr) {
-      piece.bias = (*row.logit_bias)[row.logit_bias->size() == 1 ? 0 : head].data() + begin;
-    }
+    if (row.logit_bias != nullptr) piece.bias = of_head(*row.logit_bias, h).data() + begin;
     if (!row.distances.empty()) {
-      piece.distances = row.distances[row.distances.size() == 1 ? 0 : head].data() + begin;
+      piece.distances = of_head(row.distances, h).data() + begin;
       piece.cos = row.rotary->cos().const_data_ptr<float>();
       piece.sin = row.rotary->sin().const_data_ptr<float>();
     }
-    piece.length = std::min(kPiece, (*row.lengths)[head] - begin);
     piece.group = group;
     piece.head_dim = head_dim;
     piece.weights_stride = kPiece;
@@ -320,8 +328,8 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   at::parallel_for(0, row_count * kv_heads, /*grain_size=*/8, [&](int64_t begin, int64_t end) {
     for (int64_t head_index = begin; head_index < end; ++head_index) {
       const auto i = static_cast<size_t>(head_index);
-      const auto r = static_cast<size_t>(head_index / kv_heads);
-      const int64_t h = head_index % kv_heads;
+      const auto r = static_cast<size_t>(head_index % row_count);
+      const int64_t h = head_index / row_count;
       const float* part = parts + first_piece[i] * piece_size;
       for (int64_t g = 0; g < group; ++g) {
         Join task{};
@@ -336,8 +344,10 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
           const at::Tensor& weights = result.weights[r];
           task.weights = weights.data_ptr<float>() + (h * group + g) * weights.size(1);
         }
-        task.output = static_cast<char*>(result.output.data_ptr()) +
-                      static_cast<size_t>((head_index * group + g) * head_dim) * element;
+        task.output =
+            static_cast<char*>(result.output.data_ptr()) +
+            static_cast<size_t>(((head_index % row_count * kv_heads + h) * group + g) * head_dim) *
+                element;
         (wide ? join_fp32 : join_bf16)(task);
       }
     }

@@ -16,14 +16,10 @@ namespace {
 constexpr int64_t kPiece = 16;  // bytes that a thread reads at once
 constexpr int64_t kLargestHead = 256;
 
-bool is_aligned(const at::Tensor& x) {
-  return x.is_contiguous() && reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
-}
-
-/// Entry h of what is given per KV head or once for all of them.
-template <typename T>
-const T& of_head(const std::vector<T>& per_head, size_t h) {
-  return per_head[per_head.size() == 1 ? 0 : h];
+bool is_readable(const at::Tensor& x, c10::ScalarType dtype) {
+  if (!x.defined()) return true;  // all slots lie elsewhere
+  return x.scalar_type() == dtype && x.is_contiguous() &&
+         reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
 }
 
 }  // namespace
@@ -35,8 +31,8 @@ bool has_decode_attention(const at::Tensor& queries, const std::vector<DecodeRow
   const int64_t head_dim = queries.size(2);
   if (head_dim % piece != 0 || head_dim > kLargestHead) return false;
   return std::all_of(rows.begin(), rows.end(), [&](const DecodeRow& row) {
-    return row.keys.scalar_type() == dtype && row.values.scalar_type() == dtype &&
-           is_aligned(row.keys) && is_aligned(row.values) &&
+    return is_readable(row.keys, dtype) && is_readable(row.values, dtype) &&
+           is_readable(row.prompt_keys, dtype) && is_readable(row.prompt_values, dtype) &&
            (row.distances.empty() || head_dim % (2 * piece) == 0);
   });
 }
@@ -76,8 +72,13 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     ELASTIKV_ASSERT(row.distances.empty() || row.rotary != nullptr,
                     "row {}: un-rotated keys without a rotary table", r);
     DecodeRowTask& row_task = row_tasks[r];
-    row_task.keys = row.keys.const_data_ptr();
-    row_task.values = row.values.const_data_ptr();
+    const auto address = [](const at::Tensor& x) {
+      return x.defined() ? x.const_data_ptr() : nullptr;
+    };
+    row_task.keys = address(row.keys);
+    row_task.values = address(row.values);
+    row_task.prompt_keys = address(row.prompt_keys);
+    row_task.prompt_values = address(row.prompt_values);
     row_task.longest = *std::max_element(lengths.begin(), lengths.end());
     longest = std::max(longest, row_task.longest);
     if (row.weights) weight_count += query_heads * row_task.longest;
@@ -85,20 +86,27 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       row_task.cos = row.rotary->cos().const_data_ptr<float>();
       row_task.sin = row.rotary->sin().const_data_ptr<float>();
     }
+    int64_t places = -1;
     int64_t bias = -1;
     int64_t distance = -1;
     for (size_t h = 0; h < lengths.size(); ++h) {
       DecodeHeadTask& head_task = head_tasks[r * lengths.size() + h];
       head_task.start = (*row.starts)[h];
       head_task.length = lengths[h];
+      const auto head = static_cast<int64_t>(h);
       // What all heads share is sent once.
+      if (row.places != nullptr) {
+        head_task.prompt_start = (*row.prompt_starts)[h];
+        if (h == 0 || row.places->size() > 1) places = upload.add(of_head(*row.places, head));
+      }
       if (row.logit_bias != nullptr && (h == 0 || row.logit_bias->size() > 1))
-        bias = upload.add(of_head(*row.logit_bias, h));
+        bias = upload.add(of_head(*row.logit_bias, head));
       if (!row.distances.empty() && (h == 0 || row.distances.size() > 1)) {
-        const std::vector<int64_t>& wide = of_head(row.distances, h);
+        const std::vector<int64_t>& wide = of_head(row.distances, head);
         distances.emplace_back(wide.begin(), wide.end());
         distance = upload.add(distances.back());
       }
+      head_task.places = places;
       head_task.bias = bias;
       head_task.distances = distance;
     }

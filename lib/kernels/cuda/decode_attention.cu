@@ -53,6 +53,16 @@ __device__ void read_key(const T* key, int column, int head_dim, const float* co
     to[e] = to[e] * cos[column + e] - to_float(paired.x[e]) * sin[column + e];
 }
 
+/// Where slot begin + `slot` of a head lies: in a row, or at its place (see EntryView).
+template <typename T>
+__device__ const T* entry_of(const int32_t* places, int64_t begin, int slot, const T* own,
+                             const T* of_prompt, int head_dim) {
+  if (places == nullptr) return own + static_cast<size_t>(begin + slot) * head_dim;
+  const int32_t place = places[slot];
+  return place >= 0 ? of_prompt + static_cast<size_t>(place) * head_dim
+                    : own + static_cast<size_t>(~place) * head_dim;
+}
+
 /// Blocks: x over rows x KV heads x chunks of kHeads query heads, y over splits.
 template <typename T, int kHeads>
 __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, int chunks) {
@@ -81,7 +91,11 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
     shared.queries[i] = to_float(queries[i]) * task.scale;
   __syncthreads();
 
-  const T* keys = static_cast<const T*>(row.keys) + (head.start + begin) * head_dim;
+  const int32_t* places =
+      head.places < 0 ? nullptr
+                      : reinterpret_cast<const int32_t*>(task.upload + head.places) + begin;
+  const T* keys = static_cast<const T*>(row.keys) + head.start * head_dim;
+  const T* prompt_keys = static_cast<const T*>(row.prompt_keys) + head.prompt_start * head_dim;
   const float* bias =
       head.bias < 0 ? nullptr : reinterpret_cast<const float*>(task.upload + head.bias) + begin;
   const int32_t* distances =
@@ -96,7 +110,7 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
     for (int u = 0; u < kUnroll; ++u) {
       // Past the end the last key is read again; nobody looks at the result.
       const int slot = min(base + u * (kWarp / kLanes) + lane / kLanes, slots - 1);
-      key[u] = keys + static_cast<size_t>(slot) * head_dim;
+      key[u] = entry_of(places, begin, slot, keys, prompt_keys, head_dim);
       const size_t angle =
           distances == nullptr ? 0 : static_cast<size_t>(distances[slot]) * head_dim;
       cos[u] = distances == nullptr ? nullptr : row.cos + angle;
@@ -171,11 +185,14 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
   const int column = thread % vectors * kVector<T>;
   const int first_slot = thread / vectors;
   if (first_slot < rows) {
-    const T* values = static_cast<const T*>(row.values) + (head.start + begin) * head_dim + column;
+    const T* values = static_cast<const T*>(row.values) + head.start * head_dim + column;
+    const T* prompt_values =
+        static_cast<const T*>(row.prompt_values) + head.prompt_start * head_dim + column;
     float sums[kHeads][kVector<T>] = {};
 #pragma unroll 4
     for (int slot = first_slot; slot < slots; slot += rows) {
-      const Vector<T> value = load_vector(values + static_cast<size_t>(slot) * head_dim);
+      const Vector<T> value =
+          load_vector(entry_of(places, begin, slot, values, prompt_values, head_dim));
 #pragma unroll
       for (int g = 0; g < kHeads; ++g) {
         if (g >= heads) break;

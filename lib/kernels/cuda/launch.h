@@ -46,6 +46,8 @@ constexpr int kDecodeThreads = 128;
 struct DecodeRowTask {
   const void* keys = nullptr;
   const void* values = nullptr;
+  const void* prompt_keys = nullptr;  // of rows with places, see EntryView
+  const void* prompt_values = nullptr;
   const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
   const float* sin = nullptr;
   float* weights = nullptr;  // [query_heads, longest], or null
@@ -55,6 +57,8 @@ struct DecodeRowTask {
 /// One KV head of a row. Offsets are in bytes from the beginning of the upload, -1: none.
 struct DecodeHeadTask {
   int64_t start = 0;
+  int64_t prompt_start = 0;
+  int64_t places = -1;     // i32 [length]
   int64_t bias = -1;       // f32 [length]
   int64_t distances = -1;  // i32 [length]
   int64_t length = 0;

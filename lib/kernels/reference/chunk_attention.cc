@@ -25,10 +25,8 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
     for (int64_t h = 0; h < kv_heads; ++h) {
       const auto head = static_cast<size_t>(h);
       const ChunkSlots& slots = (*row.slots)[row.slots->size() == 1 ? 0 : head];
-      const int64_t start = (*row.starts)[head];
-      const int64_t length = (*row.lengths)[head];
-      const at::Tensor keys = row.keys.narrow(0, start, length).to(at::kFloat);
-      const at::Tensor values = row.values.narrow(0, start, length).to(at::kFloat);
+      const at::Tensor keys = keys_of(row, h).to(at::kFloat);
+      const at::Tensor values = values_of(row, h).to(at::kFloat);
       const at::Tensor q = queries[static_cast<int64_t>(r)]
                                .narrow(1, h * group, group)
                                .transpose(0, 1)

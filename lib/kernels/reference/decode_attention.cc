@@ -4,6 +4,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -12,27 +13,21 @@
 namespace elastikv::reference {
 namespace {
 
-/// Whether all heads hold equally many entries, evenly spaced in the storage.
+/// Whether all heads hold equally many entries and share what is given per slot.
 bool is_uniform(const DecodeRow& row) {
-  const auto& starts = *row.starts;
   const auto& lengths = *row.lengths;
-  for (size_t h = 1; h < lengths.size(); ++h) {
-    if (lengths[h] != lengths[0] || starts[h] - starts[h - 1] != starts[1] - starts[0])
-      return false;
+  for (const int64_t length : lengths) {
+    if (length != lengths[0]) return false;
   }
   return row.distances.size() <= 1 && (row.logit_bias == nullptr || row.logit_bias->size() <= 1);
 }
 
-/// The entries of `heads` heads from `head` on: f32 [heads, length, head_dim].
-at::Tensor entries(const at::Tensor& storage, const DecodeRow& row, int64_t head, int64_t heads) {
-  const auto& starts = *row.starts;
-  const int64_t head_dim = storage.size(1);
-  const int64_t spacing = heads == 1 ? 0 : starts[1] - starts[0];
-  return storage
-      .as_strided({heads, (*row.lengths)[static_cast<size_t>(head)], head_dim},
-                  {spacing * head_dim, head_dim, 1},
-                  storage.storage_offset() + starts[static_cast<size_t>(head)] * head_dim)
-      .to(at::kFloat);
+/// The keys or values of `heads` heads from `head` on: f32 [heads, length, head_dim].
+at::Tensor entries(at::Tensor (*of)(const EntryView&, int64_t), const DecodeRow& row, int64_t head,
+                   int64_t heads) {
+  std::vector<at::Tensor> parts;
+  for (int64_t h = head; h < head + heads; ++h) parts.push_back(of(row, h));
+  return at::stack(parts).to(at::kFloat);
 }
 
 }  // namespace
@@ -60,7 +55,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
                                .narrow(0, h * group, step * group)
                                .to(at::kFloat)
                                .view({step, group, queries.size(2)});
-      at::Tensor k = entries(row.keys, row, h, step);
+      at::Tensor k = entries(keys_of, row, h, step);
       if (!row.distances.empty()) {
         const auto& distances = row.distances[row.distances.size() == 1 ? 0 : head];
         k = row.rotary->unrotate(k, at::tensor(distances, at::kLong).to(k.device()));
@@ -73,7 +68,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       const at::Tensor weights = at::softmax(logits, -1);
       result.output[static_cast<int64_t>(r)]
           .narrow(0, h * group, step * group)
-          .copy_(at::matmul(weights, entries(row.values, row, h, step))
+          .copy_(at::matmul(weights, entries(values_of, row, h, step))
                      .view({step * group, queries.size(2)}));
       if (row.weights) {
         all_weights.narrow(0, h * group, step * group)

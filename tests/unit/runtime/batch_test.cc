@@ -229,10 +229,10 @@ TEST_P(Batch, ReservedSequencesAllocateNothingMore) {
     for (const Budget& budget : {Budget::fraction(0.3), Budget::tokens(9)}) {
       Sequence sequence(tiny.language(), prompt, *strategy, budget);
       sequence.reserve(static_cast<int64_t>(tokens.size()));
-      const void* before = sequence.cache().key_storage(0).const_data_ptr();
+      const void* before = sequence.cache().view(0).keys.const_data_ptr();
       const int64_t bytes = sequence.cache().allocated_bytes();
       for (const int64_t token : tokens) decode_step(tiny.language(), {&sequence}, {token});
-      EXPECT_EQ(sequence.cache().key_storage(0).const_data_ptr(), before)
+      EXPECT_EQ(sequence.cache().view(0).keys.const_data_ptr(), before)
           << strategy->description() << ", " << budget.name();
       EXPECT_EQ(sequence.cache().allocated_bytes(), bytes);
     }

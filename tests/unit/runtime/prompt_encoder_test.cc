@@ -106,8 +106,8 @@ TEST_F(PromptEncoder, GivesWhatIsAskedForAndNoMore) {
     EXPECT_LT(max_difference(layer.last_rows.amax(1), layer.column_max), 1e-5);
     ASSERT_EQ(layer.keys.sizes(), at::IntArrayRef({2, none.prompt_tokens, 8}));
     // The prompt's own storage, since it is fp32 on the CPU.
-    EXPECT_EQ(layer.keys.const_data_ptr(), full.cache.key_storage(i).const_data_ptr());
-    EXPECT_EQ(layer.values.const_data_ptr(), full.cache.value_storage(i).const_data_ptr());
+    EXPECT_EQ(layer.keys.const_data_ptr(), full.cache.view(i).keys.const_data_ptr());
+    EXPECT_EQ(layer.values.const_data_ptr(), full.cache.view(i).values.const_data_ptr());
     EXPECT_TRUE(layer.keys.equal(full.cache.keys(i)));
     EXPECT_TRUE(layer.values.equal(full.cache.values(i)));
   }

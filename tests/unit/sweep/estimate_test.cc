@@ -25,8 +25,11 @@ TEST(Estimate, FollowsFromSizes) {
   group.model.device = "cuda";
   group.model.dtype = "fp16";
   group.cells.resize(3);  // the full cache
+  for (Cell& cell : group.cells) cell.strategy.preset = "full";
   group.cells[1].budget.keep = 0.5;
+  group.cells[1].strategy.preset = "h2o";
   group.cells[2].budget.keep_tokens = 100;
+  group.cells[2].strategy.preset = "h2o";
   EvaluationSettings settings;
   settings.max_new_tokens = 200;
   const std::vector<SampleSize> samples{{600, 50, 576}, {1000, 300, 576}};
@@ -35,9 +38,9 @@ TEST(Estimate, FollowsFromSizes) {
   EXPECT_EQ(all.longest_prompt, 1000);
   EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
   EXPECT_EQ(all.memory.weights, 2 * model.parameters);
-  // 512 KiB a token: a whole prompt, the cells after it and at the end.
-  EXPECT_EQ(all.memory.caches,
-            512 * 1024 * int64_t{1000 + (1000 + 500 + 100) + (1300 + 650 + 100)});
+  // 512 KiB a token: a whole prompt, which all cells share, and of each cell the new tokens that
+  // it may hold.
+  EXPECT_EQ(all.memory.caches, 512 * 1024 * int64_t{1000 + (300 + 300 + 101)});
   // Per sample: the prompt's arithmetic, and steps that read all weights and the caches half way.
   const auto weights = static_cast<double>(step_weight_bytes(model.decoder, 1));
   double seconds = 0;
@@ -54,9 +57,19 @@ TEST(Estimate, FollowsFromSizes) {
   // One after the other the largest cell counts, and every cell has its own prefill.
   settings.cells_together = false;
   const GroupEstimate single = estimate(group, settings, model, samples, &rates);
-  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 1000 + 1300});
+  EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 300});
   EXPECT_GT(single.seconds, 2 * all.seconds);
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
+  // Merging cells hold what they changed, as compressed and where tokens follow; keys that are
+  // rotated anew are there once more for all such cells.
+  settings.cells_together = true;
+  group.cells[1].strategy.preset = "elastic";
+  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).memory.caches,
+            512 * 1024 * int64_t{1000 + (300 + (300 + 2 * 500) + 101)});
+  group.cells[1].strategy.preset = "streaming-llm";
+  group.cells[2].strategy.preset = "streaming-llm";
+  EXPECT_EQ(estimate(group, settings, model, samples, nullptr).memory.caches,
+            512 * 1024 * int64_t{1000 + 500 + (300 + 300 + 101)});
 }
 
 /// LLaVA-1.5-7B's full cache and two cells of 0.5 beside it.
@@ -70,10 +83,12 @@ class WhatFits : public testing::Test {
     group_.model.device = "cpu";
     group_.model.dtype = "fp32";
     group_.cells.resize(3);
+    group_.cells[0].strategy.preset = "full";
+    for (size_t i : {1, 2}) group_.cells[i].strategy.preset = "h2o";
     group_.cells[1].budget.keep = 0.5;
     group_.cells[2].budget.keep = 0.5;
   }
-  int64_t need(const std::string& dtype, bool together, int64_t available) const {
+  MemoryNeed need(const std::string& dtype, int64_t available, bool together = false) const {
     CellGroup group = group_;
     group.model.dtype = dtype;
     EvaluationSettings settings;
@@ -81,10 +96,13 @@ class WhatFits : public testing::Test {
     ModelSize model = model_;
     model.linear_memory = choose_linear_memory(model.decoder, parse_dtype(dtype),
                                                parse_device("cpu"), model.parameters, available);
-    return estimate(group, settings, model, samples_, nullptr).memory.total();
+    return estimate(group, settings, model, samples_, nullptr).memory;
   }
-  std::string what(int64_t available, bool limited = false) const {
-    return what_would_fit(group_, EvaluationSettings{}, model_, samples_, available, limited);
+  std::string what(int64_t available) const {
+    return what_would_fit(group_, EvaluationSettings{}, model_, samples_, available);
+  }
+  int64_t batches(int64_t available) const {
+    return batches_of(group_, EvaluationSettings{}, model_, samples_, available);
   }
 
   ModelSize model_;
@@ -92,27 +110,25 @@ class WhatFits : public testing::Test {
   std::vector<SampleSize> samples_{{1000, 100, 576}};
 };
 
-TEST_F(WhatFits, IsTheFirstThatDoes) {
-  const int64_t half = need("bf16", /*together=*/true, INT64_MAX);
-  EXPECT_EQ(what(half), "fits with --dtype bf16 (about " +
-                            bytes_text(need("bf16", /*together=*/true, half)) + ")");
-  group_.model.dtype = "bf16";
-  const int64_t parted = need("bf16", /*together=*/false, half);
-  EXPECT_LT(parted, half);
-  EXPECT_EQ(what(half - 1),
-            "fits with a --memory-limit, under which cells run in smaller groups (about " +
-                bytes_text(need("bf16", /*together=*/false, half - 1)) + ")");
+TEST_F(WhatFits, IsHalfThePrecision) {
+  const int64_t half = need("bf16", INT64_MAX).total();
+  EXPECT_EQ(what(half),
+            "fits with --dtype bf16 (about " + bytes_text(need("bf16", half).total()) + ")");
 }
 
 TEST_F(WhatFits, IsTheLeastWhereNothingDoes) {
-  const std::string least = bytes_text(need("bf16", /*together=*/false, 1000));
-  EXPECT_EQ(what(1000), "fits only where at least " + least +
-                            " are free, with --dtype bf16 and a --memory-limit");
-  // With a limit the cells run apart already.
-  EXPECT_EQ(what(1000, /*limited=*/true),
-            "fits only where at least " + least + " are free, with --dtype bf16");
+  EXPECT_EQ(what(1000), "fits only where at least " + bytes_text(need("bf16", 1000).total()) +
+                            " are free, with --dtype bf16");
   group_.model.dtype = "bf16";
-  EXPECT_EQ(what(1000, /*limited=*/true), "fits only where as much is free");
+  EXPECT_EQ(what(1000), "fits only where as much is free");
+}
+
+TEST_F(WhatFits, CellsRunInAsManyBatchesAsMemoryAsksFor) {
+  const int64_t together = need("fp32", INT64_MAX, /*together=*/true).total();
+  EXPECT_EQ(batches(together), 1);
+  EXPECT_EQ(batches(together - 1), 2);
+  EXPECT_EQ(batches(need("fp32", INT64_MAX).total()), 3);
+  EXPECT_EQ(batches(1000), 3);  // never fewer than one at a time
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -28,10 +30,12 @@ struct FakePlan {
   std::set<std::string> failing_samples;
   /// (model label, sample) pairs that the model's context is too short for.
   std::set<std::pair<std::string, std::string>> too_long;
-  /// Memory that a cell needs, by its id, otherwise 1; and what there is. Cells that are evaluated
-  /// together need the sum.
+  /// Memory that a cell needs, by its id, otherwise 1; and what there is. Cells that run together
+  /// need the sum.
   std::map<std::string, int64_t> need;
   int64_t memory = INT64_MAX;
+  /// Cells that the engine plans to run together at most.
+  size_t planned = SIZE_MAX;
   /// Ends the run in the middle of the n-th evaluation (from 0), as a killed process would.
   int64_t crash_at = -1;
   /// Added to every log likelihood: an engine that does not repeat itself.
@@ -39,7 +43,8 @@ struct FakePlan {
   /// Factor of all seconds.
   double slowness = 1;
   float not_a_number_for_budget = -1;
-  std::function<void(const Sample&)> on_evaluate;
+  std::function<void(const Sample&)> on_evaluate;  // before the prompt
+  std::function<void()> on_run;                    // before each batch of cells
   /// What evaluating a sample, or a look at it, throws.
   std::map<std::string, std::function<void()>> throwing;
   std::map<std::string, std::function<void()>> throwing_looks;
@@ -77,29 +82,13 @@ class FakeEvaluator final : public SampleEvaluator {
     ++plan_.released;
     if (plan_.throwing_release) plan_.throwing_release();
   }
-  SampleOutcome evaluate(const Sample& sample, std::span<const Cell> cells) override {
+  std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) override {
     if (static_cast<int64_t>(plan_.evaluated.size()) == plan_.crash_at) throw Crash();
     plan_.evaluated.push_back(sample.id);
     if (plan_.on_evaluate) plan_.on_evaluate(sample);
     throw_if_asked(sample, plan_.throwing);
     if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the picture is torn", sample.id);
-    int64_t needed = 0;
-    std::string group;
-    for (const Cell& cell : cells) {
-      const auto known = plan_.need.find(cell.id);
-      needed += known == plan_.need.end() ? 1 : known->second;
-      if (!group.empty()) group += ' ';
-      group += cell.id.substr(cell.id.find('/', cell.id.find('/') + 1) + 1);
-    }
-    plan_.groups.push_back(sample.id + ": " + group);
-    if (needed > plan_.memory) throw OutOfMemory("out of memory: " + std::to_string(needed));
-    SampleOutcome outcome;
-    outcome.prompt_tokens = 40;
-    outcome.image_tokens = 16;
-    const double s = plan_.slowness;
-    outcome.seconds = {0.5 * s, 0.25 * s, 0.125 * s, 1.5 * s, 2.5 * s};
-    for (const Cell& cell : cells) outcome.cells.push_back(one(sample, cell));
-    return outcome;
+    return std::make_unique<Run>(*this, sample, cells);
   }
 
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
@@ -124,6 +113,46 @@ class FakeEvaluator final : public SampleEvaluator {
   }
 
  private:
+  class Run final : public SampleRun {
+   public:
+    Run(FakeEvaluator& evaluator, const Sample& sample, std::span<const Cell> cells)
+        : evaluator_(evaluator), sample_(sample), cells_(cells) {}
+
+    SampleOutcome evaluate(std::span<const size_t> which) override {
+      FakePlan& plan = evaluator_.plan_;
+      if (plan.on_run) plan.on_run();
+      const size_t count = std::min(which.size(), plan.planned);
+      int64_t needed = 0;
+      std::string group;
+      for (const size_t i : which.first(count)) {
+        const Cell& cell = cells_[i];
+        const auto known = plan.need.find(cell.id);
+        needed += known == plan.need.end() ? 1 : known->second;
+        if (!group.empty()) group += ' ';
+        group += cell.id.substr(cell.id.find('/', cell.id.find('/') + 1) + 1);
+      }
+      plan.groups.push_back(sample_.id + ": " + group);
+      if (needed > plan.memory) throw OutOfMemory("out of memory: " + std::to_string(needed));
+      SampleOutcome outcome;
+      outcome.prompt_tokens = 40;
+      outcome.image_tokens = 16;
+      const double s = plan.slowness;
+      if (!begun_) outcome.seconds = {0.5 * s, 0.25 * s, 0.125 * s};
+      begun_ = true;
+      outcome.seconds.scoring = 1.5 * s;
+      outcome.seconds.generation = 2.5 * s;
+      for (const size_t i : which.first(count))
+        outcome.cells.push_back(evaluator_.one(sample_, cells_[i]));
+      return outcome;
+    }
+
+   private:
+    FakeEvaluator& evaluator_;
+    const Sample& sample_;
+    std::span<const Cell> cells_;
+    bool begun_ = false;
+  };
+
   using Throwers = std::map<std::string, std::function<void()>>;
   static void throw_if_asked(const Sample& sample, const Throwers& throwers) {
     const auto thrower = throwers.find(sample.id);

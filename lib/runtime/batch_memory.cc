@@ -1,0 +1,40 @@
+#include "runtime/batch_memory.h"
+
+#include <algorithm>
+
+#include "runtime/evaluation.h"
+#include "runtime/machine.h"
+#include "runtime/memory.h"
+
+namespace elastikv {
+namespace {
+
+/// Of what is left, since not all of an allocator's blocks fit where there is room.
+constexpr double kShare = 0.95;
+
+/// Bytes of activations while `rows` tokens go through the model and `logits` of them through its
+/// head. The widest layer of the models at hand has less than 16 numbers for each one of a hidden
+/// state that are alive at a time; logits are held, sorted out and turned into probabilities.
+double activation_bytes(const LanguageModel& model, int64_t rows, int64_t logits) {
+  const auto width = static_cast<double>(model.query_heads() * model.cache_shape().head_dim);
+  return sizeof(float) * (16 * width * static_cast<double>(rows) +
+                          3.0 * static_cast<double>(model.vocab_size() * logits));
+}
+
+}  // namespace
+
+BatchMemory::BatchMemory(const LanguageModel& model, c10::Device device, int64_t new_tokens,
+                         int64_t scored_tokens)
+    : model_(model), device_(device), new_tokens_(new_tokens), scored_tokens_(scored_tokens) {}
+
+bool BatchMemory::add(const Sequence& sequence) {
+  ++rows_;
+  held_ += sequence.bytes_to_run(new_tokens_);
+  const int64_t left = std::min(available_bytes(device_), MemoryLimit::left());
+  const int64_t at_once = std::max(rows_, std::min(rows_ * scored_tokens_, kRowsTogether));
+  const int64_t logits = std::max(rows_, std::min(rows_ * scored_tokens_, kLogitRowsTogether));
+  return static_cast<double>(held_) + activation_bytes(model_, at_once, logits) <=
+         kShare * static_cast<double>(left);
+}
+
+}  // namespace elastikv

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include <c10/core/Device.h>
+
+#include "models/language_model.h"
+#include "runtime/sequence.h"
+
+namespace elastikv {
+
+/// Plans how many sequences run as one batch, from what each will hold and what its tokens take on
+/// their way through the model, against the memory that is left when it is asked.
+class BatchMemory {
+ public:
+  /// `new_tokens`: for which each sequence reserves room; `scored_tokens`: that each runs at once
+  /// where that is possible, 0: none.
+  BatchMemory(const LanguageModel& model, c10::Device device, int64_t new_tokens,
+              int64_t scored_tokens);
+
+  /// Counts a compressed sequence. False: there is no memory for it beside those before.
+  bool add(const Sequence& sequence);
+
+ private:
+  const LanguageModel& model_;
+  c10::Device device_;
+  int64_t new_tokens_;
+  int64_t scored_tokens_;
+  int64_t rows_ = 0;
+  int64_t held_ = 0;  // bytes that the sequences so far will hold beyond what they do
+};
+
+}  // namespace elastikv

@@ -1,0 +1,321 @@
+#include "sweep/torch_evaluator.h"
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/stopwatch.h"
+#include "models/registry.h"
+#include "runtime/batch_memory.h"
+#include "runtime/device_health.h"
+#include "runtime/evaluation.h"
+#include "runtime/generation.h"
+#include "runtime/loading.h"
+#include "runtime/memory.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "sweep/choices.h"
+#include "sweep/look.h"
+
+namespace elastikv {
+
+int64_t room_needed(const EvaluationSettings& settings, size_t answer_tokens) {
+  return std::max(settings.generate ? settings.max_new_tokens : 0,
+                  settings.perplexity ? static_cast<int64_t>(answer_tokens) : 0);
+}
+
+namespace {
+
+/// A model with what turns samples into its prompts, and the strategies of a sweep.
+class TorchModel final {
+ public:
+  TorchModel(const ModelChoice& choice, const EvaluationSettings& settings,
+             std::function<bool()> should_stop)
+      : settings_(settings),
+        should_stop_(std::move(should_stop)),
+        device_(parse_device(choice.device)),
+        reader_(make_reader(choice)),
+        model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
+
+  const EvaluationSettings& settings() const { return settings_; }
+  const std::function<bool()>& should_stop() const { return should_stop_; }
+  c10::Device device() const { return device_; }
+  const PromptReader& reader() const { return reader_; }
+  const LanguageModel& language() const { return model_->language(); }
+
+  /// The prompt after its prefill, with the statistics that the cells need.
+  EncodedPrompt encode(const Sample& sample, const TokenizedPrompt& prompt,
+                       std::span<const Cell> cells, bool column_sums) const {
+    StatisticsRequest request;
+    for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
+    if (column_sums) request.prefill.column_sums = true;
+    return encode_prompt(*model_, reader_, prompt, sample.images, request,
+                         seed_of(settings_.seed, sample));
+  }
+
+  /// Composed on first use: a preset is a file, and cells of all budgets and samples share it.
+  const Strategy& strategy_of(const Cell& cell) const {
+    std::unique_ptr<Strategy>& strategy = strategies_[cell.strategy.label];
+    if (strategy == nullptr) strategy = make_strategy(cell.strategy);
+    return *strategy;
+  }
+
+  /// Tells the failures of the device from those of a sample.
+  template <typename Work>
+  std::invoke_result_t<Work> on_device(Work work) const {
+    try {
+      return work();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (is_out_of_memory(error)) throw OutOfMemory(out_of_memory_text(error));
+      if (is_device_lost(error, device_)) throw DeviceLost(error.what());
+      throw;
+    }
+  }
+
+ private:
+  EvaluationSettings settings_;
+  std::function<bool()> should_stop_;
+  c10::Device device_;
+  PromptReader reader_;
+  std::unique_ptr<Model> model_;
+  mutable std::map<std::string, std::unique_ptr<Strategy>>
+      strategies_;  // by label, unique in a sweep
+};
+
+/// Runs the cells of a sample: one picture encoding and one prefill, then as many cells as one
+/// batch as fit into memory.
+class TorchRun final : public SampleRun {
+ public:
+  TorchRun(const TorchModel& model, const Sample& sample, std::span<const Cell> cells)
+      : model_(model),
+        settings_(model.settings()),
+        sample_(sample),
+        cells_(cells),
+        prompt_(prompt_of(model.reader(), sample)),
+        answer_(answer_of(model.reader(), sample, settings_)) {
+    model.reader().require_room(prompt_, new_tokens(),
+                                fmt::format("the prompt of sample '{}'", sample.id));
+    if (settings_.cells_together) encode(cells);
+  }
+
+  SampleOutcome evaluate(std::span<const size_t> which) override {
+    return model_.on_device([&] { return run(which); });
+  }
+
+ private:
+  /// Tokens that may follow the prompt in any of the phases.
+  int64_t new_tokens() const { return room_needed(settings_, answer_.size()); }
+
+  void encode(std::span<const Cell> cells) {
+    encoded_.reset();
+    encoded_.emplace(model_.encode(sample_, prompt_, cells, /*column_sums=*/false));
+    seconds_.image = encoded_->seconds.image;
+    seconds_.prefill = encoded_->seconds.prefill;
+    seconds_.statistics = encoded_->seconds.statistics;
+  }
+
+  SampleOutcome run(std::span<const size_t> which) {
+    if (!settings_.cells_together) {
+      // To be timed by itself, a cell has a prefill of its own.
+      which = which.first(1);
+      encode(cells_.subspan(which.front(), 1));
+    }
+    SampleOutcome outcome;
+    outcome.prompt_tokens = encoded_->statistics.prompt_tokens;
+    outcome.image_tokens = static_cast<int64_t>(prompt_.placeholders.size());
+    std::vector<size_t> running;  // indices into the outcome of cells whose compression went well
+    const std::vector<Sequence> compressed = compress(which, outcome, running);
+    if (settings_.perplexity && !running.empty()) score(which, running, compressed, outcome);
+    if (settings_.generate && !running.empty()) generate(running, compressed, outcome);
+    // What all cells share is told once.
+    outcome.seconds.image = std::exchange(seconds_.image, 0);
+    outcome.seconds.prefill = std::exchange(seconds_.prefill, 0);
+    outcome.seconds.statistics = std::exchange(seconds_.statistics, 0);
+    return outcome;
+  }
+
+  /// Compresses the prompt for the first of the cells, as many as can run together.
+  std::vector<Sequence> compress(std::span<const size_t> which, SampleOutcome& outcome,
+                                 std::vector<size_t>& running) {
+    std::vector<Sequence> compressed;
+    BatchMemory memory(model_.language(), model_.device(), new_tokens(), answer_rows());
+    for (const size_t i : which) {
+      CellOutcome cell;
+      try {
+        compressed.emplace_back(model_.language(), *encoded_, model_.strategy_of(cells_[i]),
+                                make_budget(cells_[i].budget));
+      } catch (const Error& error) {
+        cell.error = error.what();
+        outcome.cells.push_back(std::move(cell));
+        continue;
+      } catch (const std::exception& error) {
+        if (compressed.empty() || !is_out_of_memory(error)) throw;
+        break;
+      }
+      const Sequence& sequence = compressed.back();
+      if (!memory.add(sequence) && compressed.size() > 1) {
+        compressed.pop_back();
+        break;
+      }
+      describe(sequence, cell);
+      running.push_back(outcome.cells.size());
+      outcome.cells.push_back(std::move(cell));
+    }
+    return compressed;
+  }
+
+  static void describe(const Sequence& sequence, CellOutcome& cell) {
+    cell.requested_tokens = sequence.requested_slots();
+    const KVCache& cache = sequence.cache();
+    for (int64_t layer = 0; layer < cache.shape().layers; ++layer)
+      cell.kept_tokens.push_back(cache.head_lengths(layer));
+    cell.entry_bytes = cache.entry_bytes();
+    cell.cache_bytes_prefill = cache.bytes();
+    cell.cache_bytes_end = cell.cache_bytes_prefill;
+    cell.seconds.compression = sequence.compression_seconds();
+  }
+
+  /// Tokens that each sequence of a batch scores; 0 where none are.
+  int64_t answer_rows() const {
+    return settings_.perplexity ? static_cast<int64_t>(answer_.size()) : 0;
+  }
+
+  static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed,
+                                           int64_t new_tokens) {
+    std::vector<Sequence> sequences;
+    for (const Sequence& sequence : compressed) {
+      sequences.push_back(sequence.restart());
+      sequences.back().reserve(new_tokens);
+    }
+    return sequences;
+  }
+
+  static std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
+    std::vector<Sequence*> all;
+    all.reserve(sequences.size());
+    for (Sequence& sequence : sequences) all.push_back(&sequence);
+    return all;
+  }
+
+  void score(std::span<const size_t> which, const std::vector<size_t>& running,
+             const std::vector<Sequence>& compressed, SampleOutcome& outcome) {
+    Stopwatch watch;
+    std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer_.size()));
+    // Without the full cache (it failed, or does not fit) there is nothing to diverge from.
+    const size_t first = which[running.front()];
+    const bool reference_runs = first == 0 && cells_.front().is_full();
+    ForcedOptions options;
+    options.score_last_token = settings_.score_last_token;
+    options.one_pass = settings_.one_pass;
+    options.should_stop = model_.should_stop();
+    if (reference_runs || reference_.defined()) options.reference = &reference_;
+    const std::vector<ForcedScores> scores =
+        teacher_force(model_.language(), *encoded_, pointers(sequences), answer_, options);
+    if (scores.empty()) throw Interrupted();
+    for (size_t r = 0; r < running.size(); ++r) {
+      CellOutcome& cell = outcome.cells[running[r]];
+      cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
+      for (const double nll : scores[r].nll) cell.nll_sum += nll;
+      cell.scored_tokens = static_cast<int64_t>(scores[r].nll.size());
+      cell.cache_bytes_end = sequences[r].cache().bytes();
+      cell.error = scores[r].failure;
+      if (settings_.agreement && options.reference != nullptr && which[running[r]] != 0)
+        cell.mean_kl = scores[r].mean_kl;
+    }
+    outcome.seconds.scoring = watch.lap();
+  }
+
+  void generate(const std::vector<size_t>& running, const std::vector<Sequence>& compressed,
+                SampleOutcome& outcome) const {
+    Stopwatch watch;
+    std::vector<Sequence> sequences = restart_all(compressed, settings_.max_new_tokens);
+    GreedyOptions options;
+    options.max_new_tokens = settings_.max_new_tokens;
+    options.end_tokens = model_.reader().end_tokens();
+    options.should_stop = model_.should_stop();
+    const std::vector<GreedyText> texts =
+        generate_greedy(model_.language(), *encoded_, pointers(sequences), options);
+    if (options.should_stop && options.should_stop()) throw Interrupted();
+    for (size_t r = 0; r < running.size(); ++r) {
+      CellOutcome& cell = outcome.cells[running[r]];
+      cell.token_ids = texts[r].token_ids;
+      cell.text = model_.reader().tokenizer().decode(cell.token_ids, /*skip_special=*/true);
+      cell.finished = texts[r].finished;
+      if (cell.error.empty()) cell.error = texts[r].failure;
+      cell.cache_bytes_end = sequences[r].cache().bytes();
+    }
+    outcome.seconds.generation = watch.lap();
+  }
+
+  const TorchModel& model_;
+  const EvaluationSettings& settings_;
+  const Sample& sample_;
+  std::span<const Cell> cells_;
+  TokenizedPrompt prompt_;
+  std::vector<int64_t> answer_;
+  std::optional<EncodedPrompt> encoded_;
+  SharedSeconds seconds_;      // of the last encoding, until they are told
+  ForcedReference reference_;  // what the full cache made of the answer
+};
+
+class TorchEvaluator final : public SampleEvaluator {
+ public:
+  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings,
+                 std::function<bool()> should_stop)
+      : model_(choice, settings, std::move(should_stop)) {}
+
+  std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) override {
+    return model_.on_device([&] { return std::make_unique<TorchRun>(model_, sample, cells); });
+  }
+
+  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    return model_.on_device([&] { return look_at(sample, cells); });
+  }
+
+  void release_memory() override {
+    model_.on_device([&] { release_free_memory(model_.device()); });
+  }
+
+ private:
+  SampleDetail look_at(const Sample& sample, std::span<const Cell> cells) {
+    const PromptReader& reader = model_.reader();
+    const TokenizedPrompt prompt = prompt_of(reader, sample);
+    reader.require_room(prompt, /*new_tokens=*/0,
+                        fmt::format("the prompt of sample '{}'", sample.id));
+    const EncodedPrompt encoded = model_.encode(sample, prompt, cells, /*column_sums=*/true);
+    SampleDetail detail = look_at_prompt(reader, sample, prompt, encoded.statistics);
+    for (const Cell& cell : cells) {
+      auto& kept = detail.kept.emplace_back();
+      if (cell.is_full()) continue;
+      try {
+        kept = kept_positions(
+            Sequence(model_.language(), encoded, model_.strategy_of(cell), make_budget(cell.budget))
+                .cache());
+      } catch (const Error&) {
+        kept.clear();  // the cell failed when it was evaluated, too: its record says why
+      }
+    }
+    return detail;
+  }
+
+  TorchModel model_;
+};
+
+}  // namespace
+
+std::unique_ptr<SampleEvaluator> open_torch_evaluator(const ModelChoice& model,
+                                                      const EvaluationSettings& settings,
+                                                      std::function<bool()> should_stop) {
+  return std::make_unique<TorchEvaluator>(model, settings, std::move(should_stop));
+}
+
+}  // namespace elastikv
