@@ -91,9 +91,9 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
     shared.queries[i] = to_float(queries[i]) * task.scale;
   __syncthreads();
 
-  const int32_t* places =
-      head.places < 0 ? nullptr
-                      : reinterpret_cast<const int32_t*>(task.upload + head.places) + begin;
+  const int32_t* places = head.places < 0
+                              ? nullptr
+                              : reinterpret_cast<const int32_t*>(task.upload + head.places) + begin;
   const T* keys = static_cast<const T*>(row.keys) + head.start * head_dim;
   const T* prompt_keys = static_cast<const T*>(row.prompt_keys) + head.prompt_start * head_dim;
   const float* bias =
