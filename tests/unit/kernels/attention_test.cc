@@ -14,6 +14,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "support/scattered_entries.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -291,6 +292,29 @@ TEST_P(DecodeAttentionGrid, EqualsTheReference) {
     if (!ragged.rows[r].weights) continue;
     EXPECT_LT(max_difference(fast.weights[r], plain.weights[r]), 1e-5) << "row " << r;
     EXPECT_NEAR(fast.weights[r].sum().item<double>(), static_cast<double>(kv_heads * group), 1e-3);
+  }
+}
+
+TEST_P(DecodeAttentionGrid, FollowsPlaces) {
+  const auto [kv_heads, group, head_dim, dtype] = GetParam();
+  const Ragged ragged = ragged_rows(kv_heads, head_dim, dtype);
+  const at::Tensor q =
+      random_tensor({static_cast<int64_t>(ragged.rows.size()), kv_heads * group, head_dim}, 5)
+          .to(dtype);
+  std::vector<DecodeRow> rows = ragged.rows;
+  std::vector<ScatteredEntries> scattered;
+  for (const DecodeRow& row : rows) scattered.emplace_back(row);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (r != 1) scattered[r].place(rows[r]);
+  }
+  for (const auto attend : {decode_attention, reference::decode_attention}) {
+    const DecodeAttention expected = attend(q, ragged.rows, 0.2);
+    const DecodeAttention found = attend(q, rows, 0.2);
+    EXPECT_TRUE(found.output.equal(expected.output));
+    for (size_t r = 0; r < rows.size(); ++r) {
+      if (!rows[r].weights) continue;
+      EXPECT_TRUE(found.weights[r].equal(expected.weights[r])) << "row " << r;
+    }
   }
 }
 

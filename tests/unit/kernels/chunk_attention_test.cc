@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/scattered_entries.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -85,6 +86,25 @@ TEST_P(ChunkAttention, EqualsTheReference) {
   EXPECT_LT(max_difference(chunk_attention(chunk.queries, chunk.rows, 0.3),
                            reference::chunk_attention(chunk.queries, chunk.rows, 0.3)),
             1e-5);
+}
+
+TEST_P(ChunkAttention, FollowsPlaces) {
+  const auto [tokens, group, head_dim, ragged, unrotated] = GetParam();
+  for (const c10::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    Chunk chunk(3, tokens, 2, group, head_dim, ragged, unrotated, 11);
+    std::vector<ScatteredEntries> scattered;
+    for (ChunkRow& row : chunk.rows) {
+      row.keys = row.keys.to(dtype);
+      row.values = row.values.to(dtype);
+      scattered.emplace_back(row);
+    }
+    const at::Tensor queries = chunk.queries.to(dtype);
+    const at::Tensor expected = chunk_attention(queries, chunk.rows, 0.3);
+    const at::Tensor plain = reference::chunk_attention(queries, chunk.rows, 0.3);
+    for (size_t r = 0; r < chunk.rows.size(); r += 2) scattered[r].place(chunk.rows[r]);
+    EXPECT_TRUE(chunk_attention(queries, chunk.rows, 0.3).equal(expected));
+    EXPECT_TRUE(reference::chunk_attention(queries, chunk.rows, 0.3).equal(plain));
+  }
 }
 
 TEST_P(ChunkAttention, Bf16RoundsOnce) {
