@@ -46,10 +46,6 @@ std::vector<int64_t> selected(const std::vector<int64_t>& from,
   return result;
 }
 
-int64_t sum_of(const std::vector<int64_t>& numbers) {
-  return std::accumulate(numbers.begin(), numbers.end(), int64_t{0});
-}
-
 }  // namespace
 
 KVCache::KVCache(CacheShape shape)
@@ -373,7 +369,7 @@ int64_t KVCache::entry_bytes() const {
 
 int64_t KVCache::bytes() const {
   int64_t slots = 0;
-  for (const Layer& layer : layers_) slots += sum_of(layer.storage.lengths());
+  for (const Layer& layer : layers_) slots += layer.storage.slots();
   return slots * entry_bytes();
 }
 
@@ -392,7 +388,7 @@ int64_t KVCache::own_bytes() const {
 std::vector<int64_t> KVCache::slots_per_layer() const {
   std::vector<int64_t> slots;
   for (const Layer& layer : layers_) {
-    slots.push_back((sum_of(layer.storage.lengths()) + shape_.kv_heads / 2) / shape_.kv_heads);
+    slots.push_back((layer.storage.slots() + shape_.kv_heads / 2) / shape_.kv_heads);
   }
   return slots;
 }

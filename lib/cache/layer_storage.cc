@@ -64,6 +64,8 @@ EntryView LayerStorage::view() const {
   return view;
 }
 
+int64_t LayerStorage::slots() const { return sum_of(lengths_); }
+
 int64_t LayerStorage::bytes() const {
   size_t bytes = 0;
   if (keys_.defined()) bytes += keys_.storage().nbytes();

@@ -52,6 +52,8 @@ class LayerStorage {
   EntryView view() const;
   /// Slots of each head, [kv_heads].
   const std::vector<int64_t>& lengths() const { return lengths_; }
+  /// Of all heads together.
+  int64_t slots() const;
   int64_t parts() const { return parts_; }
   /// Heads of a part: all of them, or one.
   int64_t heads() const { return parts_ == 1 ? shape_.kv_heads : 1; }
