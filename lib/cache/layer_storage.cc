@@ -7,7 +7,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
@@ -173,9 +172,14 @@ std::vector<int64_t> LayerStorage::own_entries() const {
 bool LayerStorage::has_room(int64_t added) const {
   if (shared_) return false;
   if (added > 0 && !keys_.defined()) return false;
-  const std::vector<int64_t> entries = own_entries();
+  // Asked for each token: own_entries would allocate.
   for (size_t h = 0; h < capacities_.size(); ++h) {
-    if (capacities_[h] < entries[h] + added) return false;
+    int64_t entries = lengths_[h];
+    if (!is_contiguous()) {
+      const OwnSlots& own = of_head(own_, static_cast<int64_t>(h));
+      entries = own.used - std::ssize(own.free);
+    }
+    if (capacities_[h] < entries + added) return false;
   }
   return true;
 }
@@ -381,11 +385,11 @@ at::Tensor LayerStorage::all(bool keys) const {
                     length);
   if (is_contiguous() && evenly_spaced(starts_, 0, shape_.kv_heads))
     return view_of(keys ? keys_ : values_, starts_, 0, shape_.kv_heads, /*entry=*/0, lengths_[0]);
+  std::vector<int64_t> slots(static_cast<size_t>(lengths_[0]));
+  std::iota(slots.begin(), slots.end(), 0);
   const EntryView entries = view();
-  std::vector<at::Tensor> heads;
-  for (int64_t h = 0; h < shape_.kv_heads; ++h)
-    heads.push_back(keys ? keys_of(entries, h) : values_of(entries, h));
-  return at::stack(heads);
+  return keys ? keys_of(entries, 0, shape_.kv_heads, slots)
+              : values_of(entries, 0, shape_.kv_heads, slots);
 }
 
 at::Tensor LayerStorage::contiguous_keys(int64_t part) const {

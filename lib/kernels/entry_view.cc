@@ -1,6 +1,7 @@
 #include "kernels/entry_view.h"
 
 #include <cstring>
+#include <numeric>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -63,20 +64,6 @@ at::Tensor gathered(const EntryView& entries, const Side& side, int64_t head,
   return select(at::cat({select(side.own, own), select(side.prompt, of_prompt)}), order);
 }
 
-at::Tensor head_of(const EntryView& entries, const Side& side, int64_t head) {
-  ELASTIKV_ASSERT(head >= 0 && static_cast<size_t>(head) < entries.lengths->size(), "head {} of {}",
-                  head, entries.lengths->size());
-  const auto h = static_cast<size_t>(head);
-  const int64_t length = (*entries.lengths)[h];
-  if (entries.places == nullptr) {
-    ELASTIKV_ASSERT(side.own.defined(), "a layer without entries");
-    return side.own.narrow(0, (*entries.starts)[h], length);
-  }
-  std::vector<int64_t> slots;
-  for (int64_t i = 0; i < length; ++i) slots.push_back(i);
-  return gathered(entries, side, head, slots);
-}
-
 at::Tensor heads_of(const EntryView& entries, const Side& side, int64_t head, int64_t heads,
                     const std::vector<int64_t>& slots) {
   const at::Tensor& any = side.own.defined() ? side.own : side.prompt;
@@ -98,6 +85,20 @@ at::Tensor heads_of(const EntryView& entries, const Side& side, int64_t head, in
     }
   }
   return result;
+}
+
+at::Tensor head_of(const EntryView& entries, const Side& side, int64_t head) {
+  ELASTIKV_ASSERT(head >= 0 && static_cast<size_t>(head) < entries.lengths->size(), "head {} of {}",
+                  head, entries.lengths->size());
+  const auto h = static_cast<size_t>(head);
+  const int64_t length = (*entries.lengths)[h];
+  if (entries.places == nullptr) {
+    ELASTIKV_ASSERT(side.own.defined(), "a layer without entries");
+    return side.own.narrow(0, (*entries.starts)[h], length);
+  }
+  std::vector<int64_t> slots(static_cast<size_t>(length));
+  std::iota(slots.begin(), slots.end(), 0);
+  return heads_of(entries, side, head, /*heads=*/1, slots)[0];
 }
 
 }  // namespace
