@@ -20,6 +20,11 @@ int64_t sum_of(const std::vector<int64_t>& numbers) {
 }
 
 int32_t own_place(int64_t entry) { return ~static_cast<int32_t>(entry); }
+/// The own entry of a place.
+size_t entry_at(int32_t place) {
+  const int64_t wide = place;
+  return static_cast<size_t>(~wide);
+}
 
 }  // namespace
 
@@ -369,7 +374,7 @@ void LayerStorage::unrotate(const std::vector<std::vector<int64_t>>& tokens,
     std::vector<int64_t> by_entry(static_cast<size_t>(own_[part].used), 0);
     if (by_entry.empty()) continue;
     for (size_t i = 0; i < places_[part].size(); ++i) {
-      if (places_[part][i] < 0) by_entry[static_cast<size_t>(~places_[part][i])] = tokens[part][i];
+      if (places_[part][i] < 0) by_entry[entry_at(places_[part][i])] = tokens[part][i];
     }
     for (int64_t h = p; h < p + heads(); ++h) {
       const at::Tensor keys =
@@ -411,8 +416,8 @@ std::vector<int64_t> LayerStorage::to_rewrite(int64_t part, const std::vector<in
       const int32_t place = places_[static_cast<size_t>(part)][static_cast<size_t>(slots[i])];
       if (place < 0) {
         // A plan may repeat entries; each then has one that it may change.
-        rewrite = seen[static_cast<size_t>(~place)];
-        seen[static_cast<size_t>(~place)] = true;
+        rewrite = seen[entry_at(place)];
+        seen[entry_at(place)] = true;
       }
     }
     if (rewrite) rewritten.push_back(static_cast<int64_t>(i));
@@ -452,7 +457,7 @@ void LayerStorage::rebuild(const std::vector<Part>& parts, const Room& room) {
         continue;
       }
       stay.push_back(places_[index][static_cast<size_t>(part.slots[i])]);
-      if (stay.back() < 0) in_use[static_cast<size_t>(~stay.back())] = true;
+      if (stay.back() < 0) in_use[entry_at(stay.back())] = true;
     }
     places_[index] = std::move(stay);
     own_[index].free.clear();

@@ -53,6 +53,7 @@ at::Tensor gathered(const EntryView& entries, const Side& side, int64_t head,
       of_prompt.push_back((*entries.prompt_starts)[h] + place);
     }
   }
+  order.reserve(slots.size());
   const auto select = [](const at::Tensor& storage, const std::vector<int64_t>& indices) {
     return storage.index_select(0, at::tensor(indices, at::kLong).to(storage.device()));
   };

@@ -103,7 +103,7 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
 std::string CellBatches::run_some(SampleRun& run, std::vector<size_t>& open, size_t most) {
   const std::span<const size_t> batch(open.data(), std::min(open.size(), most));
   SampleOutcome part;
-  const std::string why = without_memory([&] { part = run.evaluate(batch); });
+  std::string why = without_memory([&] { part = run.evaluate(batch); });
   if (!why.empty()) return why;
   const size_t ran = part.cells.size();
   ELASTIKV_ASSERT(ran > 0 && ran <= batch.size(), "{} outcomes of {} cells", ran, batch.size());
