@@ -236,7 +236,7 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
            choice.label, shape.max_positions);
     }
     const std::string missing =
-        missing_for(make_strategy(cell.strategy)->needs(), lengths.prompt_tokens,
+        missing_for(strategy_of(cell.strategy).needs(), lengths.prompt_tokens,
                     /*image_begin=*/0, /*image_end=*/0);
     if (!missing.empty()) {
       fail("{}: strategy '{}' cannot run: a benchmark's prompt {}", cell.strategy.origin,
@@ -363,11 +363,9 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
   for (BenchModelResult& result : outcome.models) {
     const c10::Device device = parse_device(result.model.device);
     std::vector<BenchResult*> fitting;
-    std::vector<std::unique_ptr<Strategy>> strategies;
     for (BenchResult& cell : result.cells) {
       if (!cell.skipped.empty()) continue;
       fitting.push_back(&cell);
-      strategies.push_back(make_strategy(cell.cell.strategy));
     }
     if (fitting.empty() || stopped()) continue;
     const auto working_set = static_cast<int64_t>(fitting[0]->step_weight_bytes);
@@ -383,7 +381,8 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
       for (size_t i = 0; i < fitting.size() && !stopped(); ++i) {
         const size_t turn = (i + static_cast<size_t>(round + config.warmup)) % fitting.size();
         try {
-          bench.run(*fitting[turn], *strategies[turn], /*warmup=*/round < 0);
+          bench.run(*fitting[turn], strategy_of(fitting[turn]->cell.strategy),
+                    /*warmup=*/round < 0);
         } catch (const Error& error) {
           const BenchCell& cell = fitting[turn]->cell;
           fail("{}: {} in {} on {}: batch {} of {} tokens under '{}' at budget {}: {}",

@@ -1,7 +1,12 @@
 #include "sweep/choices.h"
 
+#include <filesystem>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -9,19 +14,40 @@
 
 namespace elastikv {
 
-std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice) {
+namespace {
+
+/// The parameters that differ from the preset, "key=value".
+std::vector<std::string> overrides_of(const StrategyChoice& choice) {
   std::vector<std::string> overrides;
   overrides.reserve(choice.overrides.size());
   for (const auto& [key, value] : choice.overrides)
     overrides.push_back(fmt::format("{}={}", key, value));
+  return overrides;
+}
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice) {
   try {
-    return make_strategy(choice.preset, overrides);
+    return make_strategy(choice.preset, overrides_of(choice));
   } catch (const Error& error) {
     const std::string_view why = error.what();
     // An unknown preset's message names it already.
     if (why.starts_with("strategy '")) fail("{}: {}", choice.origin, why);
     fail("{}: strategy '{}': {}", choice.origin, choice.label, why);
   }
+}
+
+const Strategy& strategy_of(const StrategyChoice& choice) {
+  using Name = std::tuple<std::filesystem::path, std::string, std::vector<std::string>>;
+  static std::mutex mutex;
+  static auto& composed = *new std::map<Name, std::unique_ptr<Strategy>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  Name name{preset_folder(), choice.preset, overrides_of(choice)};
+  const auto found = composed.find(name);
+  if (found != composed.end()) return *found->second;
+  std::unique_ptr<Strategy> strategy = make_strategy(choice);
+  return *composed.emplace(std::move(name), std::move(strategy)).first->second;
 }
 
 Budget make_budget(const BudgetChoice& choice) {

@@ -15,6 +15,10 @@ namespace elastikv {
 /// The strategy that a sweep names. Error naming the place in the sweep.
 std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 
+/// The same, composed once in a process for all choices of one preset with the same parameters: a
+/// sweep asks for the strategies of all its cells several times, and a preset is a file.
+const Strategy& strategy_of(const StrategyChoice& choice);
+
 Budget make_budget(const BudgetChoice& choice);
 
 /// What a model entry says of image processing.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,25 +22,31 @@ int64_t slots_of(const CellGroup& group, int64_t tokens_seen, int64_t prompt) {
   return slots;
 }
 
-/// Entries of a layer, in tokens, that a cell holds of its own beside the prompt's.
-int64_t own_slots(const Cell& cell, const Strategy& strategy, int64_t prompt, int64_t added) {
-  const Budget budget = make_budget(cell.budget);
-  if (budget.is_unlimited()) return added;
-  const std::vector<std::string> parts = strategy.parts();
-  const bool only_evicts =
-      std::find(parts.begin(), parts.end(), "compaction/evict") != parts.end() &&
-      std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-        return !part.starts_with("compaction/") || part == "compaction/evict";
-      });
-  const int64_t room = std::min(added, budget.slots(prompt + added, prompt) + 1);
-  // What merging changes is there once as compressed, and again where tokens follow it.
-  return room + (only_evicts ? 0 : 2 * budget.slots(prompt, prompt));
-}
+/// What the memory of a cell follows from.
+struct CellSize {
+  explicit CellSize(const Cell& cell) : budget(make_budget(cell.budget)) {
+    if (budget.is_unlimited()) return;
+    const Strategy& strategy = strategy_of(cell.strategy);
+    rerotates = strategy.positions() == PositionMode::kRerotated;
+    const std::vector<std::string> parts = strategy.parts();
+    only_evicts = std::find(parts.begin(), parts.end(), "compaction/evict") != parts.end() &&
+                  std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+                    return !part.starts_with("compaction/") || part == "compaction/evict";
+                  });
+  }
 
-int64_t new_tokens(const EvaluationSettings& settings, const SampleSize& sample) {
-  return std::max(settings.generate ? settings.max_new_tokens : 0,
-                  settings.perplexity ? sample.answer_tokens : 0);
-}
+  /// Entries of a layer, in tokens, that the cell holds of its own beside the prompt's.
+  int64_t own_slots(int64_t prompt, int64_t added) const {
+    if (budget.is_unlimited()) return added;
+    const int64_t room = std::min(added, budget.slots(prompt + added, prompt) + 1);
+    // What merging changes is there once as compressed, and again where tokens follow it.
+    return room + (only_evicts ? 0 : 2 * budget.slots(prompt, prompt));
+  }
+
+  Budget budget;
+  bool rerotates = false;
+  bool only_evicts = false;
+};
 
 /// Seconds that a batch of `rows` new tokens takes: its arithmetic, or reading weights and caches.
 double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, int64_t element_bytes,
@@ -85,29 +90,23 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
   const c10::Device device = parse_device(group.model.device);
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t token_bytes = model.decoder.cache_bytes_per_token(element_bytes);
-  std::vector<std::unique_ptr<Strategy>> strategies;
-  bool rerotates = false;
-  for (const Cell& cell : group.cells) {
-    strategies.push_back(make_strategy(cell.strategy));
-    rerotates = rerotates || (!make_budget(cell.budget).is_unlimited() &&
-                              strategies.back()->positions() == PositionMode::kRerotated);
-  }
+  const std::vector<CellSize> cells(group.cells.begin(), group.cells.end());
+  const bool rerotates =
+      std::any_of(cells.begin(), cells.end(), [](const CellSize& cell) { return cell.rerotates; });
   GroupEstimate result;
   result.memory =
       memory_for_weights(model.decoder, dtype, device, model.parameters, model.linear_memory);
   for (const SampleSize& sample : samples) {
     const int64_t prompt = sample.prompt_tokens;
-    const int64_t added = new_tokens(settings, sample);
+    const int64_t added = new_tokens(settings, sample.answer_tokens);
     int64_t bytes = prompt * token_bytes;
     if (rerotates) bytes += prompt * token_bytes / 2;  // un-rotated keys, for all such cells
-    for (size_t i = 0; i < strategies.size(); ++i)
-      bytes += own_slots(group.cells[i], *strategies[i], prompt, added) * token_bytes;
+    for (const CellSize& cell : cells) bytes += cell.own_slots(prompt, added) * token_bytes;
     result.memory.caches = std::max(result.memory.caches, bytes);
     result.memory.activations =
         std::max(result.memory.activations,
-                 memory_for_cell(result.memory, model.decoder, dtype,
-                                 static_cast<int64_t>(group.cells.size()), prompt,
-                                 new_tokens(settings, sample), Budget::unlimited())
+                 memory_for_cell(result.memory, model.decoder, dtype, std::ssize(cells), prompt,
+                                 added, Budget::unlimited())
                      .activations);
     result.longest_prompt = std::max(result.longest_prompt, prompt);
     result.mean_prompt += static_cast<double>(prompt) / static_cast<double>(samples.size());
@@ -118,6 +117,11 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
 }
 
 }  // namespace
+
+int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens) {
+  return std::max(settings.generate ? settings.max_new_tokens : 0,
+                  settings.perplexity ? answer_tokens : 0);
+}
 
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples,

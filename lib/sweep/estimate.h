@@ -27,6 +27,9 @@ struct ModelSize {
   LinearMemory linear_memory = LinearMemory::kFast;
 };
 
+/// Tokens that may follow a prompt in any of the phases.
+int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens);
+
 /// Memory: weights, one whole prompt's cache, what the cells hold of their own beside its entries
 /// (new tokens, and what merging changes, before and after new tokens), the activations of a
 /// prefill. Time: what prefills, scoring and writing compute and read at the given rates, as if

@@ -38,7 +38,7 @@ std::vector<Reader> readers_of(std::span<const Cell> cells) {
   for (const Cell& cell : cells) {
     // Cells of one strategy follow each other.
     if (!readers.empty() && readers.back().strategy->label == cell.strategy.label) continue;
-    readers.push_back({&cell.strategy, make_strategy(cell.strategy)->needs()});
+    readers.push_back({&cell.strategy, strategy_of(cell.strategy).needs()});
   }
   return readers;
 }
@@ -92,7 +92,7 @@ class TorchEngines final : public Engines {
     require_available(parse_device(model.device));
     parse_dtype(model.dtype);
     for (const Cell& cell : cells) {
-      make_strategy(cell.strategy);
+      strategy_of(cell.strategy);
       make_budget(cell.budget);
     }
     require_loadable(model.path);
@@ -117,7 +117,8 @@ class TorchEngines final : public Engines {
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
         const size_t answer_tokens = answer_of(reader, sample, settings).size();
-        reader.require_room(prompt, room_needed(settings, answer_tokens), what);
+        reader.require_room(prompt, new_tokens(settings, static_cast<int64_t>(answer_tokens)),
+                            what);
         require_statistics(readers, prompt, what);
         check.sizes.push_back({std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
                                patches_of(reader, sample)});
@@ -153,7 +154,7 @@ class TorchEngines final : public Engines {
   }
 
   std::string strategy_text(const StrategyChoice& strategy) const override {
-    return make_strategy(strategy)->description();
+    return strategy_of(strategy).description();
   }
 
   std::vector<std::string> parts(const ModelChoice& model,
@@ -166,7 +167,7 @@ class TorchEngines final : public Engines {
       parts.push_back("image/" + identity.substr(0, identity.find_first_of(" (:,")));
     }
     for (const Cell& cell : cells) {
-      const std::vector<std::string> components = make_strategy(cell.strategy)->parts();
+      const std::vector<std::string> components = strategy_of(cell.strategy).parts();
       parts.insert(parts.end(), components.begin(), components.end());
     }
     return parts;

@@ -1,8 +1,9 @@
 #include "sweep/torch_evaluator.h"
 
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <map>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -22,18 +23,14 @@
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "sweep/choices.h"
+#include "sweep/estimate.h"
 #include "sweep/look.h"
 
 namespace elastikv {
 
-int64_t room_needed(const EvaluationSettings& settings, size_t answer_tokens) {
-  return std::max(settings.generate ? settings.max_new_tokens : 0,
-                  settings.perplexity ? static_cast<int64_t>(answer_tokens) : 0);
-}
-
 namespace {
 
-/// A model with what turns samples into its prompts, and the strategies of a sweep.
+/// A model with what turns samples into its prompts.
 class TorchModel final {
  public:
   TorchModel(const ModelChoice& choice, const EvaluationSettings& settings,
@@ -54,17 +51,10 @@ class TorchModel final {
   EncodedPrompt encode(const Sample& sample, const TokenizedPrompt& prompt,
                        std::span<const Cell> cells, bool column_sums) const {
     StatisticsRequest request;
-    for (const Cell& cell : cells) request = request | strategy_of(cell).needs();
+    for (const Cell& cell : cells) request = request | strategy_of(cell.strategy).needs();
     if (column_sums) request.prefill.column_sums = true;
     return encode_prompt(*model_, reader_, prompt, sample.images, request,
                          seed_of(settings_.seed, sample));
-  }
-
-  /// Composed on first use: a preset is a file, and cells of all budgets and samples share it.
-  const Strategy& strategy_of(const Cell& cell) const {
-    std::unique_ptr<Strategy>& strategy = strategies_[cell.strategy.label];
-    if (strategy == nullptr) strategy = make_strategy(cell.strategy);
-    return *strategy;
   }
 
   /// Tells the failures of the device from those of a sample.
@@ -87,8 +77,6 @@ class TorchModel final {
   c10::Device device_;
   PromptReader reader_;
   std::unique_ptr<Model> model_;
-  mutable std::map<std::string, std::unique_ptr<Strategy>>
-      strategies_;  // by label, unique in a sweep
 };
 
 /// Runs the cells of a sample: one picture encoding and one prefill, then as many cells as one
@@ -101,8 +89,9 @@ class TorchRun final : public SampleRun {
         sample_(sample),
         cells_(cells),
         prompt_(prompt_of(model.reader(), sample)),
-        answer_(answer_of(model.reader(), sample, settings_)) {
-    model.reader().require_room(prompt_, new_tokens(),
+        answer_(answer_of(model.reader(), sample, settings_)),
+        new_tokens_(new_tokens(settings_, std::ssize(answer_))) {
+    model.reader().require_room(prompt_, new_tokens_,
                                 fmt::format("the prompt of sample '{}'", sample.id));
     if (settings_.cells_together) encode(cells);
   }
@@ -112,9 +101,6 @@ class TorchRun final : public SampleRun {
   }
 
  private:
-  /// Tokens that may follow the prompt in any of the phases.
-  int64_t new_tokens() const { return room_needed(settings_, answer_.size()); }
-
   void encode(std::span<const Cell> cells) {
     encoded_.reset();
     encoded_.emplace(model_.encode(sample_, prompt_, cells, /*column_sums=*/false));
@@ -147,11 +133,12 @@ class TorchRun final : public SampleRun {
   std::vector<Sequence> compress(std::span<const size_t> which, SampleOutcome& outcome,
                                  std::vector<size_t>& running) {
     std::vector<Sequence> compressed;
-    BatchMemory memory(model_.language(), model_.device(), new_tokens(), answer_rows());
+    BatchMemory memory(model_.language(), model_.device(), new_tokens_,
+                       settings_.perplexity ? std::ssize(answer_) : 0);
     for (const size_t i : which) {
       CellOutcome cell;
       try {
-        compressed.emplace_back(model_.language(), *encoded_, model_.strategy_of(cells_[i]),
+        compressed.emplace_back(model_.language(), *encoded_, strategy_of(cells_[i].strategy),
                                 make_budget(cells_[i].budget));
       } catch (const Error& error) {
         cell.error = error.what();
@@ -182,11 +169,6 @@ class TorchRun final : public SampleRun {
     cell.cache_bytes_prefill = cache.bytes();
     cell.cache_bytes_end = cell.cache_bytes_prefill;
     cell.seconds.compression = sequence.compression_seconds();
-  }
-
-  /// Tokens that each sequence of a batch scores; 0 where none are.
-  int64_t answer_rows() const {
-    return settings_.perplexity ? static_cast<int64_t>(answer_.size()) : 0;
   }
 
   static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed,
@@ -262,6 +244,7 @@ class TorchRun final : public SampleRun {
   std::span<const Cell> cells_;
   TokenizedPrompt prompt_;
   std::vector<int64_t> answer_;
+  int64_t new_tokens_;  // that may follow the prompt
   std::optional<EncodedPrompt> encoded_;
   SharedSeconds seconds_;      // of the last encoding, until they are told
   ForcedReference reference_;  // what the full cache made of the answer
@@ -297,9 +280,9 @@ class TorchEvaluator final : public SampleEvaluator {
       auto& kept = detail.kept.emplace_back();
       if (cell.is_full()) continue;
       try {
-        kept = kept_positions(
-            Sequence(model_.language(), encoded, model_.strategy_of(cell), make_budget(cell.budget))
-                .cache());
+        kept = kept_positions(Sequence(model_.language(), encoded, strategy_of(cell.strategy),
+                                       make_budget(cell.budget))
+                                  .cache());
       } catch (const Error&) {
         kept.clear();  // the cell failed when it was evaluated, too: its record says why
       }
