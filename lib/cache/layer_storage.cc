@@ -164,34 +164,31 @@ void LayerStorage::reallocate(std::vector<int64_t> capacities) {
   }
 }
 
-std::vector<int64_t> LayerStorage::own_entries() const {
-  if (is_contiguous()) return lengths_;
-  std::vector<int64_t> entries;
-  for (int64_t h = 0; h < shape_.kv_heads; ++h) {
-    const OwnSlots& own = of_head(own_, h);
-    entries.push_back(own.used - std::ssize(own.free));
-  }
-  return entries;
+int64_t LayerStorage::own_entries(size_t head) const {
+  if (is_contiguous()) return lengths_[head];
+  const OwnSlots& own = of_head(own_, static_cast<int64_t>(head));
+  return own.used - std::ssize(own.free);
+}
+
+bool LayerStorage::holds(const std::vector<int64_t>& entries) const {
+  return !shared_ && std::equal(entries.begin(), entries.end(), capacities_.begin(),
+                                [](int64_t wanted, int64_t there) { return wanted <= there; });
 }
 
 bool LayerStorage::has_room(int64_t added) const {
   if (shared_) return false;
   if (added > 0 && !keys_.defined()) return false;
-  // Asked for each token: own_entries would allocate.
+  // Asked for each token, so nothing is allocated here.
   for (size_t h = 0; h < capacities_.size(); ++h) {
-    int64_t entries = lengths_[h];
-    if (!is_contiguous()) {
-      const OwnSlots& own = of_head(own_, static_cast<int64_t>(h));
-      entries = own.used - std::ssize(own.free);
-    }
-    if (capacities_[h] < entries + added) return false;
+    if (capacities_[h] < own_entries(h) + added) return false;
   }
   return true;
 }
 
 std::vector<int64_t> LayerStorage::wanted(int64_t added, const Room& room) const {
-  std::vector<int64_t> entries = own_entries();
+  std::vector<int64_t> entries(lengths_.size());
   for (size_t h = 0; h < entries.size(); ++h) {
+    entries[h] = own_entries(h);
     // Entries of the prompt may go while others come, so that own ones become more than a head
     // becomes longer; never more than it may hold.
     const int64_t more = is_contiguous()
@@ -214,12 +211,9 @@ void LayerStorage::own(int64_t added, const Room& room) {
 }
 
 void LayerStorage::reserve(const Room& room) {
-  // Nothing has to be copied yet of what is shared.
-  if (is_contiguous() && shared_ && as_shared_ != nullptr) begin_change();
-  const std::vector<int64_t> capacities = wanted(/*added=*/0, room);
-  bool enough = !shared_;
-  for (size_t h = 0; h < capacities.size(); ++h) enough = enough && capacities_[h] >= capacities[h];
-  if (!enough) reallocate(capacities);
+  begin_change();  // nothing has to be copied of what is shared
+  std::vector<int64_t> capacities = wanted(/*added=*/0, room);
+  if (!holds(capacities)) reallocate(std::move(capacities));
 }
 
 int32_t LayerStorage::take(int64_t part) {
@@ -466,20 +460,18 @@ void LayerStorage::rebuild(const std::vector<Part>& parts, const Room& room) {
     }
     add_to_lengths(p, std::ssize(part.slots) - length_of(p));
   }
-  std::vector<int64_t> needed = own_entries();
-  std::vector<int64_t> most = needed;  // with the room asked for
-  bool enough = !shared_;
-  for (int64_t h = 0; h < shape_.kv_heads; ++h) {
-    const auto head = static_cast<size_t>(h);
-    needed[head] += std::ssize(of_head(parts, h).rewritten);
-    most[head] =
-        needed[head] +
-        std::max(int64_t{0}, std::min(room.appended, lengths_[head] + room.longer - needed[head]));
-    enough = enough && capacities_[head] >= needed[head];
+  std::vector<int64_t> needed;
+  std::vector<int64_t> most;  // with the room asked for
+  for (size_t h = 0; h < lengths_.size(); ++h) {
+    const std::vector<int64_t>& rewritten = of_head(parts, static_cast<int64_t>(h)).rewritten;
+    needed.push_back(own_entries(h) + std::ssize(rewritten));
+    const int64_t more = std::min(room.appended, lengths_[h] + room.longer - needed[h]);
+    most.push_back(needed[h] + std::max(int64_t{0}, more));
   }
   // Storage that is a little larger than what is needed stays, so that a policy which rebuilds its
   // cache at each step does not move it at each step.
-  if ((sum_of(needed) > 0 && !enough) || sum_of(capacities_) > sum_of(most) + sum_of(most) / 2)
+  if ((sum_of(needed) > 0 && !holds(needed)) ||
+      sum_of(capacities_) > sum_of(most) + sum_of(most) / 2)
     reallocate(std::move(most));
   for (int64_t p = 0; p < parts_; ++p) {
     const auto index = static_cast<size_t>(p);

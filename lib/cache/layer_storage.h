@@ -120,8 +120,10 @@ class LayerStorage {
   /// Makes the storage its own, with room for `added` entries more in every head.
   void own(int64_t added, const Room& room);
   bool has_room(int64_t added) const;
-  /// Own entries in use, [kv_heads].
-  std::vector<int64_t> own_entries() const;
+  /// Own entries of a head in use.
+  int64_t own_entries(size_t head) const;
+  /// Whether the storage is the layer's own and as large as that, [kv_heads].
+  bool holds(const std::vector<int64_t>& entries) const;
   /// Own entries of each head that `room` asks for, once `added` are there beside those in use.
   std::vector<int64_t> wanted(int64_t added, const Room& room) const;
   /// An own entry for a new place of a part.
