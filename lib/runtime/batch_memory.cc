@@ -30,7 +30,16 @@ BatchMemory::BatchMemory(const LanguageModel& model, c10::Device device, int64_t
 bool BatchMemory::add(const Sequence& sequence) {
   ++rows_;
   held_ += sequence.bytes_to_run(new_tokens_);
-  const int64_t left = std::min(available_bytes(device_), MemoryLimit::left());
+  taken_ += sequence.cache().own_bytes();
+  // The first un-rotated keys are a copy that no sequence counts.
+  const bool copied = sequence.cache().keys_are_unrotated() && !unrotated_;
+  unrotated_ = unrotated_ || copied;
+  if (rows_ == 1 || copied || held_ + taken_ - known_then_ > left_ / 8) {
+    left_ = std::min(available_bytes(device_), MemoryLimit::left());
+    taken_then_ = taken_;
+    known_then_ = held_ + taken_;
+  }
+  const int64_t left = left_ - (taken_ - taken_then_);
   const int64_t at_once = std::max(rows_, std::min(rows_ * scored_tokens_, kRowsTogether));
   const int64_t logits = std::max(rows_, std::min(rows_ * scored_tokens_, kLogitRowsTogether));
   return static_cast<double>(held_) + activation_bytes(model_, at_once, logits) <=

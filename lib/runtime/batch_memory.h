@@ -10,7 +10,8 @@
 namespace elastikv {
 
 /// Plans how many sequences run as one batch, from what each will hold and what its tokens take on
-/// their way through the model, against the memory that is left when it is asked.
+/// their way through the model, against the memory that is left. Sizes are known, so that the
+/// device, whose answer costs more than a cell of a small model, is asked only now and then.
 class BatchMemory {
  public:
   /// `new_tokens`: for which each sequence reserves room; `scored_tokens`: that each runs at once
@@ -27,7 +28,13 @@ class BatchMemory {
   int64_t new_tokens_;
   int64_t scored_tokens_;
   int64_t rows_ = 0;
-  int64_t held_ = 0;  // bytes that the sequences so far will hold beyond what they do
+  int64_t held_ = 0;   // bytes that the sequences so far will hold beyond what they do
+  int64_t taken_ = 0;  // and that they hold already
+  bool unrotated_ = false;
+  // When the device was asked last:
+  int64_t left_ = 0;
+  int64_t taken_then_ = 0;
+  int64_t known_then_ = 0;  // held and taken
 };
 
 }  // namespace elastikv

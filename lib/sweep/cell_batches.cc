@@ -73,7 +73,7 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
   }
   const std::vector<size_t> tried = open;
   size_t most = together_;
-  size_t fitted = 0;  // the most that ran together
+  size_t fitted = 1;  // the most that ran together
   while (run != nullptr && !open.empty()) {
     const size_t before = open.size();
     const std::string why = run_some(*run, open, most);
@@ -82,7 +82,6 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
     evaluator_.release_memory();
     if (most > 1 && open.size() > 1) {
       most = std::max<size_t>(1, std::min(most, open.size()) / 2);
-      together_ = 0;
       continue;
     }
     const size_t cell = open.front();
@@ -90,7 +89,7 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
     fail_cell(cell, why);
     if (cell == 0 && needs_full_) break;
   }
-  if (together_ == 0) together_ = std::max<size_t>(1, fitted);
+  if (most < together_) together_ = fitted;
   for (const size_t i : tried) {
     if (!done_[i]) continue;
     const CellOutcome& cell = outcome_.cells[i];
