@@ -25,11 +25,13 @@ void reference(benchmark::State& state, c10::ScalarType dtype) {
   set_bytes(state, weight.numel() * static_cast<int64_t>(weight.element_size()));
 }
 
-// SmolLM2-135M's gate and up projections, and its head.
+// SmolLM2-135M's gate and up projections and its head; a projection of LLaVA-1.5 7B with as many
+// rows as sweeps have cells, and with a prompt's.
 void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rows", "out", "in"});
   for (const int64_t rows : {1, 16, 512}) benchmark->Args({rows, 3072, 576});
   benchmark->Args({1, 49152, 576})->Args({16, 49152, 576});
+  for (const int64_t rows : {1, 8, 19, 55, 626}) benchmark->Args({rows, 11008, 4096});
   benchmark->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 

@@ -21,6 +21,7 @@
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "report/table.h"
+#include "runtime/loading.h"
 #include "runtime/machine.h"
 #include "sweep/choices.h"
 #include "sweep/engine.h"
@@ -58,18 +59,17 @@ Preparation::Missing look_for(const CellGroup& group) {
   return missing;
 }
 
-ModelSize size_of_model(const ModelChoice& model, int64_t available) {
+ModelSize size_of_model(const ModelChoice& model) {
   ModelSize size;
   if (is_there(model)) {
     size.decoder = summarize_model(model.path).decoder;
     size.parameters = count_parameters(model.path);
+    size.held = held_dtype(model.path, parse_device(model.device), parse_dtype(model.dtype));
   } else {
     const PublishedModel published = read_published_model(model.published_config);
     size.decoder = published.summary.decoder;
     size.parameters = published.parameters;
   }
-  size.linear_memory = choose_linear_memory(size.decoder, parse_dtype(model.dtype),
-                                            parse_device(model.device), size.parameters, available);
   return size;
 }
 
@@ -158,6 +158,7 @@ int plan(const SweepOptions& options) {
   });
   const SweepConfig& config = preparation.config();
   // It is the sweep's. To measure what the machine does takes more than a small one leaves.
+  const int64_t within_limit = MemoryLimit::left();
   limit.reset();
 
   Table cells;
@@ -212,8 +213,9 @@ int plan(const SweepOptions& options) {
       rate->second = rates_of(device, parse_dtype(group.model.dtype),
                               config.evaluation().cells_together ? rows : 1);
     }
-    const int64_t available = memory_of(device);
-    const ModelSize size = size_of_model(group.model, available);
+    const int64_t available =
+        device.is_cpu() ? std::min(memory_of(device), within_limit) : memory_of(device);
+    const ModelSize size = size_of_model(group.model);
     const GroupEstimate need =
         estimate(group, config.evaluation(), size, work.sizes, &rate->second);
     needs.rows.push_back({group.model_name, group.data.name, std::to_string(need.longest_prompt),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "runtime/machine.h"
 #include "usage_error.h"
 
 namespace elastikv {
@@ -21,7 +22,8 @@ SweepConfig SweepOptions::read() const {
 
 std::unique_ptr<MemoryLimit> SweepOptions::limit_memory() const {
   if (memory_limit.empty()) return nullptr;
-  return std::make_unique<MemoryLimit>(parse_bytes(memory_limit, "--memory-limit"));
+  return std::make_unique<MemoryLimit>(parse_bytes(memory_limit, "--memory-limit"),
+                                       resident_bytes());
 }
 
 std::vector<std::string> SweepOptions::words() const {

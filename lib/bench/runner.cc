@@ -211,20 +211,17 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
   require_available(device);
   const c10::ScalarType dtype = parse_dtype(choice.dtype);
   int64_t stored = 0;
+  c10::ScalarType held = dtype;
   if (!choice.random_weights()) {
     require_loadable(choice.path);
     result.model.shape = decoder_of(choice.path);
     stored = count_parameters(choice.path);
+    held = held_dtype(choice.path, device, dtype);
   }
   const LlamaConfig& shape = result.model.shape;
   result.parameters = std::max(parameters_of(shape), stored);
   result.available = available_bytes(device);
-  // Random weights are always held for speed; a checkpoint's as open_model does.
-  result.weights = memory_for_weights(
-      shape, dtype, device, stored,
-      choice.random_weights()
-          ? LinearMemory::kFast
-          : choose_linear_memory(shape, dtype, device, stored, result.available));
+  result.weights = memory_for_weights(shape, dtype, device, stored, held);
   const std::string what =
       fmt::format("{}: {} in {} on {}", choice.origin, choice.label, choice.dtype, choice.device);
   const std::string no_weights = refusal(result.weights, result.available);
@@ -246,8 +243,8 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
     planned.cell = cell;
     planned.need = memory_for_cell(result.weights, shape, dtype, cell.batch, lengths.prompt_tokens,
                                    lengths.new_tokens, make_budget(cell.budget));
-    planned.step_weight_bytes = static_cast<double>(
-        step_weight_bytes(shape, static_cast<int64_t>(c10::elementSize(dtype))));
+    planned.step_weight_bytes =
+        static_cast<double>(step_weight_bytes(shape, static_cast<int64_t>(c10::elementSize(held))));
     planned.skipped = refusal(planned.need, result.available);
     if (planned.skipped.empty() || plan_only || config.too_large == BenchConfig::TooLarge::kSkip)
       continue;

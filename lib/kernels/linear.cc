@@ -1,124 +1,141 @@
 #include "kernels/linear.h"
 
+#include <algorithm>
 #include <optional>
-#include <string_view>
 #include <utility>
 
-#include <ATen/Context.h>
-#include <ATen/core/List.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/linspace.h>
-#include <c10/core/Scalar.h>
 
 #include "base/error.h"
-#include "kernels/cpu/weight_memory.h"
+#include "base/stopwatch.h"
+#include "kernels/cpu/panel_linear.h"
 
 namespace elastikv {
 namespace {
 
-// oneDNN's packed linear has no header of its own in ATen; it is reached through the dispatcher by
-// its schema.
-using IsSupported = bool();
-using PackWeight = at::Tensor(const at::Tensor&, std::optional<c10::SymInt>);
-using PackedLinear = at::Tensor(const at::Tensor&, const at::Tensor&,
-                                const std::optional<at::Tensor>&, std::string_view,
-                                c10::List<std::optional<c10::Scalar>>,
-                                std::optional<std::string_view>);
-
-/// Rows up to which reading the weights costs more than the arithmetic, so that our kernel beats
-/// oneDNN's (measured with the shapes of SmolLM2-135M on two cores with AVX-512 and AMX). In bf16
-/// oneDNN has matrix units for the arithmetic.
-int64_t few_rows(c10::ScalarType dtype) { return dtype == at::kFloat ? 8 : 4; }
-
-/// oneDNN refuses to pack bf16 weights on processors without AVX-512 or AVX-NE-CONVERT, as most
-/// laptops are.
-bool packs_bf16() {
-  static const bool supported = c10::Dispatcher::singleton()
-                                    .findSchemaOrThrow("mkldnn::_is_mkldnn_bf16_supported", "")
-                                    .typed<IsSupported>()
-                                    .call();
-  return supported;
+std::optional<at::Tensor> optional(const at::Tensor& bias) {
+  return bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
 }
 
-bool has_kernel(const at::Tensor& weight) {
+bool takes_panels(const at::Tensor& weight) {
   const at::ScalarType dtype = weight.scalar_type();
-  return weight.is_cpu() && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN() &&
-         (dtype == at::kFloat || dtype == at::kBFloat16);
+  return weight.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16);
 }
 
-at::Tensor pack(const at::Tensor& weight) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_reorder_linear_weight", "")
-                             .typed<PackWeight>();
-  return op.call(weight, std::nullopt);
+/// The product by LibTorch, over as many weights at a time as nearly fit a cache: turning them from
+/// panels into rows is little beside the products of many rows.
+at::Tensor library_linear(const at::Tensor& x, const cpu::PanelWeights& weights,
+                          const at::Tensor& bias) {
+  constexpr int64_t kElements = int64_t{1} << 22;
+  const int64_t step = std::max<int64_t>(1, kElements / (weights.in() * cpu::kPanel)) * cpu::kPanel;
+  at::Tensor y = at::empty({x.size(0), weights.out()}, x.options());
+  for (int64_t begin = 0; begin < weights.out(); begin += step) {
+    const int64_t end = std::min(begin + step, weights.out());
+    const at::Tensor part = bias.defined() ? bias.narrow(0, begin, end - begin) : bias;
+    y.narrow(1, begin, end - begin)
+        .copy_(at::linear(x, weights.rows(begin, end, x.scalar_type()), optional(part)));
+  }
+  return y;
 }
 
-at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<PackedLinear>();
-  return op.call(x, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, "none",
-                 c10::List<std::optional<c10::Scalar>>(), std::nullopt);
+/// Fewer rows are never worth the turning.
+constexpr int64_t kManyRows = 64;
+
+bool library_is_faster(c10::ScalarType dtype) {
+  constexpr int64_t kSide = 512;
+  constexpr int64_t kRows = 256;
+  constexpr double kMargin = 1.5;  // a choice that noise does not change
+  const at::TensorOptions options(dtype);
+  const cpu::PanelWeights weights({at::full({kSide, kSide}, 0.5, options)});
+  const at::Tensor x = at::full({kRows, kSide}, 0.5, options);
+  const auto best = [](const auto& product) {
+    product();
+    double seconds = 0;
+    for (int i = 0; i < 3; ++i) {
+      Stopwatch watch;
+      product();
+      const double lap = watch.lap();
+      seconds = i == 0 ? lap : std::min(seconds, lap);
+    }
+    return seconds;
+  };
+  const double ours = best([&] { cpu::panel_linear(x, weights, {}); });
+  const double library = best([&] { library_linear(x, weights, {}); });
+  return library * kMargin < ours;
 }
 
-/// Whether equal rows get equal bits in a packed product of `rows` rows.
-bool equal_rows_are_equal(int64_t rows) {
-  const int64_t width = 64;
-  const at::Tensor x = at::linspace(-1, 1, width).sin().expand({rows, width}).contiguous();
-  const at::Tensor y =
-      packed_linear(x, pack(at::linspace(-3, 3, width * width).cos().view({width, width})), {});
-  return y.equal(y[0].expand_as(y));
-}
-
-/// A packed fp32 product takes a multiple of this many rows. With AVX2, oneDNN's kernel does six
-/// rows at a time, of many rows in two halves, and sums in another order when one to three are left
-/// over, so that some sequences of a batch would get other bits than the others.
-int64_t row_block() {
-  constexpr int64_t kAvx2Block = 12;
-  static const int64_t block = equal_rows_are_equal(kAvx2Block + 1) ? 1 : kAvx2Block;
-  return block;
-}
-
-at::Tensor packed_linear_in_blocks(const at::Tensor& x, const at::Tensor& weight,
-                                   const at::Tensor& bias) {
-  if (x.dim() != 2 || x.scalar_type() != at::kFloat) return packed_linear(x, weight, bias);
-  const int64_t rows = x.size(0);
-  const int64_t missing = (row_block() - rows % row_block()) % row_block();
-  if (missing == 0) return packed_linear(x, weight, bias);
-  return packed_linear(at::constant_pad_nd(x, {0, 0, 0, missing}), weight, bias).narrow(0, 0, rows);
+bool prompts_by_library(c10::ScalarType dtype) {
+  if (dtype == at::kFloat) {
+    static const bool fp32 = library_is_faster(at::kFloat);
+    return fp32;
+  }
+  static const bool bf16 = library_is_faster(at::kBFloat16);
+  return bf16;
 }
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, at::Tensor bias, LinearMemory memory)
-    : weight_(weight), bias_(std::move(bias)), out_features_(weight.size(0)) {
-  ELASTIKV_ASSERT(weight.dim() == 2, "a linear weight has {} dimensions", weight.dim());
-  if (!has_kernel(weight)) return;
-  own_kernel_ = true;
-  weight_ = weight.contiguous();
-  if (memory == LinearMemory::kSmall) return;
-  if (weight.scalar_type() == at::kFloat || packs_bf16()) packed_ = pack(weight_);
-  weight_ = cpu::in_huge_pages(weight_);
+Linear::Linear(const at::Tensor& weight, at::Tensor bias)
+    : Linear(std::vector<at::Tensor>{weight}, std::move(bias)) {}
+
+Linear::Linear(const std::vector<at::Tensor>& weights, at::Tensor bias) : bias_(std::move(bias)) {
+  ELASTIKV_ASSERT(!weights.empty(), "a linear layer without a weight");
+  for (const at::Tensor& weight : weights) {
+    ELASTIKV_ASSERT(weight.dim() == 2, "a linear weight has {} dimensions", weight.dim());
+    out_features_ += weight.size(0);
+  }
+  copied_ = true;
+  if (takes_panels(weights[0])) {
+    std::vector<at::Tensor> parts;
+    parts.reserve(weights.size());
+    for (const at::Tensor& weight : weights) parts.push_back(weight.contiguous());
+    panels_ = cpu::PanelWeights(parts);
+  } else if (weights.size() > 1) {
+    weight_ = at::cat(weights);
+  } else {
+    weight_ = weights[0];
+    copied_ = false;
+  }
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (has_few_rows(x)) return cpu::few_rows_linear(x, weight_, bias_);
-  if (packed_.defined()) return packed_linear_in_blocks(x, packed_, bias_);
-  return at::linear(x, weight_, bias_.defined() ? std::optional<at::Tensor>(bias_) : std::nullopt);
+  if (!panels_.defined()) return at::linear(x, weight_, optional(bias_));
+  if (x.dim() == 2) return cpu::panel_linear(x, panels_, bias_);
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = out_features_;
+  return cpu::panel_linear(x.reshape({-1, x.size(-1)}), panels_, bias_).view(shape);
 }
 
 void Linear::add_to(const at::Tensor& residual, const at::Tensor& x) const {
-  if (has_few_rows(x)) {
-    cpu::few_rows_linear(x, weight_, bias_, residual);
+  if (panels_.defined()) {
+    cpu::panel_linear(x, panels_, bias_, residual);
   } else {
     residual.add_((*this)(x));
   }
 }
 
-bool Linear::has_few_rows(const at::Tensor& x) const {
-  return own_kernel_ && x.dim() == 2 && x.size(0) <= few_rows(weight_.scalar_type());
+at::Tensor Linear::of_prompt(const at::Tensor& x) const {
+  return takes_library(x) ? library_linear(x, panels_, bias_) : (*this)(x);
+}
+
+void Linear::add_prompt_to(const at::Tensor& residual, const at::Tensor& x) const {
+  if (takes_library(x)) {
+    residual.add_(library_linear(x, panels_, bias_));
+  } else {
+    add_to(residual, x);
+  }
+}
+
+bool Linear::takes_library(const at::Tensor& x) const {
+  return panels_.defined() && x.dim() == 2 && x.size(0) >= kManyRows &&
+         prompts_by_library(x.scalar_type());
+}
+
+const char* prompt_products(c10::ScalarType dtype) {
+  return prompts_by_library(dtype) ? "LibTorch" : "elastikv";
 }
 
 }  // namespace elastikv

@@ -59,10 +59,10 @@ at::Tensor ClipVisionTower::attention(const Block& block, const at::Tensor& x) c
   const int64_t head_dim = config_.hidden_size / config_.heads;
   // [tokens, 3 * hidden] -> [3, heads, tokens, head_dim]
   const at::Tensor qkv =
-      block.qkv(x).view({tokens, 3, config_.heads, head_dim}).permute({1, 2, 0, 3});
+      block.qkv.of_prompt(x).view({tokens, 3, config_.heads, head_dim}).permute({1, 2, 0, 3});
   const at::Tensor out =
       full_attention(qkv[0], qkv[1], qkv[2], 1.0 / std::sqrt(static_cast<double>(head_dim)));
-  return block.out(out.transpose(0, 1).reshape({tokens, config_.hidden_size}));
+  return block.out.of_prompt(out.transpose(0, 1).reshape({tokens, config_.hidden_size}));
 }
 
 at::Tensor ClipVisionTower::embed_patches(const at::Tensor& pixels) const {
@@ -74,7 +74,7 @@ at::Tensor ClipVisionTower::embed_patches(const at::Tensor& pixels) const {
 
 at::Tensor ClipVisionTower::run(const Block& block, const at::Tensor& x) const {
   const at::Tensor y = x + attention(block, block.norm1(x));
-  return y + block.down(activate(config_.activation, block.up(block.norm2(y))));
+  return y + block.down.of_prompt(activate(config_.activation, block.up.of_prompt(block.norm2(y))));
 }
 
 std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,

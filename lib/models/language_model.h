@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -21,6 +22,8 @@ struct PrefillInput {
   PrefillRequest request;   ///< what to compute beside the logits
   bool all_logits = false;  ///< logits of every position instead of the last one
   const Observer* observer = nullptr;
+  /// Called before every layer with its index and their number.
+  std::function<void(int64_t layer, int64_t layers)> on_layer{};
 };
 
 struct PrefillOutput {

@@ -35,11 +35,8 @@ Linear take_stacked_linear(const WeightReader& weights,
   }
   // Missing tensors are reported together by WeightReader::finish.
   if (!complete) return {};
-  const LinearMemory memory = weights.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast;
-  const bool stacked = matrices.size() > 1;
-  Linear layer(stacked ? at::cat(matrices) : matrices[0],
-               !bias ? at::Tensor() : (stacked ? at::cat(biases) : biases[0]), memory);
-  if (stacked || memory == LinearMemory::kFast) {
+  Linear layer(matrices, bias ? at::cat(biases) : at::Tensor());
+  if (layer.copied()) {
     for (const auto& [name, out] : names) weights.release(fmt::format("{}.weight", name));
   }
   return layer;

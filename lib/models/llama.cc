@@ -111,9 +111,7 @@ Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightRe
   norm_ = RmsNorm(body.take(weight(names.norm), {hidden}), config.rms_norm_eps);
   if (config.tie_word_embeddings) {
     head.ignore("lm_head.weight");
-    if (embedding_.defined())
-      head_ =
-          Linear(embedding_, {}, body.saves_memory() ? LinearMemory::kSmall : LinearMemory::kFast);
+    if (embedding_.defined()) head_ = Linear(embedding_, {});
   } else {
     head_ = take_linear(head, "lm_head", config.vocab_size, hidden, /*bias=*/false);
   }
@@ -153,11 +151,10 @@ at::Tensor Llama::embed(const at::Tensor& ids) const {
   return at::embedding(embedding_, ids.to(device_));
 }
 
-Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x,
-                                  const at::Tensor& query_scales) const {
+Llama::Projections Llama::heads_of(const Layer& layer, const at::Tensor& product,
+                                   const at::Tensor& query_scales) const {
   const at::Tensor qkv =
-      layer.qkv(layer.attention_norm(x))
-          .view({x.size(0), config_.query_heads + 2 * config_.kv_heads, config_.head_dim});
+      product.view({product.size(0), config_.query_heads + 2 * config_.kv_heads, config_.head_dim});
   Projections p{qkv.narrow(1, 0, config_.query_heads),
                 qkv.narrow(1, config_.query_heads, config_.kv_heads),
                 qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
@@ -167,6 +164,11 @@ Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x,
   }
   if (query_scales.defined()) p.queries.mul_(query_scales);
   return p;
+}
+
+Llama::Projections Llama::project(const Layer& layer, const at::Tensor& x,
+                                  const at::Tensor& query_scales) const {
+  return heads_of(layer, layer.qkv(layer.attention_norm(x)), query_scales);
 }
 
 at::Tensor Llama::gated(const Layer& layer, const at::Tensor& x) {
@@ -196,8 +198,9 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   at::Tensor x = input.embeddings.to(dtype_);
   at::Tensor lost;  // 0, or NaN
   for (int64_t i = 0; i < config_.layers; ++i) {
+    if (input.on_layer) input.on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];
-    const Projections p = project(layer, x, scales);
+    const Projections p = heads_of(layer, layer.qkv.of_prompt(layer.attention_norm(x)), scales);
     const at::Tensor queries = rotary.rotate(p.queries.transpose(0, 1), positions).contiguous();
     const at::Tensor keys = rotary.rotate(p.keys.transpose(0, 1), positions).contiguous();
     const at::Tensor values = p.values.transpose(0, 1).contiguous();
@@ -212,10 +215,11 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
       attention.statistics.query_moments[skip] = query_moments(p.queries.transpose(0, 1), skip);
     result.statistics.push_back(on_cpu(attention.statistics));
     result.statistics_seconds += attention.statistics_seconds + watch.lap();
-    const at::Tensor out = layer.out(attention.output.transpose(0, 1).reshape({tokens, -1}));
+    const at::Tensor out =
+        layer.out.of_prompt(attention.output.transpose(0, 1).reshape({tokens, -1}));
     observe(i, ".attn_out", out);
     x = x + out;
-    layer.down.add_to(x, gated(layer, x));
+    layer.down.add_prompt_to(x, gated_silu(layer.gate_up.of_prompt(layer.mlp_norm(x))));
     observe(i, "", x);
   }
   const at::Tensor last = input.all_logits ? x : x.narrow(0, tokens - 1, 1);

@@ -71,7 +71,9 @@ class Llama final : public LanguageModel {
     at::Tensor keys;
     at::Tensor values;
   };
-  /// `query_scales`: what query_scales() gave for the tokens of x.
+  /// `product`: of qkv; `query_scales`: what query_scales() gave for its tokens.
+  Projections heads_of(const Layer& layer, const at::Tensor& product,
+                       const at::Tensor& query_scales) const;
   Projections project(const Layer& layer, const at::Tensor& x,
                       const at::Tensor& query_scales) const;
   /// Which of rotary_ a prompt of so many tokens is rotated by.

@@ -115,7 +115,7 @@ at::Tensor Qwen2VlTower::attention(const Block& block, const at::Tensor& x,
   const int64_t patches = x.size(0);
   const int64_t head_dim = config_.hidden_size / config_.heads;
   // [patches, 3, heads, head_dim]
-  const at::Tensor qkv = block.qkv(x).view({patches, 3, config_.heads, head_dim});
+  const at::Tensor qkv = block.qkv.of_prompt(x).view({patches, 3, config_.heads, head_dim});
   const auto rotated = [&](int64_t part) {
     // In fp32 whatever the weights are, as transformers does.
     return RotaryTable::rotate_rows(qkv.select(1, part).to(at::kFloat), angles)
@@ -137,15 +137,16 @@ at::Tensor Qwen2VlTower::attention(const Block& block, const at::Tensor& x,
                                    values.narrow(1, first, count), scale));
     begin = end;
   }
-  return block.out(at::cat(parts, 1).transpose(0, 1).reshape({patches, config_.hidden_size}));
+  return block.out.of_prompt(
+      at::cat(parts, 1).transpose(0, 1).reshape({patches, config_.hidden_size}));
 }
 
 at::Tensor Qwen2VlTower::mlp(const Block& block, const at::Tensor& x) const {
-  if (!windowed()) return block.down(activate(config_.activation, block.up(x)));
-  const at::Tensor both = block.up(x);
+  if (!windowed()) return block.down.of_prompt(activate(config_.activation, block.up.of_prompt(x)));
+  const at::Tensor both = block.up.of_prompt(x);
   const int64_t inner = config_.intermediate_size;
-  return block.down(activate(config_.activation, both.narrow(1, 0, inner)) *
-                    both.narrow(1, inner, inner));
+  return block.down.of_prompt(activate(config_.activation, both.narrow(1, 0, inner)) *
+                              both.narrow(1, inner, inner));
 }
 
 at::Tensor Qwen2VlTower::features(const at::Tensor& pixels, const Observer* observer) const {

@@ -104,9 +104,9 @@ at::Tensor QwenVlTower::attention(const Block& block, const at::Tensor& x) const
   const int64_t head_dim = config_.width / config_.heads;
   // [tokens, heads, 3, head_dim] -> [3, heads, tokens, head_dim]
   const at::Tensor qkv =
-      block.qkv(x).view({tokens, config_.heads, 3, head_dim}).permute({2, 1, 0, 3});
+      block.qkv.of_prompt(x).view({tokens, config_.heads, 3, head_dim}).permute({2, 1, 0, 3});
   const at::Tensor out = full_attention(qkv[0], qkv[1], qkv[2], attention_scale(head_dim));
-  return block.out(out.transpose(0, 1).reshape({tokens, config_.width}));
+  return block.out.of_prompt(out.transpose(0, 1).reshape({tokens, config_.width}));
 }
 
 at::Tensor QwenVlTower::resample(const at::Tensor& x) const {
@@ -127,7 +127,7 @@ at::Tensor QwenVlTower::features(const at::Tensor& pixels, const Observer* obser
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
     x = x + attention(block, block.norm1(x));
-    x = x + block.down(activate(Activation::kGelu, block.up(block.norm2(x))));
+    x = x + block.down.of_prompt(activate(Activation::kGelu, block.up.of_prompt(block.norm2(x))));
     if (observer != nullptr) (*observer)(fmt::format("vision.layers.{}", i), x);
   }
   at::Tensor projected = projection_(norm_after_(resample(x)));

@@ -394,7 +394,6 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device
   dry.finish();
   const WeightReader reader(checkpoint, device, dtype);
   if (options.progress) reader.on_progress(options.progress, dry.taken_bytes());
-  if (options.linear_memory == LinearMemory::kSmall) reader.save_memory();
   std::unique_ptr<Model> model = architecture.build(folder, reader);
   reader.finish();
   return model;

@@ -86,7 +86,6 @@ PublishedModel read_published_model(const std::filesystem::path& config_file);
 struct LoadOptions {
   /// Called while weights load: bytes of the files taken so far, and in all.
   WeightReader::Progress progress{};
-  LinearMemory linear_memory = LinearMemory::kFast;
 };
 
 /// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is

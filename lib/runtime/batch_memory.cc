@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "runtime/evaluation.h"
-#include "runtime/machine.h"
 #include "runtime/memory.h"
 
 namespace elastikv {
@@ -35,12 +34,13 @@ bool BatchMemory::add(const Sequence& sequence) {
   const bool copied = sequence.cache().keys_are_unrotated() && !unrotated_;
   unrotated_ = unrotated_ || copied;
   if (rows_ == 1 || copied || held_ + taken_ - known_then_ > left_ / 8) {
-    left_ = std::min(available_bytes(device_), MemoryLimit::left());
+    left_ = memory_left(device_);
     taken_then_ = taken_;
     known_then_ = held_ + taken_;
   }
   const int64_t left = left_ - (taken_ - taken_then_);
-  const int64_t at_once = std::max(rows_, std::min(rows_ * scored_tokens_, kRowsTogether));
+  const int64_t tokens = std::min(scored_tokens_, kTokensTogether);
+  const int64_t at_once = std::max(rows_, std::min(rows_ * tokens, kRowsTogether));
   const int64_t logits = std::max(rows_, std::min(rows_ * scored_tokens_, kLogitRowsTogether));
   return static_cast<double>(held_) + activation_bytes(model_, at_once, logits) <=
          kShare * static_cast<double>(left);

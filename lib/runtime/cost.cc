@@ -38,31 +38,20 @@ double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_
 int64_t MemoryNeed::total() const { return weights + std::max(loading, caches + activations); }
 
 MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c10::Device device,
-                              int64_t stored_parameters, LinearMemory memory) {
+                              int64_t stored_parameters, std::optional<c10::ScalarType> held) {
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t table = shape.vocab_size * shape.hidden_size;
-  const int64_t parameters = std::max(parameters_of(shape), stored_parameters);
+  const bool panels = device.is_cpu() && dtype != c10::ScalarType::Half;
+  int64_t matrices = std::max(parameters_of(shape), stored_parameters) - table;
+  // A head that shares the embedding table has panels beside it.
+  if (shape.tie_word_embeddings && panels) matrices += table;
   MemoryNeed need;
-  need.weights = parameters * element_bytes;
-  const bool packs = dtype == c10::ScalarType::Float || dtype == c10::ScalarType::BFloat16;
-  if (device.is_cpu() && memory == LinearMemory::kFast && packs) {
-    // Linear layers hold a packed copy beside the plain one; a head that shares the embedding table
-    // both beside it. In bf16 that is an upper bound: not all processors have a packed product.
-    need.weights += (parameters - table) * element_bytes;
-    if (shape.tie_word_embeddings) need.weights += 2 * table * element_bytes;
-  }
-  // The parts of the largest product and their concatenation, which is then packed.
-  need.loading =
-      2 * std::max(2 * shape.hidden_size * shape.intermediate_size, table) * element_bytes;
+  need.weights = table * element_bytes +
+                 matrices * static_cast<int64_t>(c10::elementSize(held.value_or(dtype)));
+  // The parts of the largest product, and where there are no panels their concatenation.
+  need.loading = (panels ? 1 : 2) *
+                 std::max(2 * shape.hidden_size * shape.intermediate_size, table) * element_bytes;
   return need;
-}
-
-LinearMemory choose_linear_memory(const LlamaConfig& shape, c10::ScalarType dtype,
-                                  c10::Device device, int64_t stored_parameters,
-                                  int64_t available) {
-  const MemoryNeed fast = memory_for_weights(shape, dtype, device, stored_parameters);
-  return device.is_cpu() && fast.total() > available / 4 * 3 ? LinearMemory::kSmall
-                                                             : LinearMemory::kFast;
 }
 
 MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
-#include "kernels/linear.h"
 #include "models/config.h"
 #include "strategies/budget.h"
 
@@ -30,7 +30,7 @@ double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_
 /// libraries take for themselves.
 struct MemoryNeed {
   int64_t weights = 0;      ///< held all the time
-  int64_t loading = 0;      ///< beside the weights while the largest layer is stacked and packed
+  int64_t loading = 0;      ///< beside the weights while the largest layer is loaded
   int64_t caches = 0;       ///< of all rows at the end, and one uncompressed prompt
   int64_t activations = 0;  ///< of the prefill of one prompt, and the logits of all rows
 
@@ -38,15 +38,11 @@ struct MemoryNeed {
 };
 
 /// What the weights alone need. `stored_parameters`: those of a checkpoint, which may have more
-/// than its decoder (a vision tower); 0 for random weights.
+/// than its decoder (a vision tower); 0 for random weights. `held`: the dtype in which linear
+/// layers hold their matrices (see held_dtype); none: `dtype`.
 MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c10::Device device,
                               int64_t stored_parameters = 0,
-                              LinearMemory memory = LinearMemory::kFast);
-
-/// How linear layers are to hold their weights on this device with so many bytes available: fast,
-/// unless that takes more than three quarters of them.
-LinearMemory choose_linear_memory(const LlamaConfig& shape, c10::ScalarType dtype,
-                                  c10::Device device, int64_t stored_parameters, int64_t available);
+                              std::optional<c10::ScalarType> held = std::nullopt);
 
 /// Adds `batch` sequences with this budget to what the weights need.
 MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,

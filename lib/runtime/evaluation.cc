@@ -75,6 +75,43 @@ at::Tensor logits_of(const LanguageModel& model, const ForcedReference& referenc
   return model.logits(reference.hidden.narrow(0, begin, count));
 }
 
+/// Scores foreseen sequences over the answer in chunks of it. Without a reference the first one is
+/// that, and on request becomes `reference`. False where it was stopped.
+bool score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                     const std::vector<size_t>& which, const std::vector<int64_t>& answer,
+                     const std::vector<int64_t>& fed, const ForcedOptions& options,
+                     ForcedReference& reference, bool keep_reference, Scores& scores) {
+  const std::vector<Sequence*> batch = pick(sequences, which);
+  const auto rows = static_cast<int64_t>(batch.size());
+  const auto steps = static_cast<int64_t>(fed.size());
+  const int64_t scored_together = std::max<int64_t>(1, kLogitRowsTogether / rows);
+  const bool given = reference.defined();
+  std::vector<at::Tensor> references;
+  for (int64_t begin = 0; begin < steps; begin += kTokensTogether) {
+    if (options.should_stop && options.should_stop()) return false;
+    if (options.on_step) options.on_step(begin, steps, rows);
+    const int64_t tokens = std::min(kTokensTogether, steps - begin);
+    // Tokens outermost, so that a token's rows lie together.
+    const at::Tensor hidden =
+        run_chunk(model, batch, fed, begin, tokens).transpose(0, 1).contiguous();
+    if (!given && keep_reference) references.push_back(hidden.select(1, 0).contiguous());
+    for (int64_t t = 0; t < tokens; t += scored_together) {
+      const int64_t count = std::min(scored_together, tokens - t);
+      const at::Tensor logits = model.logits(hidden.narrow(0, t, count).flatten(0, 1));
+      at::Tensor of_reference;
+      if (given) of_reference = logits_of(model, reference, begin + t, count);
+      for (int64_t i = 0; i < count; ++i) {
+        const at::Tensor of_token = logits.narrow(0, i * rows, rows);
+        scores.add(which, /*with_reference=*/!given,
+                   score_token(given ? at::cat({of_reference.narrow(0, i, 1), of_token}) : of_token,
+                               answer[static_cast<size_t>(begin + t + i + 1)]));
+      }
+    }
+  }
+  if (!references.empty()) reference.hidden = at::cat(references);
+  return true;
+}
+
 }  // namespace
 
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
@@ -84,7 +121,6 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   ELASTIKV_ASSERT(!sequences.empty() && !answer.empty(), "nothing to score");
   const auto scored = static_cast<int64_t>(answer.size()) - (options.score_last_token ? 0 : 1);
   if (scored <= 0) return std::vector<ForcedScores>(sequences.size());
-  const auto stop = [&] { return options.should_stop && options.should_stop(); };
   const TokenScores first = score_token(prompt.logits.unsqueeze(0).contiguous(), answer[0]);
   Scores scores(sequences.size(), first.nll[0]);
   const std::vector<int64_t> fed(answer.begin(), answer.begin() + scored - 1);
@@ -105,35 +141,15 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
     (chunks ? foreseen : stepped).push_back(i);
   }
 
-  if (!foreseen.empty()) {
-    const std::vector<Sequence*> batch = pick(sequences, foreseen);
-    const auto rows = static_cast<int64_t>(batch.size());
-    const int64_t chunk = std::max<int64_t>(1, kRowsTogether / rows);
-    const int64_t scored_together = std::max<int64_t>(1, kLogitRowsTogether / rows);
-    std::vector<at::Tensor> references;
-    for (int64_t begin = 0; begin < steps; begin += chunk) {
-      if (stop()) return {};
-      const int64_t tokens = std::min(chunk, steps - begin);
-      // Tokens outermost, so that a token's rows lie together.
-      const at::Tensor hidden =
-          run_chunk(model, batch, fed, begin, tokens).transpose(0, 1).contiguous();
-      if (!given && (asked_for || !stepped.empty()))
-        references.push_back(hidden.select(1, 0).contiguous());
-      for (int64_t t = 0; t < tokens; t += scored_together) {
-        const int64_t count = std::min(scored_together, tokens - t);
-        const at::Tensor logits = model.logits(hidden.narrow(0, t, count).flatten(0, 1));
-        at::Tensor of_reference;
-        if (given) of_reference = logits_of(model, reference, begin + t, count);
-        for (int64_t i = 0; i < count; ++i) {
-          const at::Tensor of_token = logits.narrow(0, i * rows, rows);
-          scores.add(
-              foreseen, /*with_reference=*/!given,
-              score_token(given ? at::cat({of_reference.narrow(0, i, 1), of_token}) : of_token,
-                          answer[static_cast<size_t>(begin + t + i + 1)]));
-        }
-      }
-    }
-    if (!references.empty()) reference.hidden = at::cat(references);
+  constexpr auto kSequences = static_cast<size_t>(kRowsTogether / kTokensTogether);
+  for (size_t from = 0; from < foreseen.size(); from += kSequences) {
+    const std::vector<size_t> which(foreseen.begin() + static_cast<std::ptrdiff_t>(from),
+                                    foreseen.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                           from + kSequences, foreseen.size())));
+    const bool more = !stepped.empty() || which.size() < foreseen.size();
+    if (!score_in_chunks(model, sequences, which, answer, fed, options, reference,
+                         /*keep_reference=*/asked_for || more, scores))
+      return {};
   }
 
   const std::vector<Sequence*> batch = pick(sequences, stepped);
@@ -141,7 +157,8 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   std::vector<at::Tensor> first_rows;
   at::Tensor block;  // logits of the reference
   for (int64_t k = 0; k < steps && !batch.empty(); ++k) {
-    if (stop()) return {};
+    if (options.should_stop && options.should_stop()) return {};
+    if (options.on_step) options.on_step(k, steps, static_cast<int64_t>(batch.size()));
     const std::vector<int64_t> tokens(batch.size(), fed[static_cast<size_t>(k)]);
     at::Tensor logits = decode_step(model, batch, tokens);
     if (others) {

@@ -14,8 +14,11 @@
 
 namespace elastikv {
 
-/// Rows of activations that teacher_force sends through the linear layers together: enough for the
-/// matrix products to run at their best, few enough that activations stay small beside the weights.
+/// Tokens of an answer that teacher_force runs in one pass. A fixed number: sums over the slots of
+/// a cache must not depend on how many sequences run together.
+constexpr int64_t kTokensTogether = 64;
+/// Rows of activations that it sends through the linear layers together: enough for the matrix
+/// products to run at their best, few enough that activations stay small beside the weights.
 constexpr int64_t kRowsTogether = 2048;
 /// Rows of logits that it holds at a time, where it has no more sequences.
 constexpr int64_t kLogitRowsTogether = 64;
@@ -51,6 +54,9 @@ struct ForcedOptions {
   ForcedReference* reference = nullptr;
   /// Asked before every step or chunk; true makes the call return an empty vector.
   std::function<bool()> should_stop;
+  /// Called before each with the tokens that are scored, all that will be, and the sequences that
+  /// run together.
+  std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by

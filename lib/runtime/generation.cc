@@ -28,7 +28,10 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
       tokens.push_back(first);
     }
   }
-  while (!running.empty() && !(options.should_stop && options.should_stop())) {
+  for (int64_t step = 0; !running.empty() && !(options.should_stop && options.should_stop());
+       ++step) {
+    if (options.on_step)
+      options.on_step(step, options.max_new_tokens - 1, static_cast<int64_t>(running.size()));
     std::vector<Sequence*> batch;
     batch.reserve(running.size());
     for (const size_t i : running) batch.push_back(sequences[i]);

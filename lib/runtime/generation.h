@@ -18,6 +18,9 @@ struct GreedyOptions {
   std::function<void(size_t, int64_t)> on_token;
   /// Asked before every step; true ends the call with what there is.
   std::function<bool()> should_stop;
+  /// Called before every step with the steps done, the most that there will be, and the sequences
+  /// that still run.
+  std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
 };
 
 struct GreedyText {

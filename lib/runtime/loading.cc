@@ -11,7 +11,8 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "runtime/machine.h"
+#include "runtime/memory.h"
+#include "weights/missing_files.h"
 
 namespace elastikv {
 namespace {
@@ -49,31 +50,30 @@ ModelInterceptor& interceptor() {
 
 }  // namespace
 
-WeightsNeed weights_need(const std::filesystem::path& folder, c10::Device device,
-                         c10::ScalarType dtype, int64_t available) {
-  const LlamaConfig decoder = summarize_model(folder).decoder;
-  const int64_t parameters = count_parameters(folder);
-  WeightsNeed need;
-  need.linear_memory = choose_linear_memory(decoder, dtype, device, parameters, available);
-  need.memory = memory_for_weights(decoder, dtype, device, parameters, need.linear_memory);
-  return need;
+c10::ScalarType held_dtype(const std::filesystem::path& folder, c10::Device device,
+                           c10::ScalarType dtype) {
+  if (!device.is_cpu() || dtype != c10::ScalarType::Float) return dtype;
+  if (!missing_weight_files(folder).empty()) return dtype;  // nothing says how they are stored
+  const Checkpoint checkpoint = open_weights(folder);
+  for (const std::string& name : checkpoint.names()) {
+    const TensorInfo& info = checkpoint.info(name);
+    if (info.shape.size() == 2 && info.scalar_type != c10::ScalarType::BFloat16) return dtype;
+  }
+  return c10::ScalarType::BFloat16;
 }
 
 std::unique_ptr<Model> open_model(const std::filesystem::path& folder, c10::Device device,
                                   c10::ScalarType dtype) {
-  const int64_t available = available_bytes(device);
-  const WeightsNeed need = weights_need(folder, device, dtype, available);
-  const std::string problem = refusal(need.memory, available);
+  const int64_t available = memory_left(device);
+  const MemoryNeed need =
+      memory_for_weights(summarize_model(folder).decoder, dtype, device, count_parameters(folder),
+                         held_dtype(folder, device, dtype));
+  const std::string problem = refusal(need, available);
   if (!problem.empty()) {
     fail("{} in {} on {} {}", folder.string(), dtype_name(dtype), device.str(), problem);
   }
-  if (need.linear_memory == LinearMemory::kSmall) {
-    inform("{}: weights are held once, without the second copy that makes linear layers faster",
-           folder.string());
-  }
   LoadingLine line(folder.filename().string());
   LoadOptions options;
-  options.linear_memory = need.linear_memory;
   options.progress = [&](int64_t taken, int64_t all) { line.show(taken, all); };
   std::unique_ptr<Model> model = load_model(folder, device, dtype, options);
   return interceptor() ? interceptor()(std::move(model)) : std::move(model);

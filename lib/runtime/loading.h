@@ -12,14 +12,11 @@
 
 namespace elastikv {
 
-/// What the weights of a checkpoint take on a device as it is now, and how they would be held
-/// there.
-struct WeightsNeed {
-  MemoryNeed memory;
-  LinearMemory linear_memory = LinearMemory::kFast;
-};
-WeightsNeed weights_need(const std::filesystem::path& folder, c10::Device device,
-                         c10::ScalarType dtype, int64_t available);
+/// The dtype in which a checkpoint's matrices are held on a device: that of the computation, but
+/// bf16 where its files have them so and a CPU computes in fp32, which is the same at half the
+/// memory.
+c10::ScalarType held_dtype(const std::filesystem::path& folder, c10::Device device,
+                           c10::ScalarType dtype);
 
 /// Error unless the weights fit into what the device has left; load_model otherwise, with what is
 /// loaded so far on a terminal's last line.

@@ -113,12 +113,14 @@ int64_t available_bytes(c10::Device device) {
   return std::max<int64_t>(available, 0);
 }
 
+int64_t resident_bytes() { return kilobytes_at("/proc/self/status", "VmRSS:"); }
+
 PeakMemory::PeakMemory(c10::Device device) : device_(device) {
   if (device.is_cpu()) {
     malloc_trim(/*pad=*/0);
     // 5 resets the peak of the resident set (man 5 proc).
     std::ofstream("/proc/self/clear_refs") << "5";
-    before_ = kilobytes_at("/proc/self/status", "VmRSS:");
+    before_ = resident_bytes();
   } else {
     synchronize(device);
     allocator_of(device)->resetPeakStats(device.index());

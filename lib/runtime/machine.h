@@ -16,6 +16,9 @@ void synchronize(c10::Device device);
 /// the allocator.
 int64_t available_bytes(c10::Device device);
 
+/// Bytes of the process's resident set; 0 on a system that does not tell.
+int64_t resident_bytes();
+
 /// Peak memory of one stretch of work. On the CPU the resident set of the process: free heap is
 /// handed back and the peak reset first, so that the difference to the beginning is what the
 /// stretch took. On a GPU the bytes in live allocations.

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "runtime/cost.h"
+#include "runtime/machine.h"
 
 namespace elastikv {
 namespace {
@@ -30,11 +31,12 @@ constexpr uint8_t kPriority = 255;
 /// Counts what another allocator gives, and refuses what is too much.
 class LimitedAllocator final : public c10::Allocator {
  public:
-  void begin(int64_t limit) {
+  void begin(int64_t limit, int64_t taken) {
     ELASTIKV_ASSERT(!in_force_, "two memory limits at a time");
     in_force_ = true;
     limit_ = limit;
     ++generation_;
+    taken_ = taken;
     used_ = 0;
     peak_ = 0;
     before_ = c10::GetCPUAllocator();
@@ -49,17 +51,19 @@ class LimitedAllocator final : public c10::Allocator {
   int64_t peak() const { return peak_; }
   void reset_peak() { peak_ = used_.load(); }
   bool in_force() const { return in_force_; }
-  int64_t left() const { return in_force_ ? std::max(int64_t{0}, limit_ - used_) : INT64_MAX; }
+  int64_t left() const {
+    return in_force_ ? std::max(int64_t{0}, limit_ - taken_ - used_) : INT64_MAX;
+  }
 
   c10::DataPtr allocate(size_t bytes) override {
     const auto size = static_cast<int64_t>(bytes);
     const int64_t used = used_.fetch_add(size) + size;
-    if (used > limit_) {
+    if (used > limit_ - taken_) {
       used_ -= size;
       throw c10::OutOfMemoryError(
           {__func__, __FILE__, static_cast<uint32_t>(__LINE__)},
           fmt::format("tried to allocate {} beside {} in use, with a limit of {}", bytes_text(size),
-                      bytes_text(used - size), bytes_text(limit_)));
+                      bytes_text(taken_ + used - size), bytes_text(limit_)));
     }
     void* memory = nullptr;
     try {
@@ -118,6 +122,7 @@ class LimitedAllocator final : public c10::Allocator {
 
   c10::Allocator* before_ = nullptr;
   int64_t limit_ = 0;
+  int64_t taken_ = 0;  // by others than tensors since the beginning
   std::atomic<bool> in_force_ = false;
   std::atomic<int64_t> generation_ = 0;
   std::atomic<int64_t> used_ = 0;
@@ -143,13 +148,24 @@ std::string between(const std::string& text, std::string_view begin, std::string
 
 }  // namespace
 
-MemoryLimit::MemoryLimit(int64_t bytes) { LimitedAllocator::instance().begin(bytes); }
+MemoryLimit::MemoryLimit(int64_t bytes, int64_t taken) {
+  if (taken > bytes) {
+    fail("a memory limit of {} is less than the {} that the program itself takes",
+         bytes_text(bytes), bytes_text(taken));
+  }
+  LimitedAllocator::instance().begin(bytes, taken);
+}
 MemoryLimit::~MemoryLimit() { LimitedAllocator::instance().end(); }
 int64_t MemoryLimit::used() { return LimitedAllocator::instance().used(); }
 int64_t MemoryLimit::peak() { return LimitedAllocator::instance().peak(); }
 void MemoryLimit::reset_peak() { LimitedAllocator::instance().reset_peak(); }
 int64_t MemoryLimit::left() { return LimitedAllocator::instance().left(); }
 bool MemoryLimit::in_force() { return LimitedAllocator::instance().in_force(); }
+
+int64_t memory_left(c10::Device device) {
+  const int64_t available = available_bytes(device);
+  return device.is_cpu() ? std::min(available, MemoryLimit::left()) : available;
+}
 
 int64_t parse_bytes(std::string_view text, std::string_view what) {
   constexpr std::pair<std::string_view, double> kUnits[] = {

@@ -9,14 +9,14 @@
 
 namespace elastikv {
 
-/// Limits the memory of CPU tensors while it lives: an allocation beyond it throws
+/// Limits memory while it lives: an allocation of a CPU tensor beyond it throws
 /// c10::OutOfMemoryError where the system would sooner or later kill the process. Counts the bytes
-/// of live tensors on all threads, from its beginning on; what is mapped from a file (weights that
-/// are read where they lie), the pictures' decoder and the program itself are outside. One at a
-/// time; tensors may outlive it.
+/// of live tensors, weights among them, on all threads, from its beginning on, beside what is taken
+/// already. One at a time; tensors may outlive it.
 class MemoryLimit final {
  public:
-  explicit MemoryLimit(int64_t bytes);
+  /// `taken`: bytes that the process has already; Error unless they are within the limit.
+  explicit MemoryLimit(int64_t bytes, int64_t taken = 0);
   ~MemoryLimit();
   MemoryLimit(const MemoryLimit&) = delete;
   MemoryLimit& operator=(const MemoryLimit&) = delete;
@@ -31,6 +31,10 @@ class MemoryLimit final {
   /// Bytes that may still be allocated under the limit; INT64_MAX without one.
   static int64_t left();
 };
+
+/// Bytes that can still be allocated on a device: available_bytes, and on the CPU no more than a
+/// MemoryLimit leaves.
+int64_t memory_left(c10::Device device);
 
 /// "6GiB", "1.5 GiB", "512MiB", "6GB" or bytes; B, kB, MB, GB, TB and KiB, MiB, GiB, TiB. Error
 /// beginning with `what` for anything else and for less than a byte.

@@ -170,7 +170,8 @@ at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFl
 /// Runs the prefill over a prompt's embeddings and takes its statistics. `image`: the span of all
 /// pictures together.
 void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
-            const StatisticsRequest& request, uint64_t seed, EncodedPrompt& encoded) {
+            const StatisticsRequest& request, uint64_t seed,
+            const std::function<void(int64_t, int64_t)>& on_layer, EncodedPrompt& encoded) {
   Stopwatch watch;
   PromptStatistics& statistics = encoded.statistics;
   const int64_t tokens = prompt.embeddings.size(0);
@@ -184,6 +185,7 @@ void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const T
   input.embeddings = prompt.embeddings;
   input.positions = prompt.positions;
   input.request = request.prefill;
+  input.on_layer = on_layer;
   if (request.post_image_rows) {
     input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
@@ -217,7 +219,8 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
-                            const StatisticsRequest& request, uint64_t seed) {
+                            const StatisticsRequest& request, uint64_t seed,
+                            const std::function<void(int64_t, int64_t)>& on_layer) {
   ELASTIKV_ASSERT(prompt.images.size() == pictures.size(), "{} pictures for {} places",
                   pictures.size(), prompt.images.size());
   const TokenSpan image = prompt.image_span();
@@ -250,7 +253,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
     embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);
   }
   encoded.seconds.image = watch.lap();
-  encode(language, embedded, image, request, seed, encoded);
+  encode(language, embedded, image, request, seed, on_layer, encoded);
   return encoded;
 }
 
@@ -260,7 +263,7 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
   encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, {}, nullptr}, {},
-         request, seed, encoded);
+         request, seed, /*on_layer=*/{}, encoded);
   return encoded;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -144,10 +145,11 @@ struct EncodedPrompt {
 /// model's numbers are not finite, which says what is first (first_non_finite). Strategies see
 /// the pictures as one span, from the first one's first token to the last one's last, text between
 /// them included. Keys and values in the statistics may be views of the prompt's cache, which must
-/// stay as it is.
+/// stay as it is. `on_layer`: see PrefillInput.
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
-                            const StatisticsRequest& request, uint64_t seed);
+                            const StatisticsRequest& request, uint64_t seed,
+                            const std::function<void(int64_t, int64_t)>& on_layer = {});
 
 /// The same for ids alone, without a picture.
 EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,

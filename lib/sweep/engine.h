@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datasets/sample.h"
@@ -47,11 +48,26 @@ class SampleRun {
   /// Runs some cells, ascending indices into those that the run was begun with, as one batch: of
   /// `cells` the first ones that fit into memory, at least one; the outcome holds as many. Each
   /// cell is run once, and the full cache before what is measured against it, unless it does not
-  /// fit. Which cells run together may change the last bits of a result. What all batches share is
-  /// in the seconds of the first outcome.
+  /// fit. On the CPU the results do not depend on which cells run together. What all batches share
+  /// is in the seconds of the first outcome.
   /// A failure of one cell belongs in its outcome's `error`. Throws OutOfMemory when the cells do
   /// not fit after all: what the prompt holds is kept, and fewer may be tried.
   virtual SampleOutcome evaluate(std::span<const size_t> cells) = 0;
+};
+
+/// Where the work on a sample is.
+struct PhaseProgress {
+  std::string_view phase;  ///< "prefill", "scoring", "generation"
+  std::string_view unit;   ///< of `done` and `of`: "layer", "token"
+  int64_t done = 0;
+  int64_t of = 0;    ///< at most
+  int64_t rows = 0;  ///< cells that run together; 0: what all share
+};
+
+/// What an evaluator asks and tells while it computes; each may be empty.
+struct RunWatch {
+  std::function<bool()> should_stop;
+  std::function<void(const PhaseProgress&)> on_phase;
 };
 
 /// The door between a sweep and whatever runs the model.
@@ -67,7 +83,8 @@ class SampleEvaluator {
   /// device is broken, and Interrupted when `should_stop` became true.
   virtual std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) = 0;
 
-  /// A look at one sample: a prefill of its own, so that no outcome, and no time in one, depends on
+  /// A look at one sample: at the prompt of the run just before, where its cells needed all that is
+  /// looked at, else a prefill of its own, so that no outcome, and no time in one, depends on
   /// whether somebody looks. Nothing for an engine that cannot tell.
   virtual std::optional<SampleDetail> look(const Sample& /*sample*/,
                                            std::span<const Cell> /*cells*/) {
@@ -126,11 +143,11 @@ class Engines {
   /// The parts of the program (base/revisions.h) that a model's results in these cells depend on.
   virtual std::vector<std::string> parts(const ModelChoice& model,
                                          std::span<const Cell> cells) const = 0;
-  /// Loads the model. `should_stop` may be asked at any time and tells an evaluator to throw
-  /// Interrupted.
+  /// Loads the model. `should_stop` of the watch may be asked at any time and tells an evaluator to
+  /// throw Interrupted.
   virtual std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                                 const EvaluationSettings& settings,
-                                                std::function<bool()> should_stop) const = 0;
+                                                RunWatch watch) const = 0;
 };
 
 /// The engines of this program: LibTorch models with the strategies of configs/strategies.

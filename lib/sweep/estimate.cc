@@ -52,9 +52,10 @@ struct CellSize {
 double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, int64_t element_bytes,
                     const MachineRates& rates) {
   const auto weights = static_cast<double>(step_weight_bytes(model.decoder, /*element_bytes=*/1));
-  return std::max(
-      2 * weights * static_cast<double>(rows) / rates.step_operations_per_second,
-      (weights * static_cast<double>(element_bytes) + cache_bytes) / rates.bytes_per_second);
+  const auto held = static_cast<double>(model.held ? c10::elementSize(*model.held)
+                                                   : static_cast<size_t>(element_bytes));
+  return std::max(2 * weights * static_cast<double>(rows) / rates.step_operations_per_second,
+                  (weights * held + cache_bytes) / rates.bytes_per_second);
 }
 
 double seconds_of(const CellGroup& group, const EvaluationSettings& settings,
@@ -94,8 +95,7 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
   const bool rerotates =
       std::any_of(cells.begin(), cells.end(), [](const CellSize& cell) { return cell.rerotates; });
   GroupEstimate result;
-  result.memory =
-      memory_for_weights(model.decoder, dtype, device, model.parameters, model.linear_memory);
+  result.memory = memory_for_weights(model.decoder, dtype, device, model.parameters, model.held);
   for (const SampleSize& sample : samples) {
     const int64_t prompt = sample.prompt_tokens;
     const int64_t added = new_tokens(settings, sample.answer_tokens);
@@ -164,8 +164,7 @@ std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
   CellGroup halved = group;
   halved.model.dtype = dtype_name(at::kBFloat16);
   ModelSize size = model;
-  size.linear_memory = choose_linear_memory(
-      model.decoder, at::kBFloat16, parse_device(group.model.device), model.parameters, available);
+  size.held = at::kBFloat16;
   const MemoryNeed need = estimate(halved, settings, size, samples, /*rates=*/nullptr).memory;
   if (refusal(need, available).empty())
     return fmt::format("fits with --dtype bf16 (about {})", bytes_text(need.total()));

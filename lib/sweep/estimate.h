@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -23,8 +24,8 @@ struct GroupEstimate {
 /// The model of a group, as far as its cost goes.
 struct ModelSize {
   LlamaConfig decoder;
-  int64_t parameters = 0;  ///< vision tower included
-  LinearMemory linear_memory = LinearMemory::kFast;
+  int64_t parameters = 0;               ///< vision tower included
+  std::optional<c10::ScalarType> held;  ///< see held_dtype
 };
 
 /// Tokens that may follow a prompt in any of the phases.

@@ -1,5 +1,6 @@
 #include "sweep/progress.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -9,6 +10,7 @@
 namespace elastikv {
 namespace {
 constexpr std::chrono::seconds kLinePause{30};
+constexpr std::chrono::milliseconds kPhasePause{100};  // on a terminal
 }  // namespace
 
 Progress::Progress(std::FILE* out)
@@ -35,6 +37,40 @@ void Progress::say(const std::string& line) {
   std::fflush(out_);
   // Loading a model is no sample's time.
   if (evaluated_ == 0) start_ = clock_();
+}
+
+std::string Progress::left_text(std::chrono::steady_clock::time_point start, int64_t done,
+                                int64_t of) const {
+  const double seconds = std::chrono::duration<double>(clock_() - start).count();
+  if (done <= 0 || seconds <= 0) return "";
+  return duration_text(seconds / static_cast<double>(done) * static_cast<double>(of - done)) +
+         " left";
+}
+
+void Progress::phase(const PhaseProgress& progress) {
+  const auto now = clock_();
+  std::string name(progress.phase);
+  if (progress.rows > 0) {
+    name += progress.rows == 1 ? ", 1 cell" : fmt::format(", {} cells together", progress.rows);
+  }
+  // A batch of a phase begins; one that cells leave goes on.
+  const std::string kind(progress.phase);
+  if (progress.done == 0 || kind != phase_) phase_start_ = now;
+  phase_ = kind;
+  const auto since = now - std::max({start_, last_line_, last_phase_line_});
+  if (since < (in_place_ ? std::chrono::steady_clock::duration(kPhasePause) : kLinePause)) return;
+  last_phase_line_ = now;
+  std::string line = fmt::format("{}/{} samples | {}: {} {} of {}", done_, total_, name,
+                                 progress.unit, progress.done + 1, progress.of);
+  const std::string left = left_text(phase_start_, progress.done, progress.of);
+  if (!left.empty()) line += " | " + left;
+  if (in_place_) {
+    fmt::print(out_, "\r{}\033[K", line);
+    open_line_ = true;
+  } else {
+    fmt::print(out_, "{}\n", line);
+  }
+  std::fflush(out_);
 }
 
 void Progress::sample_done(const std::string& metric) {

@@ -6,11 +6,14 @@
 #include <functional>
 #include <string>
 
+#include "sweep/engine.h"
+
 namespace elastikv {
 
 /// Tells a waiting person how far a sweep is: samples done, rate, remaining time and a running
-/// metric. On a terminal one line is rewritten in place; elsewhere a line is printed after the
-/// first sample, then at most every half minute, and at the end.
+/// metric; and within a sample the phase, its steps, the cells that run together and the time that
+/// it still takes. On a terminal one line is rewritten in place; elsewhere a line is printed after
+/// the first sample, then at most every half minute, and at the end.
 class Progress final {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
@@ -23,6 +26,8 @@ class Progress final {
   void begin(int64_t total, int64_t done);
   /// A line of its own: what is going on now.
   void say(const std::string& line);
+  /// Where the work on the sample at hand is.
+  void phase(const PhaseProgress& progress);
   /// One more sample, with the running metric as text (may be empty).
   void sample_done(const std::string& metric);
   /// Ends the line that is rewritten.
@@ -30,6 +35,9 @@ class Progress final {
 
  private:
   void clear_line();
+  /// What is left of `of` at the rate of `done` since `start`; empty where none is known.
+  std::string left_text(std::chrono::steady_clock::time_point start, int64_t done,
+                        int64_t of) const;
 
   std::FILE* out_;
   bool in_place_;
@@ -40,6 +48,9 @@ class Progress final {
   int64_t done_ = 0;
   int64_t evaluated_ = 0;  // in this run: what the rate is made from
   bool open_line_ = false;
+  std::string phase_;  // the last one's, with its cells
+  std::chrono::steady_clock::time_point phase_start_;
+  std::chrono::steady_clock::time_point last_phase_line_;
 };
 
 /// "0:07", "12:34", "1:02:03".

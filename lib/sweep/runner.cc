@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <future>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -264,9 +265,12 @@ class Run {
     const bool tries =
         !details.empty() || std::any_of(item.open.begin(), item.open.end(),
                                         [&](size_t place) { return item.problems[place].empty(); });
-    const EngineIdentity identity = engines_.identity(item.group.model);
-    item.recorder.set_engine(identity);
+    // The weights are hashed beside their loading, so that a disk has to give them once.
+    std::future<EngineIdentity> identified =
+        std::async(std::launch::async, [&] { return engines_.identity(item.group.model); });
     if (tries) open(item.group);
+    const EngineIdentity identity = identified.get();
+    item.recorder.set_engine(identity);
     writer_.note_engine(item.group.model_name, identity);
     progress_.say(fmt::format("{} on {}: {} cells, {} of {} samples to do", item.group.model_name,
                               item.group.data.name, item.group.cells.size(), item.open.size(),
@@ -313,7 +317,9 @@ class Run {
     evaluator_.reset();  // two models need not fit into memory at once
     progress_.say(fmt::format("loading {} ({}, {})", group.model.path.string(), group.model.device,
                               group.model.dtype));
-    evaluator_ = engines_.open(group.model, config_.evaluation(), options_.should_stop);
+    evaluator_ = engines_.open(
+        group.model, config_.evaluation(),
+        {options_.should_stop, [this](const PhaseProgress& at) { progress_.phase(at); }});
     open_model_ = group.model_name;
   }
 

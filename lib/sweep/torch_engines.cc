@@ -73,10 +73,10 @@ std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
   const c10::Device device = parse_device(group.model.device);
   settings.cells_together = false;
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
-  const int64_t available = available_bytes(device);
-  ModelSize model{summarize_model(group.model.path).decoder, count_parameters(group.model.path)};
-  model.linear_memory =
-      choose_linear_memory(model.decoder, dtype, device, model.parameters, available);
+  const int64_t available = memory_left(device);
+  const ModelSize model{summarize_model(group.model.path).decoder,
+                        count_parameters(group.model.path),
+                        held_dtype(group.model.path, device, dtype)};
   const GroupEstimate need = estimate(group, settings, model, sizes, /*rates=*/nullptr);
   const std::string problem = refusal(need.memory, available);
   if (problem.empty()) return "";
@@ -175,8 +175,8 @@ class TorchEngines final : public Engines {
 
   std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                         const EvaluationSettings& settings,
-                                        std::function<bool()> should_stop) const override {
-    return open_torch_evaluator(model, settings, std::move(should_stop));
+                                        RunWatch watch) const override {
+    return open_torch_evaluator(model, settings, std::move(watch));
   }
 
  private:

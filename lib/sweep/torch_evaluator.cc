@@ -33,16 +33,19 @@ namespace {
 /// A model with what turns samples into its prompts.
 class TorchModel final {
  public:
-  TorchModel(const ModelChoice& choice, const EvaluationSettings& settings,
-             std::function<bool()> should_stop)
+  TorchModel(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch)
       : settings_(settings),
-        should_stop_(std::move(should_stop)),
+        watch_(std::move(watch)),
         device_(parse_device(choice.device)),
         reader_(make_reader(choice)),
         model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
 
   const EvaluationSettings& settings() const { return settings_; }
-  const std::function<bool()>& should_stop() const { return should_stop_; }
+  const std::function<bool()>& should_stop() const { return watch_.should_stop; }
+  /// Tells who watches where the work is.
+  void at(const PhaseProgress& progress) const {
+    if (watch_.on_phase) watch_.on_phase(progress);
+  }
   c10::Device device() const { return device_; }
   const PromptReader& reader() const { return reader_; }
   const LanguageModel& language() const { return model_->language(); }
@@ -54,7 +57,10 @@ class TorchModel final {
     for (const Cell& cell : cells) request = request | strategy_of(cell.strategy).needs();
     if (column_sums) request.prefill.column_sums = true;
     return encode_prompt(*model_, reader_, prompt, sample.images, request,
-                         seed_of(settings_.seed, sample));
+                         seed_of(settings_.seed, sample), [&](int64_t layer, int64_t layers) {
+                           if (watch_.should_stop && watch_.should_stop()) throw Interrupted();
+                           at({"prefill", "layer", layer, layers, /*rows=*/0});
+                         });
   }
 
   /// Tells the failures of the device from those of a sample.
@@ -73,18 +79,39 @@ class TorchModel final {
 
  private:
   EvaluationSettings settings_;
-  std::function<bool()> should_stop_;
+  RunWatch watch_;
   c10::Device device_;
   PromptReader reader_;
   std::unique_ptr<Model> model_;
+};
+
+/// The prompt of the last sample, for a look at it.
+struct LastPrompt {
+  const Sample* sample = nullptr;
+  std::optional<EncodedPrompt> encoded;
+
+  /// Keeps a prompt if a look would compute the same: what the cells need is what it needs.
+  void keep(const Sample& of, EncodedPrompt prompt) {
+    const auto& layers = prompt.statistics.layers;
+    if (layers.empty() || !layers.front().column_sums.defined()) return;
+    sample = &of;
+    encoded.emplace(std::move(prompt));
+  }
+  void forget() {
+    sample = nullptr;
+    encoded.reset();
+  }
 };
 
 /// Runs the cells of a sample: one picture encoding and one prefill, then as many cells as one
 /// batch as fit into memory.
 class TorchRun final : public SampleRun {
  public:
-  TorchRun(const TorchModel& model, const Sample& sample, std::span<const Cell> cells)
+  /// `last`: where the prompt stays when the run is over.
+  TorchRun(const TorchModel& model, const Sample& sample, std::span<const Cell> cells,
+           LastPrompt& last)
       : model_(model),
+        last_(last),
         settings_(model.settings()),
         sample_(sample),
         cells_(cells),
@@ -95,6 +122,12 @@ class TorchRun final : public SampleRun {
                                 fmt::format("the prompt of sample '{}'", sample.id));
     if (settings_.cells_together) encode(cells);
   }
+
+  ~TorchRun() override {
+    if (settings_.cells_together && encoded_) last_.keep(sample_, std::move(*encoded_));
+  }
+  TorchRun(const TorchRun&) = delete;
+  TorchRun& operator=(const TorchRun&) = delete;
 
   SampleOutcome evaluate(std::span<const size_t> which) override {
     return model_.on_device([&] { return run(which); });
@@ -199,6 +232,9 @@ class TorchRun final : public SampleRun {
     options.score_last_token = settings_.score_last_token;
     options.one_pass = settings_.one_pass;
     options.should_stop = model_.should_stop();
+    options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
+      model_.at({"scoring", "token", done, of, rows});
+    };
     if (reference_runs || reference_.defined()) options.reference = &reference_;
     const std::vector<ForcedScores> scores =
         teacher_force(model_.language(), *encoded_, pointers(sequences), answer_, options);
@@ -224,6 +260,9 @@ class TorchRun final : public SampleRun {
     options.max_new_tokens = settings_.max_new_tokens;
     options.end_tokens = model_.reader().end_tokens();
     options.should_stop = model_.should_stop();
+    options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
+      model_.at({"generation", "token", done, of, rows});
+    };
     const std::vector<GreedyText> texts =
         generate_greedy(model_.language(), *encoded_, pointers(sequences), options);
     if (options.should_stop && options.should_stop()) throw Interrupted();
@@ -239,6 +278,7 @@ class TorchRun final : public SampleRun {
   }
 
   const TorchModel& model_;
+  LastPrompt& last_;
   const EvaluationSettings& settings_;
   const Sample& sample_;
   std::span<const Cell> cells_;
@@ -252,12 +292,13 @@ class TorchRun final : public SampleRun {
 
 class TorchEvaluator final : public SampleEvaluator {
  public:
-  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings,
-                 std::function<bool()> should_stop)
-      : model_(choice, settings, std::move(should_stop)) {}
+  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch)
+      : model_(choice, settings, std::move(watch)) {}
 
   std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) override {
-    return model_.on_device([&] { return std::make_unique<TorchRun>(model_, sample, cells); });
+    last_.forget();
+    return model_.on_device(
+        [&] { return std::make_unique<TorchRun>(model_, sample, cells, last_); });
   }
 
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
@@ -265,6 +306,7 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   void release_memory() override {
+    last_.forget();
     model_.on_device([&] { release_free_memory(model_.device()); });
   }
 
@@ -274,7 +316,10 @@ class TorchEvaluator final : public SampleEvaluator {
     const TokenizedPrompt prompt = prompt_of(reader, sample);
     reader.require_room(prompt, /*new_tokens=*/0,
                         fmt::format("the prompt of sample '{}'", sample.id));
-    const EncodedPrompt encoded = model_.encode(sample, prompt, cells, /*column_sums=*/true);
+    const EncodedPrompt encoded = last_.sample == &sample
+                                      ? *std::move(last_.encoded)
+                                      : model_.encode(sample, prompt, cells, /*column_sums=*/true);
+    last_.forget();
     SampleDetail detail = look_at_prompt(reader, sample, prompt, encoded.statistics);
     for (const Cell& cell : cells) {
       auto& kept = detail.kept.emplace_back();
@@ -291,14 +336,15 @@ class TorchEvaluator final : public SampleEvaluator {
   }
 
   TorchModel model_;
+  LastPrompt last_;
 };
 
 }  // namespace
 
 std::unique_ptr<SampleEvaluator> open_torch_evaluator(const ModelChoice& model,
                                                       const EvaluationSettings& settings,
-                                                      std::function<bool()> should_stop) {
-  return std::make_unique<TorchEvaluator>(model, settings, std::move(should_stop));
+                                                      RunWatch watch) {
+  return std::make_unique<TorchEvaluator>(model, settings, std::move(watch));
 }
 
 }  // namespace elastikv

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "sweep/engine.h"
@@ -10,6 +9,6 @@ namespace elastikv {
 /// Loads a LibTorch model and runs samples on it, see Engines::open.
 std::unique_ptr<SampleEvaluator> open_torch_evaluator(const ModelChoice& model,
                                                       const EvaluationSettings& settings,
-                                                      std::function<bool()> should_stop);
+                                                      RunWatch watch);
 
 }  // namespace elastikv

@@ -260,7 +260,7 @@ const std::string& Checkpoint::content_hash() const {
     std::string hashes;
     if (state_->parts.empty()) {
       hashes = elastikv::content_hash(state_->index);
-      for (const auto& file : state_->files) hashes += elastikv::content_hash(file->bytes());
+      for (const auto& file : state_->files) hashes += file->hash();
     }
     for (const Checkpoint& part : state_->parts) hashes += part.content_hash();
     state_->hash = elastikv::content_hash(hashes);

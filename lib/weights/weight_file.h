@@ -13,6 +13,7 @@
 #include <c10/core/ScalarType.h>
 
 #include "base/files.h"
+#include "base/hash.h"
 
 namespace elastikv {
 
@@ -69,6 +70,8 @@ class WeightFile {
 
   /// The whole file.
   std::string_view bytes() const { return map_->view(); }
+  /// See content_hash.
+  std::string hash() const { return content_hash(*map_); }
 
  protected:
   /// Maps the file; Error when that fails or when it is a Git LFS pointer.

@@ -55,7 +55,6 @@ struct WeightReader::Account {
   int64_t all_bytes = 0;
   int64_t taken_bytes = 0;
   bool keep_pages = false;
-  bool saves_memory = false;
 
   const Checkpoint& checkpoint() const {
     ELASTIKV_ASSERT(source.has_value(), "random weights have no checkpoint");
@@ -86,9 +85,6 @@ WeightReader WeightReader::listing() {
                                             {}}),
           ""};
 }
-
-bool WeightReader::saves_memory() const { return account_->saves_memory; }
-void WeightReader::save_memory() const { account_->saves_memory = true; }
 
 at::Tensor WeightReader::draw(const std::string& full_name, c10::IntArrayRef shape) const {
   const auto options = at::TensorOptions().device(account_->device).dtype(account_->dtype);

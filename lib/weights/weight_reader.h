@@ -67,10 +67,6 @@ class WeightReader final {
   /// the shapes needed.
   static WeightReader listing();
 
-  /// Whether layers are to hold no second copy of their weights for speed; see save_memory().
-  bool saves_memory() const;
-  void save_memory() const;
-
   /// A reader whose names all begin with `prefix` (give it its dot: "layers.0."), within this one's
   /// own prefix; both keep one account.
   WeightReader scope(std::string_view prefix) const;

@@ -272,10 +272,18 @@ TEST_F(DataVerbs, PlanTakesTheSamplesThatSweepRecordsAsFailed) {
 TEST_F(DataVerbs, PlanTakesALimitThatTheSweepCanDoWith) {
   folder_.write("t.jsonl", json{{"id", "z"}, {"question", "Which?"}, {"answer", "It is."}}.dump());
   const std::string file = sweep("out", "qwen3", "path: " + at("t.jsonl"));
-  const ProgramResult planned = run_elastikv({"plan", file, "--memory-limit", "8MiB"});
+  const ProgramResult planned = run_elastikv({"plan", file, "--memory-limit", "240MiB"});
   EXPECT_EQ(planned.exit_code, 0) << planned.errors;
   EXPECT_NE(planned.output.find("| m-fp32/d/h2o/0.5 |"), std::string::npos) << planned.output;
-  EXPECT_EQ(run_elastikv({"sweep", file, "--memory-limit", "8MiB"}).exit_code, 0);
+  EXPECT_EQ(run_elastikv({"sweep", file, "--memory-limit", "240MiB"}).exit_code, 0);
+  // The program's own memory is within the limit, too.
+  for (const char* verb : {"plan", "sweep"}) {
+    const ProgramResult refused = run_elastikv({verb, file, "--memory-limit", "8MiB"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.errors.find("a memory limit of 8.0 MiB is less than the "), std::string::npos)
+        << refused.errors;
+    EXPECT_NE(refused.errors.find(" that the program itself takes"), std::string::npos);
+  }
 }
 
 TEST_F(DataVerbs, TextsAreComparedWithEachOtherWithoutAnswers) {

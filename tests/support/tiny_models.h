@@ -47,11 +47,12 @@ class OneThread {
 /// tokenizer, so prompts are ids and pixel values from that file.
 struct TinyModel {
   explicit TinyModel(const std::string& model_name,
-                     c10::Device device = c10::Device(c10::DeviceType::CPU))
+                     c10::Device device = c10::Device(c10::DeviceType::CPU),
+                     c10::ScalarType dtype = c10::ScalarType::Float)
       : name(model_name),
         folder(parity_folder() / model_name),
         golden(parity_folder() / (model_name + ".golden.safetensors")),
-        model(elastikv::load_model(folder, device, c10::ScalarType::Float)) {}
+        model(elastikv::load_model(folder, device, dtype)) {}
 
   const elastikv::LanguageModel& language() const { return model->language(); }
   at::Tensor ids() const { return golden.tensor("input_ids"); }

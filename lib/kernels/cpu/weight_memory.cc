@@ -2,73 +2,78 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
+#include <cstdint>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <utility>
 
-#include <ATen/ops/from_blob.h>
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
-
-#include "base/error.h"
 
 namespace elastikv::cpu {
 namespace {
 
 constexpr size_t kPage = size_t{2} << 20;
-constexpr size_t kChunk = 32 * kPage;
+constexpr size_t kFirstChunk = size_t{64} << 10;
+constexpr size_t kLargestChunk = 32 * kPage;
+/// What has a chunk of its own: as part of another it would leave much of that unused.
+constexpr size_t kAlone = 8 * kPage;
 constexpr size_t kAlignment = 64;
 
 size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-/// Memory that tensors share; it goes when the last of them does.
+/// Memory that matrices share; it goes when the last of them does.
 class Chunk {
  public:
-  explicit Chunk(size_t bytes) : data_(std::aligned_alloc(kPage, bytes)), free_(bytes) {
-    if (data_ == nullptr) throw std::bad_alloc();
+  explicit Chunk(size_t bytes)
+      : memory_(c10::GetCPUAllocator()->allocate(bytes + padding(bytes))), size_(bytes) {
+    data_ = static_cast<char*>(memory_.get());
+    if (padding(bytes) == 0) return;
+    data_ += (kPage - reinterpret_cast<uintptr_t>(data_) % kPage) % kPage;
     madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: memory is as good without
   }
-  ~Chunk() { std::free(data_); }
-  Chunk(const Chunk&) = delete;
-  Chunk& operator=(const Chunk&) = delete;
 
   void* take(size_t bytes) {
-    if (bytes > free_) return nullptr;
-    void* taken = static_cast<char*>(data_) + used_;
+    if (bytes > size_ - used_) return nullptr;
+    void* taken = data_ + used_;
     used_ += bytes;
-    free_ -= bytes;
     return taken;
   }
+  size_t size() const { return size_; }
 
  private:
-  void* data_;
+  static size_t padding(size_t bytes) { return bytes < kPage ? 0 : kPage; }
+
+  c10::DataPtr memory_;  // LibTorch's, so that it counts where tensors are counted
+  char* data_;
+  size_t size_;
   size_t used_ = 0;
-  size_t free_;
 };
 
 }  // namespace
 
-at::Tensor in_huge_pages(const at::Tensor& x) {
-  ELASTIKV_ASSERT(x.is_cpu() && x.is_contiguous(), "a contiguous tensor on the CPU is needed");
+std::shared_ptr<void> weight_memory(size_t bytes) {
   static std::mutex mutex;
   static std::weak_ptr<Chunk> current;
-  const size_t bytes = round_up(std::max<size_t>(x.nbytes(), 1), kAlignment);
-  std::shared_ptr<Chunk> chunk;
-  void* data = nullptr;
-  {
-    const std::lock_guard lock(mutex);
-    chunk = current.lock();
-    if (chunk != nullptr) data = chunk->take(bytes);
-    if (data == nullptr) {
-      chunk = std::make_shared<Chunk>(round_up(std::max(bytes, kChunk), kPage));
-      data = chunk->take(bytes);
-      current = chunk;
-    }
+  bytes = round_up(std::max<size_t>(bytes, 1), kAlignment);
+  if (bytes >= kAlone) {
+    auto alone = std::make_shared<Chunk>(round_up(bytes, kPage));
+    void* data = alone->take(bytes);
+    return {std::move(alone), data};
   }
-  std::memcpy(data, x.const_data_ptr(), x.nbytes());
-  return at::from_blob(
-      data, x.sizes(), [chunk](void* /*data*/) {}, x.options());
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<Chunk> chunk = current.lock();
+  void* data = chunk == nullptr ? nullptr : chunk->take(bytes);
+  if (data == nullptr) {
+    // Twice as large every time, so that small models take little.
+    const size_t next = chunk == nullptr ? kFirstChunk : 2 * chunk->size();
+    const size_t size = std::max(bytes, std::min(next, kLargestChunk));
+    chunk = std::make_shared<Chunk>(size < kPage ? size : round_up(size, kPage));
+    data = chunk->take(bytes);
+    current = chunk;
+  }
+  return {std::move(chunk), data};
 }
 
 }  // namespace elastikv::cpu

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <cstddef>
+#include <memory>
 
 namespace elastikv::cpu {
 
-/// A copy of a contiguous tensor in memory that the system is asked to map in pages of 2 MiB, many
-/// tensors to a page. Reading a model's weights once per token, the processor otherwise spends a
-/// tenth of the time on address translation (measured on a virtual machine).
-at::Tensor in_huge_pages(const at::Tensor& x);
+/// Memory for weights, aligned to 64 bytes, which the system is asked to map in pages of 2 MiB,
+/// many matrices to a page: reading a model's weights once per token, the processor otherwise
+/// spends a tenth of the time on address translation (measured on a virtual machine).
+std::shared_ptr<void> weight_memory(size_t bytes);
 
 }  // namespace elastikv::cpu

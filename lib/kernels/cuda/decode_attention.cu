@@ -53,6 +53,12 @@ __device__ void read_key(const T* key, int column, int head_dim, const float* co
     to[e] = to[e] * cos[column + e] - to_float(paired.x[e]) * sin[column + e];
 }
 
+/// An element of an array, or null: a row without a prompt's entries has no array of them.
+template <typename T>
+__device__ const T* element(const void* array, int64_t at) {
+  return array == nullptr ? nullptr : static_cast<const T*>(array) + at;
+}
+
 /// Where slot begin + `slot` of a head lies: in a row, or at its place (see EntryView).
 template <typename T>
 __device__ const T* entry_of(const int32_t* places, int64_t begin, int slot, const T* own,
@@ -94,8 +100,8 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
   const int32_t* places = head.places < 0
                               ? nullptr
                               : reinterpret_cast<const int32_t*>(task.upload + head.places) + begin;
-  const T* keys = static_cast<const T*>(row.keys) + head.start * head_dim;
-  const T* prompt_keys = static_cast<const T*>(row.prompt_keys) + head.prompt_start * head_dim;
+  const T* keys = element<T>(row.keys, head.start * head_dim);
+  const T* prompt_keys = element<T>(row.prompt_keys, head.prompt_start * head_dim);
   const float* bias =
       head.bias < 0 ? nullptr : reinterpret_cast<const float*>(task.upload + head.bias) + begin;
   const int32_t* distances =
@@ -185,9 +191,8 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
   const int column = thread % vectors * kVector<T>;
   const int first_slot = thread / vectors;
   if (first_slot < rows) {
-    const T* values = static_cast<const T*>(row.values) + head.start * head_dim + column;
-    const T* prompt_values =
-        static_cast<const T*>(row.prompt_values) + head.prompt_start * head_dim + column;
+    const T* values = element<T>(row.values, head.start * head_dim + column);
+    const T* prompt_values = element<T>(row.prompt_values, head.prompt_start * head_dim + column);
     float sums[kHeads][kVector<T>] = {};
 #pragma unroll 4
     for (int slot = first_slot; slot < slots; slot += rows) {

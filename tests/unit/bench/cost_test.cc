@@ -68,27 +68,20 @@ TEST(BenchCost, MemoryOfACell) {
   EXPECT_EQ(fifth.caches, (16 * 307 + 1024) * token);
 }
 
-TEST(BenchCost, LinearLayersAreHeldTwiceOnTheCpu) {
+TEST(BenchCost, WeightsAreHeldOnce) {
   const LlamaConfig shape = named("smollm2-135m");
-  // The head that shares the embedding table stands beside it, packed and plain.
-  EXPECT_EQ(memory_for_weights(shape, c10::ScalarType::Float, kCpu).weights,
-            4 * (int64_t{2} * 134515008 + 49152 * 576));
-  EXPECT_EQ(
-      memory_for_weights(shape, c10::ScalarType::Float, kCpu, 0, LinearMemory::kSmall).weights,
-      4 * int64_t{134515008});
-  // fp16 has no kernels of its own.
-  EXPECT_EQ(memory_for_weights(shape, c10::ScalarType::Half, kCpu).weights, 2 * int64_t{134515008});
-  EXPECT_EQ(memory_for_weights(shape, c10::ScalarType::Float, kCuda).weights,
-            4 * int64_t{134515008});
-}
-
-TEST(BenchCost, WeightsAreHeldOnceWhereTheyWouldTakeTooMuch) {
-  const LlamaConfig shape = named("smollm2-135m");
-  const auto fp32 = c10::ScalarType::Float;
-  const int64_t fast = memory_for_weights(shape, fp32, kCpu).total();
-  EXPECT_EQ(choose_linear_memory(shape, fp32, kCpu, 0, 2 * fast), LinearMemory::kFast);
-  EXPECT_EQ(choose_linear_memory(shape, fp32, kCpu, 0, fast), LinearMemory::kSmall);
-  EXPECT_EQ(choose_linear_memory(shape, fp32, kCuda, 0, 1), LinearMemory::kFast);
+  const int64_t parameters = 134515008;
+  const int64_t table = int64_t{49152} * 576;
+  using c10::ScalarType;
+  // The panels of a head that shares the embedding table stand beside it.
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCpu).weights, 4 * (parameters + table));
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::BFloat16, kCpu).weights,
+            2 * (parameters + table));
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Half, kCpu).weights, 2 * parameters);
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCuda).weights, 4 * parameters);
+  // All but the embedding table in bf16.
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCpu, 0, ScalarType::BFloat16).weights,
+            2 * parameters + 4 * table);
 }
 
 TEST(BenchCost, RefusalNamesNeededAndAvailableBytes) {

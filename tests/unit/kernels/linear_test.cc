@@ -1,11 +1,14 @@
 #include "kernels/linear.h"
 
 #include <cstdint>
-#include <vector>
+#include <limits>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "support/tensors.h"
@@ -24,23 +27,71 @@ TEST(Linear, EqualsTheProduct) {
   }
 }
 
-TEST(Linear, FewRowsAndManyAgree) {
-  // Odd sizes: outputs and inputs that fill no vector.
+TEST(Linear, HasABiasAndAddsToAResidual) {
+  // Odd sizes: outputs that fill no panel, inputs that fill no block.
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-    for (const int64_t rows : {1, 2, 3, 4, 5, 8, 11}) {
-      const at::Tensor weight = random_tensor({99, 83}, 1).to(dtype);
+    for (const int64_t rows : {1, 2, 3, 4, 5, 8, 11, 13, 25, 485}) {
+      const at::Tensor weight = random_tensor({99, 283}, 1).to(dtype);
       const at::Tensor bias = random_tensor({99}, 2).to(dtype);
-      const at::Tensor x = random_tensor({rows, 83}, 3).to(dtype);
+      const at::Tensor x = random_tensor({rows, 283}, 3).to(dtype);
       const at::Tensor residual = random_tensor({rows, 99}, 4).to(dtype);
       const at::Tensor product =
           at::matmul(x.to(at::kFloat), weight.to(at::kFloat).t()) + bias.to(at::kFloat);
-      // bf16: values up to about 30, and the sum is rounded a second time.
-      const double limit = dtype == at::kFloat ? 1e-4 : 0.26;
-      EXPECT_LT(max_difference(cpu::few_rows_linear(x, weight, bias), product), limit);
+      // bf16: values up to about 60, and the sum is rounded a second time.
+      const double limit = dtype == at::kFloat ? 1e-4 : 0.51;
+      const Linear layer(weight, bias);
+      EXPECT_LT(max_difference(layer(x), product), limit);
+      EXPECT_LT(max_difference(layer.of_prompt(x), product), limit);
       const at::Tensor sum = residual.clone();
-      Linear(weight, bias).add_to(sum, x);
+      layer.add_to(sum, x);
       EXPECT_LT(max_difference(sum, residual.to(at::kFloat) + product), limit) << rows << " rows";
+      const at::Tensor prompt = residual.clone();
+      layer.add_prompt_to(prompt, x);
+      EXPECT_LT(max_difference(prompt, residual.to(at::kFloat) + product), limit);
     }
+  }
+}
+
+TEST(Linear, SumsLongRowsMoreExactlyThanOneRunningSum) {
+  const at::Tensor weight = random_tensor({33, 11008}, 1);
+  const at::Tensor x = random_tensor({2, 11008}, 2);
+  const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+  at::Tensor running = at::zeros({2, 33});
+  for (int64_t k = 0; k < 11008; ++k)
+    running += x.narrow(1, k, 1) * weight.narrow(1, k, 1).view({1, 33});
+  const double error = (Linear(weight, {})(x).to(at::kDouble) - exact).abs().mean().item<double>();
+  EXPECT_LT(error, 0.5 * (running.to(at::kDouble) - exact).abs().mean().item<double>());
+}
+
+TEST(Linear, StacksSeveralMatrices) {
+  const at::Tensor first = random_tensor({40, 50}, 1);
+  const at::Tensor second = random_tensor({7, 50}, 2);
+  const at::Tensor bias = random_tensor({47}, 3);
+  const at::Tensor x = random_tensor({9, 50}, 4);
+  EXPECT_TRUE(Linear({first, second}, bias)(x).equal(Linear(at::cat({first, second}), bias)(x)));
+}
+
+TEST(Linear, Fp32WeightsThatAreBf16NumbersGiveTheProductOfFp32) {
+  // Another dtype in memory, the same numbers: one element that bf16 lacks decides.
+  const at::Tensor narrow = random_tensor({64, 300}, 1).to(at::kBFloat16).to(at::kFloat);
+  at::Tensor wide = narrow.clone();
+  wide[63][299] += 1e-5F;
+  const at::Tensor x = random_tensor({5, 300}, 2);
+  EXPECT_EQ(cpu::PanelWeights({narrow}).stored(), at::kBFloat16);
+  EXPECT_EQ(cpu::PanelWeights({wide}).stored(), at::kFloat);
+  const at::Tensor expected = Linear(wide, {})(x);
+  const at::Tensor got = Linear(narrow, {})(x);
+  EXPECT_TRUE(got.narrow(1, 0, 63).equal(expected.narrow(1, 0, 63)));
+  EXPECT_FALSE(got.select(1, 63).equal(expected.select(1, 63)));
+}
+
+TEST(PanelWeights, GiveTheirRowsBack) {
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor weight = random_tensor({100, 70}, 1).to(dtype);
+    const cpu::PanelWeights panels({weight});
+    EXPECT_TRUE(panels.rows(0, 100, dtype).equal(weight));
+    EXPECT_TRUE(panels.rows(32, 70, dtype).equal(weight.narrow(0, 32, 38)));
+    EXPECT_TRUE(panels.rows(96, 100, at::kFloat).equal(weight.narrow(0, 96, 4).to(at::kFloat)));
   }
 }
 
@@ -52,38 +103,43 @@ TEST(Linear, Bf16RoundsTheProductOnce) {
   EXPECT_LE(max_difference(Linear(weight, {})(x), expected), 0.13);
 }
 
-TEST(Linear, EqualRowsGiveEqualBits) {
-  // Every strategy at budget 1.0 must equal the full cache to the last bit while both decode in one
-  // batch.
+TEST(Linear, ARowsBitsDoNotDependOnTheOthersOrOnThreads) {
+  // A sweep runs as many cells at a time as memory allows, and every strategy at budget 1.0 must
+  // equal the full cache to the last bit. 600 rows are more than are laid out at a time.
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const Linear linear(random_tensor({1536, 576}, 1).to(dtype), {});
-    std::vector<int64_t> row_counts = {66, 150, 162, 354};
-    for (int64_t rows = 2; rows <= 42; ++rows) row_counts.push_back(rows);
-    for (const int64_t rows : row_counts) {
-      const at::Tensor x = random_tensor({1, 576}, 2).to(dtype).expand({rows, 576}).contiguous();
-      const at::Tensor y = linear(x);
-      ASSERT_EQ(y.sizes(), (std::vector<int64_t>{rows, 1536}));
-      for (int64_t r = 1; r < rows; ++r)
-        ASSERT_TRUE(y[r].equal(y[0])) << dtype << ", " << rows << " rows, row " << r;
-    }
+    const Linear linear(random_tensor({150, 576}, 1).to(dtype), random_tensor({150}, 2).to(dtype));
+    const at::Tensor x = random_tensor({600, 576}, 3).to(dtype);
+    const at::Tensor all = linear(x);
+    for (int64_t row = 0; row < 600; row += row < 30 ? 1 : 57)
+      ASSERT_TRUE(linear(x.narrow(0, row, 1))[0].equal(all[row])) << dtype << ", row " << row;
+    for (const int64_t rows : {2, 5, 7, 12, 13, 19, 55, 66, 150, 354})
+      ASSERT_TRUE(linear(x.narrow(0, 600 - rows, rows)).equal(all.narrow(0, 600 - rows, rows)))
+          << dtype << ", " << rows << " rows";
+    const int threads = at::get_num_threads();
+    at::set_num_threads(3);
+    EXPECT_TRUE(linear(x).equal(all));
+    at::set_num_threads(threads);
   }
 }
 
-TEST(Linear, SmallMemoryGivesTheSame) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
-    const at::Tensor weight = random_tensor({48, 32}, 21).to(dtype);
-    const at::Tensor bias = random_tensor({48}, 22).to(dtype);
-    const Linear fast(weight, bias);
-    const Linear small(weight, bias, LinearMemory::kSmall);
-    for (const int64_t rows : {1, 3, 40}) {
-      const at::Tensor x = random_tensor({rows, 32}, 23).to(dtype);
-      const double tolerance = dtype == at::kFloat ? 1e-5 : 0.1;
-      EXPECT_LT(max_difference(small(x), fast(x)), tolerance) << rows << " rows";
-      const at::Tensor residual = at::ones({rows, 48}, x.options());
-      small.add_to(residual, x);
-      EXPECT_LT(max_difference(residual, fast(x) + 1), tolerance) << rows << " rows";
-    }
+TEST(Linear, ANaNStaysInItsRow) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const Linear linear(random_tensor({70, 300}, 1).to(dtype), {});
+    at::Tensor x = random_tensor({20, 300}, 2).to(dtype);
+    const at::Tensor before = linear(x);
+    x[7][123] = std::numeric_limits<float>::quiet_NaN();
+    const at::Tensor y = linear(x);
+    EXPECT_TRUE(y[7].isnan().all().item<bool>());
+    EXPECT_TRUE(y[6].equal(before[6]) && y[8].equal(before[8]));
   }
+}
+
+TEST(Linear, HalfPrecisionIsLibTorchs) {
+  const at::Tensor weight = random_tensor({48, 32}, 21).to(at::kHalf);
+  const Linear layer(weight, {});
+  EXPECT_FALSE(layer.copied());
+  const at::Tensor x = random_tensor({3, 32}, 23).to(at::kHalf);
+  EXPECT_TRUE(layer(x).equal(at::linear(x, weight)));
 }
 
 }  // namespace

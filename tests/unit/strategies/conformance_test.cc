@@ -254,7 +254,9 @@ TEST(Conformance, TheCacheIsAtItsBudgetAfterEveryStep) {
       budgets.push_back(Budget::fraction(keep));
       budgets.push_back(Budget::fraction(keep, Budget::Growth::kPrompt));
     }
-    for (const auto& [name, promise] : kPromises) {
+    for (const auto& entry : kPromises) {  // clang 14 captures no structured bindings
+      const std::string& name = entry.first;
+      const Promise& promise = entry.second;
       if (kReleasedCounts.count(name) != 0) continue;
       if (!can_compress(*make_strategy(name), prompt)) continue;
       for (const Budget& budget : budgets) {
@@ -300,7 +302,9 @@ TEST(Conformance, TheCacheIsAtItsBudgetAfterEveryStep) {
 }
 
 TEST(Conformance, ReleasedPresetsKeepTheirOwnCountAfterEveryStep) {
-  for (const auto& [name, kept] : kReleasedCounts) {
+  for (const auto& entry : kReleasedCounts) {
+    const std::string& name = entry.first;
+    const auto& kept = entry.second;
     for (const int64_t tokens : kLengths) {
       const PromptStatistics prompt = made_up_prompt(tokens);
       for (const double keep : kBudgets) {

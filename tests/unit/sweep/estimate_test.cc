@@ -88,15 +88,12 @@ class WhatFits : public testing::Test {
     group_.cells[1].budget.keep = 0.5;
     group_.cells[2].budget.keep = 0.5;
   }
-  MemoryNeed need(const std::string& dtype, int64_t available, bool together = false) const {
+  MemoryNeed need(const std::string& dtype, bool together = false) const {
     CellGroup group = group_;
     group.model.dtype = dtype;
     EvaluationSettings settings;
     settings.cells_together = together;
-    ModelSize model = model_;
-    model.linear_memory = choose_linear_memory(model.decoder, parse_dtype(dtype),
-                                               parse_device("cpu"), model.parameters, available);
-    return estimate(group, settings, model, samples_, nullptr).memory;
+    return estimate(group, settings, model_, samples_, nullptr).memory;
   }
   std::string what(int64_t available) const {
     return what_would_fit(group_, EvaluationSettings{}, model_, samples_, available);
@@ -111,23 +108,22 @@ class WhatFits : public testing::Test {
 };
 
 TEST_F(WhatFits, IsHalfThePrecision) {
-  const int64_t half = need("bf16", INT64_MAX).total();
-  EXPECT_EQ(what(half),
-            "fits with --dtype bf16 (about " + bytes_text(need("bf16", half).total()) + ")");
+  const int64_t half = need("bf16").total();
+  EXPECT_EQ(what(half), "fits with --dtype bf16 (about " + bytes_text(need("bf16").total()) + ")");
 }
 
 TEST_F(WhatFits, IsTheLeastWhereNothingDoes) {
-  EXPECT_EQ(what(1000), "fits only where at least " + bytes_text(need("bf16", 1000).total()) +
+  EXPECT_EQ(what(1000), "fits only where at least " + bytes_text(need("bf16").total()) +
                             " are free, with --dtype bf16");
   group_.model.dtype = "bf16";
   EXPECT_EQ(what(1000), "fits only where as much is free");
 }
 
 TEST_F(WhatFits, CellsRunInAsManyBatchesAsMemoryAsksFor) {
-  const int64_t together = need("fp32", INT64_MAX, /*together=*/true).total();
+  const int64_t together = need("fp32", /*together=*/true).total();
   EXPECT_EQ(batches(together), 1);
   EXPECT_EQ(batches(together - 1), 2);
-  EXPECT_EQ(batches(need("fp32", INT64_MAX).total()), 3);
+  EXPECT_EQ(batches(need("fp32").total()), 3);
   EXPECT_EQ(batches(1000), 3);  // never fewer than one at a time
 }
 

@@ -245,7 +245,7 @@ class FakeEngines final : public Engines {
     return {"model/fake", "importance/attention"};
   }
   std::unique_ptr<SampleEvaluator> open(const ModelChoice&, const EvaluationSettings& settings,
-                                        std::function<bool()>) const override {
+                                        RunWatch) const override {
     if (!plan_.unopenable.empty()) fail("{}", plan_.unopenable);
     ++plan_.opened;
     return std::make_unique<FakeEvaluator>(plan_, settings);

@@ -385,5 +385,43 @@ TEST(Progress, TellsRateRemainingTimeAndMetric) {
   EXPECT_EQ(duration_text(3725.2), "1:02:06");
 }
 
+TEST(Progress, TellsWhereASampleIsThatTakesLong) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "progress";
+  const auto lines_of = [&](bool in_place) {
+    std::chrono::steady_clock::time_point now{};
+    std::FILE* out = std::fopen(file.c_str(), "w");
+    Progress progress(out, in_place, [&] { return now; });
+    progress.begin(/*total=*/2, /*done=*/0);
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      progress.phase({"prefill", "layer", layer, 3, /*rows=*/0});
+      now += std::chrono::seconds(20);
+    }
+    // Cells that do not fit at once run through the same phase again, and one may end early.
+    for (const int64_t rows : {40, 15}) {
+      for (int64_t token = 0; token < 4; ++token) {
+        progress.phase({"generation", "token", token, 4, rows - token / 3});
+        now += std::chrono::seconds(25);
+      }
+    }
+    progress.sample_done("");
+    progress.finish();
+    std::fclose(out);
+    return read_file(file);
+  };
+  EXPECT_EQ(lines_of(/*in_place=*/false),
+            "0/2 samples | prefill: layer 3 of 3 | 0:20 left\n"
+            "0/2 samples | generation, 40 cells together: token 2 of 4 | 1:15 left\n"
+            "0/2 samples | generation, 39 cells together: token 4 of 4 | 0:25 left\n"
+            "0/2 samples | generation, 15 cells together: token 2 of 4 | 1:15 left\n"
+            "0/2 samples | generation, 14 cells together: token 4 of 4 | 0:25 left\n"
+            "1/2 samples | 0.00/s | 4:20 left\n");
+  const std::string in_place = lines_of(/*in_place=*/true);
+  EXPECT_TRUE(in_place.find("\r0/2 samples | prefill: layer 2 of 3 | 0:40 left\033[K\r0/2") !=
+              std::string::npos)
+      << in_place;
+  EXPECT_TRUE(in_place.ends_with("\r1/2 samples | 0.00/s | 4:20 left\033[K\n")) << in_place;
+}
+
 }  // namespace
 }  // namespace elastikv

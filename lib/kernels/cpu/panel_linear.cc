@@ -1,0 +1,341 @@
+#include "kernels/cpu/panel_linear.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/ops/empty.h>
+
+#include "base/error.h"
+#include "kernels/cpu/bf16.h"
+#include "kernels/cpu/lanes.h"
+
+// How a product runs. Few rows only wait for the weights, many only for the arithmetic, and between
+// the two both must go on at the same time. So one loop serves all: the weights of 256 inputs of a
+// panel (8 to 32 KiB) are brought near once, and every few rows of x, as many as the sums of fit
+// registers, go over them; meanwhile these passes together ask memory for the next 256 inputs,
+// evenly, so that it never rests.
+
+namespace elastikv::cpu {
+namespace {
+
+/// Inputs that are summed before the sum is added to the output's: long sums in fp32 lose digits,
+/// sums of sums lose few.
+constexpr int64_t kDepth = 256;
+/// Rows that are worked on together, their inputs in fp32 and in the order of use.
+constexpr int64_t kMostRows = 480;
+/// Half a panel: in bf16 the two outputs in a word lie so far apart.
+constexpr int64_t kHalf = kPanel / 2;
+
+/// What vectors of 4, 8 or 16 floats allow: rows whose sums with two vectors of outputs fit the
+/// registers beside the weights.
+template <int kWidth>
+struct Width {
+  // g++ 12 drops the attribute in an alias that depends on a parameter.
+  typedef float Floats __attribute__((vector_size(kWidth * 4)));    // NOLINT(modernize-use-using)
+  typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));  // NOLINT(modernize-use-using)
+  static_assert(sizeof(Floats) == kWidth * sizeof(float) && sizeof(Words) == sizeof(Floats));
+  static constexpr int kRows = kWidth == 16 ? 12 : 6;
+  static constexpr int kGroups = kHalf / kWidth;  // pairs of vectors that make a panel
+};
+
+struct Product {
+  const void* weights;
+  const float* x;  // tiles of `tile_rows` rows: [tiles, in, tile_rows]
+  int64_t in;
+  int64_t rows;
+  int64_t tiles;
+  int64_t tile_rows;
+
+  int64_t first_row(int64_t tile) const { return rows * tile / tiles; }
+};
+
+/// The weights of one input for the vector pair `group` of a panel: outputs [group, group + 1) *
+/// width and as many from kHalf on.
+template <int kWidth>
+ELASTIKV_INLINE void load_pair(const float* weights, int group,
+                               typename Width<kWidth>::Floats& first,
+                               typename Width<kWidth>::Floats& second) {
+  std::memcpy(&first, weights + group * kWidth, sizeof(first));
+  std::memcpy(&second, weights + kHalf + group * kWidth, sizeof(second));
+}
+template <int kWidth>
+ELASTIKV_INLINE void load_pair(const uint16_t* weights, int group,
+                               typename Width<kWidth>::Floats& first,
+                               typename Width<kWidth>::Floats& second) {
+  typename Width<kWidth>::Words words;
+  std::memcpy(&words, weights + group * kWidth * 2, sizeof(words));
+  const typename Width<kWidth>::Words low = words << 16;
+  const typename Width<kWidth>::Words high = words & 0xFFFF0000U;
+  std::memcpy(&first, &low, sizeof(first));
+  std::memcpy(&second, &high, sizeof(second));
+}
+
+/// What one pass has to ask memory for while it runs: a piece of the next weights per input.
+struct Ahead {
+  const char* next;  // of this pass
+  int64_t step;      // bytes per input
+};
+
+/// sums [kRows, kPanel] of kGroups vector pairs from `group` on; the first inputs set them, later
+/// ones are added.
+template <int kWidth, int kRows, int kGroups, typename T>
+ELASTIKV_INLINE void pass(const T* weights, int group, const float* x, int64_t depth, float* sums,
+                          bool first, const Ahead& ahead) {
+  using Floats = typename Width<kWidth>::Floats;
+  // Two cache lines per input, where a single pass has to ask for all.
+  constexpr bool kTwoLines = sizeof(T) == sizeof(float) && kGroups == Width<kWidth>::kGroups;
+  Floats sum[kRows][kGroups][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) {
+      sum[r][g][0] = Floats{};
+      sum[r][g][1] = Floats{};
+    }
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Floats weight[kGroups][2];
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g)
+      load_pair<kWidth>(weights + k * kPanel, group + g, weight[g][0], weight[g][1]);
+    __builtin_prefetch(ahead.next + k * ahead.step);
+    if constexpr (kTwoLines) __builtin_prefetch(ahead.next + k * ahead.step + 64);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const float input = x[k * Width<kWidth>::kRows + r];
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; ++g) {
+        sum[r][g][0] += input * weight[g][0];
+        sum[r][g][1] += input * weight[g][1];
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) {
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        float* to = sums + r * kPanel + half * kHalf + (group + g) * kWidth;
+        Floats total = sum[r][g][half];
+        if (!first) {
+          Floats before;
+          std::memcpy(&before, to, sizeof(before));
+          total = before + total;
+        }
+        std::memcpy(to, &total, sizeof(total));
+      }
+    }
+  }
+}
+
+/// Whether so many rows go over a whole panel at a time; otherwise over one vector pair after the
+/// other.
+template <int kWidth>
+constexpr bool whole_panel(int64_t rows) {
+  return Width<kWidth>::kGroups == 1 || rows * Width<kWidth>::kGroups <= Width<kWidth>::kRows;
+}
+
+template <int kWidth, int kRows, typename T>
+ELASTIKV_INLINE void passes_of(int64_t rows, const T* weights, const float* x, int64_t depth,
+                               float* sums, bool first, Ahead& ahead) {
+  if (rows != kRows) {
+    if constexpr (kRows > 1)
+      passes_of<kWidth, kRows - 1>(rows, weights, x, depth, sums, first, ahead);
+    return;
+  }
+  if constexpr (whole_panel<kWidth>(kRows)) {
+    pass<kWidth, kRows, Width<kWidth>::kGroups>(weights, 0, x, depth, sums, first, ahead);
+    ahead.next += ahead.step * depth;
+  } else {
+    for (int group = 0; group < Width<kWidth>::kGroups; ++group) {
+      pass<kWidth, kRows, 1>(weights, group, x, depth, sums, first, ahead);
+      ahead.next += ahead.step * depth;
+    }
+  }
+}
+
+template <int kWidth, typename T>
+ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
+  int64_t passes = 0;
+  for (int64_t tile = 0; tile < p.tiles; ++tile) {
+    passes +=
+        whole_panel<kWidth>(p.first_row(tile + 1) - p.first_row(tile)) ? 1 : Width<kWidth>::kGroups;
+  }
+  const T* weights = static_cast<const T*>(p.weights) + panel * p.in * kPanel;
+  for (int64_t k = 0; k < p.in; k += kDepth) {
+    const int64_t depth = std::min(kDepth, p.in - k);
+    const T* here = weights + k * kPanel;
+    // The panels lie one behind the other. Asking beyond the last is no error.
+    Ahead ahead{reinterpret_cast<const char*>(here + depth * kPanel),
+                kPanel * static_cast<int64_t>(sizeof(T)) / passes};
+    for (int64_t tile = 0; tile < p.tiles; ++tile) {
+      const int64_t row = p.first_row(tile);
+      passes_of<kWidth, Width<kWidth>::kRows>(p.first_row(tile + 1) - row, here,
+                                              p.x + (tile * p.in + k) * p.tile_rows, depth,
+                                              sums + row * kPanel, k == 0, ahead);
+    }
+  }
+}
+
+using PanelSums = void (*)(const Product& product, int64_t panel, float* sums);
+
+#define ELASTIKV_PANEL_SUMS(name, width, target)                                \
+  target void name##_fp32(const Product& product, int64_t panel, float* sums) { \
+    panel_sums<width, float>(product, panel, sums);                             \
+  }                                                                             \
+  target void name##_bf16(const Product& product, int64_t panel, float* sums) { \
+    panel_sums<width, uint16_t>(product, panel, sums);                          \
+  }
+ELASTIKV_PANEL_SUMS(sums_of_4, 4, )
+#ifdef __x86_64__
+ELASTIKV_PANEL_SUMS(sums_of_8, 8, __attribute__((target("avx2,fma"))))
+ELASTIKV_PANEL_SUMS(sums_of_16, 16,
+                    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))))
+#endif
+#undef ELASTIKV_PANEL_SUMS
+
+/// The bodies for this processor: those of the instructions that LibTorch uses here.
+struct Bodies {
+  PanelSums fp32 = sums_of_4_fp32;
+  PanelSums bf16 = sums_of_4_bf16;
+  int64_t tile_rows = Width<4>::kRows;
+
+  static const Bodies& here() {
+    static const Bodies bodies = [] {
+#ifdef __x86_64__
+      const std::string capability = at::get_cpu_capability();
+      if (capability == "AVX512") return Bodies{sums_of_16_fp32, sums_of_16_bf16, Width<16>::kRows};
+      if (capability == "AVX2") return Bodies{sums_of_8_fp32, sums_of_8_bf16, Width<8>::kRows};
+#endif
+      return Bodies{};
+    }();
+    return bodies;
+  }
+};
+
+/// Memory of the thread that is used again by its next call.
+float* scratch(size_t size, bool inputs) {
+  static thread_local std::vector<float> buffers[2];
+  std::vector<float>& buffer = buffers[inputs ? 1 : 0];
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
+
+/// Rows [first, first + rows) of x as the tiles of a product.
+template <typename T>
+void lay_out(const at::Tensor& x, int64_t first, const Product& p, float* to) {
+  const T* from = static_cast<const T*>(x.const_data_ptr()) + first * p.in;
+  const int64_t grain = std::max<int64_t>(1, (1 << 15) / (p.in * p.tile_rows));
+  at::parallel_for(0, p.tiles, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      float* out = to + tile * p.in * p.tile_rows;
+      const int64_t row = p.first_row(tile);
+      const int64_t rows = p.first_row(tile + 1) - row;
+      constexpr int64_t kBlock = 64;
+      for (int64_t k = 0; k < p.in; k += kBlock) {
+        const int64_t last = std::min(k + kBlock, p.in);
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t i = k; i < last; ++i)
+            out[i * p.tile_rows + r] = widen(from[(row + r) * p.in + i]);
+        }
+      }
+    }
+  });
+}
+
+/// Where a product's outputs go.
+struct Outputs {
+  const void* bias;      // [out], or null
+  const void* residual;  // [rows, out], or null: the rounded product is added to it
+  void* y;               // [rows, out]
+  int64_t out;
+};
+
+template <typename T>
+void write(const float* sums, int64_t rows, int64_t first_row, int64_t panel, const Outputs& to) {
+  const int64_t first = panel * kPanel;
+  const int64_t outputs = std::min(kPanel, to.out - first);
+  const T* bias = to.bias == nullptr ? nullptr : static_cast<const T*>(to.bias) + first;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = (first_row + r) * to.out + first;
+    T* y = static_cast<T*>(to.y) + at;
+    const T* residual = to.residual == nullptr ? nullptr : static_cast<const T*>(to.residual) + at;
+    for (int64_t j = 0; j < outputs; ++j) {
+      float total = sums[r * kPanel + j];
+      if (bias != nullptr) total += widen(bias[j]);
+      T rounded;
+      narrow(total, rounded);
+      if (residual != nullptr) narrow(widen(rounded) + widen(residual[j]), rounded);
+      y[j] = rounded;
+    }
+  }
+}
+
+template <typename T>
+void multiply(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
+  const Bodies& bodies = Bodies::here();
+  const PanelSums body = weights.stored() == at::kFloat ? bodies.fp32 : bodies.bf16;
+  const int64_t all = x.size(0);
+  const int64_t parts = (all + kMostRows - 1) / kMostRows;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = all * part / parts;
+    Product product{.weights = weights.data(),
+                    .x = nullptr,
+                    .in = weights.in(),
+                    .rows = all * (part + 1) / parts - first,
+                    .tiles = 0,
+                    .tile_rows = bodies.tile_rows};
+    product.tiles = (product.rows + product.tile_rows - 1) / product.tile_rows;
+    float* inputs = scratch(static_cast<size_t>(product.tiles * product.in * product.tile_rows),
+                            /*inputs=*/true);
+    lay_out<T>(x, first, product, inputs);
+    product.x = inputs;
+    // Threads are worth waking for so many multiplications.
+    constexpr int64_t kWork = 1 << 16;
+    const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * product.in * product.rows));
+    at::parallel_for(0, weights.panels(), grain, [&](int64_t begin, int64_t end) {
+      float* sums = scratch(static_cast<size_t>(product.rows * kPanel), /*inputs=*/false);
+      for (int64_t panel = begin; panel < end; ++panel) {
+        body(product, panel, sums);
+        write<T>(sums, product.rows, first, panel, to);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+at::Tensor panel_linear(const at::Tensor& x, const PanelWeights& weights, const at::Tensor& bias,
+                        const at::Tensor& residual) {
+  const at::ScalarType dtype = x.scalar_type();
+  ELASTIKV_ASSERT((dtype == at::kFloat || dtype == at::kBFloat16) && x.dim() == 2 &&
+                      x.size(1) == weights.in() && x.is_cpu(),
+                  "x [rows, {}] in fp32 or bf16 is needed", weights.in());
+  ELASTIKV_ASSERT(!bias.defined() || (bias.is_contiguous() && bias.scalar_type() == dtype &&
+                                      bias.numel() == weights.out()),
+                  "a contiguous bias [{}] of x's dtype is needed", weights.out());
+  ELASTIKV_ASSERT(
+      !residual.defined() || (residual.is_contiguous() && residual.scalar_type() == dtype &&
+                              residual.size(0) == x.size(0) && residual.size(1) == weights.out()),
+      "a contiguous residual [rows, {}] of x's dtype is needed", weights.out());
+  at::Tensor y = residual.defined() ? residual : at::empty({x.size(0), weights.out()}, x.options());
+  const Outputs to{.bias = bias.defined() ? bias.const_data_ptr() : nullptr,
+                   .residual = residual.defined() ? residual.const_data_ptr() : nullptr,
+                   .y = y.mutable_data_ptr(),
+                   .out = weights.out()};
+  const at::Tensor inputs = x.contiguous();
+  if (dtype == at::kFloat) {
+    multiply<float>(inputs, weights, to);
+  } else {
+    multiply<uint16_t>(inputs, weights, to);
+  }
+  return y;
+}
+
+}  // namespace elastikv::cpu

@@ -1,0 +1,184 @@
+#include "kernels/cpu/panel_weights.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "base/error.h"
+#include "kernels/cpu/bf16.h"
+#include "kernels/cpu/weight_memory.h"
+
+namespace elastikv::cpu {
+namespace {
+
+/// Inputs of a panel that are turned at a time: 32 rows of as many stay in the nearest cache.
+constexpr int64_t kBlock = 64;
+constexpr int64_t kFillBlock = 256;
+
+/// Where output j of a panel lies among the 32.
+int64_t place(int64_t j, float /*stored*/) { return j; }
+int64_t place(int64_t j, uint16_t /*stored*/) {
+  return j < kPanel / 2 ? 2 * j : 2 * j - kPanel + 1;
+}
+
+bool is_bf16(float x) { return (std::bit_cast<uint32_t>(x) & 0xFFFFU) == 0; }
+
+/// Whether every element is a bf16 number.
+bool all_bf16(const at::Tensor& x) {
+  const float* data = x.const_data_ptr<float>();
+  std::atomic<bool> all = true;
+  at::parallel_for(0, x.numel(), /*grain_size=*/1 << 16, [&](int64_t begin, int64_t end) {
+    constexpr int64_t kStride = 1 << 12;
+    for (int64_t at = begin; at < end && all.load(std::memory_order_relaxed); at += kStride) {
+      const int64_t last = std::min(at + kStride, end);
+      if (!std::all_of(data + at, data + last, is_bf16)) all = false;
+    }
+  });
+  return all;
+}
+
+void convert(float from, float& to) { to = from; }
+void convert(uint16_t from, uint16_t& to) { to = from; }
+void convert(uint16_t from, float& to) { to = widen(from); }
+void convert(float from, uint16_t& to) { narrow(from, to); }
+
+/// The rows of a matrix as the panels have them.
+struct Rows {
+  std::vector<const void*> rows;  // [panels * kPanel], null behind the last
+
+  Rows(const std::vector<at::Tensor>& parts, int64_t panels) {
+    for (const at::Tensor& part : parts) {
+      const auto* data = static_cast<const char*>(part.const_data_ptr());
+      const int64_t row_bytes = part.size(1) * static_cast<int64_t>(part.element_size());
+      for (int64_t row = 0; row < part.size(0); ++row) rows.push_back(data + row * row_bytes);
+    }
+    rows.resize(static_cast<size_t>(panels * kPanel));
+  }
+};
+
+/// Lines of a panel's block, `kLines` numbers for each of its inputs, before they are turned. They
+/// do not lie a power of two apart, which a cache would put into the same few places.
+constexpr int64_t kStride = kFillBlock + 16;
+
+/// Row j of a panel, inputs [0, count) as a line of fp32; a row that is missing gives zeros.
+template <typename From>
+void lay_line(const void* const* rows, int64_t j, int64_t k, int64_t count, float* line) {
+  const auto* row = static_cast<const From*>(rows[j]);
+  for (int64_t i = 0; i < count; ++i) {
+    line[i] = 0;
+    if (row != nullptr) convert(row[k + i], line[i]);
+  }
+}
+/// Rows j and j + 16 as a line of pairs of bf16.
+template <typename From>
+void lay_line(const void* const* rows, int64_t j, int64_t k, int64_t count, uint32_t* line) {
+  const auto* low = static_cast<const From*>(rows[j]);
+  const auto* high = static_cast<const From*>(rows[j + kPanel / 2]);
+  for (int64_t i = 0; i < count; ++i) {
+    uint16_t first = 0;
+    uint16_t second = 0;
+    if (low != nullptr) convert(low[k + i], first);
+    if (high != nullptr) convert(high[k + i], second);
+    line[i] = first | static_cast<uint32_t>(second) << 16;
+  }
+}
+
+/// A panel as numbers of 32 bits: kLines for each input.
+template <typename From, int64_t kLines, typename Number>
+void fill_panel(const void* const* rows, Number* panel, int64_t in) {
+  Number lines[kLines * kStride];
+  for (int64_t k = 0; k < in; k += kFillBlock) {
+    const int64_t inputs = std::min(kFillBlock, in - k);
+    for (int64_t j = 0; j < kLines; ++j) lay_line<From>(rows, j, k, inputs, lines + j * kStride);
+    for (int64_t i = 0; i < inputs; ++i) {
+      Number* to = panel + (k + i) * kLines;
+      for (int64_t j = 0; j < kLines; ++j) to[j] = lines[j * kStride + i];
+    }
+  }
+}
+template <typename From>
+void fill_panel(const void* const* rows, float* panel, int64_t in) {
+  fill_panel<From, kPanel>(rows, panel, in);
+}
+template <typename From>
+void fill_panel(const void* const* rows, uint16_t* panel, int64_t in) {
+  fill_panel<From, kPanel / 2>(rows, reinterpret_cast<uint32_t*>(panel), in);
+}
+
+template <typename From, typename To>
+void fill(const Rows& rows, void* data, int64_t in, int64_t panels) {
+  at::parallel_for(0, panels, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel)
+      fill_panel<From>(rows.rows.data() + panel * kPanel,
+                       static_cast<To*>(data) + panel * kPanel * in, in);
+  });
+}
+
+template <typename From, typename To>
+void unfold(const void* data, To* rows, int64_t in, int64_t begin, int64_t end) {
+  at::parallel_for(begin / kPanel, (end + kPanel - 1) / kPanel, /*grain_size=*/1,
+                   [&](int64_t first, int64_t last) {
+                     for (int64_t panel = first; panel < last; ++panel) {
+                       const From* from = static_cast<const From*>(data) + panel * kPanel * in;
+                       const int64_t here = std::min(kPanel, end - panel * kPanel);
+                       To* to = rows + (panel * kPanel - begin) * in;
+                       for (int64_t k = 0; k < in; k += kBlock) {
+                         const int64_t block_end = std::min(k + kBlock, in);
+                         for (int64_t j = 0; j < here; ++j) {
+                           const From* column = from + place(j, From{});
+                           for (int64_t i = k; i < block_end; ++i)
+                             convert(column[i * kPanel], to[j * in + i]);
+                         }
+                       }
+                     }
+                   });
+}
+
+}  // namespace
+
+PanelWeights::PanelWeights(const std::vector<at::Tensor>& parts) {
+  ELASTIKV_ASSERT(!parts.empty(), "a matrix without parts");
+  const c10::ScalarType given = parts[0].scalar_type();
+  ELASTIKV_ASSERT(given == at::kFloat || given == at::kBFloat16, "dtype {}", c10::toString(given));
+  in_ = parts[0].size(1);
+  for (const at::Tensor& part : parts) {
+    ELASTIKV_ASSERT(part.is_cpu() && part.dim() == 2 && part.size(1) == in_ &&
+                        part.is_contiguous() && part.scalar_type() == given,
+                    "contiguous matrices [out, {}] of one dtype on the CPU are needed", in_);
+    out_ += part.size(0);
+  }
+  const bool narrow = given == at::kBFloat16 || std::all_of(parts.begin(), parts.end(), all_bf16);
+  stored_ = narrow ? at::kBFloat16 : at::kFloat;
+  const Rows rows(parts, panels());
+  memory_ = weight_memory(static_cast<size_t>(panels() * kPanel * in_) * c10::elementSize(stored_));
+  if (given == at::kBFloat16) {
+    fill<uint16_t, uint16_t>(rows, memory_.get(), in_, panels());
+  } else if (narrow) {
+    fill<float, uint16_t>(rows, memory_.get(), in_, panels());
+  } else {
+    fill<float, float>(rows, memory_.get(), in_, panels());
+  }
+}
+
+at::Tensor PanelWeights::rows(int64_t begin, int64_t end, c10::ScalarType dtype) const {
+  ELASTIKV_ASSERT(begin % kPanel == 0 && begin < end && end <= out_, "rows {} to {} of {}", begin,
+                  end, out_);
+  at::Tensor rows = at::empty({end - begin, in_}, dtype);
+  void* to = rows.mutable_data_ptr();
+  if (dtype == at::kFloat && stored_ == at::kFloat) {
+    unfold<float>(data(), static_cast<float*>(to), in_, begin, end);
+  } else if (dtype == at::kFloat) {
+    unfold<uint16_t>(data(), static_cast<float*>(to), in_, begin, end);
+  } else {
+    ELASTIKV_ASSERT(dtype == at::kBFloat16 && stored_ == at::kBFloat16, "{} rows of {} weights",
+                    c10::toString(dtype), c10::toString(stored_));
+    unfold<uint16_t>(data(), static_cast<uint16_t*>(to), in_, begin, end);
+  }
+  return rows;
+}
+
+}  // namespace elastikv::cpu
