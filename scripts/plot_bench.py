@@ -3,7 +3,7 @@
 
     ~/.cache/elastikv/tools/bin/python scripts/plot_bench.py results/bench/decode-scaling [more folders or bench.json files]
 
-- decode: milliseconds per decode step against kept slots, with the bound of the memory's bandwidth
+- decode: milliseconds per decode step against kept slots, with the bound of bandwidth and arithmetic
 - batch-throughput: decode tokens per second against the batch, with the bound
 - batch-run-throughput: new tokens per second of everything, as papers count it; published points with --published
 - batch-memory: cache and peak memory against the batch, with what did not fit

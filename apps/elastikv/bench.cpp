@@ -52,9 +52,9 @@ int bench(const BenchVerbOptions& options) {
 
   BenchOptions run;
   run.plan_only = options.plan;
-  std::vector<std::string> devices;
-  for (const BenchModel& model : config.models) devices.push_back(model.device);
-  run.provenance = provenance(devices);
+  std::vector<Placement> placements;
+  for (const BenchModel& model : config.models) placements.push_back({model.device, model.dtype});
+  run.provenance = provenance(placements);
   run.on_progress = [](const std::string& line) { inform("{}", line); };
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };

@@ -15,6 +15,7 @@
 #include "base/device.h"
 #include "base/utf8.h"
 #include "base/version.h"
+#include "kernels/linear.h"
 #include "runtime/machine.h"
 #include "runtime/threads.h"
 #include "source_version.h"
@@ -44,7 +45,7 @@ std::string waiting_policy() {
 
 }  // namespace
 
-std::map<std::string, std::string> provenance(const std::vector<std::string>& devices) {
+std::map<std::string, std::string> provenance(const std::vector<Placement>& placements) {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
   const char* threads = std::getenv("OMP_NUM_THREADS");
@@ -61,10 +62,17 @@ std::map<std::string, std::string> provenance(const std::vector<std::string>& de
       {"omp_num_threads", threads == nullptr ? "unset" : threads},
       {"omp_waiting", waiting_policy()}};
   std::set<std::string> gpus;
-  for (const std::string& name : devices) {
-    const c10::Device device = parse_device(name);
-    if (!device.is_cpu()) gpus.insert(processor_name(device));
+  std::set<std::string> products;
+  for (const Placement& placement : placements) {
+    const c10::Device device = parse_device(placement.device);
+    const c10::ScalarType dtype = parse_dtype(placement.dtype);
+    if (!device.is_cpu()) {
+      gpus.insert(processor_name(device));
+    } else if (dtype != c10::ScalarType::Half) {
+      products.insert(fmt::format("{} by {}", placement.dtype, prompt_products(dtype)));
+    }
   }
+  if (!products.empty()) facts["prompt_products"] = fmt::format("{}", fmt::join(products, ", "));
   if (!gpus.empty()) {
     facts["gpu"] = fmt::format("{}", fmt::join(gpus, ", "));
     facts["cuda"] = cuda_version();

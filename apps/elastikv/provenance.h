@@ -7,11 +7,17 @@
 
 namespace elastikv {
 
+/// Where a model runs and how it computes, as parse_device and parse_dtype take them.
+struct Placement {
+  std::string device;
+  std::string dtype;
+};
+
 /// When, where and with what the program runs: started, host, command (as it was given), program,
 /// source (the commit), libtorch, cpu, threads, threads_by (what chose them), omp_num_threads,
-/// omp_waiting and, where one of the devices is a GPU, gpu and cuda. `devices` as parse_device
-/// takes them.
-std::map<std::string, std::string> provenance(const std::vector<std::string>& devices);
+/// omp_waiting, prompt_products (see there) where one of the devices is the CPU, and gpu and cuda
+/// where one is a GPU.
+std::map<std::string, std::string> provenance(const std::vector<Placement>& placements);
 
 /// A word as a shell reads it back, and as valid UTF-8: in quotes where it needs them, $'\xff'
 /// (bash, zsh) where it holds bytes that are no text.

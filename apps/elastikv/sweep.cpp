@@ -45,11 +45,13 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
                                                  const SweepConfig& config) {
   std::set<std::string> devices;
   std::set<std::string> dtypes;
+  std::vector<Placement> placements;
   for (const ModelChoice& model : config.models) {
+    placements.push_back({model.device, model.dtype});
     devices.insert(model.device);
     dtypes.insert(model.dtype);
   }
-  std::map<std::string, std::string> facts = provenance({devices.begin(), devices.end()});
+  std::map<std::string, std::string> facts = provenance(placements);
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
   facts["config"] = escape_broken_utf8(options.common->file);

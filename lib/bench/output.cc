@@ -88,6 +88,7 @@ Json cell_json(const BenchModelResult& model, const BenchResult& result) {
   json["bound"] = !steps ? Json(nullptr)
                          : Json({{"weight_bytes", result.step_weight_bytes},
                                  {"cache_bytes", result.step_cache_bytes},
+                                 {"operations", result.step_operations},
                                  {"step_seconds", result.bound_seconds},
                                  {"measured_over_bound", result.times_bound()}});
   json["runs_seconds"] = Json::array();
@@ -229,10 +230,11 @@ std::string bench_notes(const BenchOutcome& outcome) {
     if (model.bandwidth.buffer_bytes > 0) {
       notes += fmt::format(
           "{}: {} parameters; measured over {}: reading {} GB/s, copying {} GB/s (bytes read and "
-          "written); {}, {} threads.\n",
+          "written); products of {} rows: {} GFLOP/s; {}, {} threads.\n",
           model_name(model), model.parameters, bytes_text(model.bandwidth.buffer_bytes),
           short_number(model.bandwidth.read_bytes_per_second / 1e9),
-          short_number(model.bandwidth.copy_bytes_per_second / 1e9),
+          short_number(model.bandwidth.copy_bytes_per_second / 1e9), kManyRows,
+          short_number(model.operations_per_second / 1e9),
           processor_name(parse_device(model.model.device)), outcome.threads);
     }
     for (const BenchResult& result : model.cells) {
@@ -277,7 +279,8 @@ std::string bench_json(const BenchOutcome& outcome) {
          {"bandwidth",
           {{"buffer_bytes", model.bandwidth.buffer_bytes},
            {"read_bytes_per_second", model.bandwidth.read_bytes_per_second},
-           {"copy_bytes_per_second", model.bandwidth.copy_bytes_per_second}}}});
+           {"copy_bytes_per_second", model.bandwidth.copy_bytes_per_second}}},
+         {"operations_per_second", model.operations_per_second}});
     for (const BenchResult& result : model.cells) json["cells"].push_back(cell_json(model, result));
   }
   return json_text(std::move(json), /*indent=*/1) + "\n";

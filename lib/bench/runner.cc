@@ -366,7 +366,13 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
     }
     if (fitting.empty() || stopped()) continue;
     const auto working_set = static_cast<int64_t>(fitting[0]->step_weight_bytes);
-    result.bandwidth = measure_bandwidth(device, working_set);
+    const c10::ScalarType dtype = parse_dtype(result.model.dtype);
+    const auto measure = [&] {
+      result.bandwidth.take_better(measure_bandwidth(device, working_set));
+      result.operations_per_second =
+          std::max(result.operations_per_second, measure_arithmetic(device, dtype, kManyRows));
+    };
+    measure();
     Stopwatch watch;
     const std::unique_ptr<Model> model = make_model(result.model, result.model.shape, config.seed);
     say(fmt::format("{} in {} on {}: {} of weights after {:.1f} s", result.model.label,
@@ -393,11 +399,15 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
                     : fmt::format("run {} of {}: {:.1f} s", round + 1, config.runs, watch.lap()));
     }
     // Once more, since a bound must not come from a moment when the machine was busy.
-    result.bandwidth.take_better(measure_bandwidth(device, working_set));
+    measure();
     for (BenchResult* cell : fitting) {
       if (cell->cell.lengths.new_tokens < 2) continue;
-      cell->bound_seconds = step_bound_seconds(cell->step_weight_bytes, cell->step_cache_bytes,
-                                               result.bandwidth.bound());
+      cell->step_operations =
+          step_operations(result.model.shape, cell->cell.batch, cell->step_cache_bytes,
+                          static_cast<int64_t>(c10::elementSize(dtype)));
+      cell->bound_seconds = step_bound_seconds(cell->step_weight_bytes + cell->step_cache_bytes,
+                                               result.bandwidth.bound(), cell->step_operations,
+                                               result.operations_per_second);
     }
   }
   return outcome;

@@ -54,7 +54,8 @@ struct BenchResult {
   int64_t memory_peak = 0;            ///< the highest of all runs
   double step_weight_bytes = 0;       ///< that a decode step reads
   double step_cache_bytes = 0;        ///< that a decode step reads, of all rows, mean over steps
-  double bound_seconds = 0;           ///< of a decode step, at the measured bandwidth
+  double step_operations = 0;         ///< of a decode step: multiplications and additions
+  double bound_seconds = 0;           ///< of a decode step, at the measured rates
 
   Spread prefill_seconds() const;
   Spread prefill_tokens_per_second() const;
@@ -77,7 +78,8 @@ struct BenchModelResult {
   int64_t parameters = 0;
   int64_t available = 0;  ///< bytes, before the weights were loaded
   MemoryNeed weights;
-  Bandwidth bandwidth;  ///< zero when nothing was run
+  Bandwidth bandwidth;               ///< zero when nothing was run
+  double operations_per_second = 0;  ///< of linear layers over many rows; zero likewise
   std::vector<BenchResult> cells;
 };
 

@@ -42,7 +42,7 @@ at::Tensor library_linear(const at::Tensor& x, const cpu::PanelWeights& weights,
 }
 
 /// Fewer rows are never worth the turning.
-constexpr int64_t kManyRows = 64;
+constexpr int64_t kLibraryRows = 64;
 
 bool library_is_faster(c10::ScalarType dtype) {
   constexpr int64_t kSide = 512;
@@ -130,7 +130,7 @@ void Linear::add_prompt_to(const at::Tensor& residual, const at::Tensor& x) cons
 }
 
 bool Linear::takes_library(const at::Tensor& x) const {
-  return panels_.defined() && x.dim() == 2 && x.size(0) >= kManyRows &&
+  return panels_.defined() && x.dim() == 2 && x.size(0) >= kLibraryRows &&
          prompts_by_library(x.scalar_type());
 }
 

@@ -31,8 +31,17 @@ int64_t step_weight_bytes(const LlamaConfig& shape, int64_t element_bytes) {
   return (body_parameters(shape) + shape.vocab_size * shape.hidden_size) * element_bytes;
 }
 
-double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_per_second) {
-  return (weight_bytes + cache_bytes) / bytes_per_second;
+double step_operations(const LlamaConfig& shape, int64_t rows, double cache_bytes,
+                       int64_t element_bytes) {
+  const auto weights = static_cast<double>(step_weight_bytes(shape, /*element_bytes=*/1));
+  const double cached = cache_bytes / static_cast<double>(element_bytes);
+  return 2 * weights * static_cast<double>(rows) +
+         2 * cached * static_cast<double>(shape.query_heads / shape.kv_heads);
+}
+
+double step_bound_seconds(double bytes, double bytes_per_second, double operations,
+                          double operations_per_second) {
+  return std::max(bytes / bytes_per_second, operations / operations_per_second);
 }
 
 int64_t MemoryNeed::total() const { return weights + std::max(loading, caches + activations); }

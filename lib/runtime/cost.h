@@ -22,9 +22,16 @@ int64_t parameters_of(const LlamaConfig& shape);
 /// and the head, once. The rows of the embedding table that it looks up are left out.
 int64_t step_weight_bytes(const LlamaConfig& shape, int64_t element_bytes);
 
-/// Seconds that a decode step takes at least: `weight_bytes` once and `cache_bytes` (of all rows
-/// together) at `bytes_per_second`.
-double step_bound_seconds(double weight_bytes, double cache_bytes, double bytes_per_second);
+/// Multiplications and additions of a decode step of `rows` rows whose caches have `cache_bytes`
+/// together: all linear layers once per row, and attention twice over every number of a cache, for
+/// each of the query heads that share it.
+double step_operations(const LlamaConfig& shape, int64_t rows, double cache_bytes,
+                       int64_t element_bytes);
+
+/// Seconds that a decode step takes at least: reading `bytes` at `bytes_per_second`, or its
+/// arithmetic at `operations_per_second`, whichever is more.
+double step_bound_seconds(double bytes, double bytes_per_second, double operations,
+                          double operations_per_second);
 
 /// What work needs at the same time, about: a lower bound, without what the
 /// libraries take for themselves.

@@ -134,6 +134,7 @@ int64_t PeakMemory::peak() const {
 }
 
 void Bandwidth::take_better(const Bandwidth& other) {
+  buffer_bytes = std::max(buffer_bytes, other.buffer_bytes);
   read_bytes_per_second = std::max(read_bytes_per_second, other.read_bytes_per_second);
   copy_bytes_per_second = std::max(copy_bytes_per_second, other.copy_bytes_per_second);
 }
@@ -202,7 +203,6 @@ MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows) {
     return {0.5 * peak, 0.5 * peak, 0.5 * 2039e9,
             "no GPU here: half of an NVIDIA A100 80 GB's data sheet"};
   }
-  constexpr int64_t kManyRows = 512;
   constexpr int64_t kWorkingSet = int64_t{1} << 28;
   return {measure_arithmetic(device, dtype, kManyRows), measure_arithmetic(device, dtype, rows),
           measure_bandwidth(device, kWorkingSet).bound(),

@@ -53,6 +53,9 @@ struct Bandwidth {
 /// read faster than memory.
 Bandwidth measure_bandwidth(c10::Device device, int64_t working_set);
 
+/// Rows of a product whose time is all arithmetic.
+constexpr int64_t kManyRows = 512;
+
 /// Operations (a multiplication and an addition are two) per second of linear layers over so many
 /// rows, their weights read from memory; the best of several passes with all threads.
 double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t rows);

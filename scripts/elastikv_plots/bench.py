@@ -126,7 +126,7 @@ def draw_bound(axes, x, y, look):
     axes.plot(x, y, color=look[0], linestyle=BOUND, linewidth=1.0, marker=look[1], markersize=2.5)
 
 
-def bound_handle(label="dotted: bound of the memory's bandwidth"):
+def bound_handle(label="dotted: bound of bandwidth and arithmetic"):
     return Line2D([], [], color=looks.GREY, linestyle=BOUND, linewidth=1.0, label=label)
 
 
@@ -151,7 +151,7 @@ def draw_decode(bench, arguments):
         bounds = sorted((slots(c), c["bound"]["step_seconds"] * 1e3) for c in of_model)
         dashes = looks.DASHES[1:][number % 3]
         axes.plot(*zip(*bounds), color="black", linestyle=dashes, linewidth=1.0, zorder=1)
-        handles.append(Line2D([], [], color="black", linestyle=dashes, linewidth=1.0, label=f"{model}: bound of the bandwidth"))
+        handles.append(Line2D([], [], color="black", linestyle=dashes, linewidth=1.0, label=f"{model}: bound of the machine"))
     # A quartile far out, of a moment when the machine was busy, must not press the medians together.
     highest = max(c["decode_step_seconds"]["median"] for c in cells) * 1e3
     axes.set_ylim(0, min(axes.get_ylim()[1], 1.6 * highest))
@@ -198,7 +198,7 @@ THROUGHPUTS = {"decode": ("decode_tokens_per_second", "decode tokens per second,
 
 
 def draw_throughput(bench, arguments, what, published):
-    """Tokens per second against the batch, beside what the memory's bandwidth allows; None with fewer than two batches."""
+    """Tokens per second against the batch, beside what the machine's bandwidth and arithmetic allow; None with fewer than two batches."""
     field, label = THROUGHPUTS[what]
     found = batch_panels(bench.cells, arguments, lambda cell: cell.get(field))
     if found is None:
@@ -223,7 +223,7 @@ def draw_throughput(bench, arguments, what, published):
             rows[point.label] = (colour, marker)
         finish_batch(axes, lengths, of_lengths, inches, values, label)
     handles = [handle(name, look) for name, look in own.items()]
-    handles.append(bound_handle() if what == "decode" else bound_handle("dotted: bound of the bandwidth, decoding alone"))
+    handles.append(bound_handle() if what == "decode" else bound_handle("dotted: bound of the machine, decoding alone"))
     handles += [Line2D([], [], linestyle="none", marker=marker, markerfacecolor="none", markeredgecolor=colour,
                        markeredgewidth=1.0, markersize=looks.marker_size(marker) + 1.5, label=f"{row}, published")
                 for row, (colour, marker) in rows.items()]

@@ -252,7 +252,7 @@ TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
   const std::map<std::string, std::string> facts = stored().header.provenance;
   for (const char* key :
        {"started", "host", "command", "program", "source", "libtorch", "cpu", "threads",
-        "threads_by", "omp_num_threads", "omp_waiting", "device", "dtype", "config", "config_hash"})
+        "threads_by", "omp_num_threads", "omp_waiting", "prompt_products", "device", "dtype", "config", "config_hash"})
     EXPECT_FALSE(facts.at(key).empty()) << key;
   EXPECT_EQ(facts.at("omp_num_threads"), "1");
   EXPECT_EQ(facts.at("threads"), "1");

@@ -73,7 +73,7 @@ class Batches(BenchTest):
         medians = axes.containers[0].lines[0]
         np.testing.assert_allclose([2 * y for y in medians.get_ydata()], bounds[0].get_ydata())
         self.assertEqual(axes.get_title(loc="left"), "512 prompt and 65 new tokens per row")
-        self.assertIn("dotted: bound of the memory's bandwidth", [t.get_text() for t in figure.legends[0].get_texts()])
+        self.assertIn("dotted: bound of bandwidth and arithmetic", [t.get_text() for t in figure.legends[0].get_texts()])
 
     def test_a_panel_per_lengths_readable_in_both_widths(self):
         measured = self.bench(*self.BATCHES)
@@ -127,7 +127,7 @@ class Costs(BenchTest):
         for width in looks.WIDTHS:
             figure = bench.draw_decode(measured, arguments(width))
             self.assertEqual([t.get_text() for t in figure.legends[0].get_texts()],
-                             ["llava-7b fp32: elastic", "llava-7b fp32: full", "llava-7b fp32: bound of the bandwidth"])
+                             ["llava-7b fp32: elastic", "llava-7b fp32: full", "llava-7b fp32: bound of the machine"])
             self.assert_legible(figure)
 
 

@@ -1,5 +1,7 @@
 #include "runtime/cost.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "bench/config.h"
@@ -43,8 +45,13 @@ TEST(BenchCost, TheBoundOfLlavaAtBatch48) {
   EXPECT_DOUBLE_EQ(weights, 2.0 * (6738939904.0 - 32064.0 * 4096));
   const double cache = 48.0 * 1400 * 512 * 1024;
   EXPECT_DOUBLE_EQ(cache, 35232153600.0);
-  EXPECT_NEAR(step_bound_seconds(weights, cache, 3.84e12), 12.617e-3, 1e-6);
-  EXPECT_NEAR(step_bound_seconds(weights, 0.2 * cache, 3.84e12), 5.276e-3, 1e-6);
+  // Arithmetic: 48 times two operations for each of 6.6 G weights, and for each cached number.
+  const double operations = step_operations(shape, /*rows=*/48, cache, /*element_bytes=*/2);
+  EXPECT_DOUBLE_EQ(operations, 48.0 * weights + cache);
+  const double none = std::numeric_limits<double>::infinity();
+  EXPECT_NEAR(step_bound_seconds(weights + cache, 3.84e12, operations, none), 12.617e-3, 1e-6);
+  EXPECT_NEAR(step_bound_seconds(weights + 0.2 * cache, 3.84e12, operations, none), 5.276e-3, 1e-6);
+  EXPECT_NEAR(step_bound_seconds(weights + cache, 3.84e12, operations, 25e12), 26.77e-3, 1e-5);
 }
 
 TEST(BenchCost, MemoryOfACell) {
