@@ -39,8 +39,10 @@ struct CellSize {
   int64_t own_slots(int64_t prompt, int64_t added) const {
     if (budget.is_unlimited()) return added;
     const int64_t room = std::min(added, budget.slots(prompt + added, prompt) + 1);
-    // What merging changes is there once as compressed, and again where tokens follow it.
-    return room + (only_evicts ? 0 : 2 * budget.slots(prompt, prompt));
+    // Merging changes the anchors that something is merged into, no more than it gives up. They are
+    // there once as compressed, and again where tokens follow them.
+    const int64_t kept = budget.slots(prompt, prompt);
+    return room + (only_evicts ? 0 : 2 * std::min(kept, std::max<int64_t>(0, prompt - kept)));
   }
 
   Budget budget;

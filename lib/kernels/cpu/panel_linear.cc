@@ -57,14 +57,14 @@ struct Product {
 /// The weights of one input for the vector pair `group` of a panel: outputs [group, group + 1) *
 /// width and as many from kHalf on.
 template <int kWidth>
-ELASTIKV_INLINE void load_pair(const float* weights, int group,
+ELASTIKV_INLINE void load_pair(const float* weights, int64_t group,
                                typename Width<kWidth>::Floats& first,
                                typename Width<kWidth>::Floats& second) {
   std::memcpy(&first, weights + group * kWidth, sizeof(first));
   std::memcpy(&second, weights + kHalf + group * kWidth, sizeof(second));
 }
 template <int kWidth>
-ELASTIKV_INLINE void load_pair(const uint16_t* weights, int group,
+ELASTIKV_INLINE void load_pair(const uint16_t* weights, int64_t group,
                                typename Width<kWidth>::Floats& first,
                                typename Width<kWidth>::Floats& second) {
   typename Width<kWidth>::Words words;
@@ -84,8 +84,8 @@ struct Ahead {
 /// sums [kRows, kPanel] of kGroups vector pairs from `group` on; the first inputs set them, later
 /// ones are added.
 template <int kWidth, int kRows, int kGroups, typename T>
-ELASTIKV_INLINE void pass(const T* weights, int group, const float* x, int64_t depth, float* sums,
-                          bool first, const Ahead& ahead) {
+ELASTIKV_INLINE void pass(const T* weights, int64_t group, const float* x, int64_t depth,
+                          float* sums, bool first, const Ahead& ahead) {
   using Floats = typename Width<kWidth>::Floats;
   // Two cache lines per input, where a single pass has to ask for all.
   constexpr bool kTwoLines = sizeof(T) == sizeof(float) && kGroups == Width<kWidth>::kGroups;
@@ -153,7 +153,7 @@ ELASTIKV_INLINE void passes_of(int64_t rows, const T* weights, const float* x, i
     pass<kWidth, kRows, Width<kWidth>::kGroups>(weights, 0, x, depth, sums, first, ahead);
     ahead.next += ahead.step * depth;
   } else {
-    for (int group = 0; group < Width<kWidth>::kGroups; ++group) {
+    for (int64_t group = 0; group < Width<kWidth>::kGroups; ++group) {
       pass<kWidth, kRows, 1>(weights, group, x, depth, sums, first, ahead);
       ahead.next += ahead.step * depth;
     }
@@ -185,20 +185,28 @@ ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
 
 using PanelSums = void (*)(const Product& product, int64_t panel, float* sums);
 
-#define ELASTIKV_PANEL_SUMS(name, width, target)                                \
-  target void name##_fp32(const Product& product, int64_t panel, float* sums) { \
-    panel_sums<width, float>(product, panel, sums);                             \
-  }                                                                             \
-  target void name##_bf16(const Product& product, int64_t panel, float* sums) { \
-    panel_sums<width, uint16_t>(product, panel, sums);                          \
-  }
-ELASTIKV_PANEL_SUMS(sums_of_4, 4, )
+void sums_of_4_fp32(const Product& product, int64_t panel, float* sums) {
+  panel_sums<4, float>(product, panel, sums);
+}
+void sums_of_4_bf16(const Product& product, int64_t panel, float* sums) {
+  panel_sums<4, uint16_t>(product, panel, sums);
+}
 #ifdef __x86_64__
-ELASTIKV_PANEL_SUMS(sums_of_8, 8, __attribute__((target("avx2,fma"))))
-ELASTIKV_PANEL_SUMS(sums_of_16, 16,
-                    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))))
+#define ELASTIKV_AVX2 __attribute__((target("avx2,fma")))
+#define ELASTIKV_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+ELASTIKV_AVX2 void sums_of_8_fp32(const Product& product, int64_t panel, float* sums) {
+  panel_sums<8, float>(product, panel, sums);
+}
+ELASTIKV_AVX2 void sums_of_8_bf16(const Product& product, int64_t panel, float* sums) {
+  panel_sums<8, uint16_t>(product, panel, sums);
+}
+ELASTIKV_AVX512 void sums_of_16_fp32(const Product& product, int64_t panel, float* sums) {
+  panel_sums<16, float>(product, panel, sums);
+}
+ELASTIKV_AVX512 void sums_of_16_bf16(const Product& product, int64_t panel, float* sums) {
+  panel_sums<16, uint16_t>(product, panel, sums);
+}
 #endif
-#undef ELASTIKV_PANEL_SUMS
 
 /// The bodies for this processor: those of the instructions that LibTorch uses here.
 struct Bodies {
