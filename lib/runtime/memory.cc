@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -51,6 +52,10 @@ class LimitedAllocator final : public c10::Allocator {
   int64_t peak() const { return peak_; }
   void reset_peak() { peak_ = used_.load(); }
   bool in_force() const { return in_force_; }
+  /// What the process is to stay within; nothing for a limit of tensors alone.
+  std::optional<int64_t> of_process() const {
+    return in_force_ && taken_ > 0 ? std::optional(limit_) : std::nullopt;
+  }
   int64_t left() const {
     return in_force_ ? std::max(int64_t{0}, limit_ - taken_ - used_) : INT64_MAX;
   }
@@ -164,7 +169,11 @@ bool MemoryLimit::in_force() { return LimitedAllocator::instance().in_force(); }
 
 int64_t memory_left(c10::Device device) {
   const int64_t available = available_bytes(device);
-  return device.is_cpu() ? std::min(available, MemoryLimit::left()) : available;
+  if (!device.is_cpu()) return available;
+  int64_t left = std::min(available, MemoryLimit::left());
+  if (const std::optional<int64_t> limit = LimitedAllocator::instance().of_process())
+    left = std::min(left, *limit - resident_bytes());
+  return std::max<int64_t>(left, 0);
 }
 
 int64_t parse_bytes(std::string_view text, std::string_view what) {

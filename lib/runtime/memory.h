@@ -15,7 +15,8 @@ namespace elastikv {
 /// already. One at a time; tensors may outlive it.
 class MemoryLimit final {
  public:
-  /// `taken`: bytes that the process has already; Error unless they are within the limit.
+  /// `taken`: bytes that the process has already, for a limit of the whole process; Error unless
+  /// they are within it. memory_left() then also counts what grows beside the tensors.
   explicit MemoryLimit(int64_t bytes, int64_t taken = 0);
   ~MemoryLimit();
   MemoryLimit(const MemoryLimit&) = delete;

@@ -4,6 +4,8 @@
 #include <limits>
 #include <vector>
 
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include "support/tensors.h"
@@ -44,6 +46,21 @@ TEST(TokenScores, TwoTokensByHand) {
   EXPECT_NEAR(scores.nll[0], std::log(4.0), 1e-6);
   EXPECT_NEAR(scores.nll[1], std::log(2.0), 1e-6);
   EXPECT_NEAR(scores.kl[1], 0.75 * std::log(1.5) + 0.25 * std::log(0.5), 1e-6);
+}
+
+TEST(TokenScores, ARowsScoresDoNotDependOnTheOthersOrOnThreads) {
+  const at::Tensor logits = random_tensor({20, 49153}, 3) * 3;
+  const TokenScores all = score_token(logits, 17);
+  const int threads = at::get_num_threads();
+  for (const int64_t rows : {1, 2, 7, 19}) {
+    at::set_num_threads(rows == 7 ? 3 : threads);
+    const TokenScores some = score_token(logits.narrow(0, 0, rows), 17);
+    for (size_t r = 0; r < static_cast<size_t>(rows); ++r) {
+      EXPECT_EQ(some.nll[r], all.nll[r]) << rows << " rows";
+      EXPECT_EQ(some.kl[r], all.kl[r]) << rows << " rows";
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST(TokenScores, WhatIsNotFiniteStaysVisible) {

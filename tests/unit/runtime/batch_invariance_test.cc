@@ -120,6 +120,20 @@ TEST_P(BatchInvariance, StepsOf1And7And19And55Rows) {
   }
 }
 
+TEST_P(BatchInvariance, TheFullCacheScoredAloneAndBesideOthers) {
+  const std::vector<int64_t> answer{9, 33, 2, 17, 8, 41, 12, 7};
+  const std::shared_ptr<const Strategy> full = make_strategy("full");
+  const auto with = [&](size_t others) {
+    std::vector<Sequence> batch;
+    batch.emplace_back(tiny_.language(), prompt_, *full, Budget::unlimited());
+    for (size_t i = 0; i < others; ++i)
+      batch.emplace_back(tiny_.language(), prompt_, *strategies_[i], budgets_[i]);
+    return teacher_force(tiny_.language(), prompt_, pointers(batch), answer, ForcedOptions{})[0]
+        .nll;
+  };
+  for (const size_t others : {6, 18, 54}) EXPECT_EQ(with(others), with(0)) << others;
+}
+
 TEST_P(BatchInvariance, AnswersScoredFor1And7And19And55Cells) {
   const std::vector<ForcedScores> alone = score(1);
   for (const size_t rows : {7, 19, 55}) {
