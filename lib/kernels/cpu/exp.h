@@ -14,7 +14,7 @@ inline float exp(float x) {
   constexpr float kLog2E = 1.44269504F;
   constexpr float kLn2High = 0.693359375F;
   constexpr float kLn2Low = -2.12194440e-4F;
-  x = std::min(std::max(x, -87.0F), 88.0F);
+  x = std::min(std::max(-87.0F, x), 88.0F);  // in this order no NaN is turned into an integer
   const float scaled = x * kLog2E;
   const auto n = static_cast<int32_t>(scaled + (scaled < 0.0F ? -0.5F : 0.5F));
   const auto whole = static_cast<float>(n);
