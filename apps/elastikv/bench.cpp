@@ -54,7 +54,7 @@ int bench(const BenchVerbOptions& options) {
   run.plan_only = options.plan;
   std::vector<Placement> placements;
   for (const BenchModel& model : config.models) placements.push_back({model.device, model.dtype});
-  run.provenance = provenance(placements);
+  run.provenance = options.plan ? provenance(placements) : measured_provenance(placements);
   run.on_progress = [](const std::string& line) { inform("{}", line); };
   const StopSignal stop;
   run.should_stop = [&] { return stop.requested(); };
@@ -86,8 +86,7 @@ void add_bench_verb(CLI::App& app, Verb& chosen) {
   CLI::App* verb = app.add_subcommand(
       "bench",
       "Time prefill, scores, compression and decoding by batch, lengths, strategy and budget, on a "
-      "checkpoint or on random weights of a named shape, beside the bound of the memory's "
-      "bandwidth.");
+      "checkpoint or on random weights of a named shape, beside the machine's bound.");
   verb->add_option("file", options->file,
                    "The benchmark's YAML file, such as configs/bench/smollm2.yaml")
       ->required();

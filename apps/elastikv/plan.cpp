@@ -133,14 +133,16 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
   return work;
 }
 
-/// Memory to plan with: what the device has left, or no limit for one that is not there.
-int64_t memory_of(c10::Device device) {
+/// Memory to plan with: what the device has left, on the CPU no more than a limit leaves, or no
+/// limit for one that is not there.
+int64_t memory_of(c10::Device device, int64_t within_limit) {
   try {
     require_available(device);
   } catch (const Error&) {
     return INT64_MAX;
   }
-  return available_bytes(device);
+  const int64_t available = available_bytes(device);
+  return device.is_cpu() ? std::min(available, within_limit) : available;
 }
 
 int plan(const SweepOptions& options) {
@@ -213,8 +215,7 @@ int plan(const SweepOptions& options) {
       rate->second = rates_of(device, parse_dtype(group.model.dtype),
                               config.evaluation().cells_together ? rows : 1);
     }
-    const int64_t available =
-        device.is_cpu() ? std::min(memory_of(device), within_limit) : memory_of(device);
+    const int64_t available = memory_of(device, within_limit);
     const ModelSize size = size_of_model(group.model);
     const GroupEstimate need =
         estimate(group, config.evaluation(), size, work.sizes, &rate->second);

@@ -62,23 +62,28 @@ std::map<std::string, std::string> provenance(const std::vector<Placement>& plac
       {"omp_num_threads", threads == nullptr ? "unset" : threads},
       {"omp_waiting", waiting_policy()}};
   std::set<std::string> gpus;
-  std::set<std::string> products;
   for (const Placement& placement : placements) {
     const c10::Device device = parse_device(placement.device);
-    const c10::ScalarType dtype = parse_dtype(placement.dtype);
-    if (!device.is_cpu()) {
-      gpus.insert(processor_name(device));
-    } else if (dtype != c10::ScalarType::Half) {
-      products.insert(fmt::format("{} by {}", placement.dtype, prompt_products(dtype)));
-    }
+    if (!device.is_cpu()) gpus.insert(processor_name(device));
   }
-  if (!products.empty()) facts["prompt_products"] = fmt::format("{}", fmt::join(products, ", "));
   if (!gpus.empty()) {
     facts["gpu"] = fmt::format("{}", fmt::join(gpus, ", "));
     facts["cuda"] = cuda_version();
   }
   // They are written as JSON; an environment and a host's name may hold any bytes.
   for (auto& [key, fact] : facts) fact = escape_broken_utf8(fact);
+  return facts;
+}
+
+std::map<std::string, std::string> measured_provenance(const std::vector<Placement>& placements) {
+  std::map<std::string, std::string> facts = provenance(placements);
+  std::set<std::string> products;
+  for (const Placement& placement : placements) {
+    const c10::ScalarType dtype = parse_dtype(placement.dtype);
+    if (parse_device(placement.device).is_cpu() && dtype != c10::ScalarType::Half)
+      products.insert(fmt::format("{} by {}", placement.dtype, prompt_products(dtype)));
+  }
+  if (!products.empty()) facts["prompt_products"] = fmt::format("{}", fmt::join(products, ", "));
   return facts;
 }
 

@@ -15,9 +15,12 @@ struct Placement {
 
 /// When, where and with what the program runs: started, host, command (as it was given), program,
 /// source (the commit), libtorch, cpu, threads, threads_by (what chose them), omp_num_threads,
-/// omp_waiting, prompt_products (see there) where one of the devices is the CPU, and gpu and cuda
-/// where one is a GPU.
+/// omp_waiting and, where one of the devices is a GPU, gpu and cuda.
 std::map<std::string, std::string> provenance(const std::vector<Placement>& placements);
+
+/// The same for whoever goes on to compute: with prompt_products (see there), which are measured,
+/// where one of the devices is the CPU.
+std::map<std::string, std::string> measured_provenance(const std::vector<Placement>& placements);
 
 /// A word as a shell reads it back, and as valid UTF-8: in quotes where it needs them, $'\xff'
 /// (bash, zsh) where it holds bytes that are no text.

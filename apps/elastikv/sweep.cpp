@@ -51,7 +51,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
     devices.insert(model.device);
     dtypes.insert(model.dtype);
   }
-  std::map<std::string, std::string> facts = provenance(placements);
+  std::map<std::string, std::string> facts = measured_provenance(placements);
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
   facts["config"] = escape_broken_utf8(options.common->file);

@@ -33,17 +33,16 @@ bool BatchMemory::add(const Sequence& sequence) {
   // The first un-rotated keys are a copy that no sequence counts.
   const bool copied = sequence.cache().keys_are_unrotated() && !unrotated_;
   unrotated_ = unrotated_ || copied;
-  if (rows_ == 1 || copied || held_ + taken_ - known_then_ > left_ / 8) {
-    left_ = memory_left(device_);
-    taken_then_ = taken_;
-    known_then_ = held_ + taken_;
+  if (rows_ == 1 || copied || held_ + taken_ > ask_at_) {
+    const int64_t left = memory_left(device_);
+    room_ = left + taken_;
+    ask_at_ = held_ + taken_ + left / 8;
   }
-  const int64_t left = left_ - (taken_ - taken_then_);
   const int64_t tokens = std::min(scored_tokens_, kTokensTogether);
   const int64_t at_once = std::max(rows_, std::min(rows_ * tokens, kRowsTogether));
   const int64_t logits = std::max(rows_, std::min(rows_ * scored_tokens_, kLogitRowsTogether));
   return static_cast<double>(held_) + activation_bytes(model_, at_once, logits) <=
-         kShare * static_cast<double>(left);
+         kShare * static_cast<double>(room_ - taken_);
 }
 
 }  // namespace elastikv

@@ -31,10 +31,8 @@ class BatchMemory {
   int64_t held_ = 0;   // bytes that the sequences so far will hold beyond what they do
   int64_t taken_ = 0;  // and that they hold already
   bool unrotated_ = false;
-  // When the device was asked last:
-  int64_t left_ = 0;
-  int64_t taken_then_ = 0;
-  int64_t known_then_ = 0;  // held and taken
+  int64_t room_ = 0;    // what the device had left when it was asked, and what was taken by then
+  int64_t ask_at_ = 0;  // held and taken bytes from which it is asked again
 };
 
 }  // namespace elastikv

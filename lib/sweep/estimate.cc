@@ -56,8 +56,9 @@ double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, in
   const auto weights = static_cast<double>(step_weight_bytes(model.decoder, /*element_bytes=*/1));
   const auto held = static_cast<double>(model.held ? c10::elementSize(*model.held)
                                                    : static_cast<size_t>(element_bytes));
-  return std::max(2 * weights * static_cast<double>(rows) / rates.step_operations_per_second,
-                  (weights * held + cache_bytes) / rates.bytes_per_second);
+  return step_bound_seconds(weights * held + cache_bytes, rates.bytes_per_second,
+                            2 * weights * static_cast<double>(rows),
+                            rates.step_operations_per_second);
 }
 
 double seconds_of(const CellGroup& group, const EvaluationSettings& settings,

@@ -39,31 +39,7 @@ void Progress::say(const std::string& line) {
   if (evaluated_ == 0) start_ = clock_();
 }
 
-std::string Progress::left_text(std::chrono::steady_clock::time_point start, int64_t done,
-                                int64_t of) const {
-  const double seconds = std::chrono::duration<double>(clock_() - start).count();
-  if (done <= 0 || seconds <= 0) return "";
-  return duration_text(seconds / static_cast<double>(done) * static_cast<double>(of - done)) +
-         " left";
-}
-
-void Progress::phase(const PhaseProgress& progress) {
-  const auto now = clock_();
-  std::string name(progress.phase);
-  if (progress.rows > 0) {
-    name += progress.rows == 1 ? ", 1 cell" : fmt::format(", {} cells together", progress.rows);
-  }
-  // A batch of a phase begins; one that cells leave goes on.
-  const std::string kind(progress.phase);
-  if (progress.done == 0 || kind != phase_) phase_start_ = now;
-  phase_ = kind;
-  const auto since = now - std::max({start_, last_line_, last_phase_line_});
-  if (since < (in_place_ ? std::chrono::steady_clock::duration(kPhasePause) : kLinePause)) return;
-  last_phase_line_ = now;
-  std::string line = fmt::format("{}/{} samples | {}: {} {} of {}", done_, total_, name,
-                                 progress.unit, progress.done + 1, progress.of);
-  const std::string left = left_text(phase_start_, progress.done, progress.of);
-  if (!left.empty()) line += " | " + left;
+void Progress::show(const std::string& line) {
   if (in_place_) {
     fmt::print(out_, "\r{}\033[K", line);
     open_line_ = true;
@@ -71,6 +47,27 @@ void Progress::phase(const PhaseProgress& progress) {
     fmt::print(out_, "{}\n", line);
   }
   std::fflush(out_);
+}
+
+void Progress::phase(const PhaseProgress& progress) {
+  const auto now = clock_();
+  // A batch of a phase begins; one that cells leave goes on.
+  if (progress.done == 0 || progress.phase != phase_) phase_start_ = now;
+  phase_ = progress.phase;
+  const auto since = now - std::max({start_, last_line_, last_phase_line_});
+  if (since < (in_place_ ? std::chrono::steady_clock::duration(kPhasePause) : kLinePause)) return;
+  last_phase_line_ = now;
+  std::string line = fmt::format("{}/{} samples | {}", done_, total_, progress.phase);
+  if (progress.rows > 0)
+    line += progress.rows == 1 ? ", 1 cell" : fmt::format(", {} cells together", progress.rows);
+  line += fmt::format(": {} {} of {}", progress.unit, progress.done + 1, progress.of);
+  const double seconds = std::chrono::duration<double>(now - phase_start_).count();
+  if (progress.done > 0 && seconds > 0) {
+    const auto left = static_cast<double>(progress.of - progress.done);
+    line += fmt::format(" | {} left",
+                        duration_text(seconds / static_cast<double>(progress.done) * left));
+  }
+  show(line);
 }
 
 void Progress::sample_done(const std::string& metric) {
@@ -85,14 +82,11 @@ void Progress::sample_done(const std::string& metric) {
                         duration_text(static_cast<double>(total_ - done_) / rate));
   }
   if (!metric.empty()) line += " | " + metric;
-  if (in_place_) {
-    fmt::print(out_, "\r{}\033[K", line);
-    open_line_ = true;
-  } else if (evaluated_ == 1 || done_ == total_ || now - last_line_ >= kLinePause) {
-    fmt::print(out_, "{}\n", line);
+  if (!in_place_) {
+    if (evaluated_ > 1 && done_ < total_ && now - last_line_ < kLinePause) return;
     last_line_ = now;
   }
-  std::fflush(out_);
+  show(line);
 }
 
 void Progress::finish() {

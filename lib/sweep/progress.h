@@ -35,9 +35,8 @@ class Progress final {
 
  private:
   void clear_line();
-  /// What is left of `of` at the rate of `done` since `start`; empty where none is known.
-  std::string left_text(std::chrono::steady_clock::time_point start, int64_t done,
-                        int64_t of) const;
+  /// Rewrites the line in place, or prints another one.
+  void show(const std::string& line);
 
   std::FILE* out_;
   bool in_place_;
@@ -48,7 +47,7 @@ class Progress final {
   int64_t done_ = 0;
   int64_t evaluated_ = 0;  // in this run: what the rate is made from
   bool open_line_ = false;
-  std::string phase_;  // the last one's, with its cells
+  std::string phase_;  // the last one's
   std::chrono::steady_clock::time_point phase_start_;
   std::chrono::steady_clock::time_point last_phase_line_;
 };

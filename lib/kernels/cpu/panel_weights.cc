@@ -46,19 +46,17 @@ void convert(uint16_t from, uint16_t& to) { to = from; }
 void convert(uint16_t from, float& to) { to = widen(from); }
 void convert(float from, uint16_t& to) { narrow(from, to); }
 
-/// The rows of a matrix as the panels have them.
-struct Rows {
-  std::vector<const void*> rows;  // [panels * kPanel], null behind the last
-
-  Rows(const std::vector<at::Tensor>& parts, int64_t panels) {
-    for (const at::Tensor& part : parts) {
-      const auto* data = static_cast<const char*>(part.const_data_ptr());
-      const int64_t row_bytes = part.size(1) * static_cast<int64_t>(part.element_size());
-      for (int64_t row = 0; row < part.size(0); ++row) rows.push_back(data + row * row_bytes);
-    }
-    rows.resize(static_cast<size_t>(panels * kPanel));
+/// The rows of a matrix as the panels have them: [panels * kPanel], null behind the last.
+std::vector<const void*> rows_of(const std::vector<at::Tensor>& parts, int64_t panels) {
+  std::vector<const void*> rows;
+  for (const at::Tensor& part : parts) {
+    const auto* data = static_cast<const char*>(part.const_data_ptr());
+    const int64_t row_bytes = part.size(1) * static_cast<int64_t>(part.element_size());
+    for (int64_t row = 0; row < part.size(0); ++row) rows.push_back(data + row * row_bytes);
   }
-};
+  rows.resize(static_cast<size_t>(panels * kPanel));
+  return rows;
+}
 
 /// Lines of a panel's block, `kLines` numbers for each of its inputs, before they are turned. They
 /// do not lie a power of two apart, which a cache would put into the same few places.
@@ -110,11 +108,11 @@ void fill_panel(const void* const* rows, uint16_t* panel, int64_t in) {
 }
 
 template <typename From, typename To>
-void fill(const Rows& rows, void* data, int64_t in, int64_t panels) {
+void fill(const std::vector<const void*>& rows, void* data, int64_t in, int64_t panels) {
   at::parallel_for(0, panels, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
-      fill_panel<From>(rows.rows.data() + panel * kPanel,
-                       static_cast<To*>(data) + panel * kPanel * in, in);
+      fill_panel<From>(rows.data() + panel * kPanel, static_cast<To*>(data) + panel * kPanel * in,
+                       in);
   });
 }
 
@@ -153,7 +151,7 @@ PanelWeights::PanelWeights(const std::vector<at::Tensor>& parts) {
   }
   const bool narrow = given == at::kBFloat16 || std::all_of(parts.begin(), parts.end(), all_bf16);
   stored_ = narrow ? at::kBFloat16 : at::kFloat;
-  const Rows rows(parts, panels());
+  const std::vector<const void*> rows = rows_of(parts, panels());
   memory_ = weight_memory(static_cast<size_t>(panels() * kPanel * in_) * c10::elementSize(stored_));
   if (given == at::kBFloat16) {
     fill<uint16_t, uint16_t>(rows, memory_.get(), in_, panels());
