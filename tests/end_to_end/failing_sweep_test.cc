@@ -252,9 +252,9 @@ TEST_F(FailingSweep, TheProgramSaysWhatItWasRunWith) {
                     "strategies=full", "--sample-id", "x0", "--memory-limit", "6GiB"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   const std::map<std::string, std::string> facts = stored().header.provenance;
-  for (const char* key :
-       {"started", "host", "command", "program", "source", "libtorch", "cpu", "threads",
-        "threads_by", "omp_num_threads", "omp_waiting", "prompt_products", "device", "dtype", "config", "config_hash"})
+  for (const char* key : {"started", "host", "command", "program", "source", "libtorch", "cpu",
+                          "threads", "threads_by", "omp_num_threads", "omp_waiting",
+                          "prompt_products", "device", "dtype", "config", "config_hash"})
     EXPECT_FALSE(facts.at(key).empty()) << key;
   EXPECT_EQ(facts.at("omp_num_threads"), "1");
   EXPECT_EQ(facts.at("threads"), "1");
