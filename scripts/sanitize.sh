@@ -14,8 +14,7 @@ scripts/setup.sh dev
 cache=${ELASTIKV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/elastikv}
 export UBSAN_OPTIONS=print_stacktrace=1
 
-times=()
-# timed NAME COMMAND...: its output is shown when it fails.
+# timed NAME COMMAND...: says what it took; its output is shown when it fails.
 timed() {
   local name=$1 begin=$SECONDS log
   shift
@@ -24,11 +23,19 @@ timed() {
     cat "$log"
     echo "FAILED under the sanitizers: $name"
     rm -f "$log"
-    exit 1
+    return 1
   fi
   rm -f "$log"
-  times+=("$(printf '%5d s  %s' $((SECONDS - begin)) "$name")")
-  echo "${times[-1]}"
+  printf '%5d s  %s\n' $((SECONDS - begin)) "$name"
+}
+export -f timed
+
+# tests KIND PROGRAM...: test programs of one thread each, as many at once as there are cores. The first that fails ends it.
+tests() {
+  local kind=$1
+  shift
+  printf '%s\n' "$@" |
+    OMP_NUM_THREADS=1 xargs -P "$(nproc)" -I{} bash -c "timed '$kind: {}' build/sanitize/bin/{} --gtest_brief=1 || exit 255"
 }
 
 short_sweep() {
@@ -47,10 +54,8 @@ check_address() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
   export LSAN_OPTIONS=suppressions=$source_folder/tests/sanitizers/leaks.supp:print_suppressions=0
   timed "address: build" scripts/build.sh sanitize --target unit_tests golden_tests fuzz_tests fuzz_targets elastikv
-  local program target
-  for program in $(cat build/sanitize/{unit,golden,fuzz}_tests.txt); do
-    timed "address: $program" env OMP_NUM_THREADS=1 build/sanitize/bin/"$program" --gtest_brief=1
-  done
+  # shellcheck disable=SC2046  # names without blanks, apart
+  tests address $(cat build/sanitize/{unit,golden,fuzz}_tests.txt)
   timed "address: corpora" ctest --test-dir build/sanitize -R '^Fuzz\.' -j "$(nproc)" --output-on-failure --no-tests=error
   assemble
   timed "address: short sweep" short_sweep build/sanitize
@@ -65,7 +70,7 @@ check_threads() {
   # reads and writes are compared.
   export OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so OMP_NUM_THREADS=4 ELASTIKV_TEST_THREADS=4
   export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$source_folder/tests/sanitizers/threads.supp
-  local programs=(kernels_test strategies_test text_test runtime_test)
+  local program programs=(kernels_test strategies_test text_test runtime_test)
   timed "threads: build" scripts/build.sh threads --target "${programs[@]}" elastikv
   for program in "${programs[@]}"; do
     timed "threads: $program" build/threads/bin/"$program" --gtest_brief=1

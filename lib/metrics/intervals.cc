@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <numeric>
-#include <random>
 
 #include "base/error.h"
 #include "metrics/student_t.h"
@@ -27,71 +25,6 @@ double sum_of(std::span<const double> values) {
 std::optional<Interval> around(double centre, std::optional<double> standard_error) {
   if (!standard_error) return std::nullopt;
   return Interval{centre - kNormal95 * *standard_error, centre + kNormal95 * *standard_error};
-}
-
-/// The upper 64 bits of draw * bound, for a bound below 2^32.
-uint64_t index_below(uint64_t bound, uint64_t draw) {
-  const uint64_t high = draw >> 32;
-  const uint64_t low = draw & 0xFFFFFFFFU;
-  return (high * bound + (low * bound >> 32)) >> 32;
-}
-
-/// Replicates that are summed up side by side.
-constexpr size_t kBlock = 8;
-/// Counts that are kept for the next columns rather than drawn again: 64 MiB.
-constexpr size_t kMostKeptCounts = size_t{1} << 26;
-
-/// How often each unit is drawn in each replicate of a block: counts[unit * kBlock + replicate].
-void draw_block(std::mt19937_64& random, size_t replicates, size_t units, uint8_t* counts) {
-  std::fill_n(counts, units * kBlock, uint8_t{0});
-  for (size_t b = 0; b < replicates; ++b) {
-    for (size_t i = 0; i < units; ++i) {
-      uint8_t& count = counts[index_below(units, random()) * kBlock + b];
-      ELASTIKV_ASSERT(count < 255, "a unit drawn {} times of {} draws", count, units);
-      ++count;
-    }
-  }
-}
-
-/// As wide as every processor's vectors are. A unit after the other is added, so that the sums are
-/// the same to the last bit everywhere.
-using Pair [[gnu::vector_size(2 * sizeof(double))]] = double;
-
-/// Adds up `Width` columns over a block's draws; times[unit * kBlock + replicate]. The sums go to
-/// sums[c] from `begin` on, as far as they reach.
-template <size_t Width>
-void add_up_columns(const std::vector<double>& times, const std::span<const double>* columns,
-                    std::vector<double>* sums, size_t begin) {
-  constexpr size_t kPairs = kBlock / 2;
-  Pair totals[Width][kPairs] = {};  // in registers, but for the widest
-  const size_t units = columns[0].size();
-  for (size_t i = 0; i < units; ++i) {
-    for (size_t p = 0; p < kPairs; ++p) {
-      Pair drawn;
-      std::memcpy(&drawn, &times[i * kBlock + 2 * p], sizeof drawn);
-      for (size_t c = 0; c < Width; ++c) totals[c][p] += drawn * columns[c][i];
-    }
-  }
-  for (size_t c = 0; c < Width; ++c) {
-    const size_t count = std::min(kBlock, sums[c].size() - begin);
-    std::memcpy(&sums[c][begin], totals[c], count * sizeof(double));
-  }
-}
-
-/// The same for any number of columns.
-void add_up(const uint8_t* counts, std::span<const std::span<const double>> columns,
-            std::vector<std::vector<double>>& sums, size_t begin, std::vector<double>& times) {
-  times.assign(counts, counts + columns.front().size() * kBlock);
-  size_t first = 0;
-  for (; first + 4 <= columns.size(); first += 4)
-    add_up_columns<4>(times, &columns[first], &sums[first], begin);
-  if (first + 3 == columns.size()) {
-    add_up_columns<3>(times, &columns[first], &sums[first], begin);
-    return;
-  }
-  for (; first + 2 <= columns.size(); first += 2)
-    add_up_columns<2>(times, &columns[first], &sums[first], begin);
-  if (first < columns.size()) add_up_columns<1>(times, &columns[first], &sums[first], begin);
 }
 
 std::vector<double> differences(std::span<const double> a, std::span<const double> b) {
@@ -136,62 +69,104 @@ struct Studentized {
   std::vector<double> pivots;
 };
 
-/// Sums over resampled units, [replicates] each: of the residuals, the weights and their products.
-struct PivotSums {
-  std::vector<double> rest;
-  std::vector<double> weight;
-  std::vector<double> rest_rest;
-  std::vector<double> rest_weight;
-  std::vector<double> weight_weight;
+/// sum(values) / sum(weights) over units, and what its bootstrap adds up.
+struct Ratio {
+  Studentized estimate;
+  std::vector<double> rest;         // values - r * weights
+  std::vector<double> rest_rest;    // their squares; empty: nothing is resampled
+  std::vector<double> rest_weight;  // empty where every weight is 1, as of a mean over samples
+  std::vector<double> weights;
+
+  bool resampled() const { return !rest_rest.empty(); }
+  bool weighted() const { return !rest_weight.empty(); }
 };
 
-PivotSums pivot_sums(const std::vector<double>& rest, std::span<const double> weights,
-                     const Bootstrap& bootstrap) {
-  const std::vector<double> rest_rest = products(rest, rest);
-  // Of a mean over samples every weight is 1, and most of the sums are known.
-  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 1; })) {
-    const std::array<std::span<const double>, 2> columns{rest, rest_rest};
-    auto sums = bootstrap.resampled_sums(columns);
-    const std::vector<double> counts(sums[0].size(), static_cast<double>(rest.size()));
-    return {sums[0], counts, std::move(sums[1]), sums[0], counts};
+Ratio make_ratio(std::span<const double> values, std::vector<double> weights) {
+  ELASTIKV_ASSERT(!values.empty() && values.size() == weights.size(), "{} values of {} weights",
+                  values.size(), weights.size());
+  const double total = sum_of(weights);
+  Ratio ratio{.estimate = {.value = sum_of(values) / total,
+                           .standard_error = std::nullopt,
+                           .units = values.size(),
+                           .pivots = {}},
+              .rest = {},
+              .rest_rest = {},
+              .rest_weight = {},
+              .weights = std::move(weights)};
+  if (values.size() < 2) return ratio;
+  ratio.rest = residuals(values, ratio.estimate.value, ratio.weights);
+  const double error =
+      small_sample_factor(values.size()) * std::sqrt(sum_of_squares(ratio.rest)) / total;
+  ratio.estimate.standard_error = error;
+  double size = 0;
+  for (const double value : values) size += std::abs(value);
+  if (error * total <= kRounding * size) return ratio;
+  ratio.rest_rest = products(ratio.rest, ratio.rest);
+  const bool weighted = std::any_of(ratio.weights.begin(), ratio.weights.end(),
+                                    [](double weight) { return weight != 1; });
+  if (weighted) ratio.rest_weight = products(ratio.rest, ratio.weights);
+  return ratio;
+}
+
+/// From the sums of a ratio's columns over resampled units, in the order of add_columns.
+void add_pivots(const std::vector<double>* sums, const Bootstrap& bootstrap, Ratio& ratio) {
+  const std::vector<double>& rest = sums[0];
+  const std::vector<double>& rest_rest = sums[1];
+  // Where every weight is 1, most of the sums are known.
+  const std::vector<double>& rest_weight = ratio.weighted() ? sums[2] : rest;
+  const Bootstrap::WeightSums* weight_sums =
+      ratio.weighted() ? &bootstrap.weight_sums(ratio.weights) : nullptr;
+  const auto units = static_cast<double>(ratio.rest.size());
+  const double factor = small_sample_factor(ratio.rest.size());
+  const double error = *ratio.estimate.standard_error;
+  std::vector<double>& pivots = ratio.estimate.pivots;
+  pivots.resize(rest.size());
+  for (size_t b = 0; b < pivots.size(); ++b) {
+    const double weight = weight_sums != nullptr ? weight_sums->weight[b] : units;
+    const double weight_weight = weight_sums != nullptr ? weight_sums->weight_weight[b] : units;
+    const double shift = rest[b] / weight;
+    const double squares =
+        rest_rest[b] - 2 * shift * rest_weight[b] + shift * shift * weight_weight;
+    const double own_error = factor * std::sqrt(std::max(squares, 0.0)) / weight;
+    pivots[b] = shift / std::max(own_error, kFloor * error);
   }
-  const std::vector<double> rest_weight = products(rest, weights);
-  const std::array<std::span<const double>, 3> columns{rest, rest_rest, rest_weight};
-  auto sums = bootstrap.resampled_sums(columns);
-  const Bootstrap::WeightSums& weight_sums = bootstrap.weight_sums(weights);
-  return {std::move(sums[0]), weight_sums.weight, std::move(sums[1]), std::move(sums[2]),
-          weight_sums.weight_weight};
+}
+
+void add_columns(const Ratio& ratio, std::vector<std::span<const double>>& columns) {
+  columns.emplace_back(ratio.rest);
+  columns.emplace_back(ratio.rest_rest);
+  if (ratio.weighted()) columns.emplace_back(ratio.rest_weight);
+}
+
+/// Resamples ratios together, which costs far less than one by one.
+void resample(std::span<Ratio> ratios, const Bootstrap& bootstrap) {
+  for (size_t begin = 0; begin < ratios.size();) {
+    // A run of ratios over as many units.
+    size_t end = begin;
+    const size_t units = ratios[begin].rest.size();
+    std::vector<std::span<const double>> columns;
+    for (; end < ratios.size() && ratios[end].rest.size() == units; ++end) {
+      if (ratios[end].resampled()) add_columns(ratios[end], columns);
+    }
+    if (!columns.empty()) {
+      const auto sums = bootstrap.resampled_sums(columns);
+      size_t next = 0;
+      for (Ratio& ratio : ratios.subspan(begin, end - begin)) {
+        if (!ratio.resampled()) continue;
+        add_pivots(&sums[next], bootstrap, ratio);
+        next += ratio.weighted() ? 3 : 2;
+      }
+    }
+    begin = end;
+  }
 }
 
 /// sum(values) / sum(weights) over units, and the bootstrap of it when one is given.
-Studentized studentized_ratio(std::span<const double> values, std::span<const double> weights,
+Studentized studentized_ratio(std::span<const double> values, std::vector<double> weights,
                               const Bootstrap* bootstrap) {
-  ELASTIKV_ASSERT(!values.empty() && values.size() == weights.size(), "{} values of {} weights",
-                  values.size(), weights.size());
-  Studentized result{.value = sum_of(values) / sum_of(weights),
-                     .standard_error = std::nullopt,
-                     .units = values.size(),
-                     .pivots = {}};
-  if (values.size() < 2) return result;
-  const double factor = small_sample_factor(values.size());
-  const std::vector<double> rest = residuals(values, result.value, weights);
-  const double total = sum_of(weights);
-  const double error = factor * std::sqrt(sum_of_squares(rest)) / total;
-  result.standard_error = error;
-  double size = 0;
-  for (const double value : values) size += std::abs(value);
-  if (bootstrap == nullptr || error * total <= kRounding * size) return result;
-
-  const PivotSums sums = pivot_sums(rest, weights, *bootstrap);
-  result.pivots.resize(sums.rest.size());
-  for (size_t b = 0; b < result.pivots.size(); ++b) {
-    const double shift = sums.rest[b] / sums.weight[b];
-    const double squares =
-        sums.rest_rest[b] - 2 * shift * sums.rest_weight[b] + shift * shift * sums.weight_weight[b];
-    const double own_error = factor * std::sqrt(std::max(squares, 0.0)) / sums.weight[b];
-    result.pivots[b] = shift / std::max(own_error, kFloor * error);
-  }
-  return result;
+  Ratio ratio = make_ratio(values, std::move(weights));
+  if (bootstrap != nullptr) resample({&ratio, 1}, *bootstrap);
+  return std::move(ratio.estimate);
 }
 
 std::optional<Interval> interval_of(const Studentized& estimate, const Bounds& bounds = {}) {
@@ -204,6 +179,15 @@ std::optional<Interval> interval_of(const Studentized& estimate, const Bounds& b
   return Interval{std::max(interval.low, bounds.low), std::min(interval.high, bounds.high)};
 }
 
+/// Tables ask for the same one thousands of times.
+double t_quantile_975(double freedom) {
+  thread_local double known = 0;
+  thread_local double quantile = 0;
+  if (freedom != known) quantile = student_t_quantile(0.975, freedom);
+  known = freedom;
+  return quantile;
+}
+
 /// See PairedDifference::p_value.
 std::optional<double> p_value_of(const Studentized& estimate) {
   if (!estimate.standard_error) return std::nullopt;
@@ -213,7 +197,7 @@ std::optional<double> p_value_of(const Studentized& estimate) {
   const double t = std::abs(estimate.value / *estimate.standard_error);
   const double critical =
       estimate.value > 0 ? percentile(estimate.pivots, 0.975) : -percentile(estimate.pivots, 0.025);
-  const double normal = student_t_quantile(0.975, freedom);
+  const double normal = t_quantile_975(freedom);
   // The bound only matters for a handful of lopsided samples, whose resamples hardly ever stray to
   // one side.
   const double stretch = normal / std::max(critical, kFloor * normal);
@@ -281,48 +265,6 @@ double percentile(std::vector<double> values, double share) {
   return *at + (next - *at) * (place - static_cast<double>(below));
 }
 
-Bootstrap::Bootstrap(int64_t replicates, uint64_t seed) : replicates_(replicates), seed_(seed) {
-  ELASTIKV_ASSERT(replicates >= 1, "a bootstrap of {} replicates", replicates);
-}
-
-std::vector<std::vector<double>> Bootstrap::resampled_sums(
-    std::span<const std::span<const double>> columns) const {
-  const size_t units = columns.front().size();
-  ELASTIKV_ASSERT(units > 0 && units < (uint64_t{1} << 32), "a bootstrap over {} units", units);
-  for (const auto& column : columns)
-    ELASTIKV_ASSERT(column.size() == units, "columns of {} and {} units", column.size(), units);
-  const auto replicates = static_cast<size_t>(replicates_);
-  std::vector<std::vector<double>> sums(columns.size(), std::vector<double>(replicates));
-  const size_t blocks = (replicates + kBlock - 1) / kBlock;
-  const size_t block_size = units * kBlock;
-  const bool keep = blocks * block_size <= kMostKeptCounts;
-  const bool kept = keep && kept_units_ == units;
-  if (!kept) {
-    kept_counts_.resize(keep ? blocks * block_size : block_size);
-    kept_units_ = keep ? units : 0;
-  }
-  std::mt19937_64 random(seed_);
-  std::vector<double> times;
-  for (size_t block = 0; block < blocks; ++block) {
-    const size_t begin = block * kBlock;
-    uint8_t* counts = &kept_counts_[keep ? block * block_size : 0];
-    if (!kept) draw_block(random, std::min(kBlock, replicates - begin), units, counts);
-    add_up(counts, columns, sums, begin, times);
-  }
-  return sums;
-}
-
-const Bootstrap::WeightSums& Bootstrap::weight_sums(std::span<const double> weights) const {
-  if (!std::equal(weights.begin(), weights.end(), weights_.begin(), weights_.end())) {
-    weights_.assign(weights.begin(), weights.end());
-    const std::vector<double> squares = products(weights, weights);
-    const std::array<std::span<const double>, 2> columns{weights, squares};
-    auto sums = resampled_sums(columns);
-    weight_sums_ = {std::move(sums[0]), std::move(sums[1])};
-  }
-  return weight_sums_;
-}
-
 std::optional<Interval> Bootstrap::mean_interval(std::span<const double> values,
                                                  const Clusters& clusters,
                                                  const Bounds& bounds) const {
@@ -336,6 +278,22 @@ std::optional<Interval> Bootstrap::perplexity_interval(std::span<const double> n
       interval_of(studentized_ratio(clusters.sums(nll), clusters.sums(tokens), this), {.low = 0});
   if (!log) return std::nullopt;
   return Interval{std::exp(log->low), std::exp(log->high)};
+}
+
+std::vector<PairedDifference> paired_differences(std::span<const PairedValues> pairs,
+                                                 const Bootstrap& bootstrap) {
+  std::vector<Ratio> ratios;
+  ratios.reserve(pairs.size());
+  for (const PairedValues& pair : pairs) {
+    ratios.push_back(make_ratio(pair.clusters.sums(differences(pair.a, pair.b)),
+                                pair.weights.empty() ? cluster_sizes(pair.a.size(), pair.clusters)
+                                                     : pair.clusters.sums(pair.weights)));
+  }
+  resample(ratios, bootstrap);
+  std::vector<PairedDifference> result;
+  for (size_t i = 0; i < pairs.size(); ++i)
+    result.push_back(difference_of(ratios[i].estimate, pairs[i].a.size()));
+  return result;
 }
 
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,

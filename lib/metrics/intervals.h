@@ -114,7 +114,7 @@ class Bootstrap final {
  private:
   int64_t replicates_;
   uint64_t seed_;
-  mutable std::vector<uint8_t> kept_counts_;  // of kept_units_ units: see intervals.cc
+  mutable std::vector<uint8_t> kept_counts_;  // of kept_units_ units: see resampling.cc
   mutable size_t kept_units_ = 0;
   mutable std::vector<double> weights_;
   mutable WeightSums weight_sums_;
@@ -133,6 +133,19 @@ struct PairedDifference {
   std::optional<double> p_value;
   int64_t samples = 0;
 };
+/// What a paired difference is made of: one value per sample of both, in the same order.
+struct PairedValues {
+  std::vector<double> a;
+  std::vector<double> b;
+  /// Empty: the difference of the means. Otherwise, above 0, that of sum(a) and sum(b) over
+  /// sum(weights): with NLL and numbers of tokens, of the logarithms of two perplexities.
+  std::vector<double> weights;
+  Clusters clusters;
+};
+/// As paired_mean_difference and paired_log_perplexity_difference to the last bit, of many pairs
+/// together: several times as fast as one by one where they are over as many clusters.
+std::vector<PairedDifference> paired_differences(std::span<const PairedValues> pairs,
+                                                 const Bootstrap& bootstrap);
 /// Of the means of two strategies; one value per sample in both, in the same order.
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
                                         const Bootstrap& bootstrap, const Clusters& clusters = {});

@@ -1,5 +1,6 @@
 #include "report/differences.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -48,48 +49,51 @@ void add_rows(std::vector<DifferenceRow> rows, Table& table) {
   }
 }
 
+/// What a long table calls a pair of cells, between the data set and the measure.
+using FieldsOf = std::function<std::vector<std::string>(const CellPair&)>;
+
+/// A row for each pair that has a difference; they are looked at together.
+void add_pairs(const ReportGroup& group, const Measure& measure, const std::vector<CellPair>& pairs,
+               const FieldsOf& fields_of, Table& table) {
+  const auto differences = group.differences->of(measure, pairs);
+  std::vector<DifferenceRow> rows;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (!differences[i]) continue;
+    std::vector<std::string> fields{group.summary.group.model_name, group.summary.group.data.name};
+    for (std::string& field : fields_of(pairs[i])) fields.push_back(std::move(field));
+    fields.push_back(measure.difference_name);
+    rows.push_back({std::move(fields), *differences[i]});
+  }
+  add_rows(std::move(rows), table);
+}
+
 void add_differences(const ReportGroup& group, const std::string& name, const Baseline& baseline_of,
                      Table& table) {
-  const Bootstrap bootstrap = group.bootstrap();
+  std::vector<CellPair> pairs;
+  for (const CellSummary& cell : group.summary.cells) {
+    const CellSummary* baseline = cell.cell.hidden ? nullptr : baseline_of(group.summary, cell);
+    if (baseline != nullptr) pairs.push_back({&cell, baseline});
+  }
+  const auto fields = [&](const CellPair& pair) -> std::vector<std::string> {
+    return {pair.a->cell.strategy.label, pair.a->cell.budget.text(), name};
+  };
   for (const Measure& measure : group.measures) {
-    if (!measure.in_pairs) continue;
-    std::vector<DifferenceRow> rows;
-    for (const CellSummary& cell : group.summary.cells) {
-      const CellSummary* baseline = cell.cell.hidden ? nullptr : baseline_of(group.summary, cell);
-      if (baseline == nullptr) continue;
-      const auto difference = measure.difference(cell, *baseline, bootstrap);
-      if (!difference) continue;
-      rows.push_back(
-          {{group.summary.group.model_name, group.summary.group.data.name, cell.cell.strategy.label,
-            cell.cell.budget.text(), name, measure.difference_name},
-           *difference});
-    }
-    add_rows(std::move(rows), table);
+    if (measure.in_pairs) add_pairs(group, measure, pairs, fields, table);
   }
 }
 
-void add_pairs(const ReportGroup& group, const std::string& budget, const Measure& measure,
-               Table& table) {
-  const Bootstrap bootstrap = group.bootstrap();
+/// Every two strategies at a budget.
+std::vector<CellPair> pairs_at(const GroupSummary& group, const std::string& budget) {
   std::vector<const CellSummary*> cells;
-  for (const std::string& strategy : strategy_rows(group.summary)) {
-    const std::optional<size_t> place = find_cell(group.summary, strategy, budget);
-    if (place && !group.summary.cells[*place].cell.is_full()) {
-      cells.push_back(&group.summary.cells[*place]);
-    }
+  for (const std::string& strategy : strategy_rows(group)) {
+    const std::optional<size_t> place = find_cell(group, strategy, budget);
+    if (place && !group.cells[*place].cell.is_full()) cells.push_back(&group.cells[*place]);
   }
-  std::vector<DifferenceRow> rows;
+  std::vector<CellPair> pairs;
   for (size_t a = 0; a < cells.size(); ++a) {
-    for (size_t b = a + 1; b < cells.size(); ++b) {
-      const auto difference = measure.difference(*cells[a], *cells[b], bootstrap);
-      if (!difference) continue;
-      rows.push_back({{group.summary.group.model_name, group.summary.group.data.name,
-                       cells[a]->cell.strategy.label, cells[b]->cell.strategy.label, budget,
-                       measure.difference_name},
-                      *difference});
-    }
+    for (size_t b = a + 1; b < cells.size(); ++b) pairs.push_back({cells[a], cells[b]});
   }
-  add_rows(std::move(rows), table);
+  return pairs;
 }
 
 /// " p=0.012"
@@ -114,14 +118,15 @@ Baseline strategy_baseline(const std::string& label) {
 }
 
 Table difference_table(const ReportGroup& group, const Measure& measure, const Baseline& baseline) {
-  const Bootstrap bootstrap = group.bootstrap();
-  // The cells that the table shows, with their differences.
-  std::vector<std::pair<const CellSummary*, PairedDifference>> differences;
+  std::vector<CellPair> pairs;  // of the cells that the table shows
   for (const CellSummary& cell : group.summary.cells) {
     const CellSummary* other = cell.cell.hidden ? nullptr : baseline(group.summary, cell);
-    if (other == nullptr || !cell.ok()) continue;
-    const auto difference = measure.difference(cell, *other, bootstrap);
-    if (difference) differences.emplace_back(&cell, *difference);
+    if (other != nullptr && cell.ok()) pairs.push_back({&cell, other});
+  }
+  std::vector<std::pair<const CellSummary*, PairedDifference>> differences;
+  const auto made = group.differences->of(measure, pairs);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (made[i]) differences.emplace_back(pairs[i].a, *made[i]);
   }
   const auto holm = adjusted(differences, [](const auto& one) { return one.second; });
   return cross_table(group.summary, [&](const CellSummary& cell) -> std::string {
@@ -134,6 +139,42 @@ Table difference_table(const ReportGroup& group, const Measure& measure, const B
     }
     return "-";
   });
+}
+
+std::vector<size_t> best_cells(const ReportGroup& of, const std::string& budget,
+                               const Measure& measure) {
+  const GroupSummary& group = of.summary;
+  std::vector<size_t> candidates;
+  std::optional<size_t> best;
+  double best_value = 0;
+  for (size_t i = 0; i < group.cells.size(); ++i) {
+    const CellSummary& cell = group.cells[i];
+    if (cell.cell.hidden || cell.cell.is_full() || cell.cell.budget.text() != budget) continue;
+    const std::optional<Entry> value = cell.ok() ? measure.read(cell) : std::nullopt;
+    if (!value) continue;
+    candidates.push_back(i);
+    const bool better =
+        measure.higher_is_better ? value->value > best_value : value->value < best_value;
+    if (!best || better) {
+      best = i;
+      best_value = value->value;
+    }
+  }
+  std::vector<size_t> chosen;
+  if (!best || !measure.read(group.cells[*best])->interval) return chosen;
+  std::vector<CellPair> pairs;
+  pairs.reserve(candidates.size());
+  for (const size_t i : candidates) pairs.push_back({&group.cells[i], &group.cells[*best]});
+  const auto differences = of.differences->of(measure, pairs);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i] != *best) {
+      const auto& difference = differences[i];
+      if (!difference || !difference->interval) continue;
+      if (difference->interval->low > 0 || difference->interval->high < 0) continue;
+    }
+    chosen.push_back(candidates[i]);
+  }
+  return chosen;
 }
 
 Table differences_csv(const std::vector<ReportGroup>& groups) {
@@ -157,7 +198,10 @@ Table pairs_csv(const std::vector<ReportGroup>& groups) {
     for (const Measure& measure : group.measures) {
       if (!measure.in_pairs) continue;
       for (const std::string& budget : budget_columns(group.summary)) {
-        add_pairs(group, budget, measure, table);
+        const auto fields = [&](const CellPair& pair) -> std::vector<std::string> {
+          return {pair.a->cell.strategy.label, pair.b->cell.strategy.label, budget};
+        };
+        add_pairs(group, measure, pairs_at(group.summary, budget), fields, table);
       }
     }
   }

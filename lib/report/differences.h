@@ -21,6 +21,12 @@ Baseline strategy_baseline(const std::string& label);
 /// excludes 0, and the p-value adjusted by Holm's procedure for all differences of the table.
 Table difference_table(const ReportGroup& group, const Measure& measure, const Baseline& baseline);
 
+/// The shown cells of a budget that the paired difference does not tell apart from the best of them
+/// (its interval includes 0), with that one: places in the group's cells. The full cache
+/// does not take part. Empty when no interval can be had (one sample).
+std::vector<size_t> best_cells(const ReportGroup& group, const std::string& budget,
+                               const Measure& measure);
+
 /// Every cell minus the full cache and minus each of compare_with at the same budget, in long form:
 /// perplexity (as its logarithm), text metrics and mean KL. p_holm is adjusted for the differences
 /// of one measure from one baseline, at all budgets.

@@ -55,7 +55,7 @@ std::string measure_section(const ReportGroup& group, const Measure& measure) {
       group.summary, [&](const CellSummary& cell) { return measure_text(cell, measure); });
   std::vector<std::vector<size_t>> best;
   for (size_t column = 1; column < table.header.size(); ++column) {
-    best.push_back(best_cells(group.summary, table.header[column], measure, group.bootstrap()));
+    best.push_back(best_cells(group, table.header[column], measure));
   }
   const auto is_best = [&](size_t row, size_t column) {
     if (column == 0) return false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "report/differences.h"
 #include "report/long_tables.h"
 #include "report/markdown.h"
 #include "report/missing.h"
@@ -152,7 +153,7 @@ std::string panel(const ReportGroup& group, const Measure& measure,
   std::vector<std::vector<size_t>> best;
   for (const std::string& budget : budgets) {
     text += fmt::format(" & {}", latex_escape(budget));
-    best.push_back(best_cells(group.summary, budget, measure, group.bootstrap()));
+    best.push_back(best_cells(group, budget, measure));
   }
   text += " \\\\\n\\midrule\n";
   const std::string full = full_rows(group.summary, measure, budgets.size());

@@ -15,18 +15,41 @@ std::optional<Entry> entry(const std::optional<Mean>& mean) {
   return Entry{mean->value, mean->interval};
 }
 
-/// Two cells' values of the samples that have one in both.
-struct Paired {
+/// Over the answers with several scored tokens: what the first one costs is the same in all cells.
+std::optional<PairedValues> log_perplexity_pairs(const CellSummary& a, const CellSummary& b) {
+  if (!a.ok() || !b.ok()) return std::nullopt;
+  if (a.nll.samples != b.nll.samples || a.tokens != b.tokens) {
+    fail("{} and {}: scored different numbers of tokens of the same answers", a.cell.id, b.cell.id);
+  }
+  PairedValues paired;
   std::vector<size_t> samples;
-  std::vector<double> a;
-  std::vector<double> b;
-};
+  for (size_t i = 0; i < a.tokens.size(); ++i) {
+    if (a.tokens[i] < 2) continue;
+    samples.push_back(a.nll.samples[i]);
+    paired.a.push_back(a.nll.values[i]);
+    paired.b.push_back(b.nll.values[i]);
+    paired.weights.push_back(a.tokens[i]);
+  }
+  if (samples.empty()) return std::nullopt;
+  paired.clusters = a.clusters.of(samples);
+  return paired;
+}
 
-Paired pair_up(const SampleValues& a, const SampleValues& b) {
-  Paired paired;
+std::optional<PairedValues> mean_pairs(const std::vector<double>& a, const std::vector<double>& b,
+                                       const Clusters& clusters) {
+  if (a.empty() || a.size() != b.size()) return std::nullopt;
+  return PairedValues{a, b, {}, clusters};
+}
+
+/// Of the samples that have a value in both.
+std::optional<PairedValues> kl_pairs(const CellSummary& cell_a, const CellSummary& cell_b) {
+  const SampleValues& a = cell_a.kl;
+  const SampleValues& b = cell_b.kl;
+  PairedValues paired;
+  std::vector<size_t> samples;
   for (size_t i = 0, j = 0; i < a.samples.size() && j < b.samples.size();) {
     if (a.samples[i] == b.samples[j]) {
-      paired.samples.push_back(a.samples[i]);
+      samples.push_back(a.samples[i]);
       paired.a.push_back(a.values[i++]);
       paired.b.push_back(b.values[j++]);
     } else if (a.samples[i] < b.samples[j]) {
@@ -35,44 +58,9 @@ Paired pair_up(const SampleValues& a, const SampleValues& b) {
       ++j;
     }
   }
+  if (samples.empty()) return std::nullopt;
+  paired.clusters = cell_a.clusters.of(samples);
   return paired;
-}
-
-/// Over the answers with several scored tokens: what the first one costs is the same in all cells.
-std::optional<PairedDifference> log_perplexity_difference(const CellSummary& a,
-                                                          const CellSummary& b,
-                                                          const Bootstrap& bootstrap) {
-  if (!a.ok() || !b.ok()) return std::nullopt;
-  if (a.nll.samples != b.nll.samples || a.tokens != b.tokens) {
-    fail("{} and {}: scored different numbers of tokens of the same answers", a.cell.id, b.cell.id);
-  }
-  Paired paired;
-  std::vector<double> tokens;
-  for (size_t i = 0; i < a.tokens.size(); ++i) {
-    if (a.tokens[i] < 2) continue;
-    paired.samples.push_back(a.nll.samples[i]);
-    paired.a.push_back(a.nll.values[i]);
-    paired.b.push_back(b.nll.values[i]);
-    tokens.push_back(a.tokens[i]);
-  }
-  if (tokens.empty()) return std::nullopt;
-  return paired_log_perplexity_difference(paired.a, paired.b, tokens, bootstrap,
-                                          a.clusters.of(paired.samples));
-}
-
-std::optional<PairedDifference> mean_difference(const std::vector<double>& a,
-                                                const std::vector<double>& b,
-                                                const Clusters& clusters,
-                                                const Bootstrap& bootstrap) {
-  if (a.empty() || a.size() != b.size()) return std::nullopt;
-  return paired_mean_difference(a, b, bootstrap, clusters);
-}
-
-std::optional<PairedDifference> kl_difference(const CellSummary& a, const CellSummary& b,
-                                              const Bootstrap& bootstrap) {
-  const Paired paired = pair_up(a.kl, b.kl);
-  if (paired.samples.empty()) return std::nullopt;
-  return paired_mean_difference(paired.a, paired.b, bootstrap, a.clusters.of(paired.samples));
 }
 
 Measure perplexity_measure(const SweepConfig& config, const SignatureContext& context) {
@@ -88,7 +76,7 @@ Measure perplexity_measure(const SweepConfig& config, const SignatureContext& co
     if (!cell.perplexity.ppl) return std::nullopt;
     return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
   };
-  measure.difference = log_perplexity_difference;
+  measure.pairs = log_perplexity_pairs;
   measure.difference_name = "log_ppl";
   measure.in_summary = true;
   return measure;
@@ -102,10 +90,9 @@ Measure text_measure(const TextMetrics& text, size_t i, bool to_full,
                               to_full ? "the full cache's own text" : "the answers");
   measure.signature = text.signature(i, context);
   measure.read = [i](const CellSummary& cell) { return entry(cell.text[i]); };
-  measure.difference = [i](const CellSummary& a, const CellSummary& b,
-                           const Bootstrap& bootstrap) -> std::optional<PairedDifference> {
+  measure.pairs = [i](const CellSummary& a, const CellSummary& b) -> std::optional<PairedValues> {
     if (!a.ok() || !b.ok()) return std::nullopt;
-    return mean_difference(a.text_values[i], b.text_values[i], a.clusters, bootstrap);
+    return mean_pairs(a.text_values[i], b.text_values[i], a.clusters);
   };
   measure.difference_name = measure.name;
   measure.in_summary = true;
@@ -115,26 +102,24 @@ Measure text_measure(const TextMetrics& text, size_t i, bool to_full,
   return measure;
 }
 
-using Difference = std::function<std::optional<PairedDifference>(
-    const CellSummary&, const CellSummary&, const Bootstrap&)>;
 using MeanOf = std::optional<Mean> CellSummary::*;
 
 /// Of values that all samples have.
-Difference difference_of(std::vector<double> CellSummary::*values) {
-  return [values](const CellSummary& a, const CellSummary& b, const Bootstrap& bootstrap) {
-    return mean_difference(a.*values, b.*values, a.clusters, bootstrap);
+PairsOf pairs_of(std::vector<double> CellSummary::*values) {
+  return [values](const CellSummary& a, const CellSummary& b) {
+    return mean_pairs(a.*values, b.*values, a.clusters);
   };
 }
 
 Measure agreement_measure(std::string name, std::string title, std::string signature, MeanOf mean,
-                          Difference difference) {
+                          PairsOf pairs) {
   Measure measure;
   measure.difference_name = name;
   measure.name = std::move(name);
   measure.title = std::move(title);
   measure.signature = std::move(signature);
   measure.read = [mean](const CellSummary& cell) { return entry(cell.*mean); };
-  measure.difference = std::move(difference);
+  measure.pairs = std::move(pairs);
   measure.full_row = false;
   measure.higher_is_better = true;
   measure.in_pairs = false;
@@ -169,14 +154,14 @@ std::vector<Measure> measures_of(const SweepConfig& config) {
     measures.push_back(agreement_measure(
         "first_divergence", "First token that differs from the full cache's text (mean index)",
         first_divergence_signature(context), &CellSummary::first_divergence,
-        difference_of(&CellSummary::divergence_values)));
+        pairs_of(&CellSummary::divergence_values)));
     measures.push_back(agreement_measure("match_rate",
                                          "Share of tokens equal to the full cache's at their place",
                                          match_rate_signature(context), &CellSummary::match_rate,
-                                         difference_of(&CellSummary::match_values)));
+                                         pairs_of(&CellSummary::match_values)));
     measures.push_back(agreement_measure(
         "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)",
-        mean_kl_signature(context), &CellSummary::mean_kl, kl_difference));
+        mean_kl_signature(context), &CellSummary::mean_kl, kl_pairs));
     measures.back().higher_is_better = false;
     measures.back().in_pairs = true;
   }
@@ -264,37 +249,6 @@ Table cross_table(const GroupSummary& group, const CellText& text) {
     for (auto& row : table.rows) row.erase(row.begin() + static_cast<ptrdiff_t>(column));
   }
   return table;
-}
-
-std::vector<size_t> best_cells(const GroupSummary& group, const std::string& budget,
-                               const Measure& measure, const Bootstrap& bootstrap) {
-  std::vector<size_t> candidates;
-  std::optional<size_t> best;
-  double best_value = 0;
-  for (size_t i = 0; i < group.cells.size(); ++i) {
-    const CellSummary& cell = group.cells[i];
-    if (cell.cell.hidden || cell.cell.is_full() || cell.cell.budget.text() != budget) continue;
-    const std::optional<Entry> value = cell.ok() ? measure.read(cell) : std::nullopt;
-    if (!value) continue;
-    candidates.push_back(i);
-    const bool better =
-        measure.higher_is_better ? value->value > best_value : value->value < best_value;
-    if (!best || better) {
-      best = i;
-      best_value = value->value;
-    }
-  }
-  std::vector<size_t> chosen;
-  if (!best || !measure.read(group.cells[*best])->interval) return chosen;
-  for (const size_t i : candidates) {
-    if (i != *best) {
-      const auto difference = measure.difference(group.cells[i], group.cells[*best], bootstrap);
-      if (!difference || !difference->interval) continue;
-      if (difference->interval->low > 0 || difference->interval->high < 0) continue;
-    }
-    chosen.push_back(i);
-  }
-  return chosen;
 }
 
 }  // namespace elastikv

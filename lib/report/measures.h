@@ -18,16 +18,17 @@ struct Entry {
   std::optional<Interval> interval;
 };
 
+/// Two cells' values of the samples that they are compared on; absent where one of them has none.
+using PairsOf =
+    std::function<std::optional<PairedValues>(const CellSummary& a, const CellSummary& b)>;
+
 /// One strategies-by-budgets measure: how to read it from a cell, compare it and print it.
 struct Measure {
   std::string name;       // of the CSV file
   std::string title;      // of the section
   std::string signature;  // printed below the table
   std::function<std::optional<Entry>(const CellSummary&)> read;
-  /// a - b, paired over samples; absent where one of them has no values.
-  std::function<std::optional<PairedDifference>(const CellSummary& a, const CellSummary& b,
-                                                const Bootstrap&)>
-      difference;
+  PairsOf pairs;
   std::string difference_name;  // what a difference is of: "log_ppl", or the measure itself
   bool in_summary = false;
   bool full_row = true;               // whether the full cache has this measure
@@ -59,11 +60,5 @@ std::string measure_text(const CellSummary& cell, const Measure& measure);
 using CellText = std::function<std::string(const CellSummary&)>;
 /// Strategies by budgets; rows in which no cell has a text are left out, and so are such columns.
 Table cross_table(const GroupSummary& group, const CellText& text);
-
-/// The shown cells of a budget that the paired difference does not tell apart from the best of them
-/// (its interval includes 0), with that one: places in the group's cells. The full cache
-/// does not take part. Empty when no interval can be had (one sample).
-std::vector<size_t> best_cells(const GroupSummary& group, const std::string& budget,
-                               const Measure& measure, const Bootstrap& bootstrap);
 
 }  // namespace elastikv

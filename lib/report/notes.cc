@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "report/differences.h"
 
 namespace elastikv {
 namespace {
@@ -86,7 +87,7 @@ std::string controls_note(const ReportGroup& group, const Measure& measure) {
              cell.cell.budget.text() == budget;
     });
     if (!any_strategy || !any_control) continue;
-    for (const size_t place : best_cells(group.summary, budget, measure, group.bootstrap())) {
+    for (const size_t place : best_cells(group, budget, measure)) {
       if (!is_control(cells[place].cell)) continue;
       const std::string& label = cells[place].cell.strategy.label;
       auto known = std::find_if(budgets.begin(), budgets.end(),
@@ -97,6 +98,7 @@ std::string controls_note(const ReportGroup& group, const Measure& measure) {
   }
   if (budgets.empty()) return "";
   std::vector<std::string> clauses;
+  clauses.reserve(budgets.size());
   for (const auto& [label, at] : budgets) {
     clauses.push_back(fmt::format("{} at budget {}", label, fmt::join(at, ", ")));
   }

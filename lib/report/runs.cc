@@ -328,9 +328,11 @@ void finish(ReportGroup& group) {
   for (const CellSource& cell : group.source.cells) group.source.group.cells.push_back(cell.cell);
   group.measures = measures_of(group.config);
   const size_t text_metrics = group.config.metrics.text.size();
-  group.summary = summarize(group.source, text_metrics, group.bootstrap());
-  group.categories =
-      summarize_categories(group.source, group.summary, text_metrics, group.bootstrap());
+  group.differences = std::make_shared<CellDifferences>(
+      Bootstrap(group.config.bootstrap.iterations, group.config.bootstrap.seed));
+  const Bootstrap& bootstrap = group.differences->bootstrap();
+  group.summary = summarize(group.source, text_metrics, bootstrap);
+  group.categories = summarize_categories(group.source, group.summary, text_metrics, bootstrap);
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "metrics/intervals.h"
+#include "report/cell_differences.h"
 #include "report/measures.h"
 #include "report/summary.h"
 #include "sweep/config.h"
@@ -30,9 +31,8 @@ struct ReportGroup {
   std::vector<CategorySummary> categories;
   std::vector<std::string> compare_with;
 
-  Bootstrap bootstrap() const {
-    return Bootstrap(config.bootstrap.iterations, config.bootstrap.seed);
-  }
+  /// Of the summary's cells.
+  std::shared_ptr<CellDifferences> differences;
 };
 
 /// Reads the runs' output folders; a run is called after its folder, or after its whole path where

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "base/error.h"
 
@@ -136,16 +137,13 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
   for (const Record* record : records) {
     const CellOutcome& outcome = record->outcome;
     double kept = 0;
-    double heads = 0;
-    for (const auto& layer : outcome.kept_tokens) {
-      for (const int64_t head : layer) {
-        kept += static_cast<double>(head);
-        heads += 1;
-        summary.least_kept = std::min(summary.least_kept, head);
-        summary.most_kept = std::max(summary.most_kept, head);
-      }
+    const std::span<const int32_t> heads = outcome.kept_tokens.all();
+    for (const int64_t head : heads) {
+      kept += static_cast<double>(head);
+      summary.least_kept = std::min(summary.least_kept, head);
+      summary.most_kept = std::max(summary.most_kept, head);
     }
-    if (heads > 0) summary.kept_tokens += kept / heads / count;
+    if (!heads.empty()) summary.kept_tokens += kept / static_cast<double>(heads.size()) / count;
     summary.prompt_tokens += static_cast<double>(record->prompt_tokens) / count;
     summary.requested_tokens += static_cast<double>(outcome.requested_tokens) / count;
     summary.bytes_prefill += static_cast<double>(outcome.cache_bytes_prefill) / count;
@@ -275,6 +273,7 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
     const std::vector<std::string> clusters = cluster_names(source, samples);
     for (const CellSource& cell : source.cells) {
       std::vector<const Record*> records;
+      records.reserve(samples.size());
       for (const std::string& sample : samples) {
         records.push_back(cell.records->find(cell.id, sample));
       }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "image/image_processor.h"
+#include "sweep/layer_counts.h"
 #include "text/prompt_writer.h"
 
 namespace elastikv {
@@ -126,9 +127,9 @@ struct CellOutcome {
   /// distribution comes from the uncompressed prompt.
   std::optional<double> mean_kl;
 
-  int64_t requested_tokens = 0;  // entries per layer that the budget allows after the prefill
-  std::vector<std::vector<int64_t>> kept_tokens;  // [layers][kv_heads], kept after the prefill
-  int64_t entry_bytes = 0;                        // of one entry of one head, K and V together
+  int64_t requested_tokens = 0;     // entries per layer that the budget allows after the prefill
+  LayerCounts kept_tokens;          // by layer and KV head, kept after the prefill
+  int64_t entry_bytes = 0;          // of one entry of one head, K and V together
   int64_t cache_bytes_prefill = 0;  // held by K and V after compression of the prefill
   int64_t cache_bytes_end = 0;      // and at the end of generation (of scoring if none)
 

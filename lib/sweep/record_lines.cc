@@ -112,7 +112,9 @@ void add_outcome(const Record& record, const std::vector<std::string>& text_metr
   if (record.agreement) json["agreement"] = agreement_json(*record.agreement);
   if (outcome.mean_kl) json["mean_kl"] = number(*outcome.mean_kl);
   json["requested_tokens"] = outcome.requested_tokens;
-  json["kept_tokens"] = outcome.kept_tokens;
+  Json& kept = json["kept_tokens"] = Json::array();
+  for (size_t layer = 0; layer < outcome.kept_tokens.layers(); ++layer)
+    kept.push_back(outcome.kept_tokens.layer(layer));
   json["entry_bytes"] = outcome.entry_bytes;
   json["cache_bytes_prefill"] = outcome.cache_bytes_prefill;
   json["cache_bytes_end"] = outcome.cache_bytes_end;

@@ -95,6 +95,14 @@ class Value {
     return values;
   }
 
+  std::vector<int64_t> counts() const {
+    std::vector<int64_t> values = integers();
+    for (const int64_t value : values) {
+      if (value < 0 || value > LayerCounts::kMost) fail_at(name_, "has no number of tokens");
+    }
+    return values;
+  }
+
  private:
   dom::object object() const {
     dom::object object;
@@ -141,7 +149,7 @@ void read_outcome(const Value& line, const std::vector<std::string>& text_metric
   if (const auto mean_kl = line.find("mean_kl")) outcome.mean_kl = mean_kl->number();
   outcome.requested_tokens = line.at("requested_tokens").integer();
   line.at("kept_tokens").each([&](const Value& layer) {
-    outcome.kept_tokens.push_back(layer.integers());
+    outcome.kept_tokens.add_layer(layer.counts());
   });
   outcome.entry_bytes = line.at("entry_bytes").integer();
   outcome.cache_bytes_prefill = line.at("cache_bytes_prefill").integer();

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -83,11 +86,29 @@ class RecordTable {
   /// nullptr when there is none.
   const Record* find(std::string_view cell, std::string_view sample) const;
   size_t size() const { return records_.size(); }
+  /// In the order in which their pairs were first added.
   auto begin() const { return records_.begin(); }
   auto end() const { return records_.end(); }
 
  private:
-  std::map<std::pair<std::string, std::string>, Record, std::less<>> records_;
+  /// Numbers names from 0.
+  class Names {
+   public:
+    size_t add(const std::string& name);
+    std::optional<size_t> find(std::string_view name) const;
+
+   private:
+    struct Hash {
+      using is_transparent = void;
+      size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+    };
+    std::unordered_map<std::string, size_t, Hash, std::equal_to<>> numbers_;
+  };
+
+  std::deque<Record> records_;
+  Names cells_;
+  Names samples_;
+  std::vector<std::vector<uint32_t>> places_;  // [cell][sample] in records_, from 1; 0: none
 };
 
 /// A sample as the output folder keeps it, so that reports and exports need no data set.

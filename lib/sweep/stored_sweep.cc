@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -98,14 +99,37 @@ StoredSample stored_sample(const Sample& sample) {
   return stored;
 }
 
+size_t RecordTable::Names::add(const std::string& name) {
+  return numbers_.try_emplace(name, numbers_.size()).first->second;
+}
+
+std::optional<size_t> RecordTable::Names::find(std::string_view name) const {
+  const auto found = numbers_.find(name);
+  if (found == numbers_.end()) return std::nullopt;
+  return found->second;
+}
+
 void RecordTable::add(Record record) {
-  auto key = std::make_pair(record.cell, record.sample);
-  records_.insert_or_assign(std::move(key), std::move(record));
+  const size_t cell = cells_.add(record.cell);
+  const size_t sample = samples_.add(record.sample);
+  if (cell >= places_.size()) places_.resize(cell + 1);
+  std::vector<uint32_t>& places = places_[cell];
+  if (sample >= places.size()) places.resize(sample + 1);
+  if (places[sample] != 0) {
+    records_[places[sample] - 1] = std::move(record);
+    return;
+  }
+  ELASTIKV_ASSERT(records_.size() < std::numeric_limits<uint32_t>::max(), "too many records");
+  records_.push_back(std::move(record));
+  places[sample] = static_cast<uint32_t>(records_.size());
 }
 
 const Record* RecordTable::find(std::string_view cell, std::string_view sample) const {
-  const auto found = records_.find(std::make_pair(std::string(cell), std::string(sample)));
-  return found == records_.end() ? nullptr : &found->second;
+  const std::optional<size_t> row = cells_.find(cell);
+  const std::optional<size_t> column = samples_.find(sample);
+  if (!row || !column || *column >= places_[*row].size()) return nullptr;
+  const uint32_t place = places_[*row][*column];
+  return place == 0 ? nullptr : &records_[place - 1];
 }
 
 StoredSweep read_stored_sweep(const std::filesystem::path& folder) {

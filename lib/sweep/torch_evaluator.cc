@@ -197,7 +197,7 @@ class TorchRun final : public SampleRun {
     cell.requested_tokens = sequence.requested_slots();
     const KVCache& cache = sequence.cache();
     for (int64_t layer = 0; layer < cache.shape().layers; ++layer)
-      cell.kept_tokens.push_back(cache.head_lengths(layer));
+      cell.kept_tokens.add_layer(cache.head_lengths(layer));
     cell.entry_bytes = cache.entry_bytes();
     cell.cache_bytes_prefill = cache.bytes();
     cell.cache_bytes_end = cell.cache_bytes_prefill;

@@ -170,7 +170,7 @@ TEST_F(FailingSweep, EveryOtherCellIsComplete) {
   int64_t torn = 0;
   int64_t missing = 0;
   int64_t memory = 0;
-  for (const auto& [place, record] : sweep.records) {
+  for (const Record& record : sweep.records) {
     const bool failed = record.failed();
     if (record.sample == "x1" || record.sample == "y2") {
       ASSERT_TRUE(failed) << record.cell;
@@ -234,7 +234,7 @@ TEST_F(FailingSweep, UnderAMemoryLimitCellsRunInBatchesAndGiveTheSame) {
   EXPECT_LE(peak_with(limit, all), limit);
   const StoredSweep found = stored();
   EXPECT_EQ(found.records.size(), 2U * kCells);
-  for (const auto& [place, record] : expected.records) {
+  for (const Record& record : expected.records) {
     const CellOutcome& a = record.outcome;
     const CellOutcome& b = found.records.find(record.cell, record.sample)->outcome;
     EXPECT_EQ(b.error, "") << record.cell;

@@ -301,6 +301,47 @@ TEST(PairedDifference, OfMeans) {
   EXPECT_EQ(difference.samples, 7);
 }
 
+/// One by one, as a pair with weights or without is documented.
+PairedDifference alone(const PairedValues& pair) {
+  const Bootstrap bootstrap;
+  if (pair.weights.empty()) return paired_mean_difference(pair.a, pair.b, bootstrap, pair.clusters);
+  return paired_log_perplexity_difference(pair.a, pair.b, pair.weights, bootstrap, pair.clusters);
+}
+
+TEST(PairedDifference, OfManyPairsAreThoseOfEachAlone) {
+  const std::vector<std::string> pictures{"x", "y", "x", "", "z", "z", "y"};
+  const std::vector<double> first_a(kA.begin(), kA.begin() + 5);
+  const std::vector<double> first_b(kB.begin(), kB.begin() + 5);
+  std::vector<double> shifted = kB;
+  for (double& value : shifted) value += 0.25;  // differs by the same from kB: nothing to resample
+  std::vector<double> other = kTokens;
+  other.back() += 1;
+  const std::vector<PairedValues> pairs{{kA, kB, {}, {}},
+                                        {kNllA, kNllB, kTokens, {}},
+                                        {kNllB, kNllA, other, {}},
+                                        {first_a, first_b, {}, {}},
+                                        {shifted, kB, {}, {}},
+                                        {kB, kA, {}, {}},
+                                        {kNllA, kNllB, kTokens, Clusters(pictures)},
+                                        {kA, kB, {}, Clusters(pictures)},
+                                        {{0.5}, {0.25}, {}, {}},
+                                        {kNllA, kNllA, kTokens, {}}};
+  const std::vector<PairedDifference> together = paired_differences(pairs, Bootstrap());
+  ASSERT_EQ(together.size(), pairs.size());
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const PairedDifference expected = alone(pairs[i]);
+    EXPECT_EQ(together[i].difference, expected.difference) << i;
+    EXPECT_EQ(together[i].standard_error, expected.standard_error) << i;
+    EXPECT_EQ(together[i].p_value, expected.p_value) << i;
+    EXPECT_EQ(together[i].samples, expected.samples) << i;
+    ASSERT_EQ(together[i].interval.has_value(), expected.interval.has_value()) << i;
+    if (!expected.interval) continue;
+    EXPECT_EQ(together[i].interval->low, expected.interval->low) << i;
+    EXPECT_EQ(together[i].interval->high, expected.interval->high) << i;
+  }
+  EXPECT_TRUE(paired_differences({}, Bootstrap()).empty());
+}
+
 TEST(PairedDifference, OfLogPerplexities) {
   const PairedDifference difference =
       paired_log_perplexity_difference(kNllA, kNllB, kTokens, Bootstrap());

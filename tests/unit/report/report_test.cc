@@ -119,7 +119,7 @@ TEST_F(ReportTest, NumbersFollowFromTheRecords) {
       tokens += static_cast<double>(record.outcome.nll.size());
       rouge += record.text_scores[1].f / 6;
       kl += record.outcome.mean_kl.value_or(0) / 6;
-      kept += static_cast<double>(record.outcome.kept_tokens[0][0]) / 6;
+      kept += static_cast<double>(record.outcome.kept_tokens.all()[0]) / 6;
     }
     EXPECT_EQ(cell.at("status"), "complete");
     EXPECT_EQ(cell.at("scored_tokens"), "72");
@@ -366,7 +366,7 @@ TEST_F(ReportTest, CategoriesHaveTheirOwnNumbers) {
 /// Gives a sample an answer of one scored token in all cells.
 void make_blind(const std::string& sample, StoredSweep& stored) {
   std::vector<Record> changed;
-  for (const auto& [key, record] : stored.records) {
+  for (const Record& record : stored.records) {
     if (record.sample == sample) changed.push_back(record);
   }
   for (Record& record : changed) {

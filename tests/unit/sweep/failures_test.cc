@@ -100,7 +100,7 @@ TEST_F(Failures, OneBadSampleAndOneBadCellLeaveAllOthersComplete) {
   EXPECT_EQ(sweep.records.size(), 4U * 21 * 3);
   int64_t samples = 0;
   int64_t memory = 0;
-  for (const auto& [place, record] : sweep.records) {
+  for (const Record& record : sweep.records) {
     if (!record.failed()) continue;
     if (record.outcome.failure == Failure::kSample) {
       ++samples;
@@ -129,7 +129,7 @@ TEST_F(Failures, CellsThatDoNotFitTogetherRunInBatchesAfterOnePrefill) {
                    "x0: elastic/0.5 h2o/0.2", "x0: h2o/0.5"}));
   EXPECT_EQ(plan_.evaluated, (Texts{"x0"}));
   EXPECT_EQ(plan_.released, 1);
-  for (const auto& [place, record] : stored().records)
+  for (const Record& record : stored().records)
     EXPECT_TRUE(record.outcome.mean_kl || record.cell.ends_with("/full")) << record.cell;
   // The rest of the records is the same; the seconds of the batches add up.
   EXPECT_EQ(outcome("one-fp32/x/h2o/0.5", "x0").token_ids.size(), 10U);
@@ -362,7 +362,7 @@ TEST_F(Failures, ExcludedCellsAreNeitherRunNorRecorded) {
   EXPECT_EQ(run(sweep).exit_code(), 0);
   const StoredSweep kept = stored();
   EXPECT_EQ(kept.records.size(), 3U * (21 + 2 * 16));
-  for (const auto& [place, record] : kept.records) {
+  for (const Record& record : kept.records) {
     EXPECT_FALSE(record.cell.starts_with("one-fp32/x/")) << record.cell;
     EXPECT_EQ(record.cell.find("/y/random"), std::string::npos) << record.cell;
     EXPECT_EQ(record.hidden, record.cell.ends_with("/y/(full)")) << record.cell;

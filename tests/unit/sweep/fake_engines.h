@@ -186,7 +186,8 @@ class FakeEvaluator final : public SampleEvaluator {
     if (!cell.is_full() && settings_.agreement) result.mean_kl = badness;
     if (plan_.spoil) plan_.spoil(sample, cell, result);
     result.requested_tokens = static_cast<int64_t>(40 * keep);
-    result.kept_tokens.assign(2, std::vector<int64_t>(2, result.requested_tokens));
+    for (int layer = 0; layer < 2; ++layer)
+      result.kept_tokens.add_layer(std::vector<int64_t>(2, result.requested_tokens));
     result.entry_bytes = 256;
     result.cache_bytes_prefill = result.requested_tokens * 1024;
     result.cache_bytes_end = (result.requested_tokens + 10) * 1024;

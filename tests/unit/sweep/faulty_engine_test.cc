@@ -70,7 +70,7 @@ class FaultyEngine : public testing::Test {
   void expect_only(const std::string& sample) {
     const StoredSweep sweep = stored();
     EXPECT_EQ(sweep.records.size(), 4U * 5);
-    for (const auto& [place, record] : sweep.records)
+    for (const Record& record : sweep.records)
       EXPECT_EQ(record.failed(), record.sample == sample) << record.cell << " " << record.sample;
   }
 
@@ -228,7 +228,7 @@ TEST_F(FaultyEngine, ALostDeviceEndsTheRunAndSpoilsNoSample) {
   EXPECT_EQ(plan_.evaluated, (Texts{"x0", "x1", "x2"})) << "nothing is tried after it";
   const StoredSweep sweep = stored();
   EXPECT_EQ(sweep.records.size(), 2U * 5);
-  for (const auto& [place, record] : sweep.records) EXPECT_FALSE(record.failed());
+  for (const Record& record : sweep.records) EXPECT_FALSE(record.failed());
   EXPECT_EQ(resume_mended().exit_code(), 0);
   EXPECT_EQ(plan_.evaluated, (Texts{"x2", "x3"}));
 }

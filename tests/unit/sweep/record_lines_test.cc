@@ -16,6 +16,31 @@
 namespace elastikv {
 namespace {
 
+TEST(RecordTable, TheLastRecordOfACellAndSampleCounts) {
+  RecordTable table;
+  const auto add = [&](const char* cell, const char* sample, int64_t tokens) {
+    Record record;
+    record.cell = cell;
+    record.sample = sample;
+    record.prompt_tokens = tokens;
+    table.add(std::move(record));
+  };
+  add("b", "s2", 1);
+  add("a", "s1", 2);
+  add("b", "s1", 3);
+  add("b", "s2", 4);
+  EXPECT_EQ(table.size(), 3U);
+  EXPECT_EQ(table.find("b", "s2")->prompt_tokens, 4);
+  EXPECT_EQ(table.find("a", "s1")->prompt_tokens, 2);
+  EXPECT_EQ(table.find("b", "s1")->prompt_tokens, 3);
+  EXPECT_EQ(table.find("a", "s2"), nullptr);
+  EXPECT_EQ(table.find("c", "s1"), nullptr);
+  EXPECT_EQ(table.find("a", "s3"), nullptr);
+  std::vector<int64_t> order;
+  for (const Record& record : table) order.push_back(record.prompt_tokens);
+  EXPECT_EQ(order, (std::vector<int64_t>{4, 2, 3}));
+}
+
 const std::vector<std::string> kMetrics{"rougeL", "rouge-l-pltrdy"};
 
 /// Values of every kind: any bits for numbers, any characters for texts.
@@ -43,6 +68,7 @@ class Values {
                               : std::bit_cast<float>(static_cast<uint32_t>(random_()));
   }
   int64_t integer() { return static_cast<int64_t>(random_() >> (random_() % 63)); }
+  int64_t count() { return integer() & LayerCounts::kMost; }
   bool flag() { return random_() % 2 == 0; }
 
   /// Any characters: controls, quotes, backslashes, line ends, all planes.
@@ -132,7 +158,8 @@ Record any_record(Values& values) {
   outcome.finished = values.flag();
   if (values.flag()) outcome.mean_kl = values.number();
   outcome.requested_tokens = values.integer();
-  outcome.kept_tokens = values.list([&] { return values.list([&] { return values.integer(); }); });
+  outcome.kept_tokens =
+      LayerCounts(values.list([&] { return values.list([&] { return values.count(); }); }));
   outcome.entry_bytes = values.integer();
   outcome.cache_bytes_prefill = values.integer();
   outcome.cache_bytes_end = values.integer();
@@ -362,6 +389,8 @@ TEST(RecordLines, DamageNamesItsPlace) {
         std::tuple{"nll", "[true]", "is no number"},
         std::tuple{"token_ids", "[0, null]", "is no integer"},
         std::tuple{"kept_tokens", "[[1], 2]", "is no list"},
+        std::tuple{"kept_tokens", "[[-1]]", "has no number of tokens"},
+        std::tuple{"kept_tokens", "[[1, 2147483648]]", "has no number of tokens"},
         std::tuple{"seconds", "[]", "is no object"},
         std::tuple{"shared_seconds", "1", "is no object"},
         std::tuple{"agreement", "0", "is no object"}}) {

@@ -96,7 +96,7 @@ TEST_F(Runner, RecordsEverySampleOfEveryCell) {
   ASSERT_TRUE(cell->agreement);
   const Agreement expected = compare_tokens(full->outcome.token_ids, cell->outcome.token_ids);
   EXPECT_EQ(cell->agreement->first_divergence, expected.first_divergence);
-  EXPECT_EQ(cell->outcome.kept_tokens, (std::vector<std::vector<int64_t>>{{8, 8}, {8, 8}}));
+  EXPECT_EQ(cell->outcome.kept_tokens, LayerCounts({{8, 8}, {8, 8}}));
   EXPECT_EQ(cell->shared.generation, 2.5);
 }
 
