@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -38,5 +40,10 @@ size_t read_lines(const std::filesystem::path& file, Use use) {
   }
   return start;
 }
+
+/// Calls `use` with the record of every complete line, in their order; returns the lines' length in
+/// bytes. Threads share the parsing. Error with the file and the line of the first damaged one.
+size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
+                    const std::function<void(Record)>& use);
 
 }  // namespace elastikv

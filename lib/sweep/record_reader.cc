@@ -3,16 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <ATen/Parallel.h>
 #include <simdjson.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "sweep/failure_name.h"
+#include "sweep/folder.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -165,6 +171,30 @@ void read_outcome(const Value& line, const std::vector<std::string>& text_metric
   }
 }
 
+/// Bytes of lines that a thread parses at a time.
+constexpr size_t kPiece = size_t{4} << 20;
+
+/// Whole lines, and their records up to the first damaged one.
+struct Piece {
+  std::string_view text;
+  std::vector<Record> records;
+  std::string_view damaged;  // empty: none
+};
+
+void parse_piece(const std::vector<std::string>& text_metrics, Piece& piece) {
+  for (size_t start = 0; start < piece.text.size();) {
+    const size_t end = piece.text.find('\n', start);
+    const std::string_view line = piece.text.substr(start, end - start);
+    try {
+      piece.records.push_back(parse_record(line, text_metrics, /*place=*/""));
+    } catch (const Error&) {
+      piece.damaged = piece.text.substr(start, end + 1 - start);
+      return;
+    }
+    start = end + 1;
+  }
+}
+
 Failure failure_of(const std::string& status, const std::string& place) {
   for (const Failure failure : {Failure::kCell, Failure::kOutOfMemory, Failure::kSample}) {
     if (status == failure_name(failure)) return failure;
@@ -201,6 +231,38 @@ Record parse_record(std::string_view line, const std::vector<std::string>& text_
   record.outcome.error = whole.at("error").text();
   if (!record.failed()) fail("{}: damaged record: a failure without a reason{}", place, kMend);
   return record;
+}
+
+size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
+                    const std::function<void(Record)>& use) {
+  const MappedFile mapped(file);
+  const std::string_view text = mapped.view();
+  const size_t whole = text.rfind('\n') + 1;  // 0 without any
+  int64_t lines = 0;
+  for (size_t begin = 0; begin < whole;) {
+    const size_t first = begin;
+    std::vector<Piece> pieces;
+    while (begin < whole && pieces.size() < static_cast<size_t>(at::get_num_threads())) {
+      const size_t end = text.find('\n', std::min(begin + kPiece, whole) - 1) + 1;
+      pieces.push_back({.text = text.substr(begin, end - begin), .records = {}, .damaged = {}});
+      begin = end;
+    }
+    at::parallel_for(0, static_cast<int64_t>(pieces.size()), /*grain_size=*/1,
+                     [&](int64_t from, int64_t to) {
+                       for (int64_t i = from; i < to; ++i)
+                         parse_piece(text_metrics, pieces[static_cast<size_t>(i)]);
+                     });
+    for (Piece& piece : pieces) {
+      lines += static_cast<int64_t>(piece.records.size());
+      for (Record& record : piece.records) use(std::move(record));
+      if (piece.damaged.empty()) continue;
+      // Once more, for the error with the line's number.
+      piece.damaged.remove_suffix(1);
+      parse_record(piece.damaged, text_metrics, fmt::format("{}:{}", file.string(), lines + 1));
+    }
+    mapped.release(first, begin - first);
+  }
+  return whole;
 }
 
 }  // namespace elastikv

@@ -97,12 +97,10 @@ RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header,
     }
     if (fs::file_size(file) > 0) {
       check_header(resume);
-      whole_bytes_ = static_cast<int64_t>(
-          read_lines(file, [&](std::string_view line, const std::string& place) {
-            Record record = parse_record(line, text_metrics_, place);
-            stored_models_.insert(record.cell.substr(0, record.cell.find('/')));
-            stored_.add(std::move(record));
-          }));
+      whole_bytes_ = static_cast<int64_t>(read_records(file, text_metrics_, [&](Record record) {
+        stored_models_.insert(record.cell.substr(0, record.cell.find('/')));
+        stored_.add(std::move(record));
+      }));
       read_details();
     }
   } catch (...) {

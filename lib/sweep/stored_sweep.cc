@@ -145,9 +145,8 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   StoredSweep sweep;
   sweep.header = read_header(folder);
   const std::vector<std::string> text_metrics = text_metrics_of(sweep.header, folder);
-  read_lines(folder / kRecordsFile, [&](std::string_view line, const std::string& place) {
-    sweep.records.add(parse_record(line, text_metrics, place));
-  });
+  read_records(folder / kRecordsFile, text_metrics,
+               [&](Record record) { sweep.records.add(std::move(record)); });
   if (path_exists(folder / kSamplesFile)) {
     read_lines(folder / kSamplesFile, [&](std::string_view line, const std::string& place) {
       add_sample(parse_sample_line(line, place), sweep);

@@ -1,20 +1,76 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <random>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "support/expect_error.h"
+#include "support/temporary_folder.h"
+#include "sweep/folder.h"
 #include "sweep/records.h"
 
 namespace elastikv {
 namespace {
+
+/// A file of records "s0", "s1", ... of a megabyte each: several times what a thread reads at once.
+class ManyRecords : public ::testing::Test {
+ protected:
+  static constexpr int kLines = 23;
+
+  static std::string line(int i) {
+    Record record;
+    record.cell = "c";
+    record.sample = fmt::format("s{}", i);
+    record.outcome.text.assign(size_t{1} << 20, 'x');
+    return record_line(record, {}) + "\n";
+  }
+
+  /// The file with something else in place of some lines.
+  std::filesystem::path file(const std::map<int, std::string>& others,
+                             const std::string& tail = "") const {
+    std::string text;
+    for (int i = 0; i < kLines; ++i) text += others.contains(i) ? others.at(i) : line(i);
+    const std::filesystem::path path = folder_.path() / "records.jsonl";
+    write_file_atomically(path, text + tail);
+    return path;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ManyRecords, AreReadInTheirOrderWithoutATornEnd) {
+  const std::filesystem::path path = file({}, R"({"cell":"c)");
+  int next = 0;
+  const size_t bytes = read_records(path, {}, [&](const Record& record) {
+    EXPECT_EQ(record.sample, fmt::format("s{}", next++));
+    EXPECT_EQ(record.outcome.text.size(), size_t{1} << 20);
+  });
+  EXPECT_EQ(next, kLines);
+  EXPECT_EQ(bytes, std::filesystem::file_size(path) - 10);
+}
+
+TEST_F(ManyRecords, TheFirstDamagedLineIsNamed) {
+  for (const int damaged : {0, 5, kLines - 1}) {
+    const std::filesystem::path path = file({{damaged, "{}\n"}, {kLines - 1, "\n"}});
+    int used = 0;
+    const auto read = [&] { read_records(path, {}, [&](const Record&) { ++used; }); };
+    EXPECT_ERROR(read(),
+                 fmt::format("{}:{}: damaged record: key 'cell' is missing; remove the line "
+                             "and use --resume",
+                             path.string(), damaged + 1));
+    EXPECT_EQ(used, damaged);
+  }
+}
 
 TEST(RecordTable, TheLastRecordOfACellAndSampleCounts) {
   RecordTable table;
