@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -7,7 +8,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
-/// While it lives, counts the bytes of the CPU tensors that this thread allocates. They must not
+/// While it lives, counts the bytes of the CPU tensors that are allocated, by any thread. They must not
 /// outlive it.
 class CountingAllocator final : public c10::Allocator {
  public:
@@ -46,6 +47,6 @@ class CountingAllocator final : public c10::Allocator {
   }
 
   c10::Allocator* before_;
-  int64_t bytes_ = 0;
-  int64_t allocations_ = 0;
+  std::atomic<int64_t> bytes_ = 0;
+  std::atomic<int64_t> allocations_ = 0;
 };
