@@ -73,8 +73,8 @@ check_threads() {
   # libarcher tells the sanitizer what OpenMP's own synchronisation is; LibTorch is not instrumented, so that only our own
   # reads and writes are compared.
   export OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so OMP_NUM_THREADS=4 ELASTIKV_TEST_THREADS=4
-  export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$source_folder/tests/sanitizers/threads.supp
-  local program programs=(kernels_test strategies_test text_test runtime_test)
+  export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:allocator_may_return_null=1:suppressions=$source_folder/tests/sanitizers/threads.supp
+  local program programs=(kernels_test metrics_test strategies_test sweep_test text_test runtime_test)
   timed "threads: build" scripts/build.sh threads --target "${programs[@]}" elastikv
   for program in "${programs[@]}"; do
     timed "threads: $program" build/threads/bin/"$program" --gtest_brief=1
