@@ -8,8 +8,8 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
-/// While it lives, counts the bytes of the CPU tensors that are allocated, by any thread. They must not
-/// outlive it.
+/// While it lives, counts the bytes of the CPU tensors that are allocated, by any thread. They must
+/// not outlive it.
 class CountingAllocator final : public c10::Allocator {
  public:
   CountingAllocator() : before_(c10::GetCPUAllocator()) {
