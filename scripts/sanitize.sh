@@ -30,13 +30,11 @@ timed() {
 }
 export -f timed
 
-# tests KIND PROGRAM...: test programs of one thread each, as many at once as there are cores. The first that fails ends it.
-tests() {
-  local kind=$1
-  shift
+# address_tests PROGRAM...: of one thread each, as many at once as there are cores. The first that fails ends it.
+address_tests() {
   printf '%s\n' "$@" |
     OMP_NUM_THREADS=1 xargs -P "$(nproc)" -I{} bash -c \
-      "timed '$kind: {}' build/sanitize/bin/{} --gtest_brief=1 --gtest_filter='-$minutes_long' || exit 255"
+      "timed 'address: {}' build/sanitize/bin/{} --gtest_brief=1 --gtest_filter='-$minutes_long' || exit 255"
 }
 # What takes minutes under the sanitizers, and has neighbours that do the same at smaller sizes.
 minutes_long='Sizes/ColumnSums.EqualTheWholeMatrix/14:Splits/LongColumnSums.EqualTheWholeMatrix/2'
@@ -59,7 +57,7 @@ check_address() {
   export LSAN_OPTIONS=suppressions=$source_folder/tests/sanitizers/leaks.supp:print_suppressions=0
   timed "address: build" scripts/build.sh sanitize --target unit_tests golden_tests fuzz_tests fuzz_targets elastikv
   # shellcheck disable=SC2046  # names without blanks, apart
-  tests address $(cat build/sanitize/{unit,golden,fuzz}_tests.txt)
+  address_tests $(cat build/sanitize/{unit,golden,fuzz}_tests.txt)
   timed "address: corpora" ctest --test-dir build/sanitize -R '^Fuzz\.' -j "$(nproc)" --output-on-failure --no-tests=error
   assemble
   timed "address: short sweep" short_sweep build/sanitize

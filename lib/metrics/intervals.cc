@@ -298,7 +298,8 @@ std::vector<PairedDifference> paired_differences(std::span<const PairedValues> p
 
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
                                         const Bootstrap& bootstrap, const Clusters& clusters) {
-  return difference_of(studentized_mean(differences(a, b), clusters, &bootstrap), a.size());
+  const PairedValues pair{{a.begin(), a.end()}, {b.begin(), b.end()}, {}, clusters};
+  return paired_differences({&pair, 1}, bootstrap).front();
 }
 
 PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
@@ -306,9 +307,13 @@ PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
                                                   std::span<const double> tokens,
                                                   const Bootstrap& bootstrap,
                                                   const Clusters& clusters) {
-  return difference_of(studentized_ratio(clusters.sums(differences(nll_a, nll_b)),
-                                         clusters.sums(tokens), &bootstrap),
-                       nll_a.size());
+  ELASTIKV_ASSERT(nll_a.size() == tokens.size(), "{} NLLs for {} token counts", nll_a.size(),
+                  tokens.size());
+  const PairedValues pair{{nll_a.begin(), nll_a.end()},
+                          {nll_b.begin(), nll_b.end()},
+                          {tokens.begin(), tokens.end()},
+                          clusters};
+  return paired_differences({&pair, 1}, bootstrap).front();
 }
 
 PairedDifference paired_perplexity_difference(std::span<const double> nll_a,

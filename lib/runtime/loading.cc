@@ -76,7 +76,6 @@ std::unique_ptr<Model> open_model(const std::filesystem::path& folder, c10::Devi
   LoadOptions options;
   options.progress = [&](int64_t taken, int64_t all) { line.show(taken, all); };
   std::unique_ptr<Model> model = load_model(folder, device, dtype, options);
-  release_free_memory(device);  // weights as they came, which were packed
   return interceptor() ? interceptor()(std::move(model)) : std::move(model);
 }
 

@@ -178,7 +178,7 @@ int64_t memory_left(c10::Device device) {
   if (!device.is_cpu()) return available;
   int64_t left = std::min(available, MemoryLimit::left());
   if (const std::optional<int64_t> limit = LimitedAllocator::instance().of_process()) {
-    malloc_trim(/*pad=*/0);
+    release_free_memory(device);
     left = std::min(left, *limit - resident_bytes());
   }
   return std::max<int64_t>(left, 0);

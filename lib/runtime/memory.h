@@ -34,7 +34,7 @@ class MemoryLimit final {
 };
 
 /// Bytes that can still be allocated on a device: available_bytes, and on the CPU no more than a
-/// MemoryLimit leaves.
+/// MemoryLimit leaves; under one of the whole process, free memory is released first.
 int64_t memory_left(c10::Device device);
 
 /// "6GiB", "1.5 GiB", "512MiB", "6GB" or bytes; B, kB, MB, GB, TB and KiB, MiB, GiB, TiB. Error

@@ -26,19 +26,25 @@ inline SweepHeader read_header(const std::filesystem::path& folder) {
   return parse_header(read_file(file), file.string());
 }
 
-/// Calls `use` with every complete line and its place ("FILE:LINE"); returns their length in bytes.
+/// Calls `use` with every complete line; returns their length in bytes.
 template <typename Use>
-size_t read_lines(const std::filesystem::path& file, Use use) {
-  const MappedFile mapped(file);
-  const std::string_view text = mapped.view();
+size_t each_line(std::string_view text, Use use) {
   size_t start = 0;
-  int64_t line = 0;
   for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', start)) {
-    ++line;
-    use(text.substr(start, end - start), fmt::format("{}:{}", file.string(), line));
+    use(text.substr(start, end - start));
     start = end + 1;
   }
   return start;
+}
+
+/// The same with a file's lines and their places ("FILE:LINE").
+template <typename Use>
+size_t read_lines(const std::filesystem::path& file, Use use) {
+  const MappedFile mapped(file);
+  int64_t number = 0;
+  return each_line(mapped.view(), [&](std::string_view line) {
+    use(line, fmt::format("{}:{}", file.string(), ++number));
+  });
 }
 
 /// Calls `use` with the record of every complete line, in their order; returns the lines' length in

@@ -178,20 +178,18 @@ constexpr size_t kPiece = size_t{4} << 20;
 struct Piece {
   std::string_view text;
   std::vector<Record> records;
-  std::string_view damaged;  // empty: none
+  std::optional<std::string_view> damaged;
 };
 
 void parse_piece(const std::vector<std::string>& text_metrics, Piece& piece) {
-  for (size_t start = 0; start < piece.text.size();) {
-    const size_t end = piece.text.find('\n', start);
-    const std::string_view line = piece.text.substr(start, end - start);
-    try {
+  std::string_view last;
+  try {
+    each_line(piece.text, [&](std::string_view line) {
+      last = line;
       piece.records.push_back(parse_record(line, text_metrics, /*place=*/""));
-    } catch (const Error&) {
-      piece.damaged = piece.text.substr(start, end + 1 - start);
-      return;
-    }
-    start = end + 1;
+    });
+  } catch (const Error&) {
+    piece.damaged = last;
   }
 }
 
@@ -244,7 +242,8 @@ size_t read_records(const std::filesystem::path& file, const std::vector<std::st
     std::vector<Piece> pieces;
     while (begin < whole && pieces.size() < static_cast<size_t>(at::get_num_threads())) {
       const size_t end = text.find('\n', std::min(begin + kPiece, whole) - 1) + 1;
-      pieces.push_back({.text = text.substr(begin, end - begin), .records = {}, .damaged = {}});
+      pieces.push_back(
+          {.text = text.substr(begin, end - begin), .records = {}, .damaged = std::nullopt});
       begin = end;
     }
     at::parallel_for(0, static_cast<int64_t>(pieces.size()), /*grain_size=*/1,
@@ -255,10 +254,9 @@ size_t read_records(const std::filesystem::path& file, const std::vector<std::st
     for (Piece& piece : pieces) {
       lines += static_cast<int64_t>(piece.records.size());
       for (Record& record : piece.records) use(std::move(record));
-      if (piece.damaged.empty()) continue;
+      if (!piece.damaged) continue;
       // Once more, for the error with the line's number.
-      piece.damaged.remove_suffix(1);
-      parse_record(piece.damaged, text_metrics, fmt::format("{}:{}", file.string(), lines + 1));
+      parse_record(*piece.damaged, text_metrics, fmt::format("{}:{}", file.string(), lines + 1));
     }
     mapped.release(first, begin - first);
   }
