@@ -121,9 +121,9 @@ std::vector<BenchLengths> read_all_lengths(const YamlFields& root) {
 }
 
 BenchConfig read_fields(const YamlFields& root, const BenchOverrides& overrides) {
-  root.require_known_keys({"name", "models", "batch", "prompt_tokens", "new_tokens", "lengths",
-                           "strategies", "budgets", "runs", "warmup", "threads", "too_large",
-                           "seed", "output"});
+  root.require_known_keys({"name", "models", "batch", "shared_prompt", "prompt_tokens",
+                           "new_tokens", "lengths", "strategies", "budgets", "runs", "warmup",
+                           "threads", "too_large", "seed", "output"});
   BenchConfig config;
   config.name = root.has("name") ? label_of(root.at("name"))
                                  : as_label(std::filesystem::path(root.origin()).stem().string());
@@ -137,6 +137,7 @@ BenchConfig read_fields(const YamlFields& root, const BenchOverrides& overrides)
       "give them different labels");
 
   if (root.has("batch")) config.batch = read_counts(root.at("batch"), kMostRows);
+  config.shared_prompt = root.boolean("shared_prompt", config.shared_prompt);
   config.lengths = read_all_lengths(root);
   for (const BenchModel& model : config.models) {
     if (!model.random_weights()) continue;
@@ -229,6 +230,7 @@ Json config_json(const BenchConfig& config, bool whole) {
     json["models"].push_back(std::move(entry));
   }
   json["batch"] = config.batch;
+  if (config.shared_prompt) json["shared_prompt"] = true;
   json["lengths"] = Json::array();
   for (const BenchLengths& lengths : config.lengths) json["lengths"].push_back(lengths.text());
   json["strategies"] = Json::array();
@@ -262,7 +264,7 @@ std::vector<BenchCell> cells_of(const BenchConfig& config) {
         const std::vector<BudgetChoice> budgets =
             strategy.preset == "full" ? std::vector<BudgetChoice>(1) : config.budgets;
         for (const BudgetChoice& budget : budgets)
-          cells.push_back({batch, lengths, strategy, budget});
+          cells.push_back({batch, config.shared_prompt, lengths, strategy, budget});
       }
     }
   }

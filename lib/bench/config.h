@@ -45,6 +45,7 @@ struct BenchConfig {
   std::string name;                // default: the file's stem
   std::vector<BenchModel> models;  // one per dtype
   std::vector<int64_t> batch{1};
+  bool shared_prompt = false;  ///< of the rows of a batch: one prefill, as for a sweep's cells
   std::vector<BenchLengths> lengths;
   std::vector<StrategyChoice> strategies;  // default: full
   std::vector<BudgetChoice> budgets;
@@ -64,9 +65,13 @@ struct BenchConfig {
 /// One line of a benchmark's tables, for one model.
 struct BenchCell {
   int64_t batch = 1;
+  bool shared_prompt = false;
   BenchLengths lengths;
   StrategyChoice strategy;
   BudgetChoice budget;
+
+  /// Tokens that go through a prefill.
+  int64_t prefilled_tokens() const { return (shared_prompt ? 1 : batch) * lengths.prompt_tokens; }
 };
 
 /// The cross product in the order of the tables: lengths, batch, strategy, budget. The full cache

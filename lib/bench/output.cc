@@ -62,6 +62,7 @@ Json cell_json(const BenchModelResult& model, const BenchResult& result) {
   json["dtype"] = model.model.dtype;
   json["device"] = model.model.device;
   json["batch"] = cell.batch;
+  json["shared_prompt"] = cell.shared_prompt;
   json["prompt_tokens"] = cell.lengths.prompt_tokens;
   json["new_tokens"] = cell.lengths.new_tokens;
   json["strategy"] = cell.strategy.label;
@@ -88,6 +89,7 @@ Json cell_json(const BenchModelResult& model, const BenchResult& result) {
   json["bound"] = !steps ? Json(nullptr)
                          : Json({{"weight_bytes", result.step_weight_bytes},
                                  {"cache_bytes", result.step_cache_bytes},
+                                 {"cache_bytes_read", result.step_read_bytes},
                                  {"operations", result.step_operations},
                                  {"step_seconds", result.bound_seconds},
                                  {"measured_over_bound", result.times_bound()}});
@@ -226,6 +228,8 @@ Table figures_table(const BenchOutcome& outcome) {
 
 std::string bench_notes(const BenchOutcome& outcome) {
   std::string notes;
+  if (outcome.config.shared_prompt)
+    notes += "The rows of a batch share one prompt: its prefill and what they keep of its cache.\n";
   for (const BenchModelResult& model : outcome.models) {
     if (model.bandwidth.buffer_bytes > 0) {
       notes += fmt::format(

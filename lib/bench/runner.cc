@@ -23,6 +23,7 @@
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
+#include "sweep/cell_size.h"
 #include "sweep/choices.h"
 #include "weights/checkpoint.h"
 
@@ -114,31 +115,36 @@ class ModelBench {
     std::vector<Sequence> sequences;
     sequences.reserve(static_cast<size_t>(cell.batch));
     std::vector<int64_t> tokens;
+    int64_t changed_bytes = 0;  // by the compression of rows that share a prompt
     const double plain = plain_prefill_seconds(cell, strategy.needs());
     for (int64_t row = 0; row < cell.batch; ++row) {
-      const std::vector<int64_t> ids = prompt_of_row(cell, row);
       Stopwatch watch;
-      prompts.push_back(encode_ids(model_, ids, strategy.needs(), config_.seed));
+      if (row == 0 || !cell.shared_prompt) {
+        const std::vector<int64_t> ids = prompt_of_row(cell, row);
+        prompts.push_back(encode_ids(model_, ids, strategy.needs(), config_.seed));
+        synchronize(device_);
+        const double encoded = watch.lap();
+        const double statistics =
+            device_.is_cpu() ? prompts.back().seconds.statistics : std::max(0.0, encoded - plain);
+        run.prefill_seconds += encoded - statistics;
+        run.statistics_seconds += statistics;
+      }
       EncodedPrompt& prompt = prompts.back();
-      synchronize(device_);
-      const double encoded = watch.lap();
-      const double statistics =
-          device_.is_cpu() ? prompt.seconds.statistics : std::max(0.0, encoded - plain);
-      run.prefill_seconds += encoded - statistics;
-      run.statistics_seconds += statistics;
       tokens.push_back(prompt.logits.argmax().item<int64_t>());
       run.prefill_seconds += watch.lap();
       sequences.emplace_back(model_.language(), prompt, strategy, make_budget(cell.budget));
       synchronize(device_);
       run.compression_seconds += watch.lap();
-      // The uncompressed prompt goes before the next one comes.
-      prompt.cache = KVCache(model_.language().cache_shape());
+      // An uncompressed prompt of one row goes before the next one comes.
+      if (!cell.shared_prompt) prompt.cache = KVCache(model_.language().cache_shape());
+      if (cell.shared_prompt) changed_bytes += sequences.back().cache().own_bytes();
       sequences.back().reserve(new_tokens - 1);
       synchronize(device_);
       run.reserve_seconds += watch.lap();
     }
     result.kept_slots = mean_slots(sequences);
     result.cache_bytes_prompt = cache_bytes(sequences);
+    const int64_t shared_bytes = cell.shared_prompt ? prompts.back().cache.bytes() : 0;
 
     std::vector<Sequence*> batch;
     batch.reserve(sequences.size());
@@ -146,10 +152,16 @@ class ModelBench {
     const CacheShape cache = model_.language().cache_shape();
     const int64_t added = cell.batch * shape_.cache_bytes_per_token(
                                            static_cast<int64_t>(c10::elementSize(cache.dtype)));
+    double bytes_attended = 0;
     double bytes_read = 0;
     run.step_seconds.reserve(static_cast<size_t>(new_tokens));
     for (int64_t step = 1; step < new_tokens; ++step) {
-      bytes_read += static_cast<double>(cache_bytes(sequences) + added);
+      const int64_t attended = cache_bytes(sequences) + added;
+      bytes_attended += static_cast<double>(attended);
+      // Of a prompt that rows share each entry is read once, beside what they merged and added.
+      bytes_read += static_cast<double>(
+          cell.shared_prompt ? std::min(attended, shared_bytes + changed_bytes + step * added)
+                             : attended);
       Stopwatch watch;
       // Copied to the host, as the next step's input is: that waits for the device.
       const at::Tensor next = decode_step(model_.language(), batch, tokens).argmax(-1).cpu();
@@ -161,11 +173,14 @@ class ModelBench {
       if (!sequence.failure().empty()) throw Error(sequence.failure());
     }
     if (warmup) return;
-    if (!run.step_seconds.empty())
-      result.step_cache_bytes = bytes_read / static_cast<double>(run.step_seconds.size());
+    if (!run.step_seconds.empty()) {
+      const auto steps = static_cast<double>(run.step_seconds.size());
+      result.step_cache_bytes = bytes_attended / steps;
+      result.step_read_bytes = bytes_read / steps;
+    }
     result.kept_slots_end = mean_slots(sequences);
     result.cache_bytes_end = cache_bytes(sequences);
-    result.cache_bytes_allocated = 0;
+    result.cache_bytes_allocated = cell.shared_prompt ? prompts.back().cache.allocated_bytes() : 0;
     for (const Sequence& sequence : sequences)
       result.cache_bytes_allocated += sequence.cache().allocated_bytes();
     const int64_t peak = memory.peak();
@@ -201,6 +216,15 @@ class ModelBench {
   const LlamaConfig& shape_;
   c10::Device device_;
 };
+
+/// Of a prompt and of what all rows of a batch hold beside it.
+int64_t shared_cache_bytes(const BenchCell& cell, const LlamaConfig& shape, c10::ScalarType dtype) {
+  const CellSize size(cell.strategy, cell.budget);
+  const int64_t prompt = cell.lengths.prompt_tokens;
+  const int64_t own = size.merged(prompt) + size.room(prompt, cell.lengths.new_tokens);
+  const int64_t slots = prompt + (size.rerotates() ? prompt / 2 : 0) + cell.batch * own;
+  return slots * shape.cache_bytes_per_token(static_cast<int64_t>(c10::elementSize(dtype)));
+}
 
 /// Checks a model's cells and works out what they need; loads nothing.
 BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
@@ -243,6 +267,7 @@ BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
     planned.cell = cell;
     planned.need = memory_for_cell(result.weights, shape, dtype, cell.batch, lengths.prompt_tokens,
                                    lengths.new_tokens, make_budget(cell.budget));
+    if (cell.shared_prompt) planned.need.caches = shared_cache_bytes(cell, shape, dtype);
     planned.step_weight_bytes =
         static_cast<double>(step_weight_bytes(shape, static_cast<int64_t>(c10::elementSize(held))));
     planned.skipped = refusal(planned.need, result.available);
@@ -304,7 +329,7 @@ Spread BenchResult::prefill_seconds() const {
   return over_runs(runs, [](const BenchRun& run) { return run.prefill_seconds; });
 }
 Spread BenchResult::prefill_tokens_per_second() const {
-  const auto tokens = static_cast<double>(cell.batch * cell.lengths.prompt_tokens);
+  const auto tokens = static_cast<double>(cell.prefilled_tokens());
   return over_runs(runs,
                    [&](const BenchRun& run) { return per_second(tokens, run.prefill_seconds); });
 }
@@ -405,7 +430,7 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
       cell->step_operations =
           step_operations(result.model.shape, cell->cell.batch, cell->step_cache_bytes,
                           static_cast<int64_t>(c10::elementSize(dtype)));
-      cell->bound_seconds = step_bound_seconds(cell->step_weight_bytes + cell->step_cache_bytes,
+      cell->bound_seconds = step_bound_seconds(cell->step_weight_bytes + cell->step_read_bytes,
                                                result.bandwidth.bound(), cell->step_operations,
                                                result.operations_per_second);
     }

@@ -24,10 +24,10 @@ struct Spread {
 /// Error-free for an empty list: all zero.
 Spread spread_of(std::vector<double> values);
 
-/// One timed run of one cell: a batch of prompts, each prefilled and compressed on its own, then
-/// decoded together.
+/// One timed run of one cell: a batch of prompts, each prefilled and compressed on its own, or one
+/// prompt that is prefilled once and compressed for each row; then decoded together.
 struct BenchRun {
-  double prefill_seconds = 0;        ///< of all rows, without statistics
+  double prefill_seconds = 0;        ///< of all prompts, without statistics
   double statistics_seconds = 0;     ///< what the strategy asked for, beyond a plain prefill
   double compression_seconds = 0;    ///< deciding and compacting
   double reserve_seconds = 0;        ///< making room for the tokens to come
@@ -49,13 +49,14 @@ struct BenchResult {
   int64_t kept_slots_end = 0;         ///< the same after the last step
   int64_t cache_bytes_prompt = 0;     ///< of all rows, after compression
   int64_t cache_bytes_end = 0;        ///< of all rows, after the last step
-  int64_t cache_bytes_allocated = 0;  ///< of all rows, room included, after the last step
+  int64_t cache_bytes_allocated = 0;  ///< of all rows and the prompt that they share, room included
   int64_t memory_before = 0;          ///< see PeakMemory: weights, and on the CPU the program
   int64_t memory_peak = 0;            ///< the highest of all runs
   double step_weight_bytes = 0;       ///< that a decode step reads
-  double step_cache_bytes = 0;        ///< that a decode step reads, of all rows, mean over steps
-  double step_operations = 0;         ///< of a decode step: multiplications and additions
-  double bound_seconds = 0;           ///< of a decode step, at the measured rates
+  double step_cache_bytes = 0;  ///< that a decode step attends to, of all rows, mean over steps
+  double step_read_bytes = 0;   ///< of these, what rows share counted once
+  double step_operations = 0;   ///< of a decode step: multiplications and additions
+  double bound_seconds = 0;     ///< of a decode step, at the measured rates
 
   Spread prefill_seconds() const;
   Spread prefill_tokens_per_second() const;

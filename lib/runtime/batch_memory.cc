@@ -22,26 +22,33 @@ double activation_bytes(const LanguageModel& model, int64_t rows, int64_t logits
 
 }  // namespace
 
-BatchMemory::BatchMemory(const LanguageModel& model, c10::Device device, int64_t new_tokens,
-                         int64_t scored_tokens)
-    : model_(model), device_(device), new_tokens_(new_tokens), scored_tokens_(scored_tokens) {}
+BatchMemory::BatchMemory(const LanguageModel& model, c10::Device device, const BatchPhases& phases)
+    : model_(model), device_(device), phases_(phases) {}
 
 bool BatchMemory::add(const Sequence& sequence) {
   ++rows_;
-  held_ += sequence.bytes_to_run(new_tokens_);
-  taken_ += sequence.cache().own_bytes();
+  const int64_t own = sequence.cache().own_bytes();
+  taken_ += own;
+  if (phases_.scored_tokens > 0) {
+    scoring_ += sequence.bytes_to_run(phases_.scored_tokens);
+    if (phases_.generated_tokens == 0) scoring_ -= own;
+  }
+  if (phases_.generated_tokens > 0)
+    generating_ += sequence.bytes_to_run(phases_.generated_tokens) - own;
+  const int64_t held = std::max(scoring_, generating_);
   // The first un-rotated keys are a copy that no sequence counts.
   const bool copied = sequence.cache().keys_are_unrotated() && !unrotated_;
   unrotated_ = unrotated_ || copied;
-  if (rows_ == 1 || copied || held_ + taken_ > ask_at_) {
+  if (rows_ == 1 || copied || held + taken_ > ask_at_) {
     const int64_t left = memory_left(device_);
     room_ = left + taken_;
-    ask_at_ = held_ + taken_ + left / 8;
+    ask_at_ = held + taken_ + left / 8;
   }
-  const int64_t tokens = std::min(scored_tokens_, kTokensTogether);
+  const int64_t tokens = std::min(phases_.scored_tokens, kTokensTogether);
   const int64_t at_once = std::max(rows_, std::min(rows_ * tokens, kRowsTogether));
-  const int64_t logits = std::max(rows_, std::min(rows_ * scored_tokens_, kLogitRowsTogether));
-  return static_cast<double>(held_) + activation_bytes(model_, at_once, logits) <=
+  const int64_t logits =
+      std::max(rows_, std::min(rows_ * phases_.scored_tokens, kLogitRowsTogether));
+  return static_cast<double>(held) + activation_bytes(model_, at_once, logits) <=
          kShare * static_cast<double>(room_ - taken_);
 }
 

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/device.h"
-#include "strategies/strategy.h"
+#include "sweep/cell_size.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
@@ -22,33 +22,20 @@ int64_t slots_of(const CellGroup& group, int64_t tokens_seen, int64_t prompt) {
   return slots;
 }
 
-/// What the memory of a cell follows from.
-struct CellSize {
-  explicit CellSize(const Cell& cell) : budget(make_budget(cell.budget)) {
-    if (budget.is_unlimited()) return;
-    const Strategy& strategy = strategy_of(cell.strategy);
-    rerotates = strategy.positions() == PositionMode::kRerotated;
-    const std::vector<std::string> parts = strategy.parts();
-    only_evicts = std::find(parts.begin(), parts.end(), "compaction/evict") != parts.end() &&
-                  std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-                    return !part.starts_with("compaction/") || part == "compaction/evict";
-                  });
+/// Entries of a layer, by KV head, that cells hold of their own beside the prompt's.
+int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& settings,
+                  int64_t prompt, int64_t answer_tokens) {
+  int64_t scoring = 0;
+  int64_t generating = 0;
+  for (const CellSize& cell : cells) {
+    const int64_t merged = cell.merged(prompt);
+    // While answers are scored, what was merged is there once more for the generation to begin
+    // with.
+    scoring += (settings.generate ? 2 : 1) * merged + cell.room(prompt, answer_tokens);
+    generating += merged + cell.room(prompt, settings.max_new_tokens);
   }
-
-  /// Entries of a layer, in tokens, that the cell holds of its own beside the prompt's.
-  int64_t own_slots(int64_t prompt, int64_t added) const {
-    if (budget.is_unlimited()) return added;
-    const int64_t room = std::min(added, budget.slots(prompt + added, prompt) + 1);
-    // Merging changes the anchors that something is merged into, no more than it gives up. They are
-    // there once as compressed, and again where tokens follow them.
-    const int64_t kept = budget.slots(prompt, prompt);
-    return room + (only_evicts ? 0 : 2 * std::min(kept, std::max<int64_t>(0, prompt - kept)));
-  }
-
-  Budget budget;
-  bool rerotates = false;
-  bool only_evicts = false;
-};
+  return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
+}
 
 /// Seconds that a batch of `rows` new tokens takes: its arithmetic, or reading weights and caches.
 double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, int64_t element_bytes,
@@ -94,9 +81,11 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
   const c10::Device device = parse_device(group.model.device);
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t token_bytes = model.decoder.cache_bytes_per_token(element_bytes);
-  const std::vector<CellSize> cells(group.cells.begin(), group.cells.end());
-  const bool rerotates =
-      std::any_of(cells.begin(), cells.end(), [](const CellSize& cell) { return cell.rerotates; });
+  std::vector<CellSize> cells;
+  cells.reserve(group.cells.size());
+  for (const Cell& cell : group.cells) cells.emplace_back(cell.strategy, cell.budget);
+  const bool rerotates = std::any_of(cells.begin(), cells.end(),
+                                     [](const CellSize& cell) { return cell.rerotates(); });
   GroupEstimate result;
   result.memory = memory_for_weights(model.decoder, dtype, device, model.parameters, model.held);
   for (const SampleSize& sample : samples) {
@@ -104,7 +93,7 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
     const int64_t added = new_tokens(settings, sample.answer_tokens);
     int64_t bytes = prompt * token_bytes;
     if (rerotates) bytes += prompt * token_bytes / 2;  // un-rotated keys, for all such cells
-    for (const CellSize& cell : cells) bytes += cell.own_slots(prompt, added) * token_bytes;
+    bytes += own_slots(cells, settings, prompt, sample.answer_tokens) * token_bytes;
     result.memory.caches = std::max(result.memory.caches, bytes);
     result.memory.activations =
         std::max(result.memory.activations,

@@ -116,9 +116,8 @@ class TorchRun final : public SampleRun {
         sample_(sample),
         cells_(cells),
         prompt_(prompt_of(model.reader(), sample)),
-        answer_(answer_of(model.reader(), sample, settings_)),
-        new_tokens_(new_tokens(settings_, std::ssize(answer_))) {
-    model.reader().require_room(prompt_, new_tokens_,
+        answer_(answer_of(model.reader(), sample, settings_)) {
+    model.reader().require_room(prompt_, new_tokens(settings_, std::ssize(answer_)),
                                 fmt::format("the prompt of sample '{}'", sample.id));
     if (settings_.cells_together) encode(cells);
   }
@@ -152,9 +151,12 @@ class TorchRun final : public SampleRun {
     outcome.prompt_tokens = encoded_->statistics.prompt_tokens;
     outcome.image_tokens = static_cast<int64_t>(prompt_.placeholders.size());
     std::vector<size_t> running;  // indices into the outcome of cells whose compression went well
-    const std::vector<Sequence> compressed = compress(which, outcome, running);
-    if (settings_.perplexity && !running.empty()) score(which, running, compressed, outcome);
-    if (settings_.generate && !running.empty()) generate(running, compressed, outcome);
+    std::vector<Sequence> compressed = compress(which, outcome, running);
+    if (settings_.perplexity && !running.empty()) {
+      score(which, running, settings_.generate ? restart_all(compressed) : std::move(compressed),
+            outcome);
+    }
+    if (settings_.generate && !running.empty()) generate(running, std::move(compressed), outcome);
     // What all cells share is told once.
     outcome.seconds.image = std::exchange(seconds_.image, 0);
     outcome.seconds.prefill = std::exchange(seconds_.prefill, 0);
@@ -166,8 +168,9 @@ class TorchRun final : public SampleRun {
   std::vector<Sequence> compress(std::span<const size_t> which, SampleOutcome& outcome,
                                  std::vector<size_t>& running) {
     std::vector<Sequence> compressed;
-    BatchMemory memory(model_.language(), model_.device(), new_tokens_,
-                       settings_.perplexity ? std::ssize(answer_) : 0);
+    BatchMemory memory(model_.language(), model_.device(),
+                       {.scored_tokens = settings_.perplexity ? std::ssize(answer_) : 0,
+                        .generated_tokens = settings_.generate ? settings_.max_new_tokens : 0});
     for (const size_t i : which) {
       CellOutcome cell;
       try {
@@ -204,13 +207,12 @@ class TorchRun final : public SampleRun {
     cell.seconds.compression = sequence.compression_seconds();
   }
 
-  static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed,
-                                           int64_t new_tokens) {
+  /// For a phase that another one follows: the last one takes the compressed sequences themselves,
+  /// so that what cells merged is there once.
+  static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed) {
     std::vector<Sequence> sequences;
-    for (const Sequence& sequence : compressed) {
-      sequences.push_back(sequence.restart());
-      sequences.back().reserve(new_tokens);
-    }
+    sequences.reserve(compressed.size());
+    for (const Sequence& sequence : compressed) sequences.push_back(sequence.restart());
     return sequences;
   }
 
@@ -222,9 +224,9 @@ class TorchRun final : public SampleRun {
   }
 
   void score(std::span<const size_t> which, const std::vector<size_t>& running,
-             const std::vector<Sequence>& compressed, SampleOutcome& outcome) {
+             std::vector<Sequence> sequences, SampleOutcome& outcome) {
     Stopwatch watch;
-    std::vector<Sequence> sequences = restart_all(compressed, static_cast<int64_t>(answer_.size()));
+    for (Sequence& sequence : sequences) sequence.reserve(std::ssize(answer_));
     // Without the full cache (it failed, or does not fit) there is nothing to diverge from.
     const size_t first = which[running.front()];
     const bool reference_runs = first == 0 && cells_.front().is_full();
@@ -252,10 +254,10 @@ class TorchRun final : public SampleRun {
     outcome.seconds.scoring = watch.lap();
   }
 
-  void generate(const std::vector<size_t>& running, const std::vector<Sequence>& compressed,
+  void generate(const std::vector<size_t>& running, std::vector<Sequence> sequences,
                 SampleOutcome& outcome) const {
     Stopwatch watch;
-    std::vector<Sequence> sequences = restart_all(compressed, settings_.max_new_tokens);
+    for (Sequence& sequence : sequences) sequence.reserve(settings_.max_new_tokens);
     GreedyOptions options;
     options.max_new_tokens = settings_.max_new_tokens;
     options.end_tokens = model_.reader().end_tokens();
@@ -284,7 +286,6 @@ class TorchRun final : public SampleRun {
   std::span<const Cell> cells_;
   TokenizedPrompt prompt_;
   std::vector<int64_t> answer_;
-  int64_t new_tokens_;  // that may follow the prompt
   std::optional<EncodedPrompt> encoded_;
   SharedSeconds seconds_;      // of the last encoding, until they are told
   ForcedReference reference_;  // what the full cache made of the answer

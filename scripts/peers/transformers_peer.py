@@ -4,6 +4,7 @@
     ~/.cache/elastikv/oracle/bin/python scripts/peers/transformers_peer.py PROMPTS.json \\
         --attention sdpa --dtype bf16 --batch 1
 
+With --random, MODEL needs no more than a config.json: time depends on shapes, not on what weights have learnt.
 Prints one line of JSON: seconds of the prefill and of all steps, and the tokens of row 0.
 """
 
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 ROOT = Path(__file__).resolve().parents[2]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -38,6 +39,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path, help="JSON list of rows of ids (prompt.py)")
     parser.add_argument("--model", type=Path, default=ROOT / "models/smollm2/assembled")
+    parser.add_argument("--random", action="store_true", help="random weights of MODEL's shape; reads its config.json alone")
     parser.add_argument("--attention", choices=["eager", "sdpa"], default="sdpa")
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="fp32")
     parser.add_argument("--batch", type=int, default=1, help="rows of the file to run together")
@@ -49,9 +51,12 @@ def main():
     rows = json.loads(arguments.prompts.read_text())[:arguments.batch]
     if len(rows) < arguments.batch:
         parser.error(f"{arguments.prompts} has {len(rows)} rows, --batch asks for {arguments.batch}")
-    model = AutoModelForCausalLM.from_pretrained(
-        arguments.model, dtype=DTYPES[arguments.dtype], attn_implementation=arguments.attention
-    ).eval()
+    options = {"dtype": DTYPES[arguments.dtype], "attn_implementation": arguments.attention}
+    if arguments.random:
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(arguments.model), **options)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(arguments.model, **options)
+    model.eval()
     ids = torch.tensor(rows)
     run(model, ids, steps=min(8, arguments.steps))  # warm-up
     print(json.dumps(run(model, ids, arguments.steps)))

@@ -67,6 +67,39 @@ TEST(BenchRun, EveryCellOfASmallShape) {
   }
 }
 
+/// 140 cells of one prompt, as in a sweep: what they keep is the prompt's, what they add their own.
+TEST(BenchRun, RowsOfASharedPromptHoldWhatTheyAdd) {
+  const BenchConfig config = parse_bench(
+      "models: {shape: tiny}\nbatch: 140\nshared_prompt: true\nlengths: 192+3\n"
+      "strategies: [full, h2o, streaming-llm, elastic]\nbudgets: {keep: 0.25}\nruns: 1\nwarmup: "
+      "0\n",
+      "b.yaml");
+  const BenchOutcome outcome = run_bench(config, {});
+  const int64_t token_bytes = 2 * 2 * 2 * 16 * 4;
+  for (const BenchResult& result : outcome.models.at(0).cells) {
+    SCOPED_TRACE(result.cell.strategy.label);
+    const bool full = result.cell.strategy.preset == "full";
+    EXPECT_EQ(result.kept_slots, full ? 192 : 48);
+    EXPECT_EQ(result.cache_bytes_prompt, 140 * result.kept_slots * token_bytes);
+    // The prompt once, and two steps of every row.
+    const int64_t least = (192 + 140 * 2) * token_bytes;
+    if (result.cell.strategy.preset == "elastic") {
+      EXPECT_GT(result.cache_bytes_allocated, least);
+    } else {
+      EXPECT_EQ(result.cache_bytes_allocated, least);
+      EXPECT_LE(result.cache_bytes_allocated, 5 * (192 + 2) * token_bytes / 2);
+      // Step 1 reads the prompt and a row's first entry, step 2 its second one, too.
+      EXPECT_EQ(result.step_read_bytes, (192 + 140 * 1.5) * token_bytes);
+    }
+    EXPECT_LE(result.cache_bytes_allocated, result.need.caches);
+    EXPECT_GT(result.step_cache_bytes, result.step_read_bytes);
+    // One prompt went through a prefill, whatever the rows.
+    EXPECT_NEAR(result.prefill_tokens_per_second().median * result.prefill_seconds().median, 192,
+                1e-6);
+  }
+  EXPECT_NE(bench_notes(outcome).find("share one prompt"), std::string::npos);
+}
+
 TEST(BenchRun, JsonHoldsWhatTheSchemaPromises) {
   BenchOptions options;
   options.provenance = {{"host", "h"}};
@@ -102,7 +135,7 @@ TEST(BenchRun, JsonHoldsWhatTheSchemaPromises) {
     const auto& bandwidth = json.at("models").at(0).at("bandwidth");
     EXPECT_DOUBLE_EQ(
         bound.at("step_seconds").get<double>(),
-        (bound.at("weight_bytes").get<double>() + bound.at("cache_bytes").get<double>()) /
+        (bound.at("weight_bytes").get<double>() + bound.at("cache_bytes_read").get<double>()) /
             bandwidth.at("read_bytes_per_second").get<double>());
     EXPECT_DOUBLE_EQ(bound.at("measured_over_bound").get<double>(),
                      cell.at("decode_step_seconds").at("median").get<double>() /

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+#include "strategies/budget.h"
+#include "sweep/cell.h"
+
+namespace elastikv {
+
+/// What a cell that shares its prompt's entries with others holds beside them, in entries of a
+/// layer for each KV head.
+class CellSize {
+ public:
+  /// Error where there is no such strategy.
+  CellSize(const StrategyChoice& strategy, const BudgetChoice& budget);
+
+  /// At most, while `added` tokens follow a prompt.
+  int64_t room(int64_t prompt, int64_t added) const;
+  /// At most, after its compression: merging changes the anchors that something is merged into, no
+  /// more than it gives up.
+  int64_t merged(int64_t prompt) const;
+  /// Whether its positions are ranks: such cells together need the prompt's keys un-rotated, too.
+  bool rerotates() const { return rerotates_; }
+
+ private:
+  Budget budget_;
+  bool rerotates_ = false;
+  bool only_evicts_ = false;
+};
+
+}  // namespace elastikv
