@@ -72,7 +72,7 @@ int64_t max_picture_pixels();
 /// Decodes a PNG, JPEG, WebP or BMP file to what Pillow's `Image.open(file).convert("RGB")` gives:
 /// grey, palette and CMYK pictures become RGB, alpha is dropped without compositing, 16-bit colour
 /// keeps its high byte while 16-bit grey is clipped at 255 (Pillow's mode I;16), and, where it is
-/// asked for, ImageOps.exif_transpose turns it. docs/data-formats.md lists the variants. Error when
+/// asked for, ImageOps.exif_transpose turns it. docs/images.md lists the variants. Error when
 /// the file is missing, empty, of another format or of a variant that cannot be made equal (both
 /// named), truncated, damaged, or larger than the limits above; a picture over the limits is
 /// refused from its header, before anything is allocated. Nothing is printed.
