@@ -8,12 +8,11 @@
 namespace elastikv {
 namespace {
 
-constexpr int64_t kHeadDim = 64;
-
 struct Heads {
   const char* name;
   int64_t query_heads;
   int64_t kv_heads;
+  int64_t head_dim = 64;
 };
 
 using Kernel = DecodeAttention (*)(const at::Tensor&, const std::vector<DecodeRow>&, double);
@@ -23,21 +22,21 @@ void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType
             bool weights) {
   const int64_t rows = state.range(0);
   const int64_t slots = state.range(1);
-  const at::Tensor queries = random_input({rows, heads.query_heads, kHeadDim}, dtype);
+  const at::Tensor queries = random_input({rows, heads.query_heads, heads.head_dim}, dtype);
   std::vector<int64_t> starts;
   for (int64_t head = 0; head < heads.kv_heads; ++head) starts.push_back(head * slots);
   const std::vector<int64_t> lengths(static_cast<size_t>(heads.kv_heads), slots);
   std::vector<DecodeRow> caches(static_cast<size_t>(rows));
   for (DecodeRow& row : caches) {
-    row.keys = random_input({heads.kv_heads * slots, kHeadDim}, dtype);
-    row.values = random_input({heads.kv_heads * slots, kHeadDim}, dtype);
+    row.keys = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
+    row.values = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
     row.starts = &starts;
     row.lengths = &lengths;
     row.weights = weights;
   }
-  const double scale = 1 / std::sqrt(static_cast<double>(kHeadDim));
+  const double scale = 1 / std::sqrt(static_cast<double>(heads.head_dim));
   for (auto _ : state) benchmark::DoNotOptimize(kernel(queries, caches, scale).output.data_ptr());
-  set_bytes(state, 2 * rows * heads.kv_heads * slots * kHeadDim *
+  set_bytes(state, 2 * rows * heads.kv_heads * slots * heads.head_dim *
                        static_cast<int64_t>(c10::elementSize(dtype)));
 }
 
@@ -61,8 +60,10 @@ void add(Heads heads, c10::ScalarType dtype, bool weights) {
 [[maybe_unused]] const bool kAdded = [] {
   const Heads grouped{"9-over-3-heads", 9, 3};
   const Heads plain{"8-heads", 8, 8};
+  const Heads wide{"32-heads-of-128", 32, 32, 128};
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
     add(plain, dtype, /*weights=*/false);
+    add(wide, dtype, /*weights=*/false);
     add(grouped, dtype, /*weights=*/false);
     add(grouped, dtype, /*weights=*/true);
   }

@@ -14,6 +14,10 @@
 
 namespace elastikv {
 
+/// Called before every layer of a pass with its index and their number. What it throws ends the
+/// pass.
+using LayerWatch = std::function<void(int64_t layer, int64_t layers)>;
+
 struct PrefillInput {
   at::Tensor embeddings;  ///< [tokens, hidden]
   /// int64 [axes, tokens] on the CPU: what queries and keys are rotated by; undefined: the tokens'
@@ -22,8 +26,7 @@ struct PrefillInput {
   PrefillRequest request;   ///< what to compute beside the logits
   bool all_logits = false;  ///< logits of every position instead of the last one
   const Observer* observer = nullptr;
-  /// Called before every layer with its index and their number.
-  std::function<void(int64_t layer, int64_t layers)> on_layer{};
+  LayerWatch on_layer{};
 };
 
 struct PrefillOutput {
@@ -90,9 +93,10 @@ class LanguageModel {
   virtual DecodeOutput decode(const std::vector<DecodeInput>& rows) const = 0;
   /// Runs the same known tokens of every sequence as one batch, each token seeing what `rows` says:
   /// their entries are appended to each layer and stay there. Returns the decoder's last hidden
-  /// states, normalized, [rows, tokens, hidden].
+  /// states, normalized, [rows, tokens, hidden]. `on_layer` may be empty.
   virtual at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
-                                  const std::vector<int64_t>& tokens) const = 0;
+                                  const std::vector<int64_t>& tokens,
+                                  const LayerWatch& on_layer) const = 0;
   /// hidden: [n, hidden] of decode_chunk -> f32 [n, vocab].
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;
   /// Turns a cache that prefill filled into one for PositionMode::kRerotated: takes the rotation

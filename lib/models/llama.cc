@@ -254,7 +254,8 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
 }
 
 at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
-                               const std::vector<int64_t>& tokens) const {
+                               const std::vector<int64_t>& tokens,
+                               const LayerWatch& on_layer) const {
   const auto row_count = static_cast<int64_t>(rows.size());
   const auto token_count = static_cast<int64_t>(tokens.size());
   ChunkBatch batch(rows, token_count, *this, scale(), device_, dtype_);
@@ -266,6 +267,7 @@ at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
   const at::Tensor scales = query_scales(indices);
   at::Tensor x = embed(at::tensor(tokens, at::kLong)).repeat({row_count, 1});
   for (int64_t i = 0; i < config_.layers; ++i) {
+    if (on_layer) on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const Projections p = project(layer, x, scales);
     const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);

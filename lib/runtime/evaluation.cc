@@ -59,11 +59,13 @@ std::vector<Sequence*> pick(const std::vector<Sequence*>& sequences,
 
 /// Runs fed[begin ... begin + tokens - 1] through foreseen sequences: [sequences, tokens, hidden].
 at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                     const std::vector<int64_t>& fed, int64_t begin, int64_t tokens) {
+                     const std::vector<int64_t>& fed, int64_t begin, int64_t tokens,
+                     const LayerWatch& on_layer) {
   std::vector<ChunkInput> rows;
   rows.reserve(sequences.size());
   for (Sequence* sequence : sequences) rows.push_back(sequence->next_chunk(tokens));
-  at::Tensor hidden = model.decode_chunk(rows, {fed.begin() + begin, fed.begin() + begin + tokens});
+  at::Tensor hidden =
+      model.decode_chunk(rows, {fed.begin() + begin, fed.begin() + begin + tokens}, on_layer);
   for (Sequence* sequence : sequences) sequence->after_chunk(tokens);
   return hidden;
 }
@@ -89,11 +91,14 @@ bool score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& s
   std::vector<at::Tensor> references;
   for (int64_t begin = 0; begin < steps; begin += kTokensTogether) {
     if (options.should_stop && options.should_stop()) return false;
-    if (options.on_step) options.on_step(begin, steps, rows);
     const int64_t tokens = std::min(kTokensTogether, steps - begin);
+    // On a CPU one chunk of a large model takes minutes.
+    const auto watch = [&](int64_t layer, int64_t layers) {
+      if (options.on_step) options.on_step(begin + tokens * layer / layers, steps, rows);
+    };
     // Tokens outermost, so that a token's rows lie together.
     const at::Tensor hidden =
-        run_chunk(model, batch, fed, begin, tokens).transpose(0, 1).contiguous();
+        run_chunk(model, batch, fed, begin, tokens, watch).transpose(0, 1).contiguous();
     if (!given && keep_reference) references.push_back(hidden.select(1, 0).contiguous());
     for (int64_t t = 0; t < tokens; t += scored_together) {
       const int64_t count = std::min(scored_together, tokens - t);

@@ -170,8 +170,8 @@ at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFl
 /// Runs the prefill over a prompt's embeddings and takes its statistics. `image`: the span of all
 /// pictures together.
 void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
-            const StatisticsRequest& request, uint64_t seed,
-            const std::function<void(int64_t, int64_t)>& on_layer, EncodedPrompt& encoded) {
+            const StatisticsRequest& request, uint64_t seed, const LayerWatch& on_layer,
+            EncodedPrompt& encoded) {
   Stopwatch watch;
   PromptStatistics& statistics = encoded.statistics;
   const int64_t tokens = prompt.embeddings.size(0);
@@ -220,7 +220,7 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
                             const StatisticsRequest& request, uint64_t seed,
-                            const std::function<void(int64_t, int64_t)>& on_layer) {
+                            const LayerWatch& on_layer) {
   ELASTIKV_ASSERT(prompt.images.size() == pictures.size(), "{} pictures for {} places",
                   pictures.size(), prompt.images.size());
   const TokenSpan image = prompt.image_span();

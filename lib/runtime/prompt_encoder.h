@@ -149,7 +149,7 @@ struct EncodedPrompt {
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
                             const StatisticsRequest& request, uint64_t seed,
-                            const std::function<void(int64_t, int64_t)>& on_layer = {});
+                            const LayerWatch& on_layer = {});
 
 /// The same for ids alone, without a picture.
 EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,

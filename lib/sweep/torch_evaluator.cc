@@ -235,6 +235,7 @@ class TorchRun final : public SampleRun {
     options.one_pass = settings_.one_pass;
     options.should_stop = model_.should_stop();
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
+      if (options.should_stop && options.should_stop()) throw Interrupted();
       model_.at({"scoring", "token", done, of, rows});
     };
     if (reference_runs || reference_.defined()) options.reference = &reference_;

@@ -10,17 +10,15 @@
 
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
-#include "kernels/cpu/clones.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/targets.h"
 
 namespace elastikv::cpu {
 namespace {
 
-/// Queries that go through a panel together.
-constexpr int kBlock = 8;
 /// Keys of a panel, and values' columns.
-constexpr int64_t kPanel = 2 * kLanes;
+constexpr int64_t kPanel = kPanelColumns;
 
 int64_t panels_of(int64_t size) { return (size + kPanel - 1) / kPanel; }
 
@@ -46,9 +44,8 @@ struct HeadTask {
 struct Buffers {
   std::vector<float> keys;     // [panels of length][head_dim][kPanel]
   std::vector<float> values;   // [length][panels of head_dim * kPanel]
-  std::vector<float> queries;  // [2][group * tokens + kBlock][head_dim]
-  std::vector<float> logits;   // [kBlock][panels of length * kPanel]
-  std::vector<float> ranked;   // [kBlock][kPanel]
+  std::vector<float> queries;  // [2][group * tokens + kMostPanelRows][head_dim]
+  std::vector<float> logits;   // [kMostPanelRows][panels of length * kPanel]
 };
 
 template <typename T>
@@ -87,8 +84,9 @@ ELASTIKV_INLINE void soften(float* logits, const HeadTask& task, int32_t t) {
   for (int64_t i = 0; i < task.length; ++i) logits[i] *= share;
 }
 
-template <typename T>
+template <int kWidth, typename T>
 ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
+  constexpr int64_t kBlock = kPanelRows<kWidth>;  // queries that go through a panel together
   const int64_t d = task.head_dim;
   const int64_t panels = panels_of(task.length);
   const int64_t width = panels_of(d) * kPanel;
@@ -99,7 +97,6 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
   const int64_t set = (queries + kBlock) * d;
   buffers.queries.assign(static_cast<size_t>(2 * set), 0.0F);
   buffers.logits.resize(static_cast<size_t>(kBlock * panels * kPanel));
-  buffers.ranked.resize(static_cast<size_t>(kBlock * kPanel));
 
   for (int64_t i = 0; i < task.length; ++i) {
     const T* key = reinterpret_cast<const T*>(task.entries->key(i));
@@ -135,25 +132,16 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
       const float* keys = buffers.keys.data() + p * d * kPanel;
       const float* a = buffers.queries.data() + begin * d;
       float* logits = buffers.logits.data() + p * kPanel;
-      Lanes c[kBlock][2];
-      for (auto& row : c) row[0] = row[1] = Lanes{};
-      panel_product<kBlock>(a, d, keys, kPanel, d, c);
-      for (int64_t r = 0; r < kBlock; ++r) {
-        store(c[r][0], logits + r * panels * kPanel);
-        store(c[r][1], logits + r * panels * kPanel + kLanes);
-      }
+      panel_product<kWidth>(a, d, keys, kPanel, d, logits, panels * kPanel);
       if (!turns) continue;
       const uint8_t* keeps = task.slots->keeps_rank.data() + p * kPanel;
       const int64_t filled = std::min(kPanel, task.length - p * kPanel);
       if (std::none_of(keeps, keeps + filled, [](uint8_t x) { return x != 0; })) continue;
-      for (auto& row : c) row[0] = row[1] = Lanes{};
-      panel_product<kBlock>(a + set, d, keys, kPanel, d, c);
+      float ranked[kBlock * kPanel];
+      panel_product<kWidth>(a + set, d, keys, kPanel, d, ranked, kPanel);
       for (int64_t r = 0; r < kBlock; ++r) {
-        float* ranked = buffers.ranked.data() + r * kPanel;
-        store(c[r][0], ranked);
-        store(c[r][1], ranked + kLanes);
         for (int64_t i = 0; i < filled; ++i) {
-          if (keeps[i] != 0) logits[r * panels * kPanel + i] = ranked[i];
+          if (keeps[i] != 0) logits[r * panels * kPanel + i] = ranked[r * kPanel + i];
         }
       }
     }
@@ -162,14 +150,11 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
              static_cast<int32_t>((begin + r) / task.group));
     }
     for (int64_t column = 0; column < width; column += kPanel) {
-      Lanes c[kBlock][2];
-      for (auto& row : c) row[0] = row[1] = Lanes{};
-      panel_product<kBlock>(buffers.logits.data(), panels * kPanel, buffers.values.data() + column,
-                            width, task.length, c);
+      float block[kBlock * kPanel];
+      panel_product<kWidth>(buffers.logits.data(), panels * kPanel, buffers.values.data() + column,
+                            width, task.length, block, kPanel);
       for (int64_t r = 0; r < rows; ++r) {
-        float out[kPanel];
-        store(c[r][0], out);
-        store(c[r][1], out + kLanes);
+        const float* out = block + r * kPanel;
         const int64_t q = begin + r;
         T* to = static_cast<T*>(task.output) + (q / task.group) * task.output_stride +
                 (q % task.group) * d;
@@ -180,11 +165,21 @@ ELASTIKV_INLINE void attend(const HeadTask& task, Buffers& buffers) {
   }
 }
 
-ELASTIKV_CPU_CLONES void attend_fp32(const HeadTask& task, Buffers& buffers) {
-  attend<float>(task, buffers);
+using Attend = void (*)(const HeadTask& task, Buffers& buffers);
+
+void fp32_by_4(const HeadTask& task, Buffers& buffers) { attend<4, float>(task, buffers); }
+void bf16_by_4(const HeadTask& task, Buffers& buffers) { attend<4, uint16_t>(task, buffers); }
+ELASTIKV_AVX2 void fp32_by_8(const HeadTask& task, Buffers& buffers) {
+  attend<8, float>(task, buffers);
 }
-ELASTIKV_CPU_CLONES void attend_bf16(const HeadTask& task, Buffers& buffers) {
-  attend<uint16_t>(task, buffers);
+ELASTIKV_AVX2 void bf16_by_8(const HeadTask& task, Buffers& buffers) {
+  attend<8, uint16_t>(task, buffers);
+}
+ELASTIKV_AVX512 void fp32_by_16(const HeadTask& task, Buffers& buffers) {
+  attend<16, float>(task, buffers);
+}
+ELASTIKV_AVX512 void bf16_by_16(const HeadTask& task, Buffers& buffers) {
+  attend<16, uint16_t>(task, buffers);
 }
 
 }  // namespace
@@ -203,6 +198,8 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
   at::Tensor output = at::empty_like(queries, queries.options(), at::MemoryFormat::Contiguous);
   const bool wide = dtype == at::kFloat;
   const int64_t element = wide ? 4 : 2;
+  const Attend attend = wide ? for_this_processor(fp32_by_4, fp32_by_8, fp32_by_16)
+                             : for_this_processor(bf16_by_4, bf16_by_8, bf16_by_16);
   const auto kv_heads = static_cast<int64_t>(rows[0].lengths->size());
   const int64_t group = query_heads / kv_heads;
   at::parallel_for(
@@ -240,7 +237,7 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
           task.tokens = tokens;
           task.group = group;
           task.head_dim = head_dim;
-          (wide ? attend_fp32 : attend_bf16)(task, buffers);
+          attend(task, buffers);
         }
       });
   return output;

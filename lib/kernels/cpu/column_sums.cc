@@ -12,14 +12,15 @@
 #include "kernels/cpu/clones.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/targets.h"
 
 namespace elastikv::cpu {
 namespace {
 
-/// Queries that go through a panel of keys together.
-constexpr int kBlock = 8;
-/// Keys of a panel: their sums stay in registers while all later queries pass.
-constexpr int64_t kPanel = 2 * kLanes;
+/// Rows of room behind the queries, so that blocks of them are whole.
+constexpr int kBlock = kMostPanelRows;
+/// Keys of a panel: their sums stay at hand while all later queries pass.
+constexpr int64_t kPanel = kPanelColumns;
 
 /// One panel of keys of one KV head, and one query head over it.
 struct Task {
@@ -39,21 +40,19 @@ struct Task {
 
 /// For each key n of the panel, over the queries m >= n: sum, maximum and weighted sums of
 /// exp(scale q_m k_n - lse_m).
-ELASTIKV_CPU_CLONES void add_queries(const Task& task) {
+template <int kWidth>
+ELASTIKV_INLINE void add_queries(const Task& task) {
   float sums[kPanel] = {};
   float highest[kPanel] = {};
-  for (int64_t m = task.first_key; m < task.tokens; m += kBlock) {
-    Lanes c[kBlock][2];
-    for (auto& row : c) row[0] = row[1] = Lanes{};
-    panel_product<kBlock>(task.queries + m * task.head_dim, task.head_dim, task.keys, kPanel,
-                          task.head_dim, c);
-    const int64_t rows = std::min<int64_t>(kBlock, task.tokens - m);
+  float block[kMostPanelRows * kPanel];
+  for (int64_t m = task.first_key; m < task.tokens; m += kPanelRows<kWidth>) {
+    panel_product<kWidth>(task.queries + m * task.head_dim, task.head_dim, task.keys, kPanel,
+                          task.head_dim, block, kPanel);
+    const int64_t rows = std::min<int64_t>(kPanelRows<kWidth>, task.tokens - m);
     // Only queries of the panel's own tokens see less than all of it.
     const bool masked = m < task.first_key + kPanel;
     for (int64_t r = 0; r < rows; ++r) {
-      float attention[kPanel];
-      store(c[r][0], attention);
-      store(c[r][1], attention + kLanes);
+      float* attention = block + r * kPanel;
       const float lse = task.lse[m + r];
       for (int64_t i = 0; i < kPanel; ++i) attention[i] = exp(attention[i] - lse);
       if (masked) {
@@ -74,6 +73,10 @@ ELASTIKV_CPU_CLONES void add_queries(const Task& task) {
   std::copy(sums, sums + kPanel, task.sums);
   if (task.highest != nullptr) std::copy(highest, highest + kPanel, task.highest);
 }
+
+void add_queries_by_4(const Task& task) { add_queries<4>(task); }
+ELASTIKV_AVX2 void add_queries_by_8(const Task& task) { add_queries<8>(task); }
+ELASTIKV_AVX512 void add_queries_by_16(const Task& task) { add_queries<16>(task); }
 
 ELASTIKV_CPU_CLONES void scale_queries(const void* from, bool wide, float scale, float* to,
                                        int64_t size) {
@@ -113,6 +116,7 @@ ColumnStatistics column_statistics(const at::Tensor& queries, const at::Tensor& 
   const at::Tensor weights = at::zeros({std::max<int64_t>(averages, 1), tokens + kBlock}, options);
   if (averages > 0) weights.narrow(1, 0, tokens).copy_(query_weights);
 
+  const auto add = for_this_processor(add_queries_by_4, add_queries_by_8, add_queries_by_16);
   // Early panels are seen by all queries, late ones by few: a thread takes panels from both ends.
   const int64_t pairs = (panels + 1) / 2;
   for (int64_t h = 0; h < kv_heads; ++h) {
@@ -153,7 +157,7 @@ ColumnStatistics column_statistics(const at::Tensor& queries, const at::Tensor& 
         task.first_key = first;
         task.tokens = tokens;
         task.head_dim = head_dim;
-        add_queries(task);
+        add(task);
         for (int64_t a = 0; a < averages; ++a) {
           std::copy_n(
               average.data() + a * kPanel, kPanel,

@@ -13,6 +13,7 @@
 #include "kernels/cpu/clones.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/targets.h"
 
 namespace elastikv::cpu {
 namespace {
@@ -45,141 +46,195 @@ struct Piece {
   int64_t weights_stride;
 };
 
-/// The most common head_dim, 64, has bodies of its own.
-constexpr int kVectors = 4;
+/// Queries that go over the values together.
 constexpr int kQueries = 3;
 
 /// Slots of a prompt that a row has kept in part lie apart, where no processor expects them.
-template <typename T>
-ELASTIKV_INLINE void prefetch(const char* const* slots, int64_t i, int64_t length) {
+ELASTIKV_INLINE void prefetch(const char* const* slots, int64_t i, int64_t length, int64_t bytes) {
   constexpr int64_t kAhead = 4;
   constexpr int64_t kLine = 64;
   const char* slot = slots[std::min(i + kAhead, length - 1)];
-  for (int64_t at = 0; at < kVectors * kLanes * static_cast<int64_t>(sizeof(T)); at += kLine)
-    __builtin_prefetch(slot + at);
+  for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(slot + at);
 }
 
-/// output = sum of weight * value for kCount queries from `first` on; head_dim is kVectors *
-/// kLanes.
-template <typename T, int kCount>
+/// The products of kCount vectors of kLanes, added pairwise.
+template <int kWidth, int kCount, typename T>
+ELASTIKV_INLINE Lanes<kWidth> products(const float* a, const T* b) {
+  Lanes<kWidth> left;
+  if constexpr (kCount == 1) {
+    load(a, left);
+    Lanes<kWidth> right;
+    load(b, right);
+#pragma GCC unroll 4
+    for (int p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] *= right.part[p];
+  } else {
+    left = products<kWidth, kCount / 2>(a, b);
+    const Lanes<kWidth> right =
+        products<kWidth, kCount / 2>(a + kCount / 2 * kLanes, b + kCount / 2 * kLanes);
+#pragma GCC unroll 4
+    for (int p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] += right.part[p];
+  }
+  return left;
+}
+
+/// A query times a key. kVectors: of kLanes, for a head_dim that has a body of its own; 0: any.
+template <int kWidth, int kVectors, typename T>
+ELASTIKV_INLINE float dot(const float* query, const T* key, int64_t head_dim) {
+  if constexpr (kVectors > 0) {
+    return elastikv::cpu::sum(products<kWidth, kVectors>(query, key));
+  } else {
+    Lanes<kWidth> total;
+    clear(total);
+    int64_t d = 0;
+    for (; d + kLanes <= head_dim; d += kLanes) {
+      const Lanes<kWidth> more = products<kWidth, 1>(query + d, key + d);
+      for (int p = 0; p < Lanes<kWidth>::kParts; ++p) total.part[p] += more.part[p];
+    }
+    float result = elastikv::cpu::sum(total);
+    for (; d < head_dim; ++d) result += query[d] * widen(key[d]);
+    return result;
+  }
+}
+
+/// Vectors of kLanes whose sums for kCount queries fit the registers.
+template <int kWidth, int kVectors, int kCount>
+constexpr int together() {
+  const int fit = kWidth / (kCount == 1 ? 2 : 4);
+  return fit < kVectors ? fit : kVectors;
+}
+
+/// output = sum of weight * value for kCount queries from `first` on, whose sums stay in registers
+/// while the values pass; head_dim is kVectors * kLanes.
+template <int kWidth, int kVectors, int kCount, typename T>
 ELASTIKV_INLINE void add_values(const Piece& piece, int64_t first) {
+  constexpr int kTogether = together<kWidth, kVectors, kCount>();
   const float* weights = piece.weights + first * piece.weights_stride;
-  Lanes sums[kCount][kVectors];
-  for (int g = 0; g < kCount; ++g) {
-    for (int v = 0; v < kVectors; ++v) sums[g][v] = Lanes{};
-  }
-  for (int64_t i = 0; i < piece.length; ++i) {
-    const T* slot = reinterpret_cast<const T*>(piece.values[i]);
-    prefetch<T>(piece.values, i, piece.length);
-    for (int v = 0; v < kVectors; ++v) {
-      Lanes value;
-      load(slot + v * kLanes, value);
-      for (int g = 0; g < kCount; ++g) sums[g][v] += weights[g * piece.weights_stride + i] * value;
-    }
-  }
-  for (int g = 0; g < kCount; ++g) {
-    for (int v = 0; v < kVectors; ++v)
-      store(sums[g][v], piece.output + ((first + g) * kVectors + v) * kLanes);
-  }
-}
-
-/// logits = queries . keys for kCount queries from `first` on, which stay in registers while the
-/// keys pass; head_dim is kVectors * kLanes and keys are rotated already.
-template <typename T, int kCount>
-ELASTIKV_INLINE void multiply_keys(const Piece& piece, const float* queries, int64_t first) {
-  float* logits = piece.weights + first * piece.weights_stride;
-  Lanes query[kCount][kVectors];
-  for (int g = 0; g < kCount; ++g) {
-    for (int v = 0; v < kVectors; ++v)
-      load(queries + ((first + g) * kVectors + v) * kLanes, query[g][v]);
-  }
-  for (int64_t i = 0; i < piece.length; ++i) {
-    const T* slot = reinterpret_cast<const T*>(piece.keys[i]);
-    prefetch<T>(piece.keys, i, piece.length);
-    Lanes key[kVectors];
-    for (int v = 0; v < kVectors; ++v) load(slot + v * kLanes, key[v]);
+  for (int begin = 0; begin < kVectors; begin += kTogether) {
+    Lanes<kWidth> sums[kCount][kTogether];
+#pragma GCC unroll 3
     for (int g = 0; g < kCount; ++g) {
-      const Lanes products = (query[g][0] * key[0] + query[g][1] * key[1]) +
-                             (query[g][2] * key[2] + query[g][3] * key[3]);
-      logits[g * piece.weights_stride + i] = elastikv::cpu::sum(products);
+#pragma GCC unroll 8
+      for (int v = 0; v < kTogether; ++v) clear(sums[g][v]);
     }
-  }
-}
-
-template <typename T>
-inline __attribute__((always_inline)) void attend(const Piece& piece) {
-  const int64_t head_dim = piece.head_dim;
-  float queries[kLargestGroup * kLargestHead];
-  for (int64_t i = 0; i < piece.group * head_dim; ++i) {
-    queries[i] = widen(static_cast<const T*>(piece.queries)[i]) * piece.scale;
-  }
-  float turned[kLargestHead];
-  const bool common = head_dim == kVectors * kLanes;
-  if (common && piece.distances == nullptr) {
-    int64_t g = 0;
-    for (; g + kQueries <= piece.group; g += kQueries)
-      multiply_keys<T, kQueries>(piece, queries, g);
-    for (; g < piece.group; ++g) multiply_keys<T, 1>(piece, queries, g);
-  }
-  for (int64_t i = common && piece.distances == nullptr ? piece.length : 0; i < piece.length; ++i) {
-    const T* key = reinterpret_cast<const T*>(piece.keys[i]);
-    if (piece.distances == nullptr) {
-      for (int64_t d = 0; d < head_dim; ++d) turned[d] = widen(key[d]);
-    } else {
-      // Turning back by an angle: the sine changes its sign.
-      const float* cos = piece.cos + piece.distances[i] * head_dim;
-      const float* sin = piece.sin + piece.distances[i] * head_dim;
-      const int64_t half = head_dim / 2;
-      for (int64_t d = 0; d < half; ++d) {
-        const float a = widen(key[d]);
-        const float b = widen(key[d + half]);
-        turned[d] = a * cos[d] - b * sin[d];
-        turned[d + half] = b * cos[d + half] - a * sin[d + half];
+    for (int64_t i = 0; i < piece.length; ++i) {
+      const T* slot = reinterpret_cast<const T*>(piece.values[i]) + begin * kLanes;
+      if (begin == 0) {
+        prefetch(piece.values, i, piece.length,
+                 kVectors * kLanes * static_cast<int64_t>(sizeof(T)));
+      }
+#pragma GCC unroll 8
+      for (int v = 0; v < kTogether; ++v) {
+        Lanes<kWidth> value;
+        load(slot + v * kLanes, value);
+#pragma GCC unroll 3
+        for (int g = 0; g < kCount; ++g) {
+          const float weight = weights[g * piece.weights_stride + i];
+#pragma GCC unroll 4
+          for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+            sums[g][v].part[p] += weight * value.part[p];
+        }
       }
     }
-    for (int64_t g = 0; g < piece.group; ++g) {
-      const float* query = queries + g * head_dim;
-      float* logit = piece.weights + g * piece.weights_stride + i;
-      float sum = 0;
-      for (int64_t d = 0; d < head_dim; ++d) sum += query[d] * turned[d];
-      *logit = sum;
-    }
-  }
-  for (int64_t g = 0; g < piece.group; ++g) {
-    float* weights = piece.weights + g * piece.weights_stride;
-    if (piece.bias != nullptr) {
-      for (int64_t i = 0; i < piece.length; ++i) weights[i] += piece.bias[i];
-    }
-    float highest = -std::numeric_limits<float>::infinity();
-    for (int64_t i = 0; i < piece.length; ++i) highest = std::max(highest, weights[i]);
-    float total = 0;
-    for (int64_t i = 0; i < piece.length; ++i) {
-      weights[i] = exp(weights[i] - highest);
-      total += weights[i];
-    }
-    piece.highest[g] = highest;
-    piece.total[g] = total;
-  }
-  if (common) {
-    // Outputs of up to kQueries queries stay in registers while the values pass.
-    int64_t g = 0;
-    for (; g + kQueries <= piece.group; g += kQueries) add_values<T, kQueries>(piece, g);
-    for (; g < piece.group; ++g) add_values<T, 1>(piece, g);
-    return;
-  }
-  std::fill(piece.output, piece.output + piece.group * head_dim, 0.0F);
-  for (int64_t i = 0; i < piece.length; ++i) {
-    const T* value = reinterpret_cast<const T*>(piece.values[i]);
-    for (int64_t g = 0; g < piece.group; ++g) {
-      const float weight = piece.weights[g * piece.weights_stride + i];
-      float* output = piece.output + g * head_dim;
-      for (int64_t d = 0; d < head_dim; ++d) output[d] += weight * widen(value[d]);
+#pragma GCC unroll 3
+    for (int g = 0; g < kCount; ++g) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kTogether; ++v)
+        store(sums[g][v], piece.output + ((first + g) * kVectors + begin + v) * kLanes);
     }
   }
 }
 
-ELASTIKV_CPU_CLONES void attend_fp32(const Piece& piece) { attend<float>(piece); }
-ELASTIKV_CPU_CLONES void attend_bf16(const Piece& piece) { attend<uint16_t>(piece); }
+/// weights = exp(logits - highest) of one query, with the bias.
+ELASTIKV_INLINE void soften(const Piece& piece, int64_t g) {
+  float* weights = piece.weights + g * piece.weights_stride;
+  if (piece.bias != nullptr) {
+    for (int64_t i = 0; i < piece.length; ++i) weights[i] += piece.bias[i];
+  }
+  float highest = -std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < piece.length; ++i) highest = std::max(highest, weights[i]);
+  float total = 0;
+  for (int64_t i = 0; i < piece.length; ++i) {
+    weights[i] = exp(weights[i] - highest);
+    total += weights[i];
+  }
+  piece.highest[g] = highest;
+  piece.total[g] = total;
+}
+
+/// kVectors as in dot.
+template <int kWidth, int kVectors, typename T>
+ELASTIKV_INLINE void attend(const Piece& piece) {
+  const int64_t head_dim = kVectors > 0 ? kVectors * kLanes : piece.head_dim;
+  float queries[kLargestGroup * kLargestHead];
+  for (int64_t i = 0; i < piece.group * head_dim; ++i)
+    queries[i] = widen(static_cast<const T*>(piece.queries)[i]) * piece.scale;
+  for (int64_t i = 0; i < piece.length; ++i) {
+    const T* key = reinterpret_cast<const T*>(piece.keys[i]);
+    prefetch(piece.keys, i, piece.length, head_dim * static_cast<int64_t>(sizeof(T)));
+    float* logits = piece.weights + i;
+    if (piece.distances == nullptr) {
+      for (int64_t g = 0; g < piece.group; ++g) {
+        logits[g * piece.weights_stride] =
+            dot<kWidth, kVectors>(queries + g * head_dim, key, head_dim);
+      }
+      continue;
+    }
+    // Turning back by an angle: the sine changes its sign.
+    const float* cos = piece.cos + piece.distances[i] * head_dim;
+    const float* sin = piece.sin + piece.distances[i] * head_dim;
+    const int64_t half = head_dim / 2;
+    float turned[kLargestHead];
+    for (int64_t d = 0; d < half; ++d) {
+      const float a = widen(key[d]);
+      const float b = widen(key[d + half]);
+      turned[d] = a * cos[d] - b * sin[d];
+      turned[d + half] = b * cos[d + half] - a * sin[d + half];
+    }
+    for (int64_t g = 0; g < piece.group; ++g) {
+      logits[g * piece.weights_stride] =
+          dot<kWidth, kVectors>(queries + g * head_dim, turned, head_dim);
+    }
+  }
+  for (int64_t g = 0; g < piece.group; ++g) soften(piece, g);
+  if constexpr (kVectors > 0) {
+    int64_t g = 0;
+    for (; g + kQueries <= piece.group; g += kQueries)
+      add_values<kWidth, kVectors, kQueries, T>(piece, g);
+    for (; g < piece.group; ++g) add_values<kWidth, kVectors, 1, T>(piece, g);
+  } else {
+    std::fill(piece.output, piece.output + piece.group * head_dim, 0.0F);
+    for (int64_t i = 0; i < piece.length; ++i) {
+      const T* value = reinterpret_cast<const T*>(piece.values[i]);
+      for (int64_t g = 0; g < piece.group; ++g) {
+        const float weight = piece.weights[g * piece.weights_stride + i];
+        float* output = piece.output + g * head_dim;
+        for (int64_t d = 0; d < head_dim; ++d) output[d] += weight * widen(value[d]);
+      }
+    }
+  }
+}
+
+/// A body for each head_dim of most models, and one for all others.
+template <int kWidth, typename T>
+ELASTIKV_INLINE void attend_any(const Piece& piece) {
+  switch (piece.head_dim) {
+    case 4 * kLanes:
+      return attend<kWidth, 4, T>(piece);
+    case 8 * kLanes:
+      return attend<kWidth, 8, T>(piece);
+    default:
+      return attend<kWidth, 0, T>(piece);
+  }
+}
+
+using Attend = void (*)(const Piece& piece);
+
+void fp32_by_4(const Piece& piece) { attend_any<4, float>(piece); }
+void bf16_by_4(const Piece& piece) { attend_any<4, uint16_t>(piece); }
+ELASTIKV_AVX2 void fp32_by_8(const Piece& piece) { attend_any<8, float>(piece); }
+ELASTIKV_AVX2 void bf16_by_8(const Piece& piece) { attend_any<8, uint16_t>(piece); }
+ELASTIKV_AVX512 void fp32_by_16(const Piece& piece) { attend_any<16, float>(piece); }
+ELASTIKV_AVX512 void bf16_by_16(const Piece& piece) { attend_any<16, uint16_t>(piece); }
 
 /// The pieces of one query head, one after another in memory, put together.
 struct Join {
@@ -280,6 +335,8 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       first_piece.push_back(first_piece.back() + (length + kPiece - 1) / kPiece);
     }
   }
+  const Attend attend = wide ? for_this_processor(fp32_by_4, fp32_by_8, fp32_by_16)
+                             : for_this_processor(bf16_by_4, bf16_by_8, bf16_by_16);
   const int64_t pieces = first_piece.back();
   // Per piece: outputs [group, head_dim], highest [group], totals [group].
   const int64_t piece_size = group * (head_dim + 2);
@@ -324,7 +381,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
       piece.weights_stride = weights.size(1);
       piece.weights = weights.data_ptr<float>() + h * group * weights.size(1) + begin;
     }
-    (wide ? attend_fp32 : attend_bf16)(piece);
+    attend(piece);
   };
   at::parallel_for(0, pieces, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     std::vector<float> weights(static_cast<size_t>(group * kPiece));

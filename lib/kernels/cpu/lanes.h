@@ -4,53 +4,115 @@
 #include <cstring>
 
 // Explicit vectors for the kernels whose registers the compiler does not allocate well by itself.
-// Functions on them are inlined into bodies compiled for each instruction set (clones.h), which
-// lower a vector to as many registers as they need.
+// Functions on them are inlined into a body for each instruction set (targets.h).
 namespace elastikv::cpu {
 
+/// Floats whose sums are kept apart, whatever a processor's vectors hold: so that every processor
+/// adds in the same order.
 inline constexpr int64_t kLanes = 16;
-using Lanes = float __attribute__((vector_size(64)));
 
 #define ELASTIKV_INLINE inline __attribute__((always_inline))
 
-ELASTIKV_INLINE void load(const float* from, Lanes& to) { std::memcpy(&to, from, sizeof(Lanes)); }
-/// bf16 widened to fp32.
-ELASTIKV_INLINE void load(const uint16_t* from, Lanes& to) {
-  using Halves = uint16_t __attribute__((vector_size(32)));
-  using Words = uint32_t __attribute__((vector_size(64)));
-  Halves halves;
-  std::memcpy(&halves, from, sizeof(Halves));
-  const Words words = __builtin_convertvector(halves, Words) << 16;
-  std::memcpy(&to, &words, sizeof(Lanes));
-}
-ELASTIKV_INLINE void store(const Lanes& from, float* to) { std::memcpy(to, &from, sizeof(Lanes)); }
+/// Vectors of 4, 8 or 16 floats.
+template <int kWidth>
+struct Vectors {
+  // g++ 12 drops the attribute in an alias that depends on a parameter.
+  typedef float Floats __attribute__((vector_size(kWidth * 4)));     // NOLINT(modernize-use-using)
+  typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));   // NOLINT(modernize-use-using)
+  typedef uint16_t Halves __attribute__((vector_size(kWidth * 2)));  // NOLINT(modernize-use-using)
+  static_assert(sizeof(Floats) == kWidth * sizeof(float) && sizeof(Words) == sizeof(Floats) &&
+                sizeof(Halves) * 2 == sizeof(Floats));
+};
 
-ELASTIKV_INLINE float sum(const Lanes& x) {
-  using Eight = float __attribute__((vector_size(32)));
-  using Four = float __attribute__((vector_size(16)));
-  Eight eight[2];
-  std::memcpy(eight, &x, sizeof(x));
-  eight[0] += eight[1];
-  Four four[2];
-  std::memcpy(four, eight, sizeof(Eight));
+/// kLanes floats in as many vectors as they need.
+template <int kWidth>
+struct Lanes {
+  static constexpr int kParts = static_cast<int>(kLanes) / kWidth;
+  typename Vectors<kWidth>::Floats part[kParts];
+};
+
+template <int kWidth>
+ELASTIKV_INLINE void clear(Lanes<kWidth>& x) {
+#pragma GCC unroll 4
+  for (auto& part : x.part) part = typename Vectors<kWidth>::Floats{};
+}
+
+template <int kWidth>
+ELASTIKV_INLINE void load(const float* from, Lanes<kWidth>& to) {
+#pragma GCC unroll 4
+  for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+    std::memcpy(&to.part[p], from + p * kWidth, sizeof(to.part[p]));
+}
+/// bf16 widened to fp32.
+template <int kWidth>
+ELASTIKV_INLINE void load(const uint16_t* from, Lanes<kWidth>& to) {
+#pragma GCC unroll 4
+  for (int p = 0; p < Lanes<kWidth>::kParts; ++p) {
+    typename Vectors<kWidth>::Halves halves;
+    std::memcpy(&halves, from + p * kWidth, sizeof(halves));
+    const auto words = __builtin_convertvector(halves, typename Vectors<kWidth>::Words) << 16;
+    std::memcpy(&to.part[p], &words, sizeof(words));
+  }
+}
+template <int kWidth>
+ELASTIKV_INLINE void store(const Lanes<kWidth>& from, float* to) {
+#pragma GCC unroll 4
+  for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+    std::memcpy(to + p * kWidth, &from.part[p], sizeof(from.part[p]));
+}
+
+template <int kWidth>
+ELASTIKV_INLINE float sum(const Lanes<kWidth>& x) {
+  using Four = typename Vectors<4>::Floats;
+  Four four[4];
+  if constexpr (kWidth == 8) {
+    const auto eight = x.part[0] + x.part[1];
+    std::memcpy(four, &eight, sizeof(eight));
+  } else {
+    std::memcpy(four, &x, sizeof(x));
+    four[0] += four[2];
+    four[1] += four[3];
+  }
   four[0] += four[1];
   return (four[0][0] + four[0][2]) + (four[0][1] + four[0][3]);
 }
 
-/// c[r] += a[r] b for kRows rows of a [kRows, depth] and a panel b [depth, 32] whose rows lie
-/// `b_stride` apart.
-template <int kRows>
+/// Queries that go over a panel together: as many as have their sums with two vectors of keys in
+/// the registers.
+template <int kWidth>
+inline constexpr int kPanelRows = kWidth == 16 ? 8 : 6;
+/// The most of any processor.
+inline constexpr int kMostPanelRows = 8;
+/// Columns of a panel.
+inline constexpr int64_t kPanelColumns = 2 * kLanes;
+
+/// kPanelRows rows of a [depth] times a panel b [depth, kPanelColumns]; rows of b lie `b_stride`
+/// apart, those of the product `to_stride`.
+template <int kWidth>
 ELASTIKV_INLINE void panel_product(const float* a, int64_t a_stride, const float* b,
-                                   int64_t b_stride, int64_t depth, Lanes (&c)[kRows][2]) {
-  for (int64_t k = 0; k < depth; ++k) {
-    Lanes left;
-    Lanes right;
-    load(b + k * b_stride, left);
-    load(b + k * b_stride + kLanes, right);
+                                   int64_t b_stride, int64_t depth, float* to, int64_t to_stride) {
+  using Floats = typename Vectors<kWidth>::Floats;
+  constexpr int kRows = kPanelRows<kWidth>;
+  for (int64_t column = 0; column < kPanelColumns; column += static_cast<int64_t>(2) * kWidth) {
+    Floats c[kRows][2];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) c[r][0] = c[r][1] = Floats{};
+    for (int64_t k = 0; k < depth; ++k) {
+      Floats left;
+      Floats right;
+      std::memcpy(&left, b + k * b_stride + column, sizeof(left));
+      std::memcpy(&right, b + k * b_stride + column + kWidth, sizeof(right));
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const float x = a[r * a_stride + k];
+        c[r][0] += x * left;
+        c[r][1] += x * right;
+      }
+    }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const float x = a[r * a_stride + k];
-      c[r][0] += x * left;
-      c[r][1] += x * right;
+      std::memcpy(to + r * to_stride + column, &c[r][0], sizeof(Floats));
+      std::memcpy(to + r * to_stride + column + kWidth, &c[r][1], sizeof(Floats));
     }
   }
 }

@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <ATen/ops/empty.h>
 
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/targets.h"
 
 // How a product runs. Few rows only wait for the weights, many only for the arithmetic, and between
 // the two both must go on at the same time. So one loop serves all: the weights of 256 inputs of a
@@ -34,11 +33,7 @@ constexpr int64_t kHalf = kPanel / 2;
 /// What vectors of 4, 8 or 16 floats allow: rows whose sums with two vectors of outputs fit the
 /// registers beside the weights.
 template <int kWidth>
-struct Width {
-  // g++ 12 drops the attribute in an alias that depends on a parameter.
-  typedef float Floats __attribute__((vector_size(kWidth * 4)));    // NOLINT(modernize-use-using)
-  typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));  // NOLINT(modernize-use-using)
-  static_assert(sizeof(Floats) == kWidth * sizeof(float) && sizeof(Words) == sizeof(Floats));
+struct Width : Vectors<kWidth> {
   static constexpr int kRows = kWidth == 16 ? 12 : 6;
   static constexpr int kGroups = kHalf / kWidth;  // pairs of vectors that make a panel
 };
@@ -191,9 +186,6 @@ void sums_of_4_fp32(const Product& product, int64_t panel, float* sums) {
 void sums_of_4_bf16(const Product& product, int64_t panel, float* sums) {
   panel_sums<4, uint16_t>(product, panel, sums);
 }
-#ifdef __x86_64__
-#define ELASTIKV_AVX2 __attribute__((target("avx2,fma")))
-#define ELASTIKV_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 ELASTIKV_AVX2 void sums_of_8_fp32(const Product& product, int64_t panel, float* sums) {
   panel_sums<8, float>(product, panel, sums);
 }
@@ -206,7 +198,6 @@ ELASTIKV_AVX512 void sums_of_16_fp32(const Product& product, int64_t panel, floa
 ELASTIKV_AVX512 void sums_of_16_bf16(const Product& product, int64_t panel, float* sums) {
   panel_sums<16, uint16_t>(product, panel, sums);
 }
-#endif
 
 /// The bodies for this processor: those of the instructions that LibTorch uses here.
 struct Bodies {
@@ -215,14 +206,9 @@ struct Bodies {
   int64_t tile_rows = Width<4>::kRows;
 
   static const Bodies& here() {
-    static const Bodies bodies = [] {
-#ifdef __x86_64__
-      const std::string capability = at::get_cpu_capability();
-      if (capability == "AVX512") return Bodies{sums_of_16_fp32, sums_of_16_bf16, Width<16>::kRows};
-      if (capability == "AVX2") return Bodies{sums_of_8_fp32, sums_of_8_bf16, Width<8>::kRows};
-#endif
-      return Bodies{};
-    }();
+    static const Bodies bodies =
+        for_this_processor(Bodies{}, Bodies{sums_of_8_fp32, sums_of_8_bf16, Width<8>::kRows},
+                           Bodies{sums_of_16_fp32, sums_of_16_bf16, Width<16>::kRows});
     return bodies;
   }
 };
