@@ -319,8 +319,8 @@ TEST_P(DecodeAttentionGrid, FollowsPlaces) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, DecodeAttentionGrid,
-                         testing::Combine(testing::Values(1, 3), testing::Values(1, 3),
-                                          testing::Values(20, 64),
+                         testing::Combine(testing::Values(1, 3), testing::Values(1, 3, 4),
+                                          testing::Values(20, 64, 80, 128),
                                           testing::Values(at::kFloat, at::kBFloat16)));
 
 /// One query head's attention written out in double: weights and output.
@@ -412,20 +412,24 @@ TEST(DecodeAttention, TheLogOfANumberCountsAnEntryThatOften) {
             kOutputLimit);
 }
 
-TEST(DecodeAttention, TurnsUnrotatedKeysBackByTheirDistances) {
+class DecodeAttentionOfHeads : public testing::TestWithParam<int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, DecodeAttentionOfHeads, testing::Values(20, 64, 80, 128));
+
+TEST_P(DecodeAttentionOfHeads, TurnsUnrotatedKeysBackByTheirDistances) {
+  const int64_t head_dim = GetParam();
   // Against keys that were rotated beforehand: slot i stands distances[i] before the query, so with
   // the query at position 300 it is at 300 - distances[i].
-  const RotaryTable rotary(64, RotaryRule{10000.0}, 512, at::kCPU);
+  const RotaryTable rotary(head_dim, RotaryRule{10000.0}, 512, at::kCPU);
   const std::vector<int64_t> starts{0, 40, 80};
   const std::vector<int64_t> lengths{40, 40, 40};
   std::vector<int64_t> distances(40);
   for (size_t i = 0; i < distances.size(); ++i) distances[i] = static_cast<int64_t>((i * 17) % 40);
   const at::Tensor positions = 300 - at::tensor(distances, at::kLong);
-  const at::Tensor raw_keys = random_tensor({3, 40, 64}, 1);
-  const at::Tensor raw_query = random_tensor({1, 9, 64}, 2);
+  const at::Tensor raw_keys = random_tensor({3, 40, head_dim}, 1);
+  const at::Tensor raw_query = random_tensor({1, 9, head_dim}, 2);
   DecodeRow rotated;
-  rotated.keys = rotary.rotate(raw_keys, positions).contiguous().view({120, 64});
-  rotated.values = random_tensor({120, 64}, 3);
+  rotated.keys = rotary.rotate(raw_keys, positions).contiguous().view({120, head_dim});
+  rotated.values = random_tensor({120, head_dim}, 3);
   rotated.starts = &starts;
   rotated.lengths = &lengths;
   rotated.weights = true;
@@ -434,7 +438,7 @@ TEST(DecodeAttention, TurnsUnrotatedKeysBackByTheirDistances) {
   const DecodeAttention expected = reference::decode_attention(query, {rotated}, 0.125);
 
   DecodeRow turned = rotated;
-  turned.keys = raw_keys.view({120, 64});
+  turned.keys = raw_keys.view({120, head_dim});
   turned.rotary = &rotary;
   for (const size_t groups : {1U, 3U}) {
     turned.distances.assign(groups, distances);
@@ -449,9 +453,10 @@ TEST(DecodeAttention, TurnsUnrotatedKeysBackByTheirDistances) {
   }
 }
 
-TEST(DecodeAttention, ARowDoesNotDependOnTheOthers) {
-  const Ragged ragged = ragged_rows(3, 64, at::kFloat);
-  const at::Tensor q = random_tensor({static_cast<int64_t>(ragged.rows.size()), 9, 64}, 5);
+TEST_P(DecodeAttentionOfHeads, ARowDoesNotDependOnTheOthers) {
+  const int64_t head_dim = GetParam();
+  const Ragged ragged = ragged_rows(3, head_dim, at::kFloat);
+  const at::Tensor q = random_tensor({static_cast<int64_t>(ragged.rows.size()), 9, head_dim}, 5);
   const at::Tensor together = decode_attention(q, ragged.rows, 0.125).output;
   for (int64_t r = 0; r < q.size(0); ++r) {
     const at::Tensor alone =

@@ -77,7 +77,7 @@ class ChunkAttention
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ChunkAttention,
                          testing::Combine(testing::Values(1, 7, 33), testing::Values(1, 3),
-                                          testing::Values(8, 64, 80), testing::Bool(),
+                                          testing::Values(8, 64, 80, 128), testing::Bool(),
                                           testing::Bool()));
 
 TEST_P(ChunkAttention, EqualsTheReference) {

@@ -97,6 +97,36 @@ TEST_P(OnePass, EveryPresetScoresAsTheTokenLoopDoes) {
   }
 }
 
+// A chunk of a large model takes minutes on a CPU: one is seen, and can be ended, layer by layer.
+TEST_P(OnePass, TellsItsProgressByLayersAndEndsWhereItIsTold) {
+  const auto full = make_strategy("full");
+  const int64_t layers = tiny_.language().cache_shape().layers;
+  const auto steps = static_cast<int64_t>(answer_.size()) - 1;
+  ASSERT_LE(steps, kTokensTogether);
+  Sequence sequence(tiny_.language(), prompt_, *full, Budget::unlimited());
+  ForcedOptions options;
+  std::vector<int64_t> told;
+  options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
+    EXPECT_EQ(of, steps);
+    EXPECT_EQ(rows, 1);
+    told.push_back(done);
+  };
+  teacher_force(tiny_.language(), prompt_, {&sequence}, answer_, options);
+  ASSERT_EQ(std::ssize(told), layers);
+  for (int64_t layer = 0; layer < layers; ++layer)
+    EXPECT_EQ(told[static_cast<size_t>(layer)], steps * layer / layers);
+
+  struct Enough {};
+  Sequence ended(tiny_.language(), prompt_, *full, Budget::unlimited());
+  told.clear();
+  options.on_step = [&](int64_t done, int64_t /*of*/, int64_t /*rows*/) {
+    told.push_back(done);
+    throw Enough();
+  };
+  EXPECT_THROW(teacher_force(tiny_.language(), prompt_, {&ended}, answer_, options), Enough);
+  EXPECT_EQ(told, std::vector<int64_t>{0});
+}
+
 TEST_P(OnePass, PoliciesThatReadNoAttentionForeseeWhatTheyGiveUp) {
   for (const auto& [name, foreseen] :
        std::vector<std::pair<std::string, bool>>{{"full", true},
