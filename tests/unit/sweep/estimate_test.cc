@@ -60,18 +60,19 @@ TEST(Estimate, FollowsFromSizes) {
   EXPECT_EQ(single.memory.caches, 512 * 1024 * int64_t{1000 + 300});
   EXPECT_GT(single.seconds, 2 * all.seconds);
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).seconds, 0);
-  // Merging cells hold what they changed, and while answers are scored once more, for the
-  // generation to begin with; keys that are rotated anew are there once more for all such cells.
+  // Merging cells hold what they changed (half of what they can), and while answers are scored once
+  // more, for the generation to begin with; keys that are rotated anew are there once more for all
+  // such cells.
   settings.cells_together = true;
   group.cells[1].strategy.preset = "elastic";
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).memory.caches,
-            512 * 1024 * int64_t{1000 + (300 + (300 + 2 * 500) + 101)});
+            512 * 1024 * int64_t{1000 + (300 + (300 + 2 * 250) + 101)});
   settings.max_new_tokens = 1000;  // more than what scoring holds
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).memory.caches,
-            512 * 1024 * int64_t{1000 + (1000 + (1000 + 500) + 101)});
+            512 * 1024 * int64_t{1000 + (1000 + (1000 + 250) + 101)});
   settings.generate = false;  // scoring is the last phase, and takes what there is
   EXPECT_EQ(estimate(group, settings, model, samples, nullptr).memory.caches,
-            512 * 1024 * int64_t{1000 + (300 + (300 + 500) + 101)});
+            512 * 1024 * int64_t{1000 + (300 + (300 + 250) + 101)});
   settings.generate = true;
   settings.max_new_tokens = 200;
   group.cells[1].strategy.preset = "streaming-llm";
