@@ -66,13 +66,13 @@ ELASTIKV_INLINE Lanes<kWidth> products(const float* a, const T* b) {
     Lanes<kWidth> right;
     load(b, right);
 #pragma GCC unroll 4
-    for (int p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] *= right.part[p];
+    for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] *= right.part[p];
   } else {
     left = products<kWidth, kCount / 2>(a, b);
     const Lanes<kWidth> right =
         products<kWidth, kCount / 2>(a + kCount / 2 * kLanes, b + kCount / 2 * kLanes);
 #pragma GCC unroll 4
-    for (int p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] += right.part[p];
+    for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p) left.part[p] += right.part[p];
   }
   return left;
 }
@@ -88,7 +88,7 @@ ELASTIKV_INLINE float dot(const float* query, const T* key, int64_t head_dim) {
     int64_t d = 0;
     for (; d + kLanes <= head_dim; d += kLanes) {
       const Lanes<kWidth> more = products<kWidth, 1>(query + d, key + d);
-      for (int p = 0; p < Lanes<kWidth>::kParts; ++p) total.part[p] += more.part[p];
+      for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p) total.part[p] += more.part[p];
     }
     float result = elastikv::cpu::sum(total);
     for (; d < head_dim; ++d) result += query[d] * widen(key[d]);
@@ -130,7 +130,7 @@ ELASTIKV_INLINE void add_values(const Piece& piece, int64_t first) {
         for (int g = 0; g < kCount; ++g) {
           const float weight = weights[g * piece.weights_stride + i];
 #pragma GCC unroll 4
-          for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+          for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p)
             sums[g][v].part[p] += weight * value.part[p];
         }
       }

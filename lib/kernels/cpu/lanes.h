@@ -27,7 +27,7 @@ struct Vectors {
 /// kLanes floats in as many vectors as they need.
 template <int kWidth>
 struct Lanes {
-  static constexpr int kParts = static_cast<int>(kLanes) / kWidth;
+  static constexpr int64_t kParts = kLanes / kWidth;
   typename Vectors<kWidth>::Floats part[kParts];
 };
 
@@ -40,14 +40,14 @@ ELASTIKV_INLINE void clear(Lanes<kWidth>& x) {
 template <int kWidth>
 ELASTIKV_INLINE void load(const float* from, Lanes<kWidth>& to) {
 #pragma GCC unroll 4
-  for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+  for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p)
     std::memcpy(&to.part[p], from + p * kWidth, sizeof(to.part[p]));
 }
 /// bf16 widened to fp32.
 template <int kWidth>
 ELASTIKV_INLINE void load(const uint16_t* from, Lanes<kWidth>& to) {
 #pragma GCC unroll 4
-  for (int p = 0; p < Lanes<kWidth>::kParts; ++p) {
+  for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p) {
     typename Vectors<kWidth>::Halves halves;
     std::memcpy(&halves, from + p * kWidth, sizeof(halves));
     const auto words = __builtin_convertvector(halves, typename Vectors<kWidth>::Words) << 16;
@@ -57,7 +57,7 @@ ELASTIKV_INLINE void load(const uint16_t* from, Lanes<kWidth>& to) {
 template <int kWidth>
 ELASTIKV_INLINE void store(const Lanes<kWidth>& from, float* to) {
 #pragma GCC unroll 4
-  for (int p = 0; p < Lanes<kWidth>::kParts; ++p)
+  for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p)
     std::memcpy(to + p * kWidth, &from.part[p], sizeof(from.part[p]));
 }
 
