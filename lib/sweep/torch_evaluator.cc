@@ -152,11 +152,7 @@ class TorchRun final : public SampleRun {
     outcome.image_tokens = static_cast<int64_t>(prompt_.placeholders.size());
     std::vector<size_t> running;  // indices into the outcome of cells whose compression went well
     std::vector<Sequence> compressed = compress(which, outcome, running);
-    if (settings_.perplexity && !running.empty()) {
-      score(which, running, settings_.generate ? restart_all(compressed) : std::move(compressed),
-            outcome);
-    }
-    if (settings_.generate && !running.empty()) generate(running, std::move(compressed), outcome);
+    if (!running.empty()) run_phases(which, running, std::move(compressed), outcome);
     // What all cells share is told once.
     outcome.seconds.image = std::exchange(seconds_.image, 0);
     outcome.seconds.prefill = std::exchange(seconds_.prefill, 0);
@@ -207,8 +203,19 @@ class TorchRun final : public SampleRun {
     cell.seconds.compression = sequence.compression_seconds();
   }
 
-  /// For a phase that another one follows: the last one takes the compressed sequences themselves,
-  /// so that what cells merged is there once.
+  /// The last phase takes the compressed sequences themselves, so that what cells merged is there
+  /// once.
+  void run_phases(std::span<const size_t> which, const std::vector<size_t>& running,
+                  std::vector<Sequence> compressed, SampleOutcome& outcome) {
+    if (!settings_.generate) {
+      if (settings_.perplexity) score(which, running, std::move(compressed), outcome);
+      return;
+    }
+    if (settings_.perplexity) score(which, running, restart_all(compressed), outcome);
+    generate(running, std::move(compressed), outcome);
+  }
+
+  /// For a phase that another one follows.
   static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed) {
     std::vector<Sequence> sequences;
     sequences.reserve(compressed.size());
