@@ -132,11 +132,14 @@ TEST(BenchRun, JsonHoldsWhatTheSchemaPromises) {
     EXPECT_EQ(cell.at("decode_step_seconds").at("count"), 2 * 5);
     const auto& bound = cell.at("bound");
     EXPECT_EQ(bound.at("weight_bytes"), 4 * (106816 - 256 * 64));
-    const auto& bandwidth = json.at("models").at(0).at("bandwidth");
-    EXPECT_DOUBLE_EQ(
-        bound.at("step_seconds").get<double>(),
+    // Which of the two takes longer is the machine's matter, and what else it does.
+    const auto& model = json.at("models").at(0);
+    const double reading =
         (bound.at("weight_bytes").get<double>() + bound.at("cache_bytes_read").get<double>()) /
-            bandwidth.at("read_bytes_per_second").get<double>());
+        model.at("bandwidth").at("read_bytes_per_second").get<double>();
+    const double computing =
+        bound.at("operations").get<double>() / model.at("operations_per_second").get<double>();
+    EXPECT_DOUBLE_EQ(bound.at("step_seconds").get<double>(), std::max(reading, computing));
     EXPECT_DOUBLE_EQ(bound.at("measured_over_bound").get<double>(),
                      cell.at("decode_step_seconds").at("median").get<double>() /
                          bound.at("step_seconds").get<double>());
