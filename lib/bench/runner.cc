@@ -126,18 +126,22 @@ class ModelBench {
         const double encoded = watch.lap();
         const double statistics =
             device_.is_cpu() ? prompts.back().seconds.statistics : std::max(0.0, encoded - plain);
-        run.prefill_seconds += encoded - statistics;
         run.statistics_seconds += statistics;
+        tokens.push_back(prompts.back().logits.argmax().item<int64_t>());
+        run.prefill_seconds += encoded - statistics + watch.lap();
+      } else {
+        tokens.push_back(tokens.back());
       }
       EncodedPrompt& prompt = prompts.back();
-      tokens.push_back(prompt.logits.argmax().item<int64_t>());
-      run.prefill_seconds += watch.lap();
       sequences.emplace_back(model_.language(), prompt, strategy, make_budget(cell.budget));
       synchronize(device_);
       run.compression_seconds += watch.lap();
-      // An uncompressed prompt of one row goes before the next one comes.
-      if (!cell.shared_prompt) prompt.cache = KVCache(model_.language().cache_shape());
-      if (cell.shared_prompt) changed_bytes += sequences.back().cache().own_bytes();
+      if (cell.shared_prompt) {
+        changed_bytes += sequences.back().cache().own_bytes();
+      } else {
+        // The uncompressed prompt goes before the next one comes.
+        prompt.cache = KVCache(model_.language().cache_shape());
+      }
       sequences.back().reserve(new_tokens - 1);
       synchronize(device_);
       run.reserve_seconds += watch.lap();

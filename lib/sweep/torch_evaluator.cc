@@ -41,9 +41,12 @@ class TorchModel final {
         model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
 
   const EvaluationSettings& settings() const { return settings_; }
-  const std::function<bool()>& should_stop() const { return watch_.should_stop; }
-  /// Tells who watches where the work is.
+  void throw_if_stopped() const {
+    if (watch_.should_stop && watch_.should_stop()) throw Interrupted();
+  }
+  /// Tells who watches where the work is, unless it was asked to stop.
   void at(const PhaseProgress& progress) const {
+    throw_if_stopped();
     if (watch_.on_phase) watch_.on_phase(progress);
   }
   c10::Device device() const { return device_; }
@@ -58,7 +61,6 @@ class TorchModel final {
     if (column_sums) request.prefill.column_sums = true;
     return encode_prompt(*model_, reader_, prompt, sample.images, request,
                          seed_of(settings_.seed, sample), [&](int64_t layer, int64_t layers) {
-                           if (watch_.should_stop && watch_.should_stop()) throw Interrupted();
                            at({"prefill", "layer", layer, layers, /*rows=*/0});
                          });
   }
@@ -240,15 +242,12 @@ class TorchRun final : public SampleRun {
     ForcedOptions options;
     options.score_last_token = settings_.score_last_token;
     options.one_pass = settings_.one_pass;
-    options.should_stop = model_.should_stop();
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
-      if (options.should_stop && options.should_stop()) throw Interrupted();
       model_.at({"scoring", "token", done, of, rows});
     };
     if (reference_runs || reference_.defined()) options.reference = &reference_;
     const std::vector<ForcedScores> scores =
         teacher_force(model_.language(), *encoded_, pointers(sequences), answer_, options);
-    if (scores.empty()) throw Interrupted();
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
@@ -269,13 +268,12 @@ class TorchRun final : public SampleRun {
     GreedyOptions options;
     options.max_new_tokens = settings_.max_new_tokens;
     options.end_tokens = model_.reader().end_tokens();
-    options.should_stop = model_.should_stop();
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
       model_.at({"generation", "token", done, of, rows});
     };
     const std::vector<GreedyText> texts =
         generate_greedy(model_.language(), *encoded_, pointers(sequences), options);
-    if (options.should_stop && options.should_stop()) throw Interrupted();
+    model_.throw_if_stopped();
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.token_ids = texts[r].token_ids;

@@ -81,7 +81,7 @@ ELASTIKV_INLINE Lanes<kWidth> products(const float* a, const T* b) {
 template <int kWidth, int kVectors, typename T>
 ELASTIKV_INLINE float dot(const float* query, const T* key, int64_t head_dim) {
   if constexpr (kVectors > 0) {
-    return elastikv::cpu::sum(products<kWidth, kVectors>(query, key));
+    return sum(products<kWidth, kVectors>(query, key));
   } else {
     Lanes<kWidth> total;
     clear(total);
@@ -90,7 +90,7 @@ ELASTIKV_INLINE float dot(const float* query, const T* key, int64_t head_dim) {
       const Lanes<kWidth> more = products<kWidth, 1>(query + d, key + d);
       for (int64_t p = 0; p < Lanes<kWidth>::kParts; ++p) total.part[p] += more.part[p];
     }
-    float result = elastikv::cpu::sum(total);
+    float result = sum(total);
     for (; d < head_dim; ++d) result += query[d] * widen(key[d]);
     return result;
   }

@@ -16,15 +16,30 @@
 
 namespace elastikv::cpu {
 
-/// The body for this processor: that of the instructions that LibTorch uses here.
-template <typename Body>
-Body for_this_processor(Body of_4, [[maybe_unused]] Body of_8, [[maybe_unused]] Body of_16) {
+/// Floats of a vector of the instructions that LibTorch uses here: 4, 8 or 16.
+inline int vector_width() {
 #ifdef __x86_64__
-  static const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512") return of_16;
-  if (capability == "AVX2") return of_8;
+  static const int width = [] {
+    const std::string capability = at::get_cpu_capability();
+    return capability == "AVX512" ? 16 : capability == "AVX2" ? 8 : 4;
+  }();
+  return width;
+#else
+  return 4;
 #endif
-  return of_4;
+}
+
+/// The body for this processor.
+template <typename Body>
+Body for_this_processor(Body of_4, Body of_8, Body of_16) {
+  switch (vector_width()) {
+    case 16:
+      return of_16;
+    case 8:
+      return of_8;
+    default:
+      return of_4;
+  }
 }
 
 }  // namespace elastikv::cpu
