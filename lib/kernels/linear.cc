@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/panel_linear.h"
 
 namespace elastikv {
@@ -135,7 +136,8 @@ bool Linear::takes_library(const at::Tensor& x) const {
 }
 
 const char* prompt_products(c10::ScalarType dtype) {
-  return prompts_by_library(dtype) ? "LibTorch" : "elastikv";
+  if (prompts_by_library(dtype)) return "LibTorch";
+  return dtype == at::kBFloat16 && cpu::has_matrix_unit() ? "elastikv (AMX)" : "elastikv";
 }
 
 }  // namespace elastikv

@@ -45,9 +45,9 @@ class Linear {
   bool copied_ = false;
 };
 
-/// What multiplies the tokens of a prompt with a dtype's weights on this CPU: "elastikv", or
-/// "LibTorch" where that was measured to be 1.5 times as fast, as with matrix units that our kernel
-/// does not use. Measured once per dtype and process, which takes some hundredths of a second.
+/// What multiplies the tokens of a prompt with a dtype's weights on this CPU: "elastikv", "elastikv
+/// (AMX)" where a matrix unit does it, or "LibTorch" where that was measured to be 1.5 times as
+/// fast. Measured once per dtype and process, which takes some hundredths of a second.
 const char* prompt_products(c10::ScalarType dtype);
 
 }  // namespace elastikv

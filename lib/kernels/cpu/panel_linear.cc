@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/targets.h"
 
 // How a product runs. Few rows only wait for the weights, many only for the arithmetic, and between
@@ -27,7 +28,7 @@ namespace {
 constexpr int64_t kDepth = 256;
 /// Rows that are worked on together, their inputs in fp32 and in the order of use.
 constexpr int64_t kMostRows = 480;
-/// Half a panel: in bf16 the two outputs in a word lie so far apart.
+/// Half a panel: the vectors of a pair lie so far apart.
 constexpr int64_t kHalf = kPanel / 2;
 
 /// What vectors of 4, 8 or 16 floats allow: rows whose sums with two vectors of outputs fit the
@@ -40,8 +41,8 @@ struct Width : Vectors<kWidth> {
 
 struct Product {
   const void* weights;
-  const float* x;  // tiles of `tile_rows` rows: [tiles, in, tile_rows]
-  int64_t in;
+  const float* x;  // tiles of `tile_rows` rows: [tiles, depth, tile_rows]
+  int64_t depth;   // PanelWeights::depth; x is zero beyond its inputs
   int64_t rows;
   int64_t tiles;
   int64_t tile_rows;
@@ -49,25 +50,38 @@ struct Product {
   int64_t first_row(int64_t tile) const { return rows * tile / tiles; }
 };
 
-/// The weights of one input for the vector pair `group` of a panel: outputs [group, group + 1) *
-/// width and as many from kHalf on.
+/// Inputs whose weights lie together.
+template <typename T>
+constexpr int kTogether = sizeof(float) / sizeof(T);
+
+/// The weights of one of the inputs that lie together for the vector pair `group` of a panel:
+/// outputs [group, group + 1) * width and as many from kHalf on.
 template <int kWidth>
-ELASTIKV_INLINE void load_pair(const float* weights, int64_t group,
+ELASTIKV_INLINE void load_pair(const float* weights, int64_t group, int /*input*/,
                                typename Width<kWidth>::Floats& first,
                                typename Width<kWidth>::Floats& second) {
   std::memcpy(&first, weights + group * kWidth, sizeof(first));
   std::memcpy(&second, weights + kHalf + group * kWidth, sizeof(second));
 }
 template <int kWidth>
-ELASTIKV_INLINE void load_pair(const uint16_t* weights, int64_t group,
+ELASTIKV_INLINE void load_pair(const uint16_t* weights, int64_t group, int input,
                                typename Width<kWidth>::Floats& first,
                                typename Width<kWidth>::Floats& second) {
-  typename Width<kWidth>::Words words;
-  std::memcpy(&words, weights + group * kWidth * 2, sizeof(words));
-  const typename Width<kWidth>::Words low = words << 16;
-  const typename Width<kWidth>::Words high = words & 0xFFFF0000U;
-  std::memcpy(&first, &low, sizeof(first));
-  std::memcpy(&second, &high, sizeof(second));
+  // Read again for the second input: sixteen registers do not hold the words beside the sums.
+  if constexpr (kWidth < 16) asm volatile("" ::: "memory");
+  typename Width<kWidth>::Words words[2];
+  std::memcpy(&words[0], weights + group * kWidth * 2, sizeof(words[0]));
+  std::memcpy(&words[1], weights + (kHalf + group * kWidth) * 2, sizeof(words[1]));
+#pragma GCC unroll 2
+  for (auto& word : words) {
+    if (input == 0) {
+      word <<= 16;
+    } else {
+      word &= 0xFFFF0000U;
+    }
+  }
+  std::memcpy(&first, &words[0], sizeof(first));
+  std::memcpy(&second, &words[1], sizeof(second));
 }
 
 /// What one pass has to ask memory for while it runs: a piece of the next weights per input.
@@ -93,20 +107,22 @@ ELASTIKV_INLINE void pass(const T* weights, int64_t group, const float* x, int64
       sum[r][g][1] = Floats{};
     }
   }
-  for (int64_t k = 0; k < depth; ++k) {
-    Floats weight[kGroups][2];
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g)
-      load_pair<kWidth>(weights + k * kPanel, group + g, weight[g][0], weight[g][1]);
-    __builtin_prefetch(ahead.next + k * ahead.step);
-    if constexpr (kTwoLines) __builtin_prefetch(ahead.next + k * ahead.step + 64);
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const float input = x[k * Width<kWidth>::kRows + r];
+  for (int64_t k = 0; k < depth; k += kTogether<T>) {
+#pragma GCC unroll 2
+    for (int input = 0; input < kTogether<T>; ++input) {
+      const int64_t i = k + input;
+      __builtin_prefetch(ahead.next + i * ahead.step);
+      if constexpr (kTwoLines) __builtin_prefetch(ahead.next + i * ahead.step + 64);
 #pragma GCC unroll 4
       for (int g = 0; g < kGroups; ++g) {
-        sum[r][g][0] += input * weight[g][0];
-        sum[r][g][1] += input * weight[g][1];
+        Floats weight[2];
+        load_pair<kWidth>(weights + k * kPanel, group + g, input, weight[0], weight[1]);
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+          const float x_of_row = x[i * Width<kWidth>::kRows + r];
+          sum[r][g][0] += x_of_row * weight[0];
+          sum[r][g][1] += x_of_row * weight[1];
+        }
       }
     }
   }
@@ -162,9 +178,9 @@ ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
     passes +=
         whole_panel<kWidth>(p.first_row(tile + 1) - p.first_row(tile)) ? 1 : Width<kWidth>::kGroups;
   }
-  const T* weights = static_cast<const T*>(p.weights) + panel * p.in * kPanel;
-  for (int64_t k = 0; k < p.in; k += kDepth) {
-    const int64_t depth = std::min(kDepth, p.in - k);
+  const T* weights = static_cast<const T*>(p.weights) + panel * p.depth * kPanel;
+  for (int64_t k = 0; k < p.depth; k += kDepth) {
+    const int64_t depth = std::min(kDepth, p.depth - k);
     const T* here = weights + k * kPanel;
     // The panels lie one behind the other. Asking beyond the last is no error.
     Ahead ahead{reinterpret_cast<const char*>(here + depth * kPanel),
@@ -172,7 +188,7 @@ ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
     for (int64_t tile = 0; tile < p.tiles; ++tile) {
       const int64_t row = p.first_row(tile);
       passes_of<kWidth, Width<kWidth>::kRows>(p.first_row(tile + 1) - row, here,
-                                              p.x + (tile * p.in + k) * p.tile_rows, depth,
+                                              p.x + (tile * p.depth + k) * p.tile_rows, depth,
                                               sums + row * kPanel, k == 0, ahead);
     }
   }
@@ -224,21 +240,23 @@ float* scratch(size_t size, bool inputs) {
 /// Rows [first, first + rows) of x as the tiles of a product.
 template <typename T>
 void lay_out(const at::Tensor& x, int64_t first, const Product& p, float* to) {
-  const T* from = static_cast<const T*>(x.const_data_ptr()) + first * p.in;
-  const int64_t grain = std::max<int64_t>(1, (1 << 15) / (p.in * p.tile_rows));
+  const int64_t in = x.size(1);
+  const T* from = static_cast<const T*>(x.const_data_ptr()) + first * in;
+  const int64_t grain = std::max<int64_t>(1, (1 << 15) / (p.depth * p.tile_rows));
   at::parallel_for(0, p.tiles, grain, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) {
-      float* out = to + tile * p.in * p.tile_rows;
+      float* out = to + tile * p.depth * p.tile_rows;
       const int64_t row = p.first_row(tile);
       const int64_t rows = p.first_row(tile + 1) - row;
       constexpr int64_t kBlock = 64;
-      for (int64_t k = 0; k < p.in; k += kBlock) {
-        const int64_t last = std::min(k + kBlock, p.in);
+      for (int64_t k = 0; k < in; k += kBlock) {
+        const int64_t last = std::min(k + kBlock, in);
         for (int64_t r = 0; r < rows; ++r) {
           for (int64_t i = k; i < last; ++i)
-            out[i * p.tile_rows + r] = widen(from[(row + r) * p.in + i]);
+            out[i * p.tile_rows + r] = widen(from[(row + r) * in + i]);
         }
       }
+      std::fill(out + in * p.tile_rows, out + p.depth * p.tile_rows, 0.0F);
     }
   });
 }
@@ -271,8 +289,11 @@ void write(const float* sums, int64_t rows, int64_t first_row, int64_t panel, co
   }
 }
 
+/// Threads are worth waking for so many multiplications.
+constexpr int64_t kWork = 1 << 16;
+
 template <typename T>
-void multiply(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
+void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
   const Bodies& bodies = Bodies::here();
   const PanelSums body = weights.stored() == at::kFloat ? bodies.fp32 : bodies.bf16;
   const int64_t all = x.size(0);
@@ -281,23 +302,62 @@ void multiply(const at::Tensor& x, const PanelWeights& weights, const Outputs& t
     const int64_t first = all * part / parts;
     Product product{.weights = weights.data(),
                     .x = nullptr,
-                    .in = weights.in(),
+                    .depth = weights.depth(),
                     .rows = all * (part + 1) / parts - first,
                     .tiles = 0,
                     .tile_rows = bodies.tile_rows};
     product.tiles = (product.rows + product.tile_rows - 1) / product.tile_rows;
-    float* inputs = scratch(static_cast<size_t>(product.tiles * product.in * product.tile_rows),
+    float* inputs = scratch(static_cast<size_t>(product.tiles * product.depth * product.tile_rows),
                             /*inputs=*/true);
     lay_out<T>(x, first, product, inputs);
     product.x = inputs;
-    // Threads are worth waking for so many multiplications.
-    constexpr int64_t kWork = 1 << 16;
-    const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * product.in * product.rows));
+    const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * product.depth * product.rows));
     at::parallel_for(0, weights.panels(), grain, [&](int64_t begin, int64_t end) {
       float* sums = scratch(static_cast<size_t>(product.rows * kPanel), /*inputs=*/false);
       for (int64_t panel = begin; panel < end; ++panel) {
         body(product, panel, sums);
         write<T>(sums, product.rows, first, panel, to);
+      }
+    });
+  }
+}
+
+/// bf16 numbers on a matrix unit.
+void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
+  const int64_t all = x.size(0);
+  const int64_t parts = (all + kMostRows - 1) / kMostRows;
+  const int64_t depth = weights.depth();
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = all * part / parts;
+    const int64_t rows = all * (part + 1) / parts - first;
+    const int64_t blocks = (rows + kUnitRows - 1) / kUnitRows;
+    auto* tiles = reinterpret_cast<uint16_t*>(
+        scratch(static_cast<size_t>(blocks * kUnitRows * depth / 2), /*inputs=*/true));
+    const auto* from = static_cast<const uint16_t*>(x.const_data_ptr()) + first * weights.in();
+    at::parallel_for(0, blocks, std::max<int64_t>(1, (1 << 15) / depth),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t block = begin; block < end; ++block) {
+                         const int64_t row = block * kUnitRows;
+                         lay_out_tiles(from + row * weights.in(), std::min(kUnitRows, rows - row),
+                                       weights.in(), depth, tiles + row * depth);
+                       }
+                     });
+    const UnitProduct product{.weights = static_cast<const uint16_t*>(weights.data()),
+                              .x = tiles,
+                              .depth = depth,
+                              .rows = blocks * kUnitRows};
+    const int64_t together = unit_panels(product.rows);
+    const int64_t groups = (weights.panels() + together - 1) / together;
+    const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * together * depth * product.rows));
+    at::parallel_for(0, groups, grain, [&](int64_t begin, int64_t end) {
+      const int64_t panel_sums = product.rows * kPanel;
+      float* sums = scratch(static_cast<size_t>(together * panel_sums), /*inputs=*/false);
+      for (int64_t group = begin; group < end; ++group) {
+        const int64_t panel = group * together;
+        const int64_t panels = std::min(together, weights.panels() - panel);
+        unit_sums(product, panel, panels, sums);
+        for (int64_t i = 0; i < panels; ++i)
+          write<uint16_t>(sums + i * panel_sums, rows, first, panel + i, to);
       }
     });
   }
@@ -325,9 +385,11 @@ at::Tensor panel_linear(const at::Tensor& x, const PanelWeights& weights, const 
                    .out = weights.out()};
   const at::Tensor inputs = x.contiguous();
   if (dtype == at::kFloat) {
-    multiply<float>(inputs, weights, to);
+    multiply_by_vectors<float>(inputs, weights, to);
+  } else if (has_matrix_unit() && weights.stored() == at::kBFloat16) {
+    multiply_by_unit(inputs, weights, to);
   } else {
-    multiply<uint16_t>(inputs, weights, to);
+    multiply_by_vectors<uint16_t>(inputs, weights, to);
   }
   return y;
 }

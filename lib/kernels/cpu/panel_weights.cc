@@ -19,10 +19,13 @@ namespace {
 constexpr int64_t kBlock = 64;
 constexpr int64_t kFillBlock = 256;
 
-/// Where output j of a panel lies among the 32.
-int64_t place(int64_t j, float /*stored*/) { return j; }
-int64_t place(int64_t j, uint16_t /*stored*/) {
-  return j < kPanel / 2 ? 2 * j : 2 * j - kPanel + 1;
+/// Inputs that a matrix unit takes at a time.
+constexpr int64_t kUnitInputs = 32;
+
+/// Where the weight of input i for output j of a panel lies.
+int64_t place(int64_t i, int64_t j, float /*stored*/) { return i * kPanel + j; }
+int64_t place(int64_t i, int64_t j, uint16_t /*stored*/) {
+  return i / 2 * 2 * kPanel + 2 * j + i % 2;
 }
 
 bool is_bf16(float x) { return (std::bit_cast<uint32_t>(x) & 0xFFFFU) == 0; }
@@ -58,78 +61,76 @@ std::vector<const void*> rows_of(const std::vector<at::Tensor>& parts, int64_t p
   return rows;
 }
 
-/// Lines of a panel's block, `kLines` numbers for each of its inputs, before they are turned. They
-/// do not lie a power of two apart, which a cache would put into the same few places.
+/// Lines of a panel's block, one per output, before they are turned. They do not lie a power of two
+/// apart, which a cache would put into the same few places.
 constexpr int64_t kStride = kFillBlock + 16;
 
-/// Row j of a panel, inputs [0, count) as a line of fp32; a row that is missing gives zeros.
+/// `count` numbers of a row of `in` inputs, from the number `first` on; a row that is missing gives
+/// zeros.
 template <typename From>
-void lay_line(const void* const* rows, int64_t j, int64_t k, int64_t count, float* line) {
-  const auto* row = static_cast<const From*>(rows[j]);
-  for (int64_t i = 0; i < count; ++i) {
-    line[i] = 0;
-    if (row != nullptr) convert(row[k + i], line[i]);
-  }
+void lay_line(const From* row, int64_t in, int64_t first, int64_t count, float* line) {
+  std::fill_n(line, count, 0.0F);
+  if (row == nullptr) return;
+  for (int64_t i = 0; i < std::min(count, in - first); ++i) convert(row[first + i], line[i]);
 }
-/// Rows j and j + 16 as a line of pairs of bf16.
+/// Likewise of pairs of bf16; inputs beyond the last are zeros.
 template <typename From>
-void lay_line(const void* const* rows, int64_t j, int64_t k, int64_t count, uint32_t* line) {
-  const auto* low = static_cast<const From*>(rows[j]);
-  const auto* high = static_cast<const From*>(rows[j + kPanel / 2]);
-  for (int64_t i = 0; i < count; ++i) {
-    uint16_t first = 0;
-    uint16_t second = 0;
-    if (low != nullptr) convert(low[k + i], first);
-    if (high != nullptr) convert(high[k + i], second);
-    line[i] = first | static_cast<uint32_t>(second) << 16;
-  }
+void lay_line(const From* row, int64_t in, int64_t first, int64_t count, uint32_t* line) {
+  std::fill_n(line, count, 0U);
+  if (row == nullptr) return;
+  const int64_t whole = std::min(count, in / 2 - first);
+  const auto pair = [](From even, From odd) {
+    uint16_t low = 0;
+    uint16_t high = 0;
+    convert(even, low);
+    convert(odd, high);
+    return low | static_cast<uint32_t>(high) << 16;
+  };
+  for (int64_t i = 0; i < whole; ++i)
+    line[i] = pair(row[2 * (first + i)], row[2 * (first + i) + 1]);
+  // Where the number of inputs is odd, the last one has no neighbour.
+  const int64_t last = in / 2 - first;
+  if (in % 2 == 1 && last >= 0 && last < count) line[last] = pair(row[in - 1], From{});
 }
 
-/// A panel as numbers of 32 bits: kLines for each input.
-template <typename From, int64_t kLines, typename Number>
-void fill_panel(const void* const* rows, Number* panel, int64_t in) {
-  Number lines[kLines * kStride];
-  for (int64_t k = 0; k < in; k += kFillBlock) {
-    const int64_t inputs = std::min(kFillBlock, in - k);
-    for (int64_t j = 0; j < kLines; ++j) lay_line<From>(rows, j, k, inputs, lines + j * kStride);
-    for (int64_t i = 0; i < inputs; ++i) {
-      Number* to = panel + (k + i) * kLines;
-      for (int64_t j = 0; j < kLines; ++j) to[j] = lines[j * kStride + i];
+/// A panel of `numbers` numbers for each output: inputs in fp32, pairs of them in bf16.
+template <typename From, typename Number>
+void fill_panel(const void* const* rows, Number* panel, int64_t in, int64_t numbers) {
+  Number lines[kPanel * kStride];
+  for (int64_t k = 0; k < numbers; k += kFillBlock) {
+    const int64_t count = std::min(kFillBlock, numbers - k);
+    for (int64_t j = 0; j < kPanel; ++j)
+      lay_line(static_cast<const From*>(rows[j]), in, k, count, lines + j * kStride);
+    for (int64_t i = 0; i < count; ++i) {
+      Number* to = panel + (k + i) * kPanel;
+      for (int64_t j = 0; j < kPanel; ++j) to[j] = lines[j * kStride + i];
     }
   }
 }
-template <typename From>
-void fill_panel(const void* const* rows, float* panel, int64_t in) {
-  fill_panel<From, kPanel>(rows, panel, in);
-}
-template <typename From>
-void fill_panel(const void* const* rows, uint16_t* panel, int64_t in) {
-  fill_panel<From, kPanel / 2>(rows, reinterpret_cast<uint32_t*>(panel), in);
-}
 
-template <typename From, typename To>
-void fill(const std::vector<const void*>& rows, void* data, int64_t in, int64_t panels) {
+template <typename From, typename Number>
+void fill(const std::vector<const void*>& rows, void* data, int64_t in, int64_t numbers,
+          int64_t panels) {
   at::parallel_for(0, panels, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
-      fill_panel<From>(rows.data() + panel * kPanel, static_cast<To*>(data) + panel * kPanel * in,
-                       in);
+      fill_panel<From>(rows.data() + panel * kPanel,
+                       static_cast<Number*>(data) + panel * kPanel * numbers, in, numbers);
   });
 }
 
 template <typename From, typename To>
-void unfold(const void* data, To* rows, int64_t in, int64_t begin, int64_t end) {
+void unfold(const void* data, To* rows, int64_t in, int64_t depth, int64_t begin, int64_t end) {
   at::parallel_for(begin / kPanel, (end + kPanel - 1) / kPanel, /*grain_size=*/1,
                    [&](int64_t first, int64_t last) {
                      for (int64_t panel = first; panel < last; ++panel) {
-                       const From* from = static_cast<const From*>(data) + panel * kPanel * in;
+                       const From* from = static_cast<const From*>(data) + panel * kPanel * depth;
                        const int64_t here = std::min(kPanel, end - panel * kPanel);
                        To* to = rows + (panel * kPanel - begin) * in;
                        for (int64_t k = 0; k < in; k += kBlock) {
                          const int64_t block_end = std::min(k + kBlock, in);
                          for (int64_t j = 0; j < here; ++j) {
-                           const From* column = from + place(j, From{});
                            for (int64_t i = k; i < block_end; ++i)
-                             convert(column[i * kPanel], to[j * in + i]);
+                             convert(from[place(i, j, From{})], to[j * in + i]);
                          }
                        }
                      }
@@ -152,14 +153,20 @@ PanelWeights::PanelWeights(const std::vector<at::Tensor>& parts) {
   const bool narrow = given == at::kBFloat16 || std::all_of(parts.begin(), parts.end(), all_bf16);
   stored_ = narrow ? at::kBFloat16 : at::kFloat;
   const std::vector<const void*> rows = rows_of(parts, panels());
-  memory_ = weight_memory(static_cast<size_t>(panels() * kPanel * in_) * c10::elementSize(stored_));
+  memory_ =
+      weight_memory(static_cast<size_t>(panels() * kPanel * depth()) * c10::elementSize(stored_));
   if (given == at::kBFloat16) {
-    fill<uint16_t, uint16_t>(rows, memory_.get(), in_, panels());
+    fill<uint16_t, uint32_t>(rows, memory_.get(), in_, depth() / 2, panels());
   } else if (narrow) {
-    fill<float, uint16_t>(rows, memory_.get(), in_, panels());
+    fill<float, uint32_t>(rows, memory_.get(), in_, depth() / 2, panels());
   } else {
-    fill<float, float>(rows, memory_.get(), in_, panels());
+    fill<float, float>(rows, memory_.get(), in_, depth(), panels());
   }
+}
+
+int64_t PanelWeights::depth() const {
+  if (stored_ == at::kFloat) return in_;
+  return (in_ + kUnitInputs - 1) / kUnitInputs * kUnitInputs;
 }
 
 at::Tensor PanelWeights::rows(int64_t begin, int64_t end, c10::ScalarType dtype) const {
@@ -168,13 +175,13 @@ at::Tensor PanelWeights::rows(int64_t begin, int64_t end, c10::ScalarType dtype)
   at::Tensor rows = at::empty({end - begin, in_}, dtype);
   void* to = rows.mutable_data_ptr();
   if (dtype == at::kFloat && stored_ == at::kFloat) {
-    unfold<float>(data(), static_cast<float*>(to), in_, begin, end);
+    unfold<float>(data(), static_cast<float*>(to), in_, depth(), begin, end);
   } else if (dtype == at::kFloat) {
-    unfold<uint16_t>(data(), static_cast<float*>(to), in_, begin, end);
+    unfold<uint16_t>(data(), static_cast<float*>(to), in_, depth(), begin, end);
   } else {
     ELASTIKV_ASSERT(dtype == at::kBFloat16 && stored_ == at::kBFloat16, "{} rows of {} weights",
                     c10::toString(dtype), c10::toString(stored_));
-    unfold<uint16_t>(data(), static_cast<uint16_t*>(to), in_, begin, end);
+    unfold<uint16_t>(data(), static_cast<uint16_t*>(to), in_, depth(), begin, end);
   }
   return rows;
 }

@@ -14,8 +14,9 @@ constexpr int64_t kPanel = 32;
 
 /// The matrix of a linear layer, [out, in], in the order in which products read it, and held only
 /// so: panels of 32 outputs (the last one filled with zeros), in a panel input after input, of one
-/// input the weights of the 32 outputs. In bf16 outputs j and j + 16 of a panel lie side by side:
-/// as the halves of a 32-bit word each is widened by one operation.
+/// input the weights of the 32 outputs. In bf16 two inputs go together: 32 words of 32 bits, whose
+/// halves are an output's weights of both. Each half is widened by one operation, and matrix units
+/// read such pairs as they are. The inputs are then filled with zeros to a multiple of 32.
 /// fp32 weights that all are bf16 numbers, as those of a checkpoint published in bf16, are kept as
 /// such: half the memory, and products are the same, since they are computed in fp32.
 class PanelWeights {
@@ -29,6 +30,8 @@ class PanelWeights {
   bool defined() const { return memory_ != nullptr; }
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
+  /// Inputs of a panel with those that were filled up.
+  int64_t depth() const;
   /// fp32 or bf16.
   c10::ScalarType stored() const { return stored_; }
   int64_t panels() const { return (out_ + kPanel - 1) / kPanel; }

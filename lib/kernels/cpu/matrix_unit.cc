@@ -1,0 +1,207 @@
+#include "kernels/cpu/matrix_unit.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/cpu/targets.h"
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define ELASTIKV_AMX __attribute__((target("amx-tile,amx-bf16")))
+#endif
+
+namespace elastikv::cpu {
+
+void lay_out_tiles(const uint16_t* x, int64_t rows, int64_t in, int64_t depth, uint16_t* tiles) {
+  for (int64_t k = 0; k < depth; k += kUnitInputs) {
+    const int64_t inputs = std::clamp<int64_t>(in - k, 0, kUnitInputs);
+    for (int64_t r = 0; r < kUnitRows; ++r) {
+      uint16_t* to = tiles + k * kUnitRows + r * kUnitInputs;
+      const int64_t taken = r < rows ? inputs : 0;
+      if (taken > 0) std::memcpy(to, x + r * in + k, static_cast<size_t>(taken) * sizeof(uint16_t));
+      std::fill(to + taken, to + kUnitInputs, uint16_t{0});
+    }
+  }
+}
+
+int64_t unit_panels(int64_t rows) {
+  // A tenth of what a core's second cache holds, where it has a matrix unit.
+  constexpr int64_t kSums = int64_t{1} << 16;
+  return std::clamp<int64_t>(kSums / (rows * 32), 1, 16);
+}
+
+#ifdef __x86_64__
+
+namespace {
+
+/// Numbers of a tile, and the weights of two: 32 outputs of 32 inputs.
+constexpr int64_t kTile = kUnitRows * kUnitInputs;
+constexpr int64_t kWeights = 2 * kTile;
+constexpr int64_t kOutputs = 32;
+constexpr int64_t kLine = 64;
+
+/// What LDTILECFG reads.
+struct alignas(64) TileShapes {
+  uint8_t palette = 0;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+static_assert(sizeof(TileShapes) == 64);
+
+/// The tiles' shapes while a thread multiplies; those that it had before come back, because other
+/// libraries take them for granted.
+class Tiles {
+ public:
+  ELASTIKV_AMX Tiles() {
+    _tile_storeconfig(&before_);
+    TileShapes ours;
+    ours.palette = 1;
+    for (int i = 0; i < 8; ++i) {
+      ours.row_bytes[i] = kLine;
+      ours.rows[i] = kUnitRows;
+    }
+    _tile_loadconfig(&ours);
+  }
+  ELASTIKV_AMX ~Tiles() {
+    if (before_.palette == 0) {
+      _tile_release();
+    } else {
+      _tile_loadconfig(&before_);
+    }
+  }
+  Tiles(const Tiles&) = delete;
+  Tiles& operator=(const Tiles&) = delete;
+
+ private:
+  TileShapes before_;
+};
+
+/// What memory is asked for during a pass: some lines at each step.
+struct Ahead {
+  const char* next;
+  int64_t lines;
+};
+
+/// Adds to the sums [16 or 32 rows, 32] of a panel what `steps` times 32 inputs give; the first
+/// inputs set them. `x` points to the tiles of the first 16 rows, `x_below` to those of the others.
+template <bool kBoth>
+ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_t* weights,
+                       int64_t steps, bool begins, float* sums, Ahead& ahead) {
+  constexpr int64_t kStride = kOutputs * static_cast<int64_t>(sizeof(float));
+  float* below = sums + kUnitRows * kOutputs;
+  if (begins) {
+    _tile_zero(0);
+    _tile_zero(1);
+    if constexpr (kBoth) {
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+  } else {
+    _tile_loadd(0, sums, kStride);
+    _tile_loadd(1, sums + kUnitRows, kStride);
+    if constexpr (kBoth) {
+      _tile_loadd(2, below, kStride);
+      _tile_loadd(3, below + kUnitRows, kStride);
+    }
+  }
+  for (int64_t step = 0; step < steps; ++step) {
+    for (int64_t line = 0; line < ahead.lines; ++line)
+      __builtin_prefetch(ahead.next + line * kLine);
+    ahead.next += ahead.lines * kLine;
+    const uint16_t* here = weights + step * kWeights;
+    _tile_loadd(6, here, 2 * kLine);
+    _tile_loadd(4, x + step * kTile, kLine);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, here + kUnitInputs, 2 * kLine);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (kBoth) {
+      _tile_loadd(5, x_below + step * kTile, kLine);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, sums, kStride);
+  _tile_stored(1, sums + kUnitRows, kStride);
+  if constexpr (kBoth) {
+    _tile_stored(2, below, kStride);
+    _tile_stored(3, below + kUnitRows, kStride);
+  }
+}
+
+/// Adds what inputs [k, k + 32 * steps) give to a panel's sums [rows, 32].
+ELASTIKV_AMX void add_inputs(const UnitProduct& p, int64_t panel, int64_t k, int64_t steps,
+                             float* sums, Ahead& ahead) {
+  const uint16_t* weights = p.weights + (panel * p.depth + k) * kOutputs;
+  for (int64_t row = 0; row < p.rows; row += 2 * kUnitRows) {
+    const uint16_t* x = p.x + row * p.depth + k * kUnitRows;
+    float* to = sums + row * kOutputs;
+    if (row + kUnitRows < p.rows) {
+      pass<true>(x, x + kUnitRows * p.depth, weights, steps, k == 0, to, ahead);
+    } else {
+      pass<false>(x, nullptr, weights, steps, k == 0, to, ahead);
+    }
+  }
+}
+
+/// Linux gives the tiles' registers only to a process that asks for them.
+bool ask_for_tiles() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kBf16 = 1U << 22U;
+  constexpr unsigned kTileRegisters = 1U << 24U;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  if ((d & kBf16) == 0 || (d & kTileRegisters) == 0) return false;
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+}  // namespace
+
+bool has_matrix_unit() {
+  static const bool has = vector_width() == 16 && ask_for_tiles();
+  return has;
+}
+
+ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels, float* sums) {
+  // Few rows wait for memory alone: they go through a panel in one piece. More rows go over as many
+  // inputs as stay near until the last of them has read them.
+  constexpr int64_t kNear = 512;
+  const bool few = p.rows <= 2 * kUnitRows;
+  const int64_t inputs = few ? p.depth : kNear;
+  const int64_t passes = (p.rows + 2 * kUnitRows - 1) / (2 * kUnitRows);
+  constexpr int64_t kStepLines = kWeights * static_cast<int64_t>(sizeof(uint16_t)) / kLine;
+  const Tiles tiles;
+  for (int64_t k = 0; k < p.depth; k += inputs) {
+    const int64_t steps = std::min(inputs, p.depth - k) / kUnitInputs;
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      const uint16_t* here = p.weights + ((first + panel) * p.depth + k) * kOutputs;
+      // What follows in memory, for few rows; the next panel's inputs else. Asking beyond the last
+      // is no error.
+      constexpr int64_t kDistance = 8;  // steps
+      const uint16_t* next = few ? here + kDistance * kWeights : here + p.depth * kOutputs;
+      Ahead ahead{reinterpret_cast<const char*>(next), (kStepLines + passes - 1) / passes};
+      add_inputs(p, first + panel, k, steps, sums + panel * p.rows * kOutputs, ahead);
+    }
+  }
+}
+
+#else
+
+bool has_matrix_unit() { return false; }
+
+void unit_sums(const UnitProduct&, int64_t, int64_t, float*) {
+  throw InternalError("a product for a matrix unit that is not there");
+}
+
+#endif
+
+}  // namespace elastikv::cpu
