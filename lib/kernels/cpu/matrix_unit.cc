@@ -28,8 +28,12 @@ void lay_out_tiles(const uint16_t* x, int64_t rows, int64_t in, int64_t depth, u
   }
 }
 
-int64_t unit_panels(int64_t rows) {
-  // A tenth of what a core's second cache holds, where it has a matrix unit.
+int64_t unit_panels(int64_t rows, int64_t depth) {
+  // Half of the second cache of a core that has a matrix unit: x stays there from panel to panel,
+  // and the weights come one panel behind the other, as memory likes it.
+  constexpr int64_t kX = int64_t{1} << 20;
+  if (rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
+  // Else a part of x's inputs stays there, over as many panels as their sums leave room for.
   constexpr int64_t kSums = int64_t{1} << 16;
   return std::clamp<int64_t>(kSums / (rows * 32), 1, 16);
 }
@@ -87,6 +91,8 @@ struct Ahead {
   const char* next;
   int64_t lines;
 };
+/// Into the second cache: the first is full of what the pass itself reads.
+constexpr int kCache = 2;
 
 /// Adds to the sums [16 or 32 rows, 32] of a panel what `steps` times 32 inputs give; the first
 /// inputs set them. `x` points to the tiles of the first 16 rows, `x_below` to those of the others.
@@ -112,7 +118,7 @@ ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_
   }
   for (int64_t step = 0; step < steps; ++step) {
     for (int64_t line = 0; line < ahead.lines; ++line)
-      __builtin_prefetch(ahead.next + line * kLine);
+      __builtin_prefetch(ahead.next + line * kLine, 0, kCache);
     ahead.next += ahead.lines * kLine;
     const uint16_t* here = weights + step * kWeights;
     _tile_loadd(6, here, 2 * kLine);
@@ -174,7 +180,7 @@ bool has_matrix_unit() {
 ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels, float* sums) {
   // Few rows wait for memory alone: they go through a panel in one piece. More rows go over as many
   // inputs as stay near until the last of them has read them.
-  constexpr int64_t kNear = 512;
+  constexpr int64_t kNear = 256;
   const bool few = p.rows <= 2 * kUnitRows;
   const int64_t inputs = few ? p.depth : kNear;
   const int64_t passes = (p.rows + 2 * kUnitRows - 1) / (2 * kUnitRows);
@@ -183,11 +189,10 @@ ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels,
   for (int64_t k = 0; k < p.depth; k += inputs) {
     const int64_t steps = std::min(inputs, p.depth - k) / kUnitInputs;
     for (int64_t panel = 0; panel < panels; ++panel) {
-      const uint16_t* here = p.weights + ((first + panel) * p.depth + k) * kOutputs;
-      // What follows in memory, for few rows; the next panel's inputs else. Asking beyond the last
-      // is no error.
-      constexpr int64_t kDistance = 8;  // steps
-      const uint16_t* next = few ? here + kDistance * kWeights : here + p.depth * kOutputs;
+      // What is read next: four steps on, or after this piece, or the next panel's. Asking beyond
+      // the last is no error.
+      const uint16_t* next = p.weights + ((first + panel) * p.depth + k) * kOutputs;
+      next += few ? 4 * kWeights : panels == 1 ? steps * kWeights : p.depth * kOutputs;
       Ahead ahead{reinterpret_cast<const char*>(next), (kStepLines + passes - 1) / passes};
       add_inputs(p, first + panel, k, steps, sums + panel * p.rows * kOutputs, ahead);
     }

@@ -30,6 +30,6 @@ void unit_sums(const UnitProduct& product, int64_t first, int64_t panels, float*
 
 /// How many panels of a product are best made together: then their sums, and the x that they share,
 /// stay near.
-int64_t unit_panels(int64_t rows);
+int64_t unit_panels(int64_t rows, int64_t depth);
 
 }  // namespace elastikv::cpu

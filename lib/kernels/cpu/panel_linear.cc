@@ -346,7 +346,7 @@ void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Ou
                               .x = tiles,
                               .depth = depth,
                               .rows = blocks * kUnitRows};
-    const int64_t together = unit_panels(product.rows);
+    const int64_t together = unit_panels(product.rows, depth);
     const int64_t groups = (weights.panels() + together - 1) / together;
     const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * together * depth * product.rows));
     at::parallel_for(0, groups, grain, [&](int64_t begin, int64_t end) {
