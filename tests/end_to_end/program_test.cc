@@ -1,7 +1,10 @@
 #include <filesystem>
+#include <fstream>
+#include <string>
 
 #include <gtest/gtest.h>
 
+#include "base/version.h"
 #include "support/paths.h"
 #include "support/run_program.h"
 
@@ -11,10 +14,19 @@ namespace {
 TEST(Program, VersionAndHelpSucceed) {
   const ProgramResult version = run_elastikv({"--version"});
   EXPECT_EQ(version.exit_code, 0);
-  EXPECT_EQ(version.output, "0.1.0\n");
+  EXPECT_EQ(version.output, std::string(elastikv::version()) + "\n");
   const ProgramResult help = run_elastikv({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_NE(help.output.find("Usage: elastikv"), std::string::npos) << help.output;
+}
+
+TEST(Program, TheChangelogBeginsWithItsVersion) {
+  std::ifstream file(source_path("CHANGELOG.md"));
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("## ")) break;
+  }
+  EXPECT_EQ(line.substr(0, line.find(',')), "## " + std::string(version()));
 }
 
 // The program starts itself again before it begins (waiting.cpp), which must not start the loader.
@@ -23,7 +35,7 @@ TEST(Program, RunsUnderAnExplicitLoader) {
   if (!std::filesystem::exists(loader)) GTEST_SKIP() << "no " << loader;
   const ProgramResult version = run_command({loader, program_path("elastikv"), "--version"});
   EXPECT_EQ(version.exit_code, 0) << version.errors;
-  EXPECT_EQ(version.output, "0.1.0\n");
+  EXPECT_EQ(version.output, std::string(elastikv::version()) + "\n");
 }
 
 TEST(Program, BadUsageIsExitCodeOne) {
