@@ -179,7 +179,8 @@ std::string bash_completion(const CLI::App& app) {
                       fmt::join(first, " "));
   for (const CLI::App* verb : verbs_of(app)) text += bash_verb(*verb);
   text += "    esac\n  fi\n";
-  return text.append(kBashEnd);
+  text += kBashEnd;
+  return text;
 }
 
 std::string zsh_completion(const CLI::App& app) {
@@ -201,7 +202,8 @@ std::string zsh_completion(const CLI::App& app) {
       fmt::join(Offers(app).options, " "));
   for (const CLI::App* verb : verbs_of(app)) text += zsh_verb(*verb);
   text += "  esac\n}\n";
-  return text.append(kZshEnd);
+  text += kZshEnd;
+  return text;
 }
 
 }  // namespace elastikv
