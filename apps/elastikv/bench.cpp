@@ -15,6 +15,7 @@
 #include "bench/config.h"
 #include "bench/output.h"
 #include "bench/runner.h"
+#include "examples.h"
 #include "provenance.h"
 #include "stop_signal.h"
 #include "usage_error.h"
@@ -109,6 +110,11 @@ void add_bench_verb(CLI::App& app, Verb& chosen) {
       ->check(CLI::Range(1, 4096));
   verb->add_flag("--plan", options->plan,
                  "Only say what every cell needs and what a decode step reads; allocates nothing");
+  add_examples(*verb,
+               {{"A look at the verb, a few seconds long",
+                 "configs/bench/tiny.yaml --output results/bench/tiny"},
+                {"What the cells of published sizes need; allocates nothing",
+                 R"(configs/bench/smollm2.yaml --plan --set models="{shape: smollm2-135m}")"}});
   verb->callback([options, &chosen] { chosen = [options] { return bench(*options); }; });
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "examples.h"
 #include "report/comparison.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -133,6 +134,9 @@ void add_compare_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_option("--output", options->output, "Write to this file instead of standard output")
       ->check(not_empty());
+  add_examples(*verb, {{"Which published tables there are", "--list"},
+                       {"Made-up records beside the paper's Table 3",
+                        "tests/fixtures/fixture-llava-table3 --with elastic-cache-table3"}});
   verb->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
 }
 

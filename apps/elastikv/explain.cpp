@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "examples.h"
 #include "explain_subject.h"
 #include "image/drawing.h"
 #include "image/picture.h"
@@ -338,6 +339,10 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_flag("--json", options->json,
                  "Print one JSON object with every kept and merged position instead");
+  add_examples(*verb, {{"Two strategies on a scene of the quickstart: pictures and tables",
+                        "configs/quickstart.yaml --sample test_0007 --keep 0.2 -s elastic,h2o"},
+                       {"Of token ids, every kept position as JSON",
+                        "--prompt-ids 1,2,3,4,5,6,7,8,9,10 -s elastic,h2o --keep 0.5 --json"}});
   verb->callback([options, verb, &chosen] {
     require_consistent(*verb, *options);
     chosen = [options] { return explain_prompt(*options); };

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "examples.h"
 #include "sweep/predictions.h"
 #include "usage_error.h"
 #include "verbs.h"
@@ -117,6 +118,11 @@ void add_export_verb(CLI::App& app, Verb& chosen) {
       ->check(not_empty());
   verb->add_flag("--allow-missing", options->allow_missing,
                  "Leave out samples without a text, and say which");
+  add_examples(*verb, {{"One cell, for 'score'",
+                        "results/quickstart --cell stampvlm-fp32/stamp-scenes/elastic/0.2 \\\n"
+                        "    --output results/elastic.jsonl"},
+                       {"Every cell as LLaVA's answers",
+                        "results/quickstart --form llava --output results/answers"}});
   verb->callback(
       [options, &chosen] { chosen = [options] { return export_predictions(*options); }; });
 }

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stopwatch.h"
+#include "examples.h"
 #include "image/picture.h"
 #include "models/registry.h"
 #include "prompt_options.h"
@@ -234,6 +235,12 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->check(not_negative())
       ->capture_default_str();
   verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
+  add_examples(*verb, {{"One picture, a fifth of the cache",
+                        "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
+                        "    -p \"What is in the picture?\" --strategy elastic --keep 0.2"},
+                       {"Without a picture, in 32 slots per layer, as JSON",
+                        "-p \"Tell me about the sea.\" --strategy streaming-llm \\\n"
+                        "    --keep-tokens 32 --max-new-tokens 64 --json"}});
   verb->callback([options, prompt, ids, &chosen] {
     if (prompt->count() == 0 && ids->count() == 0)
       throw CLI::RequiredError("--prompt or --prompt-ids");

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "checkpoint_parts.h"
+#include "examples.h"
 #include "image/picture.h"
 #include "image/pixel_backend.h"
 #include "models/quantization.h"
@@ -273,6 +274,11 @@ void add_inspect_verb(CLI::App& app, Verb& chosen) {
       ->allow_extra_args(false)
       ->excludes(ids);
   add_prompt_options(*verb, options->prompt_options);
+  add_examples(*verb,
+               {{"Architecture, shapes, memory, what is missing", "models/stampvlm/assembled"},
+                {"The exact prompt and its tokens",
+                 "models/stampvlm/assembled --prompt \"What is this?\" \\\n"
+                 "    --image datasets/stamp-scenes/test/images/test_0000.png"}});
   verb->callback([options, ids, &chosen] {
     if (ids->count() > 0 && options->prompt_options.given())
       throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "datasets/dataset.h"
+#include "examples.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
 #include "strategies/registry.h"
@@ -50,6 +51,7 @@ void add_list_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("what", *what, "What to list")
       ->check(CLI::IsMember({"all", "strategies", "models", "prompts", "formats", "metrics"}))
       ->capture_default_str();
+  add_examples(*verb, {{"Presets, with their papers", "strategies"}, {"Text metrics", "metrics"}});
   verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });
 }
 

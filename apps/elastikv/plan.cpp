@@ -18,6 +18,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "examples.h"
 #include "models/quantization.h"
 #include "models/registry.h"
 #include "report/table.h"
@@ -297,6 +298,9 @@ void add_plan_verb(CLI::App& app, Verb& chosen) {
       "Show the cells of a sweep, the memory and about the time they take; loads no weights and "
       "writes nothing. Exit code 1 where 'sweep' would refuse, too little memory included.");
   add_sweep_options(*verb, options);
+  add_examples(*verb, {{"The README's first sweep", "configs/first-sweep.yaml"},
+                       {"The paper's Figure 2, before its checkpoint is there",
+                        "configs/paper/fig2_llava13b.yaml --device cpu"}});
   verb->callback([options, &chosen] { chosen = [options] { return plan(*options); }; });
 }
 

@@ -1,22 +1,18 @@
 #include "program.h"
 
-#include <cstdint>
+#include <algorithm>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <CLI/Validators.hpp>
+#include <CLI/Error.hpp>
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include "base/error.h"
-#include "base/version.h"
+#include "command_line.h"
 #include "runtime/threads.h"
-#include "usage_error.h"
-#include "verbs.h"
 
 namespace elastikv {
 namespace {
@@ -24,13 +20,6 @@ namespace {
 /// sysexits.h's EX_SOFTWARE: the fault is ours, so it must not look like bad input (1) or failed
 /// cells (2).
 constexpr int kInternalErrorExitCode = 70;
-
-void add_threads(CLI::App& verb, int64_t& threads) {
-  verb.add_option("--threads", threads,
-                  "Threads that compute on the CPU; by default OMP_NUM_THREADS, or else as many as "
-                  "the process has processors to itself (affinity, quota of its control groups)")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
-}
 
 }  // namespace
 
@@ -42,32 +31,14 @@ int run_program(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   // Nothing here is differentiated: operators need not pass autograd's layer.
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
-  CLI::App app("ElastiKV measures what KV-cache compression does to vision-language models.",
-               "elastikv");
-  app.set_version_flag("--version", std::string(version()));
-  app.require_subcommand(1);
-  Verb chosen;
-  int64_t threads = 0;
-  add_sweep_verb(app, chosen);
-  add_plan_verb(app, chosen);
-  add_bench_verb(app, chosen);
-  add_report_verb(app, chosen);
-  add_compare_verb(app, chosen);
-  add_generate_verb(app, chosen);
-  add_explain_verb(app, chosen);
-  add_export_verb(app, chosen);
-  add_score_verb(app, chosen);
-  add_list_verb(app, chosen);
-  add_inspect_verb(app, chosen);
-  for (const char* verb : {"sweep", "plan", "generate", "explain"})
-    add_threads(*app.get_subcommand(verb), threads);
+  CommandLine line;
   try {
-    app.parse(argc, argv);
-    use_threads(choose_threads(threads));
-    return chosen();
+    line.parse(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+    use_threads(choose_threads(line.threads()));
+    return line.verb()();
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    fmt::print(stderr, "error: {}\n", usage_message(app, error, argc > 1 ? argv[1] : ""));
+    if (error.get_exit_code() == 0) return line.app().exit(error);  // --help, --version
+    fmt::print(stderr, "error: {}\n", line.problem(error));
     return 1;
   } catch (const InternalError& error) {
     fmt::print(stderr, "{}\nThis is a bug in ElastiKV; please report it with the command line.\n",

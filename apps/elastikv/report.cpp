@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "examples.h"
 #include "verbs.h"
 
 namespace elastikv {
@@ -48,6 +49,9 @@ void add_report_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--output", options->output,
                    "Where to write; default with one folder: that folder");
   verb->add_option("--formats", options->formats, "Of md, csv, latex and html (default: all)");
+  add_examples(*verb, {{"Into the run's own folder", "results/quickstart"},
+                       {"Elsewhere, without LaTeX and HTML",
+                        "results/quickstart --output results/quickstart-tables --formats md,csv"}});
   verb->callback([options, &chosen] { chosen = [options] { return report(*options); }; });
 }
 

@@ -23,6 +23,7 @@
 #include "base/json_fields.h"
 #include "base/json_problem.h"
 #include "base/utf8.h"
+#include "examples.h"
 #include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/text_metrics.h"
@@ -472,6 +473,13 @@ void add_score_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--seed", options->seed, "Seed of the bootstrap")
       ->check(not_negative())
       ->capture_default_str();
+  add_examples(
+      *verb,
+      {{"A line of any system's texts",
+        R"(- <<<'{"id": "a", "reference": "a red kite", "candidate": "a kite"}')"},
+       {"One metric, the best of two references, as JSON",
+        "- --metrics rougeL --format json \\\n"
+        R"(    <<<'{"id": "a", "reference": ["a kite", "a bird"], "candidate": "a bird"}')"}});
   verb->callback([options, &chosen] { chosen = [options] { return score(*options); }; });
 }
 

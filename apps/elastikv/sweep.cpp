@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/yaml_fields.h"
+#include "examples.h"
 #include "provenance.h"
 #include "report/report.h"
 #include "source_version.h"
@@ -154,6 +155,12 @@ void add_sweep_verb(CLI::App& app, Verb& chosen) {
                    "Stop after so many failures (default: never)")
       ->check(not_empty())
       ->excludes(fail_fast);
+  add_examples(*verb, {{"Two scenes; --limit 4 --resume then goes on",
+                        "configs/first-sweep.yaml --limit 2 --output results/first-sweep-short"},
+                       {"Other strategies and parameters, one scene",
+                        "configs/first-sweep.yaml --set strategies=full,elastic \\\n"
+                        "    --set elastic.selection.sinks=1,2,4 --set budgets.keep=0.2 \\\n"
+                        "    --sample-id test_0007 --output results/sinks"}});
   verb->callback([options, &chosen] { chosen = [options] { return sweep(*options); }; });
 }
 

@@ -18,6 +18,8 @@ using Verb = std::function<int()>;
 
 void add_bench_verb(CLI::App& app, Verb& chosen);
 void add_compare_verb(CLI::App& app, Verb& chosen);
+/// It writes of all of `app`, which has to live until `chosen` has run.
+void add_completion_verb(CLI::App& app, Verb& chosen);
 void add_explain_verb(CLI::App& app, Verb& chosen);
 void add_export_verb(CLI::App& app, Verb& chosen);
 void add_generate_verb(CLI::App& app, Verb& chosen);

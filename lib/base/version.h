@@ -4,7 +4,7 @@
 
 namespace elastikv {
 
-/// The project's version as the build knows it, for example "0.1.0".
+/// The project's version as the build knows it, for example "0.2.0".
 std::string_view version();
 
 }  // namespace elastikv

@@ -22,7 +22,7 @@ struct SignatureContext {
 /// One line that says which definition of a metric a number follows, in sacrebleu's manner: two
 /// numbers may be compared when their signatures are equal. Name, space, then fields such as
 ///   type:f|tok:google[a-z0-9]|stem:no|lsum:newline|agg:mean|ci:bootstrap-t|bs:1000|seed:12345|...
-/// up to the program's version and what was compared with (`...|impl:elastikv-0.1.0|ref:dataset`).
+/// up to the program's version and what was compared with (`...|impl:elastikv-0.2.0|ref:dataset`).
 /// `definition` is what sits before "agg:"; "rev:2" stands behind it where results are not those of
 /// the metric's first release any more (revision_of "metric/NAME").
 std::string metric_signature(std::string_view name, std::string_view definition,
