@@ -80,6 +80,11 @@ const char* present_key(const Json& object, std::initializer_list<const char*> k
   return nullptr;
 }
 
+bool is_coco(const Json& object) {
+  return object.contains("images") && object["images"].is_array() &&
+         object.contains("annotations") && object["annotations"].is_array();
+}
+
 const char* picture_key(const Json& object) {
   return present_key(object,
                      {"images", "image", "imagename", "image_path", "file_name", "filename"});
