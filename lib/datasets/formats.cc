@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "datasets/item_fields.h"
 
 namespace elastikv {
@@ -35,16 +36,6 @@ const Formats& formats() {
                            &kLlavaQuestionsFormat, &kLlavaBenchFormat, &kCocoCaptionsFormat,
                            &kVlmEvalKitFormat,     &kTextFormat};
   return all;
-}
-
-/// "a, b and c".
-std::string in_words(const std::vector<std::string>& texts) {
-  std::string words;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (i > 0) words += i + 1 < texts.size() ? ", " : " and ";
-    words += texts[i];
-  }
-  return words;
 }
 
 /// "the first item has the keys a, b", by the kind of thing that has them.
@@ -76,7 +67,7 @@ std::string keys_of(std::string_view what, const Json& object) {
     if (format->looks != nullptr)
       tried.push_back(fmt::format("{} ({})", format->name, format->looks));
   }
-  fail("{}: unknown data format: tried {}; {}", file, in_words(tried), found);
+  fail("{}: unknown data format: tried {}; {}", file, listed(tried), found);
 }
 
 /// The format that most items are of. `what`: how a message calls the first one.
@@ -176,7 +167,7 @@ void require_used(const DataOptions& options, const DataFormat& format) {
     for (const DataFormat* one : formats()) {
       if (one->takes_answers) takers.emplace_back(one->name);
     }
-    fail("{}: 'answers' is for {}, the file is {}, which has its own", file, in_words(takers),
+    fail("{}: 'answers' is for {}, the file is {}, which has its own", file, listed(takers),
          format.name);
   }
   if (!options.prompt.empty() && !format.takes_prompt)
