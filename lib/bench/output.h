@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/runner.h"
+#include "bench/outcome.h"
 #include "report/table.h"
 
 namespace elastikv {
