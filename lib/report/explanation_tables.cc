@@ -9,7 +9,7 @@ namespace elastikv {
 
 Table lost_table(const std::vector<Explanation>& explanations) {
   Table table;
-  table.header = {"strategy", "kept entries", "attention given up", "least in a layer",
+  table.header = {"strategy", "kept entries", "attention lost", "least in a layer",
                   "most in a layer"};
   const auto percent = [](double share) { return fmt::format("{:.1f} %", 100 * share); };
   for (const Explanation& explanation : explanations) {

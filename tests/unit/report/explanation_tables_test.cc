@@ -48,6 +48,8 @@ std::vector<Explanation> explanations() {
 
 TEST(ExplanationTables, AttentionIsAShareForPeople) {
   const Table table = lost_table(explanations());
+  EXPECT_EQ(table.header, (std::vector<std::string>{"strategy", "kept entries", "attention lost",
+                                                    "least in a layer", "most in a layer"}));
   EXPECT_EQ(table.rows, (Rows{{"a", "8", "25.0 %", "12.5 %", "37.5 %"},
                               {"b", "8", "25.0 %", "0.0 %", "50.0 %"}}));
 }
