@@ -4,6 +4,7 @@
 #include <cctype>
 #include <functional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/ranges.h>
