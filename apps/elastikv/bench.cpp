@@ -8,6 +8,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -71,9 +72,9 @@ int bench(const BenchVerbOptions& options) {
   if (!options.json.empty() && options.json != "-")
     write_file_atomically(options.json, bench_json(outcome));
   if (!config.output.empty() && !options.plan) {
-    write_bench(outcome, config.output);
-    inform("\ntables: {0}/bench.md, bench.csv, bench.json; pictures: scripts/plot_bench.py {0}",
-           config.output.string());
+    const std::vector<std::string> files = write_bench(outcome, config.output);
+    inform("\ntables: {0}/{1}; pictures: scripts/plot_bench.py {0}", config.output.string(),
+           fmt::join(files, ", "));
   }
   if (!outcome.interrupted) return 0;
   warn("interrupted; the figures are of the runs that were complete");

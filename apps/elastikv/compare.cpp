@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "examples.h"
 #include "report/comparison.h"
+#include "report/comparison_output.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -89,9 +91,7 @@ int compare(const CompareOptions& options) {
   const std::vector<ComparedRun> runs = read_runs(options.runs);
   const auto comparisons =
       compare_with_published(tables, runs, names, /*all_tables=*/!options.with.empty());
-  const std::string text = options.format == "json"  ? comparison_json(comparisons)
-                           : options.format == "csv" ? comparison_csv(comparisons)
-                                                     : comparison_markdown(comparisons);
+  const std::string text = write_comparison(comparisons, options.format);
   for (const ComparedRun& run : runs) {
     if (!run.fixture().empty()) {
       warn("{}: FIXTURE: made-up records, not a measurement", run.folder);
@@ -129,8 +129,9 @@ void add_compare_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--strategy", options->strategies,
                    "PUBLISHED=OURS: our strategy that stands for a published row")
       ->allow_extra_args(false);
-  verb->add_option("--format", options->format, "md, csv or json")
-      ->check(CLI::IsMember({"md", "csv", "json"}))
+  const std::vector<std::string> forms = form_names(comparison_forms());
+  verb->add_option("--format", options->format, listed(forms, "or"))
+      ->check(CLI::IsMember(forms))
       ->capture_default_str();
   verb->add_option("--output", options->output, "Write to this file instead of standard output")
       ->check(not_empty());

@@ -1,193 +1,36 @@
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <CLI/App.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "base/device.h"
 #include "base/error.h"
-#include "base/files.h"
 #include "base/log.h"
 #include "examples.h"
 #include "explain_subject.h"
-#include "image/drawing.h"
 #include "image/picture.h"
 #include "models/registry.h"
 #include "prompt_options.h"
 #include "report/explanation.h"
+#include "report/explanation_files.h"
 #include "report/explanation_pictures.h"
-#include "report/table.h"
+#include "report/explanation_tables.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/finite.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"
-#include "text/json_text.h"
 #include "usage_error.h"
 #include "verbs.h"
 
 namespace elastikv {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json head_json(const HeadDecision& head) {
-  Json groups = Json::array();
-  for (const MergedGroup& group : head.groups) {
-    groups.push_back({{"anchor", group.anchor},
-                      {"sources", group.sources},
-                      {"anchor_weight", group.anchor_weight},
-                      {"source_weights", group.source_weight}});
-  }
-  return {{"tokens", head.kept.size()},
-          {"attention_lost", head.attention_lost},
-          {"kept", head.kept},
-          {"groups", std::move(groups)}};
-}
-
-Json explanation_json(const Explanation& explanation, const CacheShape& shape) {
-  const auto element = static_cast<int64_t>(c10::elementSize(shape.dtype));
-  Json layers = Json::array();
-  for (const LayerDecision& layer : explanation.layers) {
-    Json heads = Json::array();
-    for (const HeadDecision& head : layer.heads) heads.push_back(head_json(head));
-    layers.push_back({{"layer", layer.layer},
-                      {"shared_by_heads", layer.shared},
-                      {"attention_lost", layer.attention_lost},
-                      {"heads", std::move(heads)}});
-  }
-  return {{"name", explanation.name},
-          {"description", explanation.description},
-          {"requested_tokens", explanation.requested},
-          {"tokens", explanation.tokens},
-          {"bytes", explanation.bytes(shape.head_dim, element)},
-          {"attention_lost", explanation.attention_lost},
-          {"layers", std::move(layers)}};
-}
-
-void print_json(const Subject& subject, const TokenizedPrompt& prompt,
-                const PromptStatistics& statistics, const CacheShape& shape,
-                const std::vector<int64_t>& layers, const std::vector<Explanation>& explanations) {
-  Json out{{"model", subject.model.path.string()},
-           {"budget", subject.budget.name()},
-           {"prompt_tokens", statistics.prompt_tokens},
-           {"image_begin", statistics.image_begin},
-           {"image_end", statistics.image_end},
-           {"prompt_token_ids", prompt.ids},
-           {"query_heads", statistics.query_heads},
-           {"kv_heads", statistics.kv_heads},
-           {"head_dim", shape.head_dim},
-           {"layers", layers}};
-  if (subject.sample) out["sample"] = subject.sample->id;
-  Json strategies = Json::array();
-  for (const Explanation& explanation : explanations)
-    strategies.push_back(explanation_json(explanation, shape));
-  out["strategies"] = std::move(strategies);
-  out["kept_agreement"] = kept_agreement(explanations);
-  fmt::print("{}\n", json_text(std::move(out)));
-}
-
-Table agreement_table(const std::vector<Explanation>& explanations) {
-  Table table;
-  table.header.emplace_back("kept in common");
-  for (const Explanation& explanation : explanations) table.header.push_back(explanation.name);
-  const auto matrix = kept_agreement(explanations);
-  for (size_t row = 0; row < matrix.size(); ++row) {
-    std::vector<std::string> fields{explanations[row].name};
-    for (const double value : matrix[row]) fields.push_back(fmt::format("{:.3f}", value));
-    table.rows.push_back(std::move(fields));
-  }
-  return table;
-}
-
-Table agreement_csv(const std::vector<Explanation>& explanations) {
-  Table table;
-  table.header = {"layer", "strategy", "other", "jaccard"};
-  const auto add = [&](const std::string& layer, const std::vector<std::vector<double>>& matrix) {
-    for (size_t a = 0; a < matrix.size(); ++a) {
-      for (size_t b = a + 1; b < matrix.size(); ++b) {
-        table.rows.push_back(
-            {layer, explanations[a].name, explanations[b].name, long_number(matrix[a][b])});
-      }
-    }
-  };
-  for (size_t i = 0; i < explanations.front().layers.size(); ++i) {
-    add(std::to_string(explanations.front().layers[i].layer), kept_agreement(explanations, i));
-  }
-  add("mean", kept_agreement(explanations));
-  return table;
-}
-
-Table lost_csv(const std::vector<Explanation>& explanations) {
-  Table table;
-  table.header = {"strategy", "layer", "kv_head", "kept", "attention_lost"};
-  for (const Explanation& explanation : explanations) {
-    for (const LayerDecision& layer : explanation.layers) {
-      const std::string number = std::to_string(layer.layer);
-      size_t kept = 0;
-      for (size_t head = 0; head < layer.heads.size(); ++head) {
-        const HeadDecision& decision = layer.heads[head];
-        kept += decision.kept.size();
-        table.rows.push_back({explanation.name, number, std::to_string(head),
-                              std::to_string(decision.kept.size()),
-                              long_number(decision.attention_lost)});
-      }
-      table.rows.push_back({explanation.name, number, "all", std::to_string(kept),
-                            long_number(layer.attention_lost)});
-    }
-  }
-  return table;
-}
-
-Table lost_table(const std::vector<Explanation>& explanations) {
-  Table table;
-  table.header = {"strategy", "kept entries", "attention given up", "least in a layer",
-                  "most in a layer"};
-  const auto percent = [](double share) { return fmt::format("{:.1f} %", 100 * share); };
-  for (const Explanation& explanation : explanations) {
-    const auto [least, most] = std::minmax_element(
-        explanation.layers.begin(), explanation.layers.end(),
-        [](const auto& a, const auto& b) { return a.attention_lost < b.attention_lost; });
-    table.rows.push_back({explanation.name, std::to_string(explanation.tokens),
-                          percent(explanation.attention_lost), percent(least->attention_lost),
-                          percent(most->attention_lost)});
-  }
-  return table;
-}
-
-/// Pictures and tables; returns the names of the files.
-std::vector<std::string> write_files(const std::filesystem::path& folder,
-                                     const std::vector<Explanation>& explanations,
-                                     const ShownPrompt& prompt) {
-  std::vector<std::string> files;
-  const auto draw = [&](const std::string& name, const Picture& picture) {
-    write_png(folder / name, picture);
-    files.push_back(name);
-  };
-  const auto write = [&](const std::string& name, const Table& table) {
-    write_file_atomically(folder / name, table.csv());
-    files.push_back(name);
-  };
-  for (const Explanation& explanation : explanations) {
-    draw(explanation.name + "-kept.png", kept_sheet(explanation, prompt));
-    if (explanation.layers.front().importance.defined())
-      draw(explanation.name + "-importance.png", importance_sheet(explanation, prompt));
-  }
-  write("attention_lost.csv", lost_csv(explanations));
-  if (explanations.size() > 1) {
-    draw("agreement.png", agreement_sheet(explanations, prompt.title));
-    write("agreement.csv", agreement_csv(explanations));
-  }
-  return files;
-}
 
 int explain_prompt(const ExplainOptions& options) {
   // Everything that can be wrong is looked at before the weights.
@@ -249,7 +92,14 @@ int explain_prompt(const ExplainOptions& options) {
     }
   }
   if (options.json) {
-    print_json(subject, prompt, encoded.statistics, shape, layers, explanations);
+    const ExplainedPrompt explained{.model = subject.model.path.string(),
+                                    .budget = subject.budget.name(),
+                                    .sample = subject.sample ? subject.sample->id : "",
+                                    .ids = prompt.ids,
+                                    .layers = layers,
+                                    .shape = shape,
+                                    .statistics = encoded.statistics};
+    fmt::print("{}\n", explanations_json(explained, explanations));
     return 0;
   }
   ShownPrompt shown;
@@ -259,7 +109,7 @@ int explain_prompt(const ExplainOptions& options) {
   shown.grid = grid;
   shown.prompt_tokens = tokens;
   shown.title = subject.title();
-  const std::vector<std::string> files = write_files(options.out, explanations, shown);
+  const std::vector<std::string> files = write_explanations(options.out, explanations, shown);
   fmt::print("{}: {} prompt tokens, {} of the picture\n\n{}", shown.title, tokens,
              span.end - span.begin, lost_table(explanations).markdown());
   if (explanations.size() > 1) fmt::print("\n{}", agreement_table(explanations).markdown());

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "examples.h"
 #include "sweep/predictions.h"
 #include "usage_error.h"
@@ -52,7 +53,7 @@ void look_for_missing(const std::string& folder, const PredictionFile& file, boo
 }
 
 int export_predictions(const ExportOptions& options) {
-  const PredictionForm form = parse_prediction_form(options.form);
+  const PredictionForm& form = prediction_form(options.form);
   const Predictions predictions(options.folder);
   const std::vector<Cell> cells = predictions.select(options.selection);
   if (options.one_cell() && cells.size() > 1) {
@@ -107,10 +108,14 @@ void add_export_verb(CLI::App& app, Verb& chosen) {
       ->check(not_empty());
   verb->add_option("--data", options->selection.data, "Only cells of this data set")
       ->check(not_empty());
-  verb->add_option("--form", options->form,
-                   "jsonl (what 'score' reads), mm-vet (MM-Vet's evaluator) or llava (LLaVA's "
-                   "answers)")
-      ->check(CLI::IsMember(prediction_forms()))
+  std::vector<std::string> forms;
+  std::vector<std::string> described;
+  for (const PredictionForm& form : prediction_forms()) {
+    forms.emplace_back(form.name);
+    described.push_back(fmt::format("{} ({})", form.name, form.reader));
+  }
+  verb->add_option("--form", options->form, listed(described, "or"))
+      ->check(CLI::IsMember(forms))
       ->capture_default_str();
   verb->add_option("--output", options->output,
                    "The file, with --cell or --strategy; else the folder for one file per cell")

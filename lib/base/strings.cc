@@ -22,6 +22,19 @@ std::string replace_each(std::string_view text, std::string_view what, std::stri
   return result.append(text.substr(done));
 }
 
+std::string listed(const std::vector<std::string>& texts, std::string_view before_last) {
+  std::string list;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (i > 0 && i + 1 == texts.size()) {
+      list.append(" ").append(before_last).append(" ");
+    } else if (i > 0) {
+      list += ", ";
+    }
+    list += texts[i];
+  }
+  return list;
+}
+
 void unify_line_ends(std::string& text) {
   if (text.find('\r') == std::string::npos) return;
   size_t to = 0;

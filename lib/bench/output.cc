@@ -9,6 +9,7 @@
 #include "base/device.h"
 #include "base/files.h"
 #include "base/version.h"
+#include "report/table_forms.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -290,15 +291,20 @@ std::string bench_json(const BenchOutcome& outcome) {
   return json_text(std::move(json), /*indent=*/1) + "\n";
 }
 
-void write_bench(const BenchOutcome& outcome, const std::filesystem::path& folder) {
+std::vector<std::string> write_bench(const BenchOutcome& outcome,
+                                     const std::filesystem::path& folder) {
   std::error_code problem;
   std::filesystem::create_directories(folder, problem);
+  std::vector<std::string> files{"bench.md"};
   write_file_atomically(
-      folder / "bench.md",
+      folder / files.front(),
       fmt::format("# {}\n\n{}\n{}", outcome.config.name,
                   bench_table(outcome).markdown(/*left_columns=*/2), bench_notes(outcome)));
-  write_file_atomically(folder / "bench.csv", figures_table(outcome).csv());
-  write_file_atomically(folder / "bench.json", bench_json(outcome));
+  for (std::string& file : write_table(folder, "bench", figures_table(outcome)))
+    files.push_back(std::move(file));
+  files.emplace_back("bench.json");
+  write_file_atomically(folder / files.back(), bench_json(outcome));
+  return files;
 }
 
 }  // namespace elastikv

@@ -2,8 +2,9 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
-#include "bench/runner.h"
+#include "bench/outcome.h"
 #include "report/table.h"
 
 namespace elastikv {
@@ -22,7 +23,9 @@ std::string bench_notes(const BenchOutcome& outcome);
 /// The outcome as JSON of the schema "elastikv-bench-1", with every run's figures.
 std::string bench_json(const BenchOutcome& outcome);
 
-/// Writes bench.md, bench.csv and bench.json into a folder, which is made.
-void write_bench(const BenchOutcome& outcome, const std::filesystem::path& folder);
+/// Writes bench.md, the figures in every form for programs (bench.csv) and bench.json into a
+/// folder, which is made, and returns the files' names.
+std::vector<std::string> write_bench(const BenchOutcome& outcome,
+                                     const std::filesystem::path& folder);
 
 }  // namespace elastikv

@@ -1,11 +1,9 @@
 #include "bench/runner.h"
 
 #include <algorithm>
-#include <cmath>
 #include <deque>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <random>
 #include <utility>
 
@@ -17,15 +15,13 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
-#include "bench/shapes.h"
+#include "bench/plan.h"
 #include "models/llama.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
-#include "sweep/cell_size.h"
 #include "sweep/choices.h"
-#include "weights/checkpoint.h"
 
 namespace elastikv {
 namespace {
@@ -221,152 +217,7 @@ class ModelBench {
   c10::Device device_;
 };
 
-/// Of a prompt and of what all rows of a batch hold beside it.
-int64_t shared_cache_bytes(const BenchCell& cell, const LlamaConfig& shape, c10::ScalarType dtype) {
-  const CellSize size(cell.strategy, cell.budget);
-  const int64_t prompt = cell.lengths.prompt_tokens;
-  const int64_t own = size.merged(prompt) + size.room(prompt, cell.lengths.new_tokens);
-  const int64_t slots = prompt + (size.rerotates() ? prompt / 2 : 0) + cell.batch * own;
-  return slots * shape.cache_bytes_per_token(static_cast<int64_t>(c10::elementSize(dtype)));
-}
-
-/// Checks a model's cells and works out what they need; loads nothing.
-BenchModelResult plan_model(const BenchConfig& config, const BenchModel& choice,
-                            const std::vector<BenchCell>& cells, bool plan_only) {
-  BenchModelResult result;
-  result.model = choice;
-  const c10::Device device = parse_device(choice.device);
-  require_available(device);
-  const c10::ScalarType dtype = parse_dtype(choice.dtype);
-  int64_t stored = 0;
-  c10::ScalarType held = dtype;
-  if (!choice.random_weights()) {
-    require_loadable(choice.path);
-    result.model.shape = decoder_of(choice.path);
-    stored = count_parameters(choice.path);
-    held = held_dtype(choice.path, device, dtype);
-  }
-  const LlamaConfig& shape = result.model.shape;
-  result.parameters = std::max(parameters_of(shape), stored);
-  result.available = available_bytes(device);
-  result.weights = memory_for_weights(shape, dtype, device, stored, held);
-  const std::string what =
-      fmt::format("{}: {} in {} on {}", choice.origin, choice.label, choice.dtype, choice.device);
-  const std::string no_weights = refusal(result.weights, result.available);
-  if (!no_weights.empty() && !plan_only) fail("{} {}", what, no_weights);
-  for (const BenchCell& cell : cells) {
-    const BenchLengths& lengths = cell.lengths;
-    if (lengths.prompt_tokens + lengths.new_tokens > shape.max_positions) {
-      fail("{}: {} tokens do not fit the context of {}, which is {}", choice.origin, lengths.text(),
-           choice.label, shape.max_positions);
-    }
-    const std::string missing =
-        missing_for(strategy_of(cell.strategy).needs(), lengths.prompt_tokens,
-                    /*image_begin=*/0, /*image_end=*/0);
-    if (!missing.empty()) {
-      fail("{}: strategy '{}' cannot run: a benchmark's prompt {}", cell.strategy.origin,
-           cell.strategy.label, missing);
-    }
-    BenchResult& planned = result.cells.emplace_back();
-    planned.cell = cell;
-    planned.need = memory_for_cell(result.weights, shape, dtype, cell.batch, lengths.prompt_tokens,
-                                   lengths.new_tokens, make_budget(cell.budget));
-    if (cell.shared_prompt) planned.need.caches = shared_cache_bytes(cell, shape, dtype);
-    planned.step_weight_bytes =
-        static_cast<double>(step_weight_bytes(shape, static_cast<int64_t>(c10::elementSize(held))));
-    planned.skipped = refusal(planned.need, result.available);
-    if (planned.skipped.empty() || plan_only || config.too_large == BenchConfig::TooLarge::kSkip)
-      continue;
-    fail(
-        "{}: batch {} of {} tokens under '{}' at budget {} {}; too_large: skip leaves such cells "
-        "out",
-        what, cell.batch, lengths.text(), cell.strategy.label, cell.budget.text(), planned.skipped);
-  }
-  return result;
-}
-
 }  // namespace
-
-Spread spread_of(std::vector<double> values) {
-  Spread spread;
-  if (values.empty()) return spread;
-  std::sort(values.begin(), values.end());
-  const auto quantile = [&](double share) {
-    const double at = share * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<size_t>(at);
-    const size_t above = std::min(below + 1, values.size() - 1);
-    const double weight = at - static_cast<double>(below);
-    return values[below] + weight * (values[above] - values[below]);
-  };
-  spread.median = quantile(0.5);
-  spread.low = quantile(0.25);
-  spread.high = quantile(0.75);
-  spread.count = static_cast<int64_t>(values.size());
-  return spread;
-}
-
-double BenchRun::decode_seconds() const {
-  return std::accumulate(step_seconds.begin(), step_seconds.end(), 0.0);
-}
-
-double BenchRun::total_seconds() const {
-  return prefill_seconds + statistics_seconds + compression_seconds + reserve_seconds +
-         decode_seconds();
-}
-
-namespace {
-
-/// A figure of every run.
-template <typename Figure>
-Spread over_runs(const std::vector<BenchRun>& runs, Figure figure) {
-  std::vector<double> values;
-  values.reserve(runs.size());
-  for (const BenchRun& run : runs) values.push_back(figure(run));
-  return spread_of(std::move(values));
-}
-
-double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
-
-}  // namespace
-
-Spread BenchResult::prefill_seconds() const {
-  return over_runs(runs, [](const BenchRun& run) { return run.prefill_seconds; });
-}
-Spread BenchResult::prefill_tokens_per_second() const {
-  const auto tokens = static_cast<double>(cell.prefilled_tokens());
-  return over_runs(runs,
-                   [&](const BenchRun& run) { return per_second(tokens, run.prefill_seconds); });
-}
-Spread BenchResult::statistics_seconds() const {
-  return over_runs(runs, [](const BenchRun& run) { return run.statistics_seconds; });
-}
-Spread BenchResult::compression_seconds() const {
-  return over_runs(runs, [](const BenchRun& run) { return run.compression_seconds; });
-}
-Spread BenchResult::total_seconds() const {
-  return over_runs(runs, [](const BenchRun& run) { return run.total_seconds(); });
-}
-Spread BenchResult::step_seconds() const {
-  std::vector<double> steps;
-  for (const BenchRun& run : runs)
-    steps.insert(steps.end(), run.step_seconds.begin(), run.step_seconds.end());
-  return spread_of(std::move(steps));
-}
-Spread BenchResult::decode_tokens_per_second() const {
-  return over_runs(runs, [&](const BenchRun& run) {
-    return per_second(
-        static_cast<double>(cell.batch) * static_cast<double>(run.step_seconds.size()),
-        run.decode_seconds());
-  });
-}
-Spread BenchResult::throughput() const {
-  const auto tokens = static_cast<double>(cell.batch * cell.lengths.new_tokens);
-  return over_runs(runs,
-                   [&](const BenchRun& run) { return per_second(tokens, run.total_seconds()); });
-}
-double BenchResult::times_bound() const {
-  return bound_seconds > 0 ? step_seconds().median / bound_seconds : 0;
-}
 
 BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
   const Threads threads(config.threads);

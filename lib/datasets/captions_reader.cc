@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -31,8 +32,12 @@ std::vector<std::string> coco_names(const Json& id) {
   return {number, "COCO_val2014_" + number, "COCO_train2014_" + number, "COCO_test2014_" + number};
 }
 
-}  // namespace
+bool is_captioned(const Json& item) {
+  return (picture_key(item) != nullptr || item.contains("image_id")) &&
+         present_key(item, {"captions", "caption", "sentences"}) != nullptr;
+}
 
+/// Rows of a picture and its captions.
 void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
   std::vector<std::pair<Draft, std::vector<std::string>>> pictures;
   std::unordered_map<std::string, size_t> by_id;  // pictures that rows name by image_id
@@ -66,7 +71,9 @@ void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
   for (auto& [draft, captions] : pictures) finish(std::move(draft), std::move(captions), reading);
 }
 
-void read_coco(const Json& object, const Reading& reading) {
+/// The object of COCO's annotation files.
+void read_coco(const std::shared_ptr<const Json>& file, const Reading& reading) {
+  const Json& object = *file;
   Problems& problems = reading.problems;
   std::vector<std::pair<Draft, std::vector<std::string>>> pictures;
   std::unordered_map<std::string, size_t> by_id;
@@ -126,5 +133,18 @@ void read_coco(const Json& object, const Reading& reading) {
     finish(std::move(draft), std::move(captions), reading);
   }
 }
+
+}  // namespace
+
+/// COCO's object of images and annotations, or rows of {image, caption} or {image_id, caption}; all
+/// captions of a picture are one sample.
+extern const DataFormat kCocoCaptionsFormat{
+    .name = "coco-captions",
+    .looks = "an object with 'images' and 'annotations', or items with 'image' and 'caption'",
+    .is_object = is_coco,
+    .read_object = read_coco,
+    .is_item = is_captioned,
+    .read_items = read_caption_rows,
+    .takes_prompt = true};
 
 }  // namespace elastikv

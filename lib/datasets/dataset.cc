@@ -130,13 +130,16 @@ void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
   }
 }
 
-/// The selected samples, with everything noted that is wrong with them or with the file.
+/// The selected samples, with everything noted that is wrong with them or with the file; fills in
+/// what the data set's format says of it.
 std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check& check_picture,
-                               const Tokenizer* tokenizer, std::string& format,
-                               std::vector<std::string>& notes, Problems& problems) {
+                               const Tokenizer* tokenizer, DataSet& data, Problems& problems) {
   FileText text(options.path, problems);
   std::vector<Draft> drafts;
-  format = read_samples({options, text, problems, drafts, notes}, tokenizer);
+  std::vector<std::string>& notes = data.notes;
+  const DataFormat& format = read_samples({options, text, problems, drafts, notes, tokenizer});
+  data.format = format.name;
+  data.in_windows = format.in_windows;
   if (drafts.empty()) fail("{}: the file holds no items", options.path.string());
   if (options.ids == RepeatedIds::kRefuse) {
     note_repeated_ids(drafts, problems);
@@ -144,7 +147,7 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
     number_repeated_ids(drafts, notes);
   }
   select(drafts, options);
-  if (format == "vlmevalkit-tsv") note_texts_alone(drafts, notes);
+  if (format.notes_texts_alone) note_texts_alone(drafts, notes);
   place_pictures(drafts, options.picture_place);
   Pictures pictures(options, check_picture, problems);
   for (Draft& draft : drafts) {
@@ -164,13 +167,6 @@ bool is_usable(const Draft& draft) { return draft.sample.problem.empty(); }
 void Reading::add(Draft draft) const {
   check_texts(draft, options.needs_answers, problems);
   drafts.push_back(std::move(draft));
-}
-
-const std::vector<std::string>& data_formats() {
-  static const std::vector<std::string> formats{"auto",          "llava",           "qa",
-                                                "mm-vet",        "llava-questions", "llava-bench",
-                                                "coco-captions", "vlmevalkit-tsv",  "text"};
-  return formats;
 }
 
 std::string data_set_name(const std::filesystem::path& file) {
@@ -204,7 +200,7 @@ DataSet read_data(const DataOptions& options,
   data.name = options.name.empty() ? data_set_name(options.path) : options.name;
   std::vector<Draft> drafts;
   try {
-    drafts = read_drafts(resolved, check_picture, tokenizer, data.format, data.notes, problems);
+    drafts = read_drafts(resolved, check_picture, tokenizer, data, problems);
   } catch (const Error&) {
     // What was noted before may be why: broken bytes, lines that are not JSON.
     problems.refuse_if_any();

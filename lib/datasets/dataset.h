@@ -50,24 +50,9 @@ enum class RepeatedIds {
 
 /// Which samples of which file.
 ///
-/// Formats, recognised by content when `format` is "auto" (docs/data-formats.md has examples):
-/// - "llava": a JSON array or JSON lines of {id, image, conversations: [{from: human|gpt, value},
-///   ...]};
-/// - "qa": a JSON array, or JSON lines, of {id, image, question, answer}. The id may also be called
-///   question_id, and is the item's index when absent; the picture may also be called imagename,
-///   image_path, file_name, filename or images, is a list where there are several, may be the
-///   picture itself in base64, and is absent for text alone; the question has one of
-///   question_keys(), the answer one of answer_keys() (item_fields.h), and it may be a list;
-/// - "mm-vet": MM-Vet's object of {imagename, question, answer, capability} by id;
-/// - "llava-questions": {question_id, image, text, category}, with the answers of another file or
-///   their own (POPE's label);
-/// - "llava-bench": the same in LLaVA-Bench's folder, which has answers beside the questions;
-/// - "coco-captions": COCO's object of images and annotations, or rows of {image, caption} or
-///   {image_id, caption}; all captions of a picture are one sample;
-/// - "vlmevalkit-tsv": tab-separated values with index, image (base64, or another row's index) or
-///   image_path or neither, question, hint, options A to Z, answer, category;
-/// - "text": a UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or
-///   into windows of tokens.
+/// The format is recognised by the file's name and content when `format` is "auto". Each one is
+/// described beside its reader (the DataFormat at the end of *_reader.cc); docs/data-formats.md has
+/// examples.
 struct DataOptions {
   std::filesystem::path path;  // the data file, or LLaVA-Bench's folder
   std::string format = "auto";
@@ -110,13 +95,14 @@ struct DataOptions {
 struct DataSet {
   std::string name;
   std::string format;           // as recognised
+  bool in_windows = false;      // samples are pieces of a text that goes on behind them
   std::vector<Sample> samples;  // never empty, in the file's order
   std::string content;          // content hash of the samples' ids and contents
   /// What a user should know of the data before the results: sentences without the set's name.
   std::vector<std::string> notes;
 };
 
-/// Formats that DataOptions::format may name.
+/// Formats that DataOptions::format may name: "auto" and those of formats.cc.
 const std::vector<std::string>& data_formats();
 
 /// The name of a data set that gave none: the file's stem, or, where that says nothing

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <string>
-
 #include "datasets/readers.h"
 
 namespace elastikv {
 
-/// Reads a data file by DataOptions::format, or as what it is recognised as, and returns the
-/// format's name. `tokenizer`: for windows of tokens. Error when the format is unknown, is not the
-/// one that the options name, or cannot be read with them.
-std::string read_samples(const Reading& reading, const Tokenizer* tokenizer);
+/// Reads a data file by DataOptions::format, or as what it is recognised as, and returns its
+/// format. Error when the format is not the one that the options name, is none, or cannot be read
+/// with them.
+const DataFormat& read_samples(const Reading& reading);
 
 }  // namespace elastikv

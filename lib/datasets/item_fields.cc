@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "text/unicode.h"
 
 namespace elastikv {
@@ -78,6 +79,11 @@ const char* present_key(const Json& object, std::initializer_list<const char*> k
     if (has_value(object, key)) return key;
   }
   return nullptr;
+}
+
+bool is_coco(const Json& object) {
+  return object.contains("images") && object["images"].is_array() &&
+         object.contains("annotations") && object["annotations"].is_array();
 }
 
 const char* picture_key(const Json& object) {
@@ -302,12 +308,7 @@ std::vector<std::string> alternatives_of(const std::string& answer) {
     return {};
   std::vector<std::string> alternatives;
   for (const std::string& alternative : split(answer, "<OR>")) {
-    const std::vector<std::string> parts = split(alternative, "<AND>");
-    std::string text;
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (i > 0) text += i + 1 == parts.size() ? " and " : ", ";
-      text += parts[i];
-    }
+    std::string text = listed(split(alternative, "<AND>"));
     if (!text.empty()) alternatives.push_back(std::move(text));
   }
   return alternatives;

@@ -18,6 +18,9 @@ namespace elastikv {
 /// The first of several names of a key that an object has with a value; null without any.
 const char* present_key(const nlohmann::json& object, std::initializer_list<const char*> keys);
 
+/// Whether an object is what COCO's annotation files are: images and annotations.
+bool is_coco(const nlohmann::json& object);
+
 /// What a picture may be called in an item, whichever comes first.
 const char* picture_key(const nlohmann::json& object);
 

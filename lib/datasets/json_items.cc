@@ -121,6 +121,16 @@ JsonFile read_json(std::string_view text, Problems& problems) {
   return result;
 }
 
+std::vector<Item> objects_among(std::vector<Item> items, Problems& problems) {
+  std::erase_if(items, [&](const Item& item) {
+    if (item.value->is_object()) return false;
+    problems.add(ProblemKind::kItem, fmt::format("{}: is of type {}, an object is needed",
+                                                 item.where, item.value->type_name()));
+    return true;
+  });
+  return items;
+}
+
 std::vector<Item> read_entries(std::string_view text, const std::shared_ptr<const Json>& object,
                                Problems& problems) {
   OuterKeys outer;

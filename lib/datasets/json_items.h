@@ -34,6 +34,9 @@ bool looks_like_json(std::string_view text);
 /// file without items.
 JsonFile read_json(std::string_view text, Problems& problems);
 
+/// Items without those that are no objects, which are noted.
+std::vector<Item> objects_among(std::vector<Item> items, Problems& problems);
+
 /// The entries of the object that a text is, in the text's order. A repeated key, whose first entry
 /// is lost, is noted.
 std::vector<Item> read_entries(std::string_view text,

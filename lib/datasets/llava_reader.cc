@@ -90,9 +90,7 @@ void read_item(const Item& item, Draft draft, const std::string& shared, const R
   }
 }
 
-}  // namespace
-
-void read_llava(const std::vector<Item>& items, const Reading& reading) {
+void read_conversations(const std::vector<Item>& items, const Reading& reading) {
   std::unordered_set<std::string> ids;
   for (const Item& item : items) {
     Draft draft = begin_draft(item, {"id", "question_id"}, reading.text, reading.problems);
@@ -102,5 +100,14 @@ void read_llava(const std::vector<Item>& items, const Reading& reading) {
     read_item(item, std::move(draft), shared, reading);
   }
 }
+
+}  // namespace
+
+/// {id, image, conversations: [{from: human|gpt, value}, ...]}.
+extern const DataFormat kLlavaFormat{
+    .name = "llava",
+    .looks = "items with 'conversations'",
+    .is_item = [](const Json& item) { return item.contains("conversations"); },
+    .read_items = read_conversations};
 
 }  // namespace elastikv

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,22 @@ namespace {
 
 using Json = nlohmann::json;
 
+bool is_pair(const Json& item) {
+  return present_key(item, {"question", "instruction"}) != nullptr &&
+         present_key(item, {"answer", "gpt_answer", "gpt4_ans", "output"}) != nullptr;
+}
+
+/// A pair by any of the names, or a question whose answer is missing or not needed.
+bool is_asked(const Json& item) { return question_key(item) != nullptr; }
+
+/// Whether an object's values are MM-Vet's entries. COCO's object is not theirs, whatever else it
+/// holds.
+bool has_mm_vet_entries(const Json& object) {
+  return !is_coco(object) && std::any_of(object.begin(), object.end(), [](const Json& value) {
+    return value.is_object() && value.contains("imagename");
+  });
+}
+
 void read_pair(const Json& object, const char* question, const char* answer, Draft draft,
                const Reading& reading) {
   draft.sample.categories = categories_of(object);
@@ -23,9 +41,7 @@ void read_pair(const Json& object, const char* question, const char* answer, Dra
   reading.add(std::move(draft));
 }
 
-}  // namespace
-
-void read_qa(const std::vector<Item>& items, const Reading& reading) {
+void read_pairs(const std::vector<Item>& items, const Reading& reading) {
   size_t unread = 0;
   std::string example;
   for (const Item& item : items) {
@@ -45,11 +61,30 @@ void read_qa(const std::vector<Item>& items, const Reading& reading) {
                   unread, items.size(), unread == 1 ? "is" : "are", shortened(example)));
 }
 
-void read_mm_vet(const std::vector<Item>& entries, const Reading& reading) {
-  for (const Item& entry : entries) {
+void read_mm_vet(const std::shared_ptr<const Json>& object, const Reading& reading) {
+  std::vector<Item> entries = read_entries(reading.text.view(), object, reading.problems);
+  for (const Item& entry : objects_among(std::move(entries), reading.problems)) {
     read_pair(*entry.value, "question", "answer",
               begin_draft(entry, {}, reading.text, reading.problems), reading);
   }
 }
+
+}  // namespace
+
+/// {id, image, question, answer}. The id may also be called question_id, and is the item's index
+/// when absent; the picture may be called by any name of picture_key, is a list where there are
+/// several, may be the picture itself in base64, and is absent for text alone; the question has one
+/// of the names of question_key, the answer one of those of answer_key, and it may be a list.
+extern const DataFormat kQaFormat{.name = "qa",
+                                  .looks = "items with 'question' and 'answer'",
+                                  .is_item = is_pair,
+                                  .may_be_item = is_asked,
+                                  .read_items = read_pairs};
+
+/// MM-Vet's object of {imagename, question, answer, capability} by id.
+extern const DataFormat kMmVetFormat{.name = "mm-vet",
+                                     .looks = "an object of entries with 'imagename'",
+                                     .is_object = has_mm_vet_entries,
+                                     .read_object = read_mm_vet};
 
 }  // namespace elastikv

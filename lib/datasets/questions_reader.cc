@@ -19,6 +19,22 @@ namespace elastikv {
 namespace {
 
 using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+bool is_question(const Json& item) {
+  return item.contains("text") && (item.contains("question_id") || picture_key(item) != nullptr);
+}
+
+/// LLaVA-Bench's own answers lie beside its questions.
+fs::path bench_answers(const fs::path& questions) {
+  return questions.parent_path() / "answers_gpt4.jsonl";
+}
+
+/// Questions in a folder as LLaVA-Bench is published.
+bool is_bench(const fs::path& questions) {
+  return fs::exists(bench_answers(questions)) ||
+         fs::exists(questions.parent_path() / "context.jsonl");
+}
 
 struct Answer {
   std::shared_ptr<const Json> value;
@@ -76,7 +92,7 @@ std::vector<const Answer*> pair_up(const std::vector<const std::string*>& questi
 /// Gives questions the answers of another file.
 class Joiner {
  public:
-  Joiner(const std::filesystem::path& file, const Reading& reading)
+  Joiner(const fs::path& file, const Reading& reading)
       : reading_(reading), problems_(file.string()), text_(file, problems_) {
     answers_ = read_answers(text_, problems_);
   }
@@ -161,9 +177,26 @@ class Joiner {
   Answers answers_;
 };
 
-}  // namespace
+/// The file with the answers of questions: the one that the options name, or that lies `beside`
+/// them; none where the questions have answers themselves or need none.
+fs::path answers_of(const std::vector<Item>& items, const fs::path& beside, const char* format,
+                    const Reading& reading) {
+  const DataOptions& options = reading.options;
+  if (!options.answers.empty()) return options.answers;
+  if (!beside.empty() && fs::exists(beside)) return beside;
+  const bool own = std::any_of(items.begin(), items.end(),
+                               [](const Item& item) { return answer_key(*item.value) != nullptr; });
+  if (options.needs_answers && !own) {
+    fail(
+        "{}: questions without answers ({}): perplexity needs 'answers', a file of JSON lines with "
+        "question_id and text such as LLaVA's answers_gpt4.jsonl",
+        reading.problems.file(), format);
+  }
+  return {};
+}
 
-void read_questions(const std::vector<Item>& items, const std::filesystem::path& answers_file,
+/// Questions with the answers of another file; no file: with those they have themselves.
+void read_questions(const std::vector<Item>& items, const fs::path& answers_file,
                     const Reading& reading) {
   std::optional<Joiner> joiner;
   if (!answers_file.empty()) joiner.emplace(answers_file, reading);
@@ -183,5 +216,31 @@ void read_questions(const std::vector<Item>& items, const std::filesystem::path&
   if (joiner) joiner->join(drafts);
   for (Draft& draft : drafts) reading.add(std::move(draft));
 }
+
+void read_llava_bench(const std::vector<Item>& items, const Reading& reading) {
+  const fs::path answers =
+      answers_of(items, bench_answers(reading.options.path), "llava-bench", reading);
+  read_questions(items, answers, reading);
+}
+
+void read_llava_questions(const std::vector<Item>& items, const Reading& reading) {
+  read_questions(items, answers_of(items, /*beside=*/{}, "llava-questions", reading), reading);
+}
+
+}  // namespace
+
+/// LLaVA-Bench's folder: questions as below, which has answers beside them.
+extern const DataFormat kLlavaBenchFormat{
+    .name = "llava-bench", .read_items = read_llava_bench, .takes_answers = true};
+
+/// {question_id, image, text, category}, with the answers of another file or their own (POPE's
+/// label).
+extern const DataFormat kLlavaQuestionsFormat{
+    .name = "llava-questions",
+    .looks = "items with 'question_id' and 'text'",
+    .is_item = is_question,
+    .read_items = read_llava_questions,
+    .narrowed = [](const fs::path& file) { return is_bench(file) ? &kLlavaBenchFormat : nullptr; },
+    .takes_answers = true};
 
 }  // namespace elastikv

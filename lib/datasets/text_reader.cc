@@ -10,9 +10,10 @@
 #include "text/bos.h"
 
 namespace elastikv {
+namespace {
 
-/// White space between words stays as it is in the file.
-void read_text(const Reading& reading) {
+/// Windows of words. White space between them stays as it is in the file.
+void read_words(const Reading& reading) {
   constexpr std::string_view kSpace = " \t\r\n\v\f";
   struct Word {
     size_t begin;
@@ -45,6 +46,7 @@ void read_text(const Reading& reading) {
   }
 }
 
+/// Windows of a tokenizer's ids.
 void read_tokens(const Tokenizer& tokenizer, const Reading& reading) {
   const TokenWindows& windows = *reading.options.tokens;
   const std::string file = reading.options.path.string();
@@ -91,5 +93,25 @@ void read_tokens(const Tokenizer& tokenizer, const Reading& reading) {
     reading.drafts.push_back(std::move(draft));
   }
 }
+
+void read_windows(const Reading& reading) {
+  if (!reading.options.tokens) {
+    read_words(reading);
+    return;
+  }
+  ELASTIKV_ASSERT(reading.tokenizer != nullptr, "{}: windows of tokens without a tokenizer",
+                  reading.problems.file());
+  read_tokens(*reading.tokenizer, reading);
+}
+
+}  // namespace
+
+/// A UTF-8 file ending in .txt, cut into windows of context_words + answer_words words or into
+/// windows of tokens.
+extern const DataFormat kTextFormat{.name = "text",
+                                    .looks = "a .txt file",
+                                    .extension = ".txt",
+                                    .read_text = read_windows,
+                                    .in_windows = true};
 
 }  // namespace elastikv

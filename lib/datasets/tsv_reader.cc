@@ -231,11 +231,29 @@ class TsvSamples {
   std::unordered_set<std::string_view> repeated_;  // of those
 };
 
-}  // namespace
+bool is_table(FileText& text) {
+  const std::vector<std::string_view> header = tsv_header(text);
+  const auto has = [&](std::string_view name) {
+    return std::find(header.begin(), header.end(), name) != header.end();
+  };
+  return has("index") && (has("image") || has("image_path") || has("question"));
+}
 
 void read_tsv(const Reading& reading) {
   const TsvTable table = read_tsv_table(reading.text, reading.problems);
   TsvSamples(table, reading).read();
 }
+
+}  // namespace
+
+/// Tab-separated values with index, image (base64, or another row's index) or image_path or
+/// neither, question, hint, options A to Z, answer, category.
+extern const DataFormat kVlmEvalKitFormat{
+    .name = "vlmevalkit-tsv",
+    .looks = "a header with 'index' and 'image' or 'question'",
+    .is_text = is_table,
+    .read_text = read_tsv,
+    .takes_prompt = true,
+    .notes_texts_alone = true};
 
 }  // namespace elastikv

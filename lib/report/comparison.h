@@ -107,10 +107,4 @@ std::vector<TableComparison> compare_with_published(const std::vector<PublishedT
                                                     const std::vector<ComparedRun>& runs,
                                                     const ComparisonNames& names, bool all_tables);
 
-/// For people: a section per table, a part per pair with its numbers and protocol.
-std::string comparison_markdown(const std::vector<TableComparison>& comparisons);
-/// For programs: one line per compared value, in long form.
-std::string comparison_csv(const std::vector<TableComparison>& comparisons);
-std::string comparison_json(const std::vector<TableComparison>& comparisons);
-
 }  // namespace elastikv

@@ -27,7 +27,7 @@ constexpr int64_t kSwatch = 24;
 
 constexpr Colour kPaper{255, 255, 255};
 constexpr Colour kInk{32, 32, 32};
-constexpr Colour kDimmed{38, 42, 60};      // what tokens given up fade to
+constexpr Colour kDimmed{38, 42, 60};      // what evicted tokens fade to
 constexpr Colour kOutline{132, 138, 160};  // of merged ones: lighter in any colour vision
 constexpr Colour kBarLight{240, 240, 240};
 constexpr Colour kAccent{230, 159, 0};
@@ -164,7 +164,7 @@ Picture with_bar(const Picture& tile, const Shares& shares, const ShownPrompt& p
   return both;
 }
 
-/// A token that stays, is given up, or merged, in the accent colour.
+/// A token that stays, is evicted, or merged, in the accent colour.
 void draw_swatch(Picture& sheet, int64_t x, int64_t y, double kept, bool merged) {
   fill(sheet, x, y, kSwatch, kSwatch, mix(kAccent, kDimmed, kFading * (1 - kept)));
   if (merged) outline(sheet, x, y, kSwatch, kSwatch, 2, kOutline);

@@ -22,7 +22,7 @@ struct ShownPrompt {
 /// Error when the picture's tokens are no grid of this size: they cannot be drawn on it.
 void require_grid(int64_t image_tokens, PictureSize grid);
 
-/// One tile per layer: the picture with the tokens that stay in full colour, those given up dimmed,
+/// One tile per layer: the picture with the tokens that stay in full colour, those evicted dimmed,
 /// and of these the merged ones with an outline; where KV heads differ, by how many keep it. Below
 /// each a bar of the whole prompt. Error in a build without OpenCV, as of the others.
 Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt);

@@ -1,5 +1,3 @@
-#include "report/html.h"
-
 #include <algorithm>
 
 #include "base/error.h"
@@ -9,7 +7,9 @@
 #include "report/markdown.h"
 #include "report/missing.h"
 #include "report/notes.h"
+#include "report/runs.h"
 #include "report/svg.h"
+#include "report/table_forms.h"
 
 namespace elastikv {
 namespace {
@@ -148,32 +148,11 @@ std::string provenance(const std::vector<ReportRun>& runs) {
   return html;
 }
 
-}  // namespace
-
-std::string html_table(const Table& table, const std::function<bool(size_t, size_t)>& best) {
-  if (table.rows.empty()) return "";
-  std::string html = "<div class=\"wide\"><table>\n<thead><tr>";
-  for (const std::string& field : table.header) {
-    html += fmt::format("<th scope=\"col\">{}</th>", xml_escape(field));
-  }
-  html += "</tr></thead>\n<tbody>\n";
-  for (size_t row = 0; row < table.rows.size(); ++row) {
-    const std::vector<std::string>& fields = table.rows[row];
-    html += fmt::format("<tr><th scope=\"row\">{}</th>", xml_escape(fields[0]));
-    for (size_t column = 1; column < fields.size(); ++column) {
-      const size_t bracket = fields[column].find(" [");
-      std::string text = xml_escape(fields[column].substr(0, bracket));
-      if (bracket != std::string::npos) {
-        text += fmt::format(" <small>{}</small>", xml_escape(fields[column].substr(bracket + 1)));
-      }
-      html +=
-          fmt::format("<td{}>{}</td>", best && best(row, column) ? " class=\"best\"" : "", text);
-    }
-    html += "</tr>\n";
-  }
-  return html + "</tbody></table></div>\n";
-}
-
+/// report.html: one page with everything inside it (style, charts, pictures), no script and no
+/// address that a browser would load, legible in light and dark and in print. Everything that comes
+/// from data, models or file names is escaped. Besides what report.md has: charts against budget
+/// and bytes, what the strategies keep of a few samples, example texts, and the runs' provenance,
+/// which is the one part that differs between a sweep and its repetition.
 std::string report_html(const std::vector<ReportRun>& runs,
                         const std::vector<ReportGroup>& groups) {
   const std::string title = xml_escape(report_title(runs));
@@ -200,5 +179,38 @@ std::string report_html(const std::vector<ReportRun>& runs,
   for (size_t i = 0; i < groups.size(); ++i) html += group_section(groups[i], i);
   return html + provenance(runs) + "</body>\n</html>\n";
 }
+
+std::vector<ReportFile> report_page(const std::vector<ReportRun>& runs,
+                                    const std::vector<ReportGroup>& groups) {
+  return {{"report", report_html(runs, groups)}};
+}
+
+}  // namespace
+
+std::string html_table(const Table& table, const std::function<bool(size_t, size_t)>& best) {
+  if (table.rows.empty()) return "";
+  std::string html = "<div class=\"wide\"><table>\n<thead><tr>";
+  for (const std::string& field : table.header) {
+    html += fmt::format("<th scope=\"col\">{}</th>", xml_escape(field));
+  }
+  html += "</tr></thead>\n<tbody>\n";
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    const std::vector<std::string>& fields = table.rows[row];
+    html += fmt::format("<tr><th scope=\"row\">{}</th>", xml_escape(fields[0]));
+    for (size_t column = 1; column < fields.size(); ++column) {
+      const size_t bracket = fields[column].find(" [");
+      std::string text = xml_escape(fields[column].substr(0, bracket));
+      if (bracket != std::string::npos) {
+        text += fmt::format(" <small>{}</small>", xml_escape(fields[column].substr(bracket + 1)));
+      }
+      html +=
+          fmt::format("<td{}>{}</td>", best && best(row, column) ? " class=\"best\"" : "", text);
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+extern const TableForm kHtmlForm{.name = "html", .extension = ".html", .report = report_page};
 
 }  // namespace elastikv

@@ -9,6 +9,8 @@
 #include "report/markdown.h"
 #include "report/missing.h"
 #include "report/notes.h"
+#include "report/runs.h"
+#include "report/table_forms.h"
 
 namespace elastikv {
 namespace {
@@ -221,7 +223,7 @@ std::string table(const ReportGroup& group, const Measure& measure, const std::s
 }
 
 std::string document(const std::vector<ReportRun>& runs, const std::vector<ReportGroup>& groups,
-                     const std::vector<LatexFile>& tables) {
+                     const std::vector<ReportFile>& tables) {
   std::string text =
       "\\documentclass[10pt]{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage[T1]{fontenc}\n"
       "\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\n\\usepackage[a4paper,margin=2cm]{"
@@ -246,10 +248,37 @@ std::string document(const std::vector<ReportRun>& runs, const std::vector<Repor
     for (const std::string& line : lines) text += fmt::format("\\item {}\n", latex_escape(line));
     text += "\\end{itemize}\n";
   }
-  for (const LatexFile& file : tables) {
-    text += fmt::format("\\input{{{}}}\n", file.name.substr(0, file.name.rfind('.')));
+  for (const ReportFile& file : tables) {
+    text += fmt::format("\\input{{{}}}\n", file.name);
   }
   return text + "\\end{document}\n";
+}
+
+/// table-MEASURE.tex, booktabs tables of strategies by budgets, one for each group, and report.tex,
+/// a document that has them all. A column's best value is set in bold, and with it every one that
+/// the paired bootstrap does not tell apart from it; intervals stand small below their values; the
+/// full cache has a row of its own above the others.
+std::vector<ReportFile> report_latex(const std::vector<ReportRun>& runs,
+                                     const std::vector<ReportGroup>& groups) {
+  const std::string banner = fixture_banner(runs);
+  std::vector<ReportFile> files;
+  for (const std::string& name : measure_names(groups)) {
+    std::string text;
+    for (const ReportGroup& group : groups) {
+      for (const Measure& measure : group.measures) {
+        if (measure.name != name) continue;
+        if (!text.empty()) text += '\n';
+        text += table(group, measure, banner);
+      }
+    }
+    // An underscore in a name that \input reads is asking for trouble.
+    std::string file = fmt::format("table-{}", name);
+    std::replace(file.begin(), file.end(), '_', '-');
+    files.push_back({std::move(file), std::move(text)});
+  }
+  std::string main = document(runs, groups, files);
+  files.insert(files.begin(), {"report", std::move(main)});
+  return files;
 }
 
 }  // namespace
@@ -281,27 +310,6 @@ std::string latex_escape(std::string_view text) {
   return escaped;
 }
 
-std::vector<LatexFile> report_latex(const std::vector<ReportRun>& runs,
-                                    const std::vector<ReportGroup>& groups) {
-  const std::string banner = fixture_banner(runs);
-  std::vector<LatexFile> files;
-  for (const std::string& name : measure_names(groups)) {
-    std::string text;
-    for (const ReportGroup& group : groups) {
-      for (const Measure& measure : group.measures) {
-        if (measure.name != name) continue;
-        if (!text.empty()) text += '\n';
-        text += table(group, measure, banner);
-      }
-    }
-    // An underscore in a name that \input reads is asking for trouble.
-    std::string file = fmt::format("table-{}.tex", name);
-    std::replace(file.begin(), file.end(), '_', '-');
-    files.push_back({std::move(file), std::move(text)});
-  }
-  std::string main = document(runs, groups, files);
-  files.insert(files.begin(), {"report.tex", std::move(main)});
-  return files;
-}
+extern const TableForm kLatexForm{.name = "latex", .extension = ".tex", .report = report_latex};
 
 }  // namespace elastikv

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "report/comparison_output.h"
 #include "report/differences.h"
 #include "report/long_tables.h"
 #include "report/missing.h"
 #include "report/notes.h"
+#include "report/table_forms.h"
 
 namespace elastikv {
 namespace {
@@ -122,6 +124,45 @@ std::string generated_section(const ReportGroup& group) {
                  "measured: the sweep only predicted.");
 }
 
+/// The tables of all groups.
+std::string report_markdown(const std::vector<ReportRun>& runs,
+                            const std::vector<ReportGroup>& groups) {
+  std::string text = intro(runs);
+  for (const ReportRun& run : runs) {
+    const std::string command = stable_command(run);
+    if (!command.empty()) text += fmt::format("\nreproduce: {}\n", markdown_code(command));
+  }
+  for (const ReportGroup& group : groups) {
+    text += fmt::format("\n{}{}", heading(group), missing(group));
+    for (const Measure& measure : group.measures) text += measure_section(group, measure);
+    text += difference_sections(group);
+    text += generated_section(group);
+    text += section("Achieved budget after the prefill", budget_table(group.summary),
+                    "Entries per layer (their share of the prompt), size of K and V; means over "
+                    "samples.");
+    text += category_sections(group);
+  }
+  return text;
+}
+
+/// Seconds per sample.
+std::string speed_markdown(const std::vector<ReportRun>& runs,
+                           const std::vector<ReportGroup>& groups) {
+  const std::string banner = fixture_banner(runs);
+  return fmt::format(
+      "# {}: seconds per sample\n\n{}Means over samples. Image, prefill and statistics "
+      "are done once for all cells of a sample; scoring (perplexity) and generation "
+      "run all cells as one batch, whose time is given.\n\n{}",
+      markdown_text(report_title(runs)),
+      banner.empty() ? "" : fmt::format("> **{}**\n\n", markdown_text(banner)),
+      speed_table(groups).markdown(/*left_columns=*/4));
+}
+
+std::vector<ReportFile> report_files(const std::vector<ReportRun>& runs,
+                                     const std::vector<ReportGroup>& groups) {
+  return {{"report", report_markdown(runs, groups)}, {"speed", speed_markdown(runs, groups)}};
+}
+
 /// `command` without an option and, where it has one, its value, which may stand in quotes.
 std::string without_option(std::string command, const std::string& option, bool has_value) {
   for (size_t at = command.find(" " + option); at != std::string::npos;
@@ -169,26 +210,6 @@ Table budget_table(const GroupSummary& group) {
   });
 }
 
-std::string report_markdown(const std::vector<ReportRun>& runs,
-                            const std::vector<ReportGroup>& groups) {
-  std::string text = intro(runs);
-  for (const ReportRun& run : runs) {
-    const std::string command = stable_command(run);
-    if (!command.empty()) text += fmt::format("\nreproduce: {}\n", markdown_code(command));
-  }
-  for (const ReportGroup& group : groups) {
-    text += fmt::format("\n{}{}", heading(group), missing(group));
-    for (const Measure& measure : group.measures) text += measure_section(group, measure);
-    text += difference_sections(group);
-    text += generated_section(group);
-    text += section("Achieved budget after the prefill", budget_table(group.summary),
-                    "Entries per layer (their share of the prompt), size of K and V; means over "
-                    "samples.");
-    text += category_sections(group);
-  }
-  return text;
-}
-
 std::string summary_markdown(const std::vector<ReportRun>& runs,
                              const std::vector<ReportGroup>& groups) {
   std::string text = intro(runs);
@@ -201,5 +222,9 @@ std::string summary_markdown(const std::vector<ReportRun>& runs,
   }
   return text;
 }
+
+/// GitHub's Markdown.
+extern const TableForm kMarkdownForm{
+    .name = "md", .extension = ".md", .report = report_files, .comparison = comparison_markdown};
 
 }  // namespace elastikv

@@ -7,10 +7,7 @@
 
 namespace elastikv {
 
-/// report.md: the tables of all groups.
-std::string report_markdown(const std::vector<ReportRun>& runs,
-                            const std::vector<ReportGroup>& groups);
-/// The same with the measures of the summary alone.
+/// What report.md has, with the measures of the summary alone.
 std::string summary_markdown(const std::vector<ReportRun>& runs,
                              const std::vector<ReportGroup>& groups);
 

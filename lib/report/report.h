@@ -5,34 +5,24 @@
 #include <vector>
 
 #include "report/runs.h"
+#include "report/table_forms.h"
 #include "sweep/records.h"
 
 namespace elastikv {
 
-/// One file of a report.
-struct ReportFile {
-  std::string name;
-  std::string text;
-};
-
-/// Which files a report consists of.
-struct ReportFormats {
-  bool markdown = true;
-  bool csv = true;
-  bool latex = true;
-  bool html = true;
-};
-/// Reads "md,csv,latex,html", any of them. Error for an unknown one (with the nearest known) and
-/// for none.
-ReportFormats parse_report_formats(const std::string& text);
+/// The forms that a report can be written in: those with a page for it, and those for programs.
+const TableForms& report_forms();
+/// Reads "md,csv,latex,html", any of report_forms, and returns them in their order. Error for an
+/// unknown one (with the nearest known) and for none.
+TableForms parse_report_forms(const std::string& text);
 
 /// The tables of sweeps, made from their records alone.
 struct Report {
-  /// Markdown: report.md and speed.md. CSV: ppl.csv and one per text metric and agreement measure,
-  /// strategies by budgets; differences.csv, paired with the full cache and with compare_with;
-  /// pairs.csv, all pairs of strategies; categories.csv where the data has categories; cells.csv,
-  /// every number of every cell in long form; speed.csv. LaTeX: report.tex and one .tex per
-  /// measure. HTML: report.html.
+  /// Markdown: report.md and speed.md. LaTeX: report.tex and one .tex per measure. HTML:
+  /// report.html. A form for programs, such as CSV, has ppl.* and one per text metric and agreement
+  /// measure, strategies by budgets; differences.*, paired with the full cache and with
+  /// compare_with; pairs.*, all pairs of strategies; categories.* where the data has categories;
+  /// cells.*, every number of every cell in long form; speed.*.
   std::vector<ReportFile> files;
   /// The perplexity and text-metric tables alone, in Markdown: for the terminal.
   std::string summary;
@@ -52,14 +42,14 @@ struct Report {
 /// are used, and of these none that failed in all cells (of one run): those are left out for all
 /// alike. A cell in which another one failed shows "failed k/n" or "oom k/n" instead of a number: a
 /// mean over the samples that happened to survive could not be compared with its neighbours.
-Report make_report(const std::vector<ReportRun>& runs, const ReportFormats& formats = {});
+Report make_report(const std::vector<ReportRun>& runs, const TableForms& forms = report_forms());
 /// Of a single run.
-Report make_report(StoredSweep sweep, const ReportFormats& formats = {});
+Report make_report(StoredSweep sweep, const TableForms& forms = report_forms());
 
 /// make_report of a sweep's output folder, its files written there.
-Report write_report(const std::filesystem::path& folder, const ReportFormats& formats = {});
+Report write_report(const std::filesystem::path& folder, const TableForms& forms = report_forms());
 /// make_report of several folders, its files written to `output`, which is made if need be.
 Report write_report(const std::vector<std::filesystem::path>& folders,
-                    const std::filesystem::path& output, const ReportFormats& formats = {});
+                    const std::filesystem::path& output, const TableForms& forms = report_forms());
 
 }  // namespace elastikv

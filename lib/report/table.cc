@@ -16,16 +16,6 @@ size_t width_of(std::string_view text) {
   }));
 }
 
-std::string csv_row(const std::vector<std::string>& fields) {
-  std::string row;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    if (i > 0) row += ',';
-    row += csv_field(fields[i]);
-  }
-  row += '\n';
-  return row;
-}
-
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 bool is_word(char c) {
@@ -150,20 +140,6 @@ std::string Table::aligned(size_t left_columns) const {
   text += "\n";
   for (const auto& row : rows) text += line(row);
   return text;
-}
-
-std::string Table::csv() const {
-  std::string text = csv_row(header);
-  for (const auto& row : rows) text += csv_row(row);
-  return text;
-}
-
-std::string csv_field(std::string_view field) {
-  if (field.find_first_of(",\"\n\r") == std::string_view::npos) return std::string(field);
-  std::string quoted(1, '"');
-  for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
-  quoted += '"';
-  return quoted;
 }
 
 std::string short_number(double value) {

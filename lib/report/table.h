@@ -31,8 +31,6 @@ struct Table {
 std::string markdown_text(std::string_view text);
 /// The same as code: between as many backticks as it takes.
 std::string markdown_code(std::string_view text);
-/// A field as RFC 4180 has it: quoted only where it must be.
-std::string csv_field(std::string_view field);
 /// For people: four significant digits from 1 on, three decimals below ("0.123", "1.234", "105.2",
 /// "12345").
 std::string short_number(double value);

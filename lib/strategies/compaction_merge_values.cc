@@ -40,7 +40,7 @@ Merges draw_merges(const std::vector<int64_t>& stay, const std::vector<int64_t>&
 /// theirs; else it is forgotten. Keys stay as they are. At the end of the sequence m is the number
 /// of entries that there are (the released code meets full windows only).
 ///
-/// While generating, scores are the policy's; one that keeps none forgets what it gives up. Draws
+/// While generating, scores are the policy's; one that keeps none forgets what it evicts. Draws
 /// come from the inverted seed, so that they have nothing to do with those of a random importance.
 class MergeValuesCompaction final : public Compaction {
  public:
@@ -84,12 +84,12 @@ class MergeValuesCompaction final : public Compaction {
     StepMerge merge(const StepCompactionInput& input) override {
       if (input.scores.empty()) return {};
       const std::vector<int64_t> stay =
-          dropped_slots(input.given_up, static_cast<int64_t>(input.by_position.size()));
+          dropped_slots(input.evicted, static_cast<int64_t>(input.by_position.size()));
       // The prompt's draws end where these begin: another seed.
       const auto stream =
           streams_.try_emplace({input.layer, input.group}, ~seed_ - 1, input.layer, input.group);
       Merges merges =
-          draw_merges(stay, input.given_up, input.scores.data(), window_, stream.first->second);
+          draw_merges(stay, input.evicted, input.scores.data(), window_, stream.first->second);
       for (int64_t& anchor : merges.anchor) anchor = stay[static_cast<size_t>(anchor)];
       const std::vector<float> ones(merges.source.size(), 1.0F);
       return {.source = std::move(merges.source),

@@ -113,22 +113,22 @@ struct CompactionInput {
   uint64_t seed;  ///< of the sample, for what is drawn
 };
 
-/// What a StepCompaction is told: entries that a policy gives up in one set of slots.
+/// What a StepCompaction is told: entries that a policy evicts from one set of slots.
 struct StepCompactionInput {
   const KVCache& cache;
   int64_t layer;
   int64_t group;
   int64_t groups;  ///< sets that the layer is decided in: 1 for all KV heads, or kv_heads
   const std::vector<int64_t>& by_position;  ///< all slots of the set, oldest entry first
-  const std::vector<int64_t>& given_up;     ///< ranks, i.e. indices into by_position, ascending
+  const std::vector<int64_t>& evicted;      ///< ranks, i.e. indices into by_position, ascending
   Protected protect;                        ///< of the ranks
   std::vector<float> scores;                ///< by rank, when the policy keeps scores; else empty
 };
 
-/// How entries that one step gives up join the others: ranks again, so that the policy turns them
+/// How entries that one step evicts join the others: ranks again, so that the policy turns them
 /// into slots.
 struct StepMerge {
-  std::vector<int64_t> source;  ///< [merges] ranks among the entries given up
+  std::vector<int64_t> source;  ///< [merges] ranks among the evicted entries
   std::vector<int64_t> anchor;  ///< [merges] ranks among the others
   std::vector<float> source_weight;
   std::vector<float> anchor_weight;  ///< one per merge: the weight of its anchor, the same each
@@ -153,7 +153,7 @@ class Compaction {
   virtual LayerPlan plan(const CompactionInput& input) const = 0;
   /// Rule, key space and merge_keys of a StepMerge carried out as a plan.
   virtual LayerPlan step_plan_options() const { return {}; }
-  /// Null when entries given up while generating are forgotten.
+  /// Null when entries evicted while generating are forgotten.
   virtual std::unique_ptr<StepCompaction> begin(const GenerationStart& /*start*/) const {
     return nullptr;
   }
@@ -176,7 +176,7 @@ struct GenerationStart {
   int64_t slots(int64_t layer, int64_t group, int64_t tokens_seen) const;
 };
 
-/// What is given up while answering.
+/// What is evicted while answering.
 class Generation {
  public:
   virtual ~Generation() = default;
@@ -187,7 +187,7 @@ class Generation {
   /// True when the policy compresses the cache again by the strategy's importance, selection and
   /// compaction.
   virtual bool recompresses() const { return false; }
-  /// Null when nothing is ever given up.
+  /// Null when nothing is ever evicted.
   virtual std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const = 0;
   virtual std::string description() const = 0;
 };

@@ -37,7 +37,7 @@ void SlotOrder::follow(const std::vector<int64_t>& positions, int64_t layout) {
   for (const int64_t slot : slots_) positions_.push_back(positions[static_cast<size_t>(slot)]);
 }
 
-void SlotOrder::give_up(const std::vector<int64_t>& ranks) {
+void SlotOrder::evict(const std::vector<int64_t>& ranks) {
   std::vector<int64_t> holes;
   holes.reserve(ranks.size());
   for (auto rank = ranks.rbegin(); rank != ranks.rend(); ++rank) {
@@ -54,8 +54,8 @@ void SlotOrder::give_up(const std::vector<int64_t>& ranks) {
   }
 }
 
-/// What one set of slots gives up.
-struct EvictionPolicy::GivenUp {
+/// What one set of slots evicts.
+struct EvictionPolicy::Evicted {
   const std::vector<int64_t>& by_position;  // slots
   std::vector<int64_t> ranks;               // ascending
   Protected protect;
@@ -80,14 +80,14 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
     auto& orders = orders_[static_cast<size_t>(layer)];
     const int64_t separate = groups(cache, layer);
     orders.resize(static_cast<size_t>(separate));
-    std::vector<GivenUp> given_up;
-    given_up.reserve(orders.size());
+    std::vector<Evicted> evicted;
+    evicted.reserve(orders.size());
     bool over = false;
     for (int64_t group = 0; group < separate; ++group) {
       SlotOrder& order = orders[static_cast<size_t>(group)];
       order.follow(cache.positions(layer, cache.groups(layer) == 1 ? 0 : group),
                    cache.layout(layer));
-      GivenUp& here = given_up.emplace_back(GivenUp{order.slots(), {}, {}, {}});
+      Evicted& here = evicted.emplace_back(Evicted{order.slots(), {}, {}, {}});
       const Choice choice = choice_of(layer, group, step.tokens_seen, order.positions());
       if (choice.count <= 0) continue;
       here.ranks = choose(choice);
@@ -101,15 +101,15 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
     if (!over) continue;
     anything = true;
     StepPlan& plan = plans[static_cast<size_t>(layer)];
-    if (compaction_ != nullptr) plan.join = merged(cache, layer, given_up);
-    for (size_t group = 0; group < given_up.size(); ++group) {
-      const GivenUp& here = given_up[group];
+    if (compaction_ != nullptr) plan.join = merged(cache, layer, evicted);
+    for (size_t group = 0; group < evicted.size(); ++group) {
+      const Evicted& here = evicted[group];
       auto& slots = plan.give_up.emplace_back();
       slots.reserve(here.ranks.size());
       for (const int64_t rank : here.ranks) {
         slots.push_back(here.by_position[static_cast<size_t>(rank)]);
       }
-      orders[group].give_up(here.ranks);
+      orders[group].evict(here.ranks);
     }
   }
   if (!anything) plans.clear();
@@ -159,19 +159,19 @@ std::vector<Lifetimes> EvictionPolicy::foresee(const KVCache& cache, int64_t tok
 }
 
 LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
-                                 const std::vector<GivenUp>& groups) {
+                                 const std::vector<Evicted>& groups) {
   KeptSlots anchors(groups.size());
   std::vector<Merges> merges(groups.size());
   std::vector<std::vector<float>> anchor_weights(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
-    const GivenUp& here = groups[g];
+    const Evicted& here = groups[g];
     if (here.ranks.empty()) continue;
     StepMerge step = compaction_->merge({.cache = cache,
                                          .layer = layer,
                                          .group = static_cast<int64_t>(g),
                                          .groups = static_cast<int64_t>(groups.size()),
                                          .by_position = here.by_position,
-                                         .given_up = here.ranks,
+                                         .evicted = here.ranks,
                                          .protect = here.protect,
                                          .scores = here.scores});
     std::map<int64_t, int64_t> index;  // rank of an anchor -> index into anchors

@@ -21,7 +21,7 @@ class SlotOrder {
   void follow(const std::vector<int64_t>& positions, int64_t layout);
   /// Takes entries out as KVCache::apply does for a StepPlan: the last slot fills each hole.
   /// `ranks`: ascending indices into the order.
-  void give_up(const std::vector<int64_t>& ranks);
+  void evict(const std::vector<int64_t>& ranks);
 
   const std::vector<int64_t>& slots() const { return slots_; }          ///< by rank
   const std::vector<int64_t>& positions() const { return positions_; }  ///< by rank, ascending
@@ -32,8 +32,8 @@ class SlotOrder {
   int64_t layout_ = -1;
 };
 
-/// A generation policy that holds every layer at its budget: after each new token it gives up as
-/// many slots as are over it. What goes is the subclass's choice, made per separate set of slots.
+/// A generation policy that holds every layer at its budget: after each new token it evicts as many
+/// slots as are over it. What goes is the subclass's choice, made per separate set of slots.
 class EvictionPolicy : public GenerationPolicy {
  public:
   std::vector<StepPlan> step(const DecodeStep& step) final;
@@ -60,25 +60,25 @@ class EvictionPolicy : public GenerationPolicy {
   /// Separate decisions in a layer; the cache's own number unless a policy decides per head.
   virtual int64_t groups(const KVCache& cache, int64_t layer) const { return cache.groups(layer); }
   /// The policy's own scores of a set of slots by rank, larger is kept, for compactions that merge
-  /// what is given up; empty without any.
+  /// what is evicted; empty without any.
   virtual std::vector<float> scores(const Choice& choice) const;
   /// Called for every step, before anything is chosen.
   virtual void observe(const DecodeStep& /*step*/) {}
-  /// `count` ranks (indices into the entries in ascending order of position) to give up of a set of
+  /// `count` ranks (indices into the entries in ascending order of position) to evict from a set of
   /// slots, of which `budget` may stay.
   virtual std::vector<int64_t> choose(const Choice& choice) = 0;
 
  private:
-  struct GivenUp;
+  struct Evicted;
   /// What a set of slots with entries at `positions` is to decide; nothing if count <= 0.
   Choice choice_of(int64_t layer, int64_t group, int64_t tokens_seen,
                    const std::vector<int64_t>& positions) const;
-  /// How what is given up in a layer joins what stays.
-  LayerPlan merged(const KVCache& cache, int64_t layer, const std::vector<GivenUp>& groups);
+  /// How what is evicted in a layer joins what stays.
+  LayerPlan merged(const KVCache& cache, int64_t layer, const std::vector<Evicted>& groups);
 
   GenerationStart start_;
   std::vector<std::vector<SlotOrder>> orders_;  // [layer][group]
-  std::unique_ptr<StepCompaction> compaction_;  // null: what is given up is forgotten
+  std::unique_ptr<StepCompaction> compaction_;  // null: what is evicted is forgotten
 };
 
 }  // namespace elastikv

@@ -3,7 +3,7 @@
 namespace elastikv {
 namespace {
 
-/// Generated tokens are all kept and nothing is given up for them: methods that compress the prompt
+/// Generated tokens are all kept and nothing is evicted for them: methods that compress the prompt
 /// only.
 class NoneGeneration final : public Generation {
  public:

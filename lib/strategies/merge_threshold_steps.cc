@@ -43,7 +43,7 @@ Merges similar_enough(const std::vector<int64_t>& sources, const MostSimilar& ne
 
 StepMerge ThresholdSteps::merge(const StepCompactionInput& input) {
   const auto length = static_cast<int64_t>(input.by_position.size());
-  const std::vector<int64_t> stay = dropped_slots(input.given_up, length);
+  const std::vector<int64_t> stay = dropped_slots(input.evicted, length);
   const AnchorRange range = anchor_range(stay, length, input.protect, all_anchors_);
   if (range.empty()) return {};
   const std::vector<int64_t> anchors(stay.begin() + range.first, stay.begin() + range.last);
@@ -51,13 +51,13 @@ StepMerge ThresholdSteps::merge(const StepCompactionInput& input) {
                               ? group_keys(input.cache.keys(input.layer), 1, 0)
                               : input.cache.head_keys(input.layer, input.group).to(at::kFloat);
   const MostSimilar nearest =
-      most_similar(rows_at(keys, slots_at(input.by_position, input.given_up)),
+      most_similar(rows_at(keys, slots_at(input.by_position, input.evicted)),
                    rows_at(keys, slots_at(input.by_position, anchors)));
   const float mean = mean_cosine(nearest);
   const auto [state, is_first] = thresholds_.try_emplace({input.layer, input.group}, mean);
   float& threshold = state->second;
   if (!is_first) threshold = decay_ * threshold + (1.0F - decay_) * mean;
-  Merges merges = similar_enough(input.given_up, nearest, threshold);
+  Merges merges = similar_enough(input.evicted, nearest, threshold);
   const MergeOptions::Weights weights =
       options_.weigh(merges, anchors.size(), scores_at(input.scores, merges.source),
                      scores_at(input.scores, anchors));

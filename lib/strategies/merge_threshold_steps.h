@@ -18,7 +18,7 @@ float mean_cosine(const MostSimilar& nearest);
 Merges similar_enough(const std::vector<int64_t>& sources, const MostSimilar& nearest,
                       float threshold);
 
-/// merge_threshold while generating: what a step gives up is compared by the keys in the cache, and
+/// merge_threshold while generating: what a step evicts is compared by the keys in the cache, and
 /// the threshold of its group follows as the moving average
 ///   threshold <- decay x threshold + (1 - decay) x mean cosine of the step
 /// before it decides. A group that the prompt gave no threshold takes the first step's mean.

@@ -47,7 +47,7 @@ std::vector<int64_t> argsort_as_rank(const float* scores, int64_t first, int64_t
   return kept;
 }
 
-std::vector<StepPlan> give_up_rank(const KVCache& cache, int64_t layers, int64_t rank) {
+std::vector<StepPlan> evict_rank(const KVCache& cache, int64_t layers, int64_t rank) {
   if (rank < 0) return {};
   std::vector<StepPlan> plans(static_cast<size_t>(layers));
   for (int64_t layer = 0; layer < layers; ++layer) {

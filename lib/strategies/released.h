@@ -21,8 +21,8 @@ int64_t released_excess(int64_t length, int64_t tokens_seen, int64_t prompt_toke
 std::vector<int64_t> argsort_as_rank(const float* scores, int64_t first, int64_t last,
                                      int64_t excess);
 
-/// A plan for every layer that gives up the slot at one rank (index by position), or nothing when
+/// A plan for every layer that evicts the slot at one rank (index by position), or nothing when
 /// the rank is -1.
-std::vector<StepPlan> give_up_rank(const KVCache& cache, int64_t layers, int64_t rank);
+std::vector<StepPlan> evict_rank(const KVCache& cache, int64_t layers, int64_t rank);
 
 }  // namespace elastikv

@@ -76,7 +76,7 @@ class ElasticReleasedPolicy final : public GenerationPolicy {
     if (excess <= 0) return {};
     if (fixed_ == -1 && excess == 1) return doubled(cache, length);
     const int64_t rank = fixed_ < 0 ? length + fixed_ : fixed_;
-    return give_up_rank(cache, layers_, rank < length ? rank : -1);
+    return evict_rank(cache, layers_, rank < length ? rank : -1);
   }
 
  private:

@@ -86,7 +86,7 @@ class H2OReleasedPolicy final : public GenerationPolicy {
     if (excess <= 0) return {};
     const int64_t evicted = lowest(buffer_.data(), start_size_, length);
     if (evicted >= 0) buffer_.erase(buffer_.begin() + evicted);
-    return give_up_rank(cache, layers_, evicted);
+    return evict_rank(cache, layers_, evicted);
   }
 
  private:

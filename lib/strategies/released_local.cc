@@ -53,7 +53,7 @@ class LocalReleasedPolicy final : public GenerationPolicy {
     const int64_t excess = released_excess(length, step.tokens_seen, prompt_tokens_, budget_);
     // More than one entry never goes: after every step the cache is at its budget or at its sinks.
     if (excess <= 0 || start_size_ >= length) return {};
-    return give_up_rank(*step.cache, layers_, start_size_);
+    return evict_rank(*step.cache, layers_, start_size_);
   }
 
  private:

@@ -26,7 +26,7 @@ struct DecodeStep {
   std::vector<at::Tensor> rows;
 };
 
-/// When the entries of one layer are given up, as far as that is known in advance. Per separate set
+/// When the entries of one layer are evicted, as far as that is known in advance. Per separate set
 /// of slots, by rank (the entries there at the start in the order of their tokens, then the new
 /// tokens): how many of the new tokens are run before the entry is gone. New token t attends to an
 /// entry as long as t < until, and to new token i if i <= t.
@@ -35,15 +35,15 @@ struct Lifetimes {
   std::vector<std::vector<int64_t>> until;  ///< [groups][entries + new tokens]
 };
 
-/// Decides, token by token, what a sequence's cache gives up. One object per sequence: it may keep
-/// state, which it must keep in step with the slots itself (a given-up slot is taken by the last
+/// Decides, token by token, what a sequence's cache evicts. One object per sequence: it may keep
+/// state, which it must keep in step with the slots itself (an evicted slot is taken by the last
 /// one, see KVCache::give_up).
 class GenerationPolicy {
  public:
   virtual ~GenerationPolicy() = default;
-  /// One plan per layer, or an empty vector when nothing is to be given up anywhere.
+  /// One plan per layer, or an empty vector when nothing is to be evicted anywhere.
   virtual std::vector<StepPlan> step(const DecodeStep& step) = 0;
-  /// What all steps over the next `new_tokens` would give up, one per layer; empty when that
+  /// What all steps over the next `new_tokens` would evict, one per layer; empty when that
   /// depends on what the model computes. `cache` and `tokens_seen`: the sequence as it is now. The
   /// policy must not be stepped any more.
   virtual std::vector<Lifetimes> foresee(const KVCache& /*cache*/, int64_t /*tokens_seen*/,
@@ -71,7 +71,7 @@ class Strategy {
   /// kept; empty for a strategy that ranks nothing.
   virtual std::vector<at::Tensor> importance(const PromptStatistics& prompt) const = 0;
   /// Output generation: a policy for a sequence whose prompt was compressed by `plans`; null when
-  /// nothing is ever given up (always so for an unlimited budget).
+  /// nothing is ever evicted (always so for an unlimited budget).
   virtual std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& prompt,
                                                              const std::vector<LayerPlan>& plans,
                                                              const Budget& budget) const = 0;

@@ -4,111 +4,20 @@
 #include <cctype>
 #include <functional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/files.h"
-#include "base/hash.h"
 #include "base/nearest_name.h"
 #include "sweep/config.h"
-#include "sweep/json_line.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-constexpr std::string_view kPlaceholder = "<image>";
-
-/// A text of a cell with the sample it answers.
-struct Answered {
-  const StoredSample& sample;
-  const CellOutcome& outcome;
-};
-
-/// One string, or the list where there are several.
-Json one_or_list(const std::vector<std::string>& texts) {
-  return texts.size() == 1 ? Json(texts.front()) : Json(texts);
-}
-
-Json jsonl_line(const Cell& cell, const Answered& answered) {
-  const StoredSample& sample = answered.sample;
-  Json json{{"id", sample.id}, {"question", sample.question}};
-  json["reference"] =
-      sample.references.empty() ? Json(sample.answer) : one_or_list(sample.references);
-  json["candidate"] = answered.outcome.text;
-  if (!sample.categories.empty()) json["category"] = one_or_list(sample.categories);
-  if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
-  json["images"] = sample.images;
-  json["model"] = cell.model;
-  json["strategy"] = cell.strategy.label;
-  json["budget"] = cell.budget.text();
-  json["data"] = cell.data;
-  json["finished"] = answered.outcome.finished;
-  json["tokens"] = answered.outcome.token_ids.size();
-  return json;
-}
-
-/// The question without the places of its pictures, which LLaVA's answers do not show.
-std::string bare_question(std::string question) {
-  for (size_t at = question.find(kPlaceholder); at != std::string::npos;
-       at = question.find(kPlaceholder)) {
-    size_t end = at + kPlaceholder.size();
-    if (end < question.size() && question[end] == '\n') {
-      ++end;
-    } else if (at > 0 && question[at - 1] == '\n') {
-      --at;
-    }
-    question.erase(at, end - at);
-  }
-  return question;
-}
-
-Json llava_line(const Cell& cell, const Answered& answered) {
-  const StoredSample& sample = answered.sample;
-  int64_t number = 0;
-  const bool is_number = parse_int(sample.id, number) && std::to_string(number) == sample.id;
-  std::string model = cell.model + "/" + cell.strategy.label;
-  if (!cell.is_full()) model += fmt::format("/{}", cell.budget.text());
-  return {{"question_id", is_number ? Json(number) : Json(sample.id)},
-          {"prompt", bare_question(sample.question)},
-          {"text", answered.outcome.text},
-          // Names the answer; the same text of the same cell has the same one.
-          {"answer_id",
-           content_hash(fmt::format("{}\n{}\n{}", cell.id, sample.id, answered.outcome.text))},
-          {"model_id", std::move(model)},
-          {"metadata", Json::object()}};
-}
-
-/// The key that MM-Vet's evaluator looks for.
-std::string mm_vet_key(const std::string& id) {
-  const bool is_number =
-      !id.empty() && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return is_number ? fmt::format("v1_{}", id) : id;
-}
-
-std::string text_of(PredictionForm form, const Cell& cell, const std::vector<Answered>& texts) {
-  if (form == PredictionForm::kMmVet) {
-    Json object = Json::object();
-    for (const Answered& answered : texts)
-      object[mm_vet_key(answered.sample.id)] = answered.outcome.text;
-    return object.dump(/*indent=*/1, /*indent_char=*/' ', /*ensure_ascii=*/false,
-                       Json::error_handler_t::replace) +
-           "\n";
-  }
-  std::string lines;
-  for (const Answered& answered : texts) {
-    lines += json_line(form == PredictionForm::kLlava ? llava_line(cell, answered)
-                                                      : jsonl_line(cell, answered)) +
-             "\n";
-  }
-  return lines;
-}
 
 /// File names for cell ids, different for different cells.
 std::vector<std::string> file_names(const std::vector<Cell>& cells) {
@@ -151,18 +60,6 @@ void require_known(const std::vector<Cell>& cells, const std::string& folder, st
 }
 
 }  // namespace
-
-const std::vector<std::string>& prediction_forms() {
-  static const std::vector<std::string> forms{"jsonl", "mm-vet", "llava"};
-  return forms;
-}
-
-PredictionForm parse_prediction_form(std::string_view name) {
-  const auto& forms = prediction_forms();
-  const auto found = std::find(forms.begin(), forms.end(), name);
-  if (found == forms.end()) fail("form '{}' is not known{}", name, suggestion(name, forms));
-  return static_cast<PredictionForm>(found - forms.begin());
-}
 
 Predictions::Predictions(const std::filesystem::path& folder)
     : folder_(folder.string()), sweep_(read_stored_sweep(folder)) {
@@ -213,16 +110,15 @@ std::vector<Cell> Predictions::select(const CellSelection& selection) const {
   return shown;
 }
 
-PredictionFile Predictions::write(const Cell& cell, PredictionForm form) const {
+PredictionFile Predictions::write(const Cell& cell, const PredictionForm& form) const {
   PredictionFile file;
   file.cell = cell.id;
   const auto same = [&](const Cell& other) { return other.id == cell.id; };
   const auto index = std::find_if(cells_.begin(), cells_.end(), same) - cells_.begin();
-  file.name =
-      names_.at(static_cast<size_t>(index)) + (form == PredictionForm::kMmVet ? ".json" : ".jsonl");
+  file.name = names_.at(static_cast<size_t>(index)) + form.extension;
   const std::vector<StoredSample>* samples = sweep_.samples_of(cell.model, cell.data);
   if (samples == nullptr) fail("{}: samples.jsonl has no samples of {}", folder_, cell.data);
-  std::vector<Answered> texts;
+  std::vector<AnsweredSample> texts;
   for (const StoredSample& sample : *samples) {
     const Record* record = sweep_.records.find(cell.id, sample.id);
     if (record != nullptr && !record->failed()) {
@@ -237,7 +133,7 @@ PredictionFile Predictions::write(const Cell& cell, PredictionForm form) const {
   if (texts.empty()) {
     fail("{}: {} has no text of any sample; first: {}", folder_, cell.id, file.missing.front());
   }
-  file.text = text_of(form, cell, texts);
+  file.text = form.write(cell, texts);
   return file;
 }
 
@@ -247,7 +143,7 @@ std::vector<PredictionFile> write_predictions(const std::filesystem::path& outpu
   std::filesystem::create_directories(folder);
   std::vector<PredictionFile> files;
   for (const Cell& cell : predictions.select({})) {
-    files.push_back(predictions.write(cell, PredictionForm::kJsonl));
+    files.push_back(predictions.write(cell, prediction_form("jsonl")));
     write_file_atomically(folder / files.back().name, files.back().text);
   }
   return files;

@@ -2,31 +2,13 @@
 
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "sweep/cell.h"
+#include "sweep/prediction_forms.h"
 #include "sweep/records.h"
 
 namespace elastikv {
-
-/// Forms in which other programs read what a cell's model wrote.
-enum class PredictionForm {
-  /// JSON lines of id, question, reference, candidate and where the text comes from: what
-  /// `elastikv score` reads.
-  kJsonl,
-  /// One object {"v1_0": "text", ...}: what MM-Vet's evaluator reads. An id that is a number N
-  /// becomes v1_N, as in LLaVA's converter; any other id stays.
-  kMmVet,
-  /// JSON lines of question_id, prompt, text, answer_id, model_id and metadata: LLaVA's answers,
-  /// which its GPT review reads.
-  kLlava,
-};
-
-/// "jsonl", "mm-vet" and "llava", in this order.
-const std::vector<std::string>& prediction_forms();
-/// Error for a name that is none of them.
-PredictionForm parse_prediction_form(std::string_view name);
 
 /// Which cells of a sweep; what is empty does not matter.
 struct CellSelection {
@@ -58,7 +40,7 @@ class Predictions final {
   std::vector<Cell> select(const CellSelection& selection) const;
 
   /// Error when the cell has no text at all.
-  PredictionFile write(const Cell& cell, PredictionForm form) const;
+  PredictionFile write(const Cell& cell, const PredictionForm& form) const;
 
  private:
   std::string folder_;

@@ -14,7 +14,7 @@ void check_samples(PreparedGroup& prepared, const EvaluationSettings& settings,
                    const Engines& engines, const Preparation::Missing& missing) {
   const CellGroup& group = prepared.group;
   const std::vector<Sample>& samples = prepared.set->samples;
-  if (settings.score_end && prepared.set->format == "text") {
+  if (settings.score_end && prepared.set->in_windows) {
     fail(
         "{}: is plain text, cut into windows: its answers end where the text goes on, so that "
         "metrics.perplexity.score_end has no end to score",

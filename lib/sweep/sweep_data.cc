@@ -166,6 +166,7 @@ std::map<std::string, DataSet> widen(const SampleChoice& choice, const SweepHead
     DataSet& set = widened[name];
     set.name = name;
     set.format = chosen->format;
+    set.in_windows = chosen->in_windows;
     for (const Sample& sample : choice.whole.at(name).samples) {
       if (ids.contains(sample.id)) set.samples.push_back(sample);
     }

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/nearest_name.h"
+#include "base/strings.h"
 #include "base/yaml_fields.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -32,6 +33,13 @@ TEST(NearestName, OffersTheLikelySlip) {
   EXPECT_EQ(nearest_name("elastci", known), "elastic");
   EXPECT_EQ(nearest_name("streaming_llm", known), "streaming-llm");
   EXPECT_EQ(suggestion("zzzzzzzz", known), "; known: elastic, h2o, streaming-llm");
+}
+
+TEST(Strings, ListsReadAsInASentence) {
+  EXPECT_EQ(listed({}), "");
+  EXPECT_EQ(listed({"md"}), "md");
+  EXPECT_EQ(listed({"md", "csv"}), "md and csv");
+  EXPECT_EQ(listed({"md", "csv", "json"}, "or"), "md, csv or json");
 }
 
 TEST(JsonFields, NamesFileAndFullKey) {

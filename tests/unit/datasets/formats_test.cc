@@ -293,6 +293,8 @@ TEST(Recognition, ObjectsOnOneLineOrOnSeveral) {
       R"({"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "c"}]})";
   EXPECT_EQ(format_of("a.json", coco), "coco-captions");
   EXPECT_EQ(format_of("a.json", coco + "\n"), "coco-captions");
+  EXPECT_EQ(format_of("a.json", "{" + entry + ", " + coco.substr(1)), "coco-captions")
+      << "an entry with a picture makes no MM-Vet of COCO's object";
   EXPECT_EQ(format_of("a.jsonl", R"({"question": "q", "answer": "a"})"), "qa");
   EXPECT_EQ(format_of("a.jsonl", "{\n\"question\": \"q\",\n\"answer\": \"a\"\n}\n"), "qa");
 }
@@ -339,6 +341,21 @@ TEST(Recognition, NamedFormatsAreTakenAtTheirWord) {
   EXPECT_EQ(read_data(options).format, "qa");
 }
 
+TEST(Recognition, FormatsAreListedInOrder) {
+  EXPECT_EQ(data_formats(), (Texts{"auto", "llava", "qa", "mm-vet", "llava-questions",
+                                   "llava-bench", "coco-captions", "vlmevalkit-tsv", "text"}));
+}
+
+TEST(Recognition, OnlyATextGoesOnBehindItsSamples) {
+  const Files files;
+  DataOptions text = files.with("a.txt", "one two three four");
+  text.context_words = 1;
+  text.answer_words = 1;
+  EXPECT_TRUE(read_data(text).in_windows);
+  EXPECT_FALSE(read_data(files.with("a.json", R"([{"id": "x", "question": "q", "answer": "a"}])"))
+                   .in_windows);
+}
+
 TEST(Recognition, OptionsThatAFormatDoesNotReadAreRefused) {
   const Files files;
   DataOptions options = files.with("a.json", R"([{"id": "x", "question": "q", "answer": "a"}])");
@@ -352,6 +369,12 @@ TEST(Recognition, OptionsThatAFormatDoesNotReadAreRefused) {
   EXPECT_ERROR(read_data(options), files.message("a.json",
                                                  "'prompt' is for captions, the file is qa, which "
                                                  "asks its own questions"));
+  options.prompt.clear();
+  options.tokens = TokenWindows{.prompt_tokens = 1, .answer_tokens = 1, .stride = {}};
+  EXPECT_ERROR(read_data(options),
+               files.message("a.json",
+                             "prompt_tokens and answer_tokens cut plain text: a .txt file, or "
+                             "'format: text'"));
   options = files.with("a.tsv", "index\timage_path\tquestion\tanswer\n1\ta.png\tq\ta\n");
   options.prompt = "Describe.";
   EXPECT_ERROR(

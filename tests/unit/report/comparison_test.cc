@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "report/comparison_output.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "sweep/config.h"
@@ -686,6 +687,16 @@ TEST(ComparisonOutput, AnotherModelIsLoud) {
       << text;
 }
 
+TEST(ComparisonOutput, FormsAreNamed) {
+  EXPECT_EQ(form_names(comparison_forms()), (std::vector<std::string>{"md", "csv", "json"}));
+  const auto comparisons =
+      compare_with_published({small_table()}, {make_run(Made())}, {}, /*all_tables=*/true);
+  EXPECT_EQ(write_comparison(comparisons, "md"), comparison_markdown(comparisons));
+  EXPECT_EQ(write_comparison(comparisons, "json"), comparison_json(comparisons));
+  EXPECT_ERROR(write_comparison(comparisons, "html"),
+               "unknown comparison format 'html'; known: md, csv, json");
+}
+
 TEST(ComparisonOutput, JsonAndCsvHoldEveryValue) {
   Made made;
   made.provenance = {{"fixture", "made, by a test"}};
@@ -704,7 +715,8 @@ TEST(ComparisonOutput, JsonAndCsvHoldEveryValue) {
   EXPECT_EQ(first.at("theirs"), "2.72");
   EXPECT_EQ(first.at("theirs_within_ours"), true);
   EXPECT_EQ(pair.at("protocol").at(2).at("state"), "same");
-  const std::string csv = comparison_csv(comparisons);
+  const std::string csv = write_comparison(comparisons, "csv");
+  EXPECT_EQ(csv, comparison_table(comparisons).csv());
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), static_cast<int64_t>(values) + 1);
   EXPECT_NE(csv.find("small,Big,Scenes,A,,0.5,,,,ppl,results/made,big-7b-bf16,scenes,a-released,"
                      "released code,ok,2.71828183,2.71828183,2.71828183,2.72,2.715,2.725,"

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <map>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -622,13 +624,32 @@ TEST_F(ReportTest, EveryFormIsWellFormedWhateverTheNames) {
             std::string::npos);
 }
 
-TEST(ReportFormatsTest, AreNamed) {
-  const ReportFormats formats = parse_report_formats("md,html");
-  EXPECT_TRUE(formats.markdown && formats.html);
-  EXPECT_FALSE(formats.csv || formats.latex);
-  EXPECT_ERROR(parse_report_formats("md,latx"),
+TEST(ReportForms, AreNamedAndComeInTheirOrder) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(form_names(report_forms()), (Names{"md", "csv", "latex", "html"}));
+  EXPECT_EQ(form_names(parse_report_forms("html,md,html")), (Names{"md", "html"}));
+  EXPECT_ERROR(parse_report_forms("md,latx"),
                "unknown report format 'latx'; did you mean 'latex'?");
-  EXPECT_ERROR(parse_report_formats(""), "no report format is given; known: md, csv, latex, html");
+  EXPECT_ERROR(parse_report_forms("json"),
+               "unknown report format 'json'; known: md, csv, latex, html");
+  EXPECT_ERROR(parse_report_forms(""), "no report format is given; known: md, csv, latex, html");
+}
+
+TEST_F(ReportTest, EachFormWritesFilesOfItsOwn) {
+  const StoredSweep stored = read_stored_sweep(run("a"));
+  Files all;
+  for (const ReportFile& file : make_report(stored).files) all[file.name] = file.text;
+  Files apart;
+  for (const TableForm* form : report_forms()) {
+    for (const ReportFile& file : make_report(stored, {form}).files) {
+      EXPECT_EQ(std::filesystem::path(file.name).extension().string(), form->extension);
+      EXPECT_TRUE(apart.emplace(file.name, file.text).second) << file.name;
+    }
+  }
+  EXPECT_EQ(apart, all);
+  for (const char* name : {"report.md", "speed.md", "cells.csv", "speed.csv", "report.tex",
+                           "table-ppl.tex", "report.html"})
+    EXPECT_TRUE(all.contains(name)) << name;
 }
 
 TEST(Latex, EscapesEverything) {
