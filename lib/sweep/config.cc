@@ -46,15 +46,20 @@ void settle_metrics(const YamlFields& root, SweepConfig& config) {
     config.metrics.perplexity = false;
     config.metrics.text.clear();
     config.metrics.agreement = false;
-  } else if (!config.metrics.any()) {
-    root.at("metrics").fail_here("leaves nothing to measure");
   }
-  for (DataOptions& data : config.data) data.needs_answers = config.metrics.reads_answers();
+  const MetricChoice& metrics = config.metrics;
+  const bool texts = !metrics.text.empty();
+  if (!config.predict_only && !metrics.perplexity && !texts && !metrics.agreement)
+    root.at("metrics").fail_here("leaves nothing to measure");
+  for (DataOptions& data : config.data) {
+    data.needs_answers =
+        metrics.perplexity || (texts && metrics.reference == TextReference::kDataSet);
+  }
   if (config.cells_together) return;
   const YamlFields cells = root.at("cells");
   if (config.predict_only)
     cells.fail_here("one-by-one times perplexity alone, and predict_only switches it off");
-  if (config.metrics.agreement || !config.metrics.text.empty()) {
+  if (metrics.agreement || texts) {
     cells.fail_here(
         "one-by-one times perplexity alone: 'metrics' needs text: [] and agreement: false");
   }

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "metrics/metric_choice.h"
 #include "sweep/cell.h"
 #include "sweep/exclusions.h"
-#include "sweep/metric_choice.h"
 #include "sweep/set_options.h"
 
 namespace elastikv {

@@ -12,7 +12,7 @@
 #include "base/yaml_values.h"
 #include "sweep/data_choice.h"
 #include "sweep/exclusions.h"
-#include "sweep/metric_choice.h"
+#include "sweep/metric_keys.h"
 #include "sweep/model_choice.h"
 #include "sweep/shared_keys.h"
 

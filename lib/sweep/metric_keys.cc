@@ -1,7 +1,11 @@
-#include "sweep/metric_choice.h"
+#include "sweep/metric_keys.h"
+
+#include <string>
+#include <vector>
 
 #include "base/keys.h"
 #include "base/yaml_values.h"
+#include "metrics/rouge_google.h"
 #include "metrics/text_metrics.h"
 
 namespace elastikv {

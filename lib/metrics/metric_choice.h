@@ -3,8 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "base/keys_fwd.h"
-
 namespace elastikv {
 
 /// What generated texts are compared with.
@@ -13,24 +11,15 @@ enum class TextReference {
   kDataSet,    // the data set's answer
 };
 
+/// Which metrics a sweep asks for, and how it wants them.
 struct MetricChoice {
   bool perplexity = true;
   bool score_last_token = true;
   bool score_end = false;  // the token that ends the model's turn, too
   bool one_pass = true;    // where a strategy allows it; false: always token by token
-  std::vector<std::string> text{"rouge-l-pltrdy"};  // names of text_metric_names()
+  std::vector<std::string> text{"rouge-l-pltrdy"};  // names that TextMetrics knows
   TextReference reference = TextReference::kFullCache;
   bool agreement = true;
-
-  /// Whether any is on.
-  bool any() const { return perplexity || !text.empty() || agreement; }
-  /// Whether any compares with the data set's answers.
-  bool reads_answers() const {
-    return perplexity || (!text.empty() && reference == TextReference::kDataSet);
-  }
 };
-
-/// The keys of a sweep's section `metrics`.
-const Keys<MetricChoice>& metric_keys();
 
 }  // namespace elastikv
