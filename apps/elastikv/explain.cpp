@@ -122,10 +122,10 @@ int explain_prompt(const ExplainOptions& options) {
 void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
-    for (const char* name :
-         {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format", "--system", "--date",
-          "--template-variable", "--image-aspect-ratio", "--pixels", "--picture-place",
-          "--picture-orientation", "--device", "--dtype", "--seed"}) {
+    for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
+                             "--system", "--date", "--template-variable", "--image-aspect-ratio",
+                             "--pixels", "--image-place", "--picture-place", "--image-orientation",
+                             "--picture-orientation", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }

@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "bench/bench_keys.h"
 #include "datasets/dataset.h"
 #include "examples.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
 #include "strategies/registry.h"
+#include "sweep/sweep_keys.h"
 #include "text/prompt_format.h"
 #include "verbs.h"
 
@@ -29,6 +31,11 @@ void list_prompts() {
     fmt::print("  {:<24}{}\n", format.name, format.source);
 }
 
+void list_keys() {
+  fmt::print("keys of a sweep's file:\n\n{}\nkeys of a benchmark's file:\n\n{}",
+             sweep_keys_markdown(), bench_keys_markdown());
+}
+
 int list(const std::string& what) {
   const bool all = what == "all";
   if (all || what == "strategies") list_strategies();
@@ -39,6 +46,7 @@ int list(const std::string& what) {
     fmt::print("data formats:\n  {}\n", fmt::join(data_formats(), "\n  "));
   if (all || what == "metrics")
     fmt::print("text metrics:\n  {}\n", fmt::join(text_metric_names(), "\n  "));
+  if (all || what == "keys") list_keys();
   return 0;
 }
 
@@ -47,9 +55,12 @@ int list(const std::string& what) {
 void add_list_verb(CLI::App& app, Verb& chosen) {
   const auto what = std::make_shared<std::string>("all");
   CLI::App* verb = app.add_subcommand(
-      "list", "List strategies, model architectures, prompt formats, data formats and metrics");
+      "list",
+      "List strategies, model architectures, prompt formats, data formats, metrics and the keys of "
+      "sweeps and benchmarks");
   verb->add_option("what", *what, "What to list")
-      ->check(CLI::IsMember({"all", "strategies", "models", "prompts", "formats", "metrics"}))
+      ->check(
+          CLI::IsMember({"all", "strategies", "models", "prompts", "formats", "metrics", "keys"}))
       ->capture_default_str();
   add_examples(*verb, {{"Presets, with their papers", "strategies"}, {"Text metrics", "metrics"}});
   verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });

@@ -1,6 +1,7 @@
 #include "prompt_options.h"
 
 #include <filesystem>
+#include <string>
 
 #include <CLI/Validators.hpp>
 
@@ -9,6 +10,22 @@
 #include "image/pixel_backend.h"
 
 namespace elastikv {
+namespace {
+
+/// The name that an option had before. No help shows it; it sets the same, and says what the option
+/// is called now.
+void add_earlier_name(CLI::App& verb, const std::string& earlier, const std::string& now,
+                      std::string& value, const CLI::Validator& values) {
+  verb.add_option(earlier, value)
+      ->group("")
+      ->check(values)
+      ->excludes(verb.get_option(now))
+      ->each([earlier, now](const std::string&) {
+        inform("{} is now called {}; both names are taken", earlier, now);
+      });
+}
+
+}  // namespace
 
 void PromptOptions::apply_to(ModelChoice& model) const {
   model.prompt.format = format;
@@ -32,7 +49,7 @@ std::vector<PictureFile> PromptOptions::pictures(const std::vector<std::string>&
                           parse_picture_orientation(picture_orientation));
     if (picture_orientation == "stored" && stored_orientation(pictures.back().path) != 1) {
       inform(
-          "note: {} is stored turned or mirrored (EXIF) and read as stored; --picture-orientation "
+          "note: {} is stored turned or mirrored (EXIF) and read as stored; --image-orientation "
           "exif turns it upright",
           file);
     }
@@ -72,17 +89,21 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
                   "those of its processors with torchvision, its default since version 5")
       ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str();
-  verb.add_option("--picture-place", options.picture_place,
-                  "Where pictures go that the question does not place: before, after, or auto: as "
+  const CLI::IsMember places({"auto", "before", "after"});
+  verb.add_option("--image-place", options.picture_place,
+                  "Where images go that the question does not place: before, after, or auto: as "
                   "the format says")
-      ->check(CLI::IsMember({"auto", "before", "after"}))
+      ->check(places)
       ->capture_default_str();
-  verb.add_option(
-          "--picture-orientation", options.picture_orientation,
-          "Pictures whose file (EXIF) says that they are turned: stored: as they lie there; "
-          "exif: turned upright")
-      ->check(CLI::IsMember({"stored", "exif"}))
+  const CLI::IsMember orientations({"stored", "exif"});
+  verb.add_option("--image-orientation", options.picture_orientation,
+                  "Images whose file (EXIF) says that they are turned: stored: as they lie there; "
+                  "exif: turned upright")
+      ->check(orientations)
       ->capture_default_str();
+  add_earlier_name(verb, "--picture-place", "--image-place", options.picture_place, places);
+  add_earlier_name(verb, "--picture-orientation", "--image-orientation",
+                   options.picture_orientation, orientations);
 }
 
 }  // namespace elastikv

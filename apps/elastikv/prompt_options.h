@@ -27,7 +27,7 @@ struct PromptOptions {
   std::vector<PictureFile> pictures(const std::vector<std::string>& files) const;
   static constexpr const char* kNoneWithIds =
       "takes no option for the form of a prompt (--prompt-format, --system, --date, "
-      "--template-variable, --image-aspect-ratio, --pixels, --picture-place): the ids are the "
+      "--template-variable, --image-aspect-ratio, --pixels, --image-place): the ids are the "
       "whole prompt";
 
   /// Whether any is another than by default.
@@ -39,7 +39,7 @@ struct PromptOptions {
 };
 
 /// Adds --prompt-format, --system, --date, --template-variable, --image-aspect-ratio, --pixels,
-/// --picture-place and --picture-orientation.
+/// --image-place and --image-orientation.
 void add_prompt_options(CLI::App& verb, PromptOptions& options);
 
 }  // namespace elastikv

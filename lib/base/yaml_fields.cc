@@ -172,17 +172,21 @@ void YamlFields::fail_here(std::string_view problem) const {
   fail("{}:{}: key '{}' {}", origin_, line_, key_, problem);
 }
 
-void YamlFields::require_known_keys(const std::vector<std::string>& known) const {
+void YamlFields::require_known_keys(const std::vector<std::string>& known,
+                                    const std::vector<std::string>& earlier) const {
   if (!is_map()) fail_here("needs a mapping of keys to values");
+  const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   std::vector<std::string> seen;
   for (const auto& item : *node_) {
     const auto key = item.first.as<std::string>();
     const int line = line_of(item.first, line_);
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
+    if (!is_in(known, key) && !is_in(earlier, key)) {
       fail("{}:{}: unknown key '{}'{}", origin_of(key), line, join_key(key_, key),
            suggestion(key, known));
     }
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+    if (is_in(seen, key)) {
       fail("{}:{}: key '{}' is given twice", origin_, line, join_key(key_, key));
     }
     seen.push_back(key);

@@ -39,8 +39,9 @@ class YamlFields {
   const std::string& origin() const { return origin_; }
 
   /// Error for every key of this mapping that is not in `known`, naming its line and the nearest
-  /// known key.
-  void require_known_keys(const std::vector<std::string>& known) const;
+  /// known key. `earlier` are names that are known too, and that no message suggests.
+  void require_known_keys(const std::vector<std::string>& known,
+                          const std::vector<std::string>& earlier = {}) const;
   std::vector<std::string> keys() const;
   bool has(std::string_view key) const;
 

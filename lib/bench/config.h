@@ -9,7 +9,7 @@
 
 #include "models/config.h"
 #include "sweep/cell.h"
-#include "sweep/config_fields.h"
+#include "sweep/set_options.h"
 
 namespace elastikv {
 

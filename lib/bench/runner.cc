@@ -37,7 +37,7 @@ class RandomModel final : public Model {
   const LanguageModel& language() const override { return language_; }
   int64_t image_token() const override { return -1; }
   at::Tensor encode_image(const ProcessedImage&, const Observer*) const override {
-    throw InternalError("random weights were given a picture");
+    throw InternalError("random weights were given an image");
   }
 
  private:

@@ -22,7 +22,7 @@ struct BenchOptions {
 /// Times all cells. For each model: warm-up, then `runs` rounds in each of which every cell runs
 /// once, so that what drifts on the machine meets all of them alike. Everything that can be wrong
 /// is said before weights are made or loaded: Error for a device that is not there, a strategy that
-/// is unknown or reads what a prompt without pictures has not, and for what does not fit the memory
+/// is unknown or reads what a prompt without images has not, and for what does not fit the memory
 /// (unless cells may be skipped; then it is noted in them). When interrupted, what was measured so
 /// far is returned.
 BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/keys_fwd.h"
 #include "base/yaml_fields.h"
 #include "models/config.h"
 
@@ -15,10 +16,11 @@ std::filesystem::path shapes_file();
 /// The names in shapes_file(), in its order.
 std::vector<std::string> shape_names();
 
-/// A decoder's shape as a benchmark names it: a name of shapes_file(), or a mapping of layers,
-/// hidden_size, intermediate_size, query_heads, kv_heads, vocab_size, and if they differ from the
-/// usual, head_dim, max_positions, rope_theta, attention_bias and tie_word_embeddings. Error naming
-/// file, line and key for anything else.
+/// The sizes of a decoder, as a benchmark or shapes_file() writes them.
+const Keys<LlamaConfig>& shape_keys();
+
+/// A decoder's shape as a benchmark names it: a name of shapes_file(), or a mapping of
+/// shape_keys(). Error naming file, line and key for anything else.
 LlamaConfig read_shape(const YamlFields& node);
 
 /// The decoder of a checkpoint folder. Error for an architecture that has none of LLaMA's kind.

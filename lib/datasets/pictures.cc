@@ -151,8 +151,8 @@ std::vector<std::string> Pictures::notes() const {
   return {fmt::format(
       "{} of {} picture{} {} stored turned or mirrored (EXIF) and {}", turned_, pictures_,
       pictures_ == 1 ? "" : "s", turned_ == 1 ? "is" : "are",
-      exif ? "turned upright ('picture_orientation: exif')"
-           : "read as stored, as lmms-eval does; 'picture_orientation: exif' turns them upright")};
+      exif ? "turned upright ('image_orientation: exif')"
+           : "read as stored, as lmms-eval does; 'image_orientation: exif' turns them upright")};
 }
 
 void Pictures::check_root() {

@@ -194,7 +194,7 @@ std::string_view picture_decoder(const std::filesystem::path& file) {
 PictureOrientation parse_picture_orientation(std::string_view name) {
   if (name == "stored") return PictureOrientation::kStored;
   if (name == "exif") return PictureOrientation::kExif;
-  fail("picture_orientation is '{}', needs stored or exif", name);
+  fail("image_orientation is '{}', needs stored or exif", name);
 }
 
 std::string_view picture_orientation_name(PictureOrientation orientation) {

@@ -21,7 +21,7 @@ struct ModelChoice {
   std::string device = "cpu";
   std::string dtype = "fp32";
   PromptSettings prompt;  // by default as the checkpoint says
-  /// What becomes of the parts of a picture that a square crop would cut off; the checkpoint
+  /// What becomes of the parts of an image that a square crop would cut off; the checkpoint
   /// decides when unset. Only for families that crop.
   std::optional<ImageAspectRatio> image_aspect_ratio;
   /// Whose pixels the image processor's are equal to.
@@ -105,7 +105,7 @@ struct CellSeconds {
 enum class Failure {
   kCell,         // of this cell alone: its strategy, or a result that is no number
   kOutOfMemory,  // of this cell alone: the device's memory did not suffice
-  kSample,       // of the sample, in all cells alike: its picture, its prompt's length
+  kSample,       // of the sample, in all cells alike: its image, its prompt's length
 };
 
 /// What one cell gave for one sample.
@@ -139,12 +139,12 @@ struct CellOutcome {
 /// A sample to look at: where its attention goes and which entries of its prompt the cells keep.
 struct SampleDetail {
   int64_t prompt_tokens = 0;
-  /// The picture's tokens lie on it as a grid, row by row; 0 without a picture, or with several.
+  /// The image's tokens lie on it as a grid, row by row; 0 without an image, or with several.
   int64_t image_begin = 0;
   int64_t image_end = 0;
   int64_t grid_rows = 0;
   int64_t grid_columns = 0;
-  /// What the vision tower sees of the picture, a small PNG in base64; empty without one.
+  /// What the vision tower sees of the image, a small PNG in base64; empty without one.
   std::string thumbnail;
   /// Attention received from the whole prompt, by layer: column sums, mean over query heads.
   /// [layers][prompt_tokens], non-negative; empty when the engine gives none.
@@ -157,8 +157,8 @@ struct SampleDetail {
 
 /// What one sample gave: one outcome per cell, in the order the cells were passed.
 struct SampleOutcome {
-  int64_t prompt_tokens = 0;  // with the picture's tokens expanded
-  int64_t image_tokens = 0;   // of these, the picture's
+  int64_t prompt_tokens = 0;  // with the image's tokens expanded
+  int64_t image_tokens = 0;   // of these, the image's
   SharedSeconds seconds;
   std::vector<CellOutcome> cells;
 };
@@ -168,8 +168,8 @@ struct SampleOutcome {
 struct EngineIdentity {
   std::string weights;
   std::string tokenizer;
-  std::string image_processing;  // empty for a model without pictures
-  std::string prompt_format;     // what a question with a picture becomes
+  std::string image_processing;  // empty for a model without images
+  std::string prompt_format;     // what a question with an image becomes
   std::string prompt_signature;  // PromptWriter::signature()
 
   /// What sets the other apart, as in "made with ...": "other weights"; empty when nothing does.

@@ -8,27 +8,12 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "metrics/metric_choice.h"
 #include "sweep/cell.h"
-#include "sweep/config_fields.h"
 #include "sweep/exclusions.h"
+#include "sweep/set_options.h"
 
 namespace elastikv {
-
-/// What generated texts are compared with.
-enum class TextReference {
-  kFullCache,  // what the model itself writes with its full cache (Elastic Cache's protocol)
-  kDataSet,    // the data set's answer
-};
-
-struct MetricChoice {
-  bool perplexity = true;
-  bool score_last_token = true;
-  bool score_end = false;  // the token that ends the model's turn, too
-  bool one_pass = true;    // where a strategy allows it; false: always token by token
-  std::vector<std::string> text{"rouge-l-pltrdy"};  // names of text_metric_names()
-  TextReference reference = TextReference::kFullCache;
-  bool agreement = true;
-};
 
 struct BootstrapChoice {
   int64_t iterations = 1000;
@@ -66,7 +51,14 @@ struct SweepConfig {
   /// folder, the bootstrap, the details, what is compared and which samples are used (limit,
   /// offset, sample_ids), so that a sweep may be resumed with more samples.
   std::string records_hash() const;
+  /// " TAG=VALUE" of each setting that has a tag and differs from its default: what a record's key
+  /// says of the settings that came after the first records (KeyTraits::tag).
+  std::string record_tags() const;
 };
+
+/// The keys in which two sweeps, as json() writes them, differ so that their records do: "data,
+/// metrics".
+std::string differing_settings(const std::string& ours, const std::string& theirs);
 
 /// Settings from the command line, which win over the file's.
 struct SweepOverrides {
@@ -79,18 +71,10 @@ struct SweepOverrides {
   bool predict_only = false;     // switches the file's metrics off
 };
 
-/// Puts a setting of the command line into a sweep's fields. Beyond YamlFields::with: the first
-/// part of the key may be a strategy's name, which means its entry's `set`
-/// ("elastic.selection.sinks"); keys of models and data without an index go to every entry; a
-/// strategy that is only named becomes a mapping where a key goes into it; index 0 is the one thing
-/// that is no list.
-YamlFields with_sweep_setting(const YamlFields& root, const std::string& key,
-                              const std::string& value);
-
 /// Reads a sweep. Error naming file, line and key for anything that is unknown, of the wrong kind
-/// or out of range. Looks at no other file.
+/// or out of range. Looks at no other file. Tells on standard error of keys under earlier names.
 SweepConfig read_sweep(const std::filesystem::path& file, const SweepOverrides& overrides = {});
-/// The same from text; `origin` stands for the file's name.
+/// The same from text, of which nothing is told; `origin` stands for the file's name.
 SweepConfig parse_sweep(std::string_view text, const std::string& origin,
                         const SweepOverrides& overrides = {});
 

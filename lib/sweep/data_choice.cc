@@ -1,30 +1,172 @@
 #include "sweep/data_choice.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/fields.h"
+#include "base/keys.h"
 #include "base/nearest_name.h"
-#include "sweep/config_fields.h"
+#include "sweep/labels.h"
+#include "sweep/shared_keys.h"
+#include "sweep/variants.h"
 #include "text/bos.h"
 
 namespace elastikv {
 namespace {
 
-/// Windows of tokens, when any of their keys is there.
-std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
+ValueForm<std::string> format_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = [](const YamlFields& node) {
+    std::string format = node.as_string();
+    const auto& formats = data_formats();
+    if (std::find(formats.begin(), formats.end(), format) == formats.end()) {
+      node.fail_here(
+          fmt::format("is '{}', no known format{}", format, suggestion(format, formats)));
+    }
+    return format;
+  };
+  form.takes = "one of `elastikv list formats`";
+  return form;
+}
+
+ValueForm<std::string> turn_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = [](const YamlFields& node) {
+    std::string turn = node.as_string();
+    int64_t number = 0;
+    if (turn != "first" && turn != "all" && (!parse_int(turn, number) || number < 1))
+      node.fail_here(fmt::format("is '{}', needs first, all or a number from 1", turn));
+    return turn;
+  };
+  form.takes = "`first`, `all` or a number from 1";
+  return form;
+}
+
+ValueForm<std::vector<std::string>> ids_form() {
+  ValueForm<std::vector<std::string>> form = text_list_form();
+  form.read = [](const YamlFields& node) {
+    std::vector<std::string> ids;
+    for (const YamlFields& id : one_or_list(node)) ids.push_back(id.as_string());
+    return ids;
+  };
+  form.takes = "one id or several";
+  return form;
+}
+
+/// A key of windows of words, which are written unless windows of tokens take their place.
+void add_words(Keys<DataOptions>& keys, const char* name, int64_t DataOptions::*words, int order,
+               std::string help) {
+  const ValueForm<int64_t> form = integer_form(1);
+  keys.custom(name,
+              {.read = [words, form](const YamlFields& node,
+                                     DataOptions& data) { data.*words = form.read(node); },
+               .write =
+                   [words, form](const DataOptions& data) {
+                     return data.tokens ? OrderedJson() : form.write(data.*words);
+                   }},
+              form.takes, std::move(help),
+              {.otherwise = fmt::format("`{}`", DataOptions{}.*words),
+               .lists = ListedValues{.order = order, .ranges = true}});
+}
+
+/// A key of windows of tokens, which there are where any of these keys is.
+template <typename Held, typename V>
+void add_window(Keys<DataOptions>& keys, const char* name, Held TokenWindows::*member,
+                const ValueForm<V>& form, std::string help, KeyTraits traits) {
+  keys.custom(name,
+              {.read =
+                   [member, form](const YamlFields& node, DataOptions& data) {
+                     if (!data.tokens) data.tokens.emplace();
+                     (*data.tokens).*member = form.read(node);
+                   },
+               .write =
+                   [member, form](const DataOptions& data) {
+                     if (!data.tokens) return OrderedJson();
+                     const std::optional<V> value = (*data.tokens).*member;
+                     return value ? form.write(*value) : OrderedJson();
+                   }},
+              form.takes, std::move(help), std::move(traits));
+}
+
+void add_windows(Keys<DataOptions>& keys) {
+  const ValueForm<int64_t> tokens = integer_form(1, kMostNewTokens);
+  add_window(keys, "prompt_tokens", &TokenWindows::prompt_tokens, tokens,
+             "Plain text, cut into windows of tokens: those that are the prompt.",
+             {.lists = ListedValues{.order = 7, .ranges = true}});
+  add_window(keys, "answer_tokens", &TokenWindows::answer_tokens, tokens,
+             "Tokens behind them that are scored.",
+             {.lists = ListedValues{.order = 8, .ranges = true}});
+  add_window(keys, "stride", &TokenWindows::stride, tokens,
+             "From a window to the next one: at least `answer_tokens`.",
+             {.otherwise = "as a window takes", .lists = ListedValues{.order = 9, .ranges = true}});
+  add_window(
+      keys, "bos", &TokenWindows::bos,
+      named_form<BosRule>({BosRule::kAuto, BosRule::kAlways, BosRule::kNever}, bos_rule_name),
+      "Whether a window of tokens begins with the BOS; `auto`: as the tokenizer does it.",
+      {.otherwise = "`auto`", .lists = ListedValues{.order = 3}});
+  add_words(keys, "context_words", &DataOptions::context_words, /*order=*/5,
+            "Plain text, cut into windows of words: those that are the prompt.");
+  add_words(keys, "answer_words", &DataOptions::answer_words, /*order=*/6,
+            "Words behind them that are scored.");
+}
+
+/// What decides which of the samples are used, and what becomes of those that cannot be: a sweep
+/// may be continued with other choices.
+void add_selection(Keys<DataOptions>& keys) {
+  keys.add("limit", &DataOptions::limit, integer_form(1), "So many samples at most.",
+           {.hashed = false, .otherwise = "all"});
+  keys.add("offset", &DataOptions::offset, integer_form(0), "Samples left out at the beginning.",
+           {.hashed = false});
+  keys.add("sample_ids", &DataOptions::sample_ids, ids_form(), "These samples alone.",
+           {.written = Written::kWhereSet, .hashed = false, .otherwise = "all"});
+  keys.add("image_cache", &DataOptions::picture_cache, filled_path_form(),
+           "Where images that the file holds in base64 are written.",
+           {.written = Written::kWhereSet,
+            .hashed = false,
+            .otherwise = "in the user's cache",
+            .earlier = "picture_cache"});
+  keys.add("on_problem", &DataOptions::on_problem,
+           choice_form<OnProblem>({{"refuse", OnProblem::kRefuse}, {"record", OnProblem::kRecord}}),
+           "Samples that cannot be evaluated: refuse the data set, or record them as failed.",
+           {.written = Written::kWhereSet, .hashed = false});
+  // It refuses a file or changes nothing.
+  keys.add("ids", &DataOptions::ids,
+           choice_form<RepeatedIds>(
+               {{"number", RepeatedIds::kNumber}, {"unique", RepeatedIds::kRefuse}}),
+           "Items that repeat an id: number them (`id#2`), or refuse the file.",
+           {.written = Written::kWhereSet, .hashed = false});
+}
+
+const Keys<ExpectedData>& expected_keys() {
+  static const Keys<ExpectedData> keys([](Keys<ExpectedData>& keys) {
+    keys.add("samples", &ExpectedData::samples, integer_form(1), "Samples of the data set.",
+             {.otherwise = "`1`"});
+    keys.add("question_tokens", &ExpectedData::question_tokens, integer_form(1),
+             "Tokens of a prompt without its images.", {.otherwise = "`1`"});
+    keys.add("answer_tokens", &ExpectedData::answer_tokens, integer_form(1), "Tokens of an answer.",
+             {.otherwise = "`1`"});
+  });
+  return keys;
+}
+
+void read_expected(const YamlFields& node, DataOptions& data) {
+  expected_keys().read(node, data.expected.emplace(ExpectedData{1, 1, 1}));
+}
+
+/// Error for windows of tokens that lack a size, overlap in what is scored, or stand beside windows
+/// of words.
+void check_windows(const YamlFields& fields, const DataOptions& data) {
+  if (!data.tokens) return;
   const char* present = nullptr;
   for (const char* key : {"prompt_tokens", "answer_tokens", "stride", "bos"}) {
     if (fields.has(key)) present = key;
   }
-  if (present == nullptr) return std::nullopt;
   for (const char* key : {"context_words", "answer_words"}) {
     if (!fields.has(key)) continue;
     fields.at(key).fail_here(
@@ -32,185 +174,80 @@ std::optional<TokenWindows> read_token_windows(const YamlFields& fields) {
   }
   fields.at("prompt_tokens");  // both must be there: no number of tokens suits every model
   fields.at("answer_tokens");
-  TokenWindows windows;
-  windows.prompt_tokens = at_least(fields, "prompt_tokens", 1, 0, kMostNewTokens);
-  windows.answer_tokens = at_least(fields, "answer_tokens", 1, 0, kMostNewTokens);
-  if (fields.has("stride")) {
-    windows.stride = at_least(fields, "stride", 1, 1, kMostNewTokens);
-    if (*windows.stride < windows.answer_tokens) {
-      fields.at("stride").fail_here(
-          fmt::format("is {}, below answer_tokens, which is {}: tokens would be scored in several "
-                      "windows",
-                      *windows.stride, windows.answer_tokens));
-    }
-  }
-  if (fields.has("bos")) {
-    const YamlFields node = fields.at("bos");
-    try {
-      windows.bos = parse_bos_rule(node.as_string());
-    } catch (const Error&) {
-      node.fail_here(fmt::format("is '{}', needs auto, always or never", node.as_string()));
-    }
-  }
-  return windows;
-}
-
-/// Where a data set's answers, questions and pictures come from when its file has none, and what
-/// becomes of samples that lack them.
-void read_data_sources(const YamlFields& fields, DataOptions& data) {
-  for (auto [key, file] :
-       {std::pair{"answers", &data.answers}, std::pair{"picture_cache", &data.picture_cache}}) {
-    if (!fields.has(key)) continue;
-    *file = fields.string(key);
-    if (file->empty()) fields.at(key).fail_here("is empty");
-  }
-  if (fields.has("prompt")) {
-    data.prompt = fields.string("prompt");
-    if (data.prompt.empty()) fields.at("prompt").fail_here("is empty");
-  }
-  if (fields.has("on_problem")) {
-    const YamlFields node = fields.at("on_problem");
-    if (node.as_string() != "refuse" && node.as_string() != "record")
-      node.fail_here(fmt::format("is '{}', needs refuse or record", node.as_string()));
-    data.on_problem = node.as_string() == "record" ? OnProblem::kRecord : OnProblem::kRefuse;
-  }
-  if (fields.has("ids")) {
-    const YamlFields node = fields.at("ids");
-    if (node.as_string() != "number" && node.as_string() != "unique")
-      node.fail_here(fmt::format("is '{}', needs number or unique", node.as_string()));
-    data.ids = node.as_string() == "unique" ? RepeatedIds::kRefuse : RepeatedIds::kNumber;
+  const TokenWindows& windows = *data.tokens;
+  if (windows.stride && *windows.stride < windows.answer_tokens) {
+    fields.at("stride").fail_here(
+        fmt::format("is {}, below answer_tokens, which is {}: tokens would be scored in several "
+                    "windows",
+                    *windows.stride, windows.answer_tokens));
   }
 }
 
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys({"path",
-                             "format",
-                             "name",
-                             "turn",
-                             "image_root",
-                             "limit",
-                             "offset",
-                             "sample_ids",
-                             "context_words",
-                             "answer_words",
-                             "prompt_tokens",
-                             "answer_tokens",
-                             "stride",
-                             "bos",
-                             "expect",
-                             "picture_place",
-                             "picture_orientation",
-                             "answers",
-                             "prompt",
-                             "picture_cache",
-                             "on_problem",
-                             "ids"});
   DataOptions data;
-  data.path = fields.string("path");
-  if (data.path.empty()) fields.at("path").fail_here("is empty");
-  if (fields.has("expect")) {
-    const YamlFields expect = fields.at("expect");
-    expect.require_known_keys({"samples", "question_tokens", "answer_tokens"});
-    ExpectedData& expected = data.expected.emplace();
-    expected.samples = at_least(expect, "samples", 1, 1);
-    expected.question_tokens = at_least(expect, "question_tokens", 1, 1);
-    expected.answer_tokens = at_least(expect, "answer_tokens", 1, 1);
-  }
-  data.format = fields.string("format", data.format);
-  const auto& formats = data_formats();
-  if (std::find(formats.begin(), formats.end(), data.format) == formats.end()) {
-    fields.at("format").fail_here(
-        fmt::format("is '{}', no known format{}", data.format, suggestion(data.format, formats)));
-  }
-  data.name = fields.has("name") ? label_of(fields.at("name")) : as_label(data_set_name(data.path));
-  data.turn = fields.string("turn", data.turn);
-  int64_t number = 0;
-  if (data.turn != "first" && data.turn != "all" && (!parse_int(data.turn, number) || number < 1)) {
-    fields.at("turn").fail_here(
-        fmt::format("is '{}', needs first, all or a number from 1", data.turn));
-  }
-  data.image_root = fields.string("image_root", "");
-  read_data_sources(fields, data);
-  if (fields.has("picture_place")) {
-    const YamlFields node = fields.at("picture_place");
-    if (node.as_string() != "before" && node.as_string() != "after")
-      node.fail_here(fmt::format("is '{}', needs before or after", node.as_string()));
-    data.picture_place = node.as_string();
-  }
-  if (fields.has("picture_orientation")) {
-    const YamlFields node = fields.at("picture_orientation");
-    if (node.as_string() != "stored" && node.as_string() != "exif")
-      node.fail_here(fmt::format("is '{}', needs stored or exif", node.as_string()));
-    data.picture_orientation = parse_picture_orientation(node.as_string());
-  }
-  if (fields.has("limit")) data.limit = at_least(fields, "limit", 1, 1);
-  data.offset = at_least(fields, "offset", 0, data.offset);
-  if (fields.has("sample_ids")) {
-    for (const YamlFields& id : one_or_list(fields.at("sample_ids"))) {
-      data.sample_ids.push_back(id.as_string());
-    }
-  }
-  data.context_words = at_least(fields, "context_words", 1, data.context_words);
-  data.answer_words = at_least(fields, "answer_words", 1, data.answer_words);
-  data.tokens = read_token_windows(fields);
+  data_keys().read(fields, data);
+  check_windows(fields, data);
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);
     data.limit = overrides.limit;
   }
+  if (overrides.record_problems) data.on_problem = OnProblem::kRecord;
   return data;
 }
 
 }  // namespace
 
+const Keys<DataOptions>& data_keys() {
+  static const Keys<DataOptions> keys([](Keys<DataOptions>& keys) {
+    keys.add("path", &DataOptions::path, filled_path_form(), "The data file, or its folder.",
+             {.required = true, .lists = ListedValues{.order = 0, .named = false}});
+    keys.add("format", &DataOptions::format, format_form(),
+             "The file's format; `auto` recognises it by its content.");
+    keys.add("name", &DataOptions::name, label_form(), "The name in tables.",
+             {.otherwise = "the file's"}, [](const YamlFields&, DataOptions& data) {
+               data.name = as_label(data_set_name(data.path));
+             });
+    keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
+             {.lists = ListedValues{.order = 4, .ranges = true}});
+    keys.add("image_root", &DataOptions::image_root, path_form(),
+             "Where images are looked for first.", {.otherwise = "the file's folder"});
+    keys.add("image_place", &DataOptions::picture_place, word_form({"before", "after"}),
+             "Where images stand in a question that does not place them.",
+             {.written = Written::kWhereSet,
+              .otherwise = "the model's",
+              .earlier = "picture_place",
+              .lists = ListedValues{.order = 1}});
+    keys.add(
+        "image_orientation", &DataOptions::picture_orientation,
+        named_form<PictureOrientation>({PictureOrientation::kStored, PictureOrientation::kExif},
+                                       picture_orientation_name),
+        "Images as they are stored, or turned as their files say.",
+        {.written = Written::kWhereSet,
+         .earlier = "picture_orientation",
+         .lists = ListedValues{.order = 2}});
+    keys.add("answers", &DataOptions::answers, filled_path_form(),
+             "A file of answers to questions that come without.", {.written = Written::kWhereSet});
+    keys.add("prompt", &DataOptions::prompt, filled_text_form(),
+             "The question of data that have none, such as captions.",
+             {.written = Written::kWhereSet});
+    add_windows(keys);
+    add_selection(keys);
+    keys.group("expect", {.read = read_expected}, expected_keys(), "mapping",
+               "Published sizes, to plan with before the file is there.",
+               {.written = Written::kNever, .hashed = false});
+  });
+  return keys;
+}
+
 std::vector<DataOptions> read_data_choices(const YamlFields& fields,
                                            const SweepOverrides& overrides) {
   require_no_name(fields, "name", {"path"});
-  std::vector<VariantKey> keys{
-      {"path", /*named=*/false}, {"picture_place"}, {"picture_orientation"}, {"bos"}};
-  for (const char* key :
-       {"turn", "context_words", "answer_words", "prompt_tokens", "answer_tokens", "stride"})
-    keys.push_back({key, /*named=*/true, /*ranges=*/true});
   std::vector<DataOptions> sets;
-  for (const Variant& variant : variants_of(fields, keys)) {
+  for (const Variant& variant : variants_of(fields, listed_keys(data_keys(), fields))) {
     sets.push_back(read_data_choice(variant.fields, overrides));
     sets.back().name += variant.suffix;
-    if (overrides.record_problems) sets.back().on_problem = OnProblem::kRecord;
   }
   return sets;
-}
-
-nlohmann::ordered_json data_json(const DataOptions& data, bool records_only) {
-  nlohmann::ordered_json entry{{"path", data.path.string()},
-                               {"format", data.format},
-                               {"name", data.name},
-                               {"turn", data.turn},
-                               {"image_root", data.image_root.string()}};
-  // Written only where they are set: earlier records were made without them.
-  if (!data.picture_place.empty()) entry["picture_place"] = data.picture_place;
-  if (data.picture_orientation != PictureOrientation::kStored)
-    entry["picture_orientation"] = picture_orientation_name(data.picture_orientation);
-  if (!data.answers.empty()) entry["answers"] = data.answers.string();
-  if (!data.prompt.empty()) entry["prompt"] = data.prompt;
-  if (data.tokens) {
-    entry["prompt_tokens"] = data.tokens->prompt_tokens;
-    entry["answer_tokens"] = data.tokens->answer_tokens;
-    // Without one it depends on the tokenizer: so far as a window takes of the text.
-    if (data.tokens->stride) entry["stride"] = *data.tokens->stride;
-    entry["bos"] = bos_rule_name(data.tokens->bos);
-  } else {
-    entry["context_words"] = data.context_words;
-    entry["answer_words"] = data.answer_words;
-  }
-  if (!records_only) {
-    if (data.limit) entry["limit"] = *data.limit;
-    entry["offset"] = data.offset;
-    if (!data.sample_ids.empty()) entry["sample_ids"] = data.sample_ids;
-    if (!data.picture_cache.empty()) entry["picture_cache"] = data.picture_cache.string();
-    if (data.on_problem == OnProblem::kRecord) entry["on_problem"] = "record";
-    // It refuses a file or changes nothing.
-    if (data.ids == RepeatedIds::kRefuse) entry["ids"] = "unique";
-  }
-  return entry;
 }
 
 }  // namespace elastikv

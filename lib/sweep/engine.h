@@ -75,10 +75,10 @@ class SampleEvaluator {
  public:
   virtual ~SampleEvaluator() = default;
 
-  /// Encodes the pictures of a sample, runs its prefill and takes the statistics that the cells
+  /// Encodes the images of a sample, runs its prefill and takes the statistics that the cells
   /// need, all of the sweep's for this model and data set, the full cache first. Sample and cells
   /// must outlive the run, of which there may be one at a time.
-  /// Throws Error when the whole sample is at fault (its picture, a prompt longer than the
+  /// Throws Error when the whole sample is at fault (its image, a prompt longer than the
   /// context), OutOfMemory when the prompt does not fit; here and while it runs DeviceLost when the
   /// device is broken, and Interrupted when `should_stop` became true.
   virtual std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) = 0;
@@ -97,7 +97,7 @@ class SampleEvaluator {
 
 /// What of a sample its cost follows from.
 struct SampleSize {
-  int64_t prompt_tokens = 0;  ///< with the pictures'
+  int64_t prompt_tokens = 0;  ///< with the images'
   int64_t answer_tokens = 0;
   int64_t patches = 0;  ///< that the vision tower computes
 };
@@ -123,13 +123,13 @@ class Engines {
   /// parameters are not usable.
   virtual void check(const ModelChoice& model, std::span<const Cell> cells,
                      const EvaluationSettings& settings) const = 0;
-  /// Error when the file is no picture that the program can read; reads no more of it than that
-  /// needs. Called for every picture of a data set before any weights are loaded.
-  virtual void check_picture(const std::filesystem::path& file) const = 0;
+  /// Error when the file is no image that the program can read; reads no more of it than that
+  /// needs. Called for every image of a data set before any weights are loaded.
+  virtual void check_image(const std::filesystem::path& file) const = 0;
   /// The tokenizer that cuts a text into windows of this model's tokens; reads no weights.
   virtual std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const = 0;
   /// Says of each sample why the model cannot take its prompt: too long for its context together
-  /// with what is to follow, a picture for a model without eyes, or a strategy that reads what the
+  /// with what is to follow, an image for a model without eyes, or a strategy that reads what the
   /// prompt has not; and of all that it can take, whether they fit into the device's memory. Reads
   /// the tokenizer, no weights.
   virtual SampleCheck check_samples(const ModelChoice& model, std::span<const Cell> cells,

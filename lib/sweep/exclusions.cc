@@ -1,21 +1,18 @@
 #include "sweep/exclusions.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/fields.h"
+#include "base/keys.h"
 #include "base/nearest_name.h"
+#include "base/yaml_values.h"
 #include "sweep/config.h"
-#include "sweep/config_fields.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 bool fits(const std::vector<std::string>& patterns, std::string_view text) {
   return patterns.empty() || std::any_of(patterns.begin(), patterns.end(),
@@ -96,11 +93,27 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
   return false;
 }
 
+const Keys<Exclusion>& exclusion_keys() {
+  // Which names there are is known only with the whole sweep: read_exclusions reads them.
+  static const Keys<Exclusion> keys([](Keys<Exclusion>& keys) {
+    const auto add = [&keys](const char* name, std::vector<std::string> Exclusion::*part,
+                             const char* help) {
+      keys.add(name, part, text_list_form(), help, {.written = Written::kWhereSet});
+    };
+    add("model", &Exclusion::model, "Labels, with the dtype or without, or patterns with `*`.");
+    add("data", &Exclusion::data, "Names of data sets, or patterns.");
+    add("strategy", &Exclusion::strategy, "Names of strategies, or patterns.");
+    add("budget", &Exclusion::budget,
+        "Budgets as cells are named, or patterns; `1` is the full cache.");
+  });
+  return keys;
+}
+
 std::vector<Exclusion> read_exclusions(const YamlFields& node, const SweepConfig& config) {
   std::vector<Exclusion> exclusions;
   // An empty list is a choice: --set matrix.exclude=[] brings back what a file leaves out.
   for (const YamlFields& fields : node.is_list() ? node.items() : std::vector<YamlFields>{node}) {
-    fields.require_known_keys({"model", "data", "strategy", "budget"});
+    exclusion_keys().check(fields);
     Exclusion exclusion;
     exclusion.model = read_part(fields, "model", config);
     exclusion.data = read_part(fields, "data", config);
@@ -120,19 +133,6 @@ std::vector<Exclusion> read_exclusions(const YamlFields& node, const SweepConfig
   rest.exclude = exclusions;
   if (plan_cells(rest).empty()) node.fail_here("leaves no cell of the sweep");
   return exclusions;
-}
-
-nlohmann::ordered_json exclusions_json(const std::vector<Exclusion>& exclusions) {
-  Json list = Json::array();
-  for (const Exclusion& exclusion : exclusions) {
-    Json json = Json::object();
-    if (!exclusion.model.empty()) json["model"] = exclusion.model;
-    if (!exclusion.data.empty()) json["data"] = exclusion.data;
-    if (!exclusion.strategy.empty()) json["strategy"] = exclusion.strategy;
-    if (!exclusion.budget.empty()) json["budget"] = exclusion.budget;
-    list.push_back(std::move(json));
-  }
-  return list;
 }
 
 }  // namespace elastikv

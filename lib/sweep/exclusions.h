@@ -4,8 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "base/keys_fwd.h"
 #include "base/yaml_fields.h"
 #include "sweep/cell.h"
 
@@ -24,6 +23,9 @@ struct Exclusion {
   bool covers(const ModelChoice& model, const Cell& cell) const;
 };
 
+/// The keys of an entry of the section "exclude" of "matrix".
+const Keys<Exclusion>& exclusion_keys();
+
 /// Whether `text` is what `pattern` says: the same, or alike where "*" stands for any characters.
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
@@ -31,8 +33,5 @@ bool matches_pattern(std::string_view pattern, std::string_view text);
 /// that fits nothing of the sweep (with the nearest name), for a mapping that fits no cell, and
 /// when no cell is left. The name of a strategy that a list made several of means all of them.
 std::vector<Exclusion> read_exclusions(const YamlFields& node, const SweepConfig& config);
-
-/// The same section from its parts.
-nlohmann::ordered_json exclusions_json(const std::vector<Exclusion>& exclusions);
 
 }  // namespace elastikv

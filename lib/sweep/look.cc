@@ -17,7 +17,7 @@ namespace {
 /// The long side of a thumbnail, in pixels.
 constexpr int64_t kThumbnailSide = 192;
 
-/// What the vision tower sees of a picture, as a small PNG in base64.
+/// What the vision tower sees of an image, as a small PNG in base64.
 std::string thumbnail(const ImageProcessor& processor, const PictureFile& file) {
   Picture seen = processor.crop(read_picture(file));
   const int64_t longest = std::max(seen.size.height, seen.size.width);

@@ -13,7 +13,7 @@
 namespace elastikv {
 
 /// What a detail says of the prompt itself: all but what the cells keep. The statistics must hold
-/// column sums. A picture whose tokens are no grid (tiles with separators between them) has its
+/// column sums. An image whose tokens are no grid (tiles with separators between them) has its
 /// span, and a grid of 0 x 0.
 SampleDetail look_at_prompt(const PromptReader& reader, const Sample& sample,
                             const TokenizedPrompt& prompt, const PromptStatistics& statistics);

@@ -2,96 +2,117 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/configs.h"
-#include "base/device.h"
-#include "base/error.h"
 #include "base/files.h"
 #include "base/json_fields.h"
+#include "base/keys.h"
 #include "base/nearest_name.h"
-#include "sweep/config_fields.h"
+#include "sweep/labels.h"
+#include "sweep/placement.h"
+#include "sweep/shared_keys.h"
+#include "sweep/variants.h"
 
 namespace elastikv {
 namespace {
 
-std::string_view place_name(PicturePlace place) {
-  switch (place) {
-    case PicturePlace::kDefault:
-      return "auto";
-    case PicturePlace::kBefore:
-      return "before";
-    case PicturePlace::kAfter:
-      return "after";
+std::string day_of(const YamlFields& node) {
+  std::string day = node.as_string();
+  if (!parse_day(day)) node.fail_here(fmt::format("is '{}', a day like 2024-07-26 is needed", day));
+  return day;
+}
+
+ValueForm<std::string> day_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = day_of;
+  form.takes = "day as `YYYY-MM-DD`";
+  return form;
+}
+
+/// "auto" is no ratio: the checkpoint decides.
+ValueForm<std::optional<ImageAspectRatio>> aspect_ratio_form() {
+  using Ratio = std::optional<ImageAspectRatio>;
+  return parsed_form<Ratio>(
+      [](const std::string& name) {
+        return name == "auto" ? Ratio() : Ratio(parse_image_aspect_ratio(name));
+      },
+      [](const Ratio& ratio) { return ratio ? image_aspect_ratio_name(*ratio) : "auto"; },
+      {"auto", "crop", "pad"});
+}
+
+/// The variables of a chat template, each value as JSON.
+void read_variables(const YamlFields& node, ModelChoice& model) {
+  for (const std::string& name : node.keys()) {
+    const YamlFields value = node.at(name);
+    if (!value.is_scalar()) value.fail_here("needs true, false, a number or a text");
+    model.prompt.variables[name] = variable_json(value.as_string());
   }
-  throw InternalError("a picture's place without a name");
 }
 
-/// The value of a template's variable as JSON.
-std::string template_value(const YamlFields& node) {
-  if (!node.is_scalar()) node.fail_here("needs true, false, a number or a text");
-  return variable_json(node.as_string());
+OrderedJson variables_json(const ModelChoice& model) {
+  OrderedJson json;
+  for (const auto& [name, value] : model.prompt.variables) json[name] = parse_json(value, name);
+  return json;
 }
 
-/// What of a prompt only the checkpoint's own template, or a system turn, has a place for.
-void read_template_settings(const YamlFields& fields, PromptSettings& prompt) {
-  if (fields.has("system")) prompt.system = fields.string("system");
-  if (fields.has("date")) {
-    const YamlFields node = fields.at("date");
-    prompt.date = node.as_string();
-    if (!parse_day(*prompt.date))
-      node.fail_here(fmt::format("is '{}', a day like 2024-07-26 is needed", *prompt.date));
-  }
-  if (!fields.has("chat_template_kwargs")) return;
-  const YamlFields variables = fields.at("chat_template_kwargs");
-  for (const std::string& name : variables.keys())
-    prompt.variables[name] = template_value(variables.at(name));
-}
-
-/// Those keys and what read_model_settings reads.
-std::vector<std::string> with_settings(std::vector<std::string> keys) {
-  for (const char* key : {"path", "prompt_format", "system", "date", "chat_template_kwargs",
-                          "image_aspect_ratio", "pixels", "picture_place"})
-    keys.emplace_back(key);
-  return keys;
+void add_path(Keys<ModelChoice>& keys) {
+  keys.add("path", &ModelChoice::path, filled_path_form(),
+           "A checkpoint's folder. It is required unless `preset` names one.",
+           {.lists = ListedValues{.order = 1, .named = false}});
 }
 
 /// What of a model is the same in a sweep's file and in a file of configs/models.
-void read_model_settings(const YamlFields& fields, ModelChoice& model) {
-  if (fields.has("path")) model.path = fields.string("path");
-  model.prompt.format = fields.string("prompt_format", model.prompt.format);
-  read_template_settings(fields, model.prompt);
-  if (fields.has("image_aspect_ratio")) {
-    const YamlFields node = fields.at("image_aspect_ratio");
-    if (node.as_string() == "auto") {
-      model.image_aspect_ratio.reset();
-    } else {
-      model.image_aspect_ratio =
-          checked(node, [&] { return parse_image_aspect_ratio(node.as_string()); });
-    }
-  }
-  if (fields.has("pixels")) {
-    const YamlFields node = fields.at("pixels");
-    model.pixels = checked(node, [&] { return parse_pixel_backend(node.as_string()); });
-  }
-  if (!fields.has("picture_place")) return;
-  const YamlFields node = fields.at("picture_place");
-  for (const PicturePlace place :
-       {PicturePlace::kDefault, PicturePlace::kBefore, PicturePlace::kAfter}) {
-    if (node.as_string() != place_name(place)) continue;
-    model.prompt.place = place;
-    return;
-  }
-  node.fail_here(fmt::format("is '{}', needs auto, before or after", node.as_string()));
+void add_input_keys(Keys<ModelChoice>& keys) {
+  keys.add(
+      "prompt_format", [](auto& model) -> auto& { return model.prompt.format; }, text_form(),
+      "How prompts are written: one of `elastikv list prompts`; `auto` is the checkpoint's own "
+      "chat template.",
+      {.lists = ListedValues{.order = 2}});
+  keys.add("image_aspect_ratio", &ModelChoice::image_aspect_ratio, aspect_ratio_form(),
+           "What becomes of what a square would cut off an image; `auto`: as the checkpoint says.",
+           {.lists = ListedValues{.order = 4}});
+  keys.add("image_place", [](auto& model) -> auto& { return model.prompt.place; },
+           choice_form<PicturePlace>({{"auto", PicturePlace::kDefault},
+                                      {"before", PicturePlace::kBefore},
+                                      {"after", PicturePlace::kAfter}}),
+           "Where images go that a question does not place; `auto`: as the format says.",
+           {.earlier = "picture_place", .lists = ListedValues{.order = 6}});
+  keys.add(
+      "pixels", &ModelChoice::pixels,
+      parsed_form<PixelBackend>(parse_pixel_backend, pixel_backend_name, {"pil", "torchvision"}),
+      "Whose pixels the image processor's are equal to.",
+      {.written = Written::kWhereSet, .lists = ListedValues{.order = 5}});
+  keys.add("system", [](auto& model) -> auto& { return model.prompt.system; }, text_form(),
+           "The text of the system turn.", {.otherwise = "what the format writes"});
+  keys.add("date", [](auto& model) -> auto& { return model.prompt.date; }, day_form(),
+           "The day that a chat template takes for today.",
+           {.otherwise = fmt::format("`{}`", PromptSettings::kDefaultDate),
+            .lists = ListedValues{.order = 3}});
+  keys.custom("chat_template_kwargs", {.read = read_variables, .write = variables_json}, "mapping",
+              "Further variables of the chat template.");
 }
 
-/// A model of configs/models; returns the dtypes it suggests.
-std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
+/// A file of configs/models. `source` is for people.
+const Keys<ModelChoice>& preset_keys() {
+  static const Keys<ModelChoice> keys([](Keys<ModelChoice>& keys) {
+    keys.custom("source", {}, "text", "Where the checkpoint is published.");
+    add_path(keys);
+    keys.add("dtype", &ModelChoice::dtype, dtype_form(), "The dtype it is published in.");
+    keys.add("published_config", &ModelChoice::published_config, path_form(),
+             "Its config.json, beside this file, for plans without the checkpoint.");
+    add_input_keys(keys);
+  });
+  return keys;
+}
+
+/// Takes over what a model of configs/models says.
+void read_preset(const YamlFields& node, ModelChoice& model) {
   const std::filesystem::path folder = configs_folder() / "models";
   const std::string name = node.as_string();
   const std::filesystem::path file = folder / (name + ".yaml");
@@ -104,95 +125,52 @@ std::string read_model_preset(const YamlFields& node, ModelChoice& model) {
     node.fail_here(
         fmt::format("is '{}', which {} has not{}", name, folder.string(), suggestion(name, known)));
   }
-  const YamlFields fields = YamlFields::read(file);
-  fields.require_known_keys(with_settings({"source", "dtype", "published_config"}));
-  read_model_settings(fields, model);
-  if (fields.has("published_config"))
-    model.published_config = folder / fields.string("published_config");
-  return fields.string("dtype", model.dtype);
+  preset_keys().read(YamlFields::read(file), model);
+  if (!model.published_config.empty()) model.published_config = folder / model.published_config;
 }
 
 /// One model, once for each of its dtypes.
 std::vector<ModelChoice> read_one_model(const YamlFields& fields, const SweepOverrides& overrides) {
-  fields.require_known_keys(with_settings({"preset", "label", "device", "dtype"}));
   ModelChoice model;
   model.origin = place_of(fields);
-  std::string dtype = model.dtype;
-  if (fields.has("preset")) {
-    dtype = read_model_preset(fields.at("preset"), model);
-  } else {
-    fields.at("path");  // there has to be one
-  }
-  read_model_settings(fields, model);
-  if (model.path.empty()) fields.at("path").fail_here("is empty");
-  if (fields.has("label")) {
-    model.label = label_of(fields.at("label"));
-  } else {
-    model.label = folder_label(model.path);
-  }
-  model.device = overrides.device ? *overrides.device : fields.string("device", model.device);
-  const auto check_device = [&] { return parse_device(model.device); };
-  if (overrides.device) {
-    check_device();
-  } else {
-    checked(fields.has("device") ? fields.at("device") : fields, check_device);
-  }
-
+  model_keys().read(fields, model);
+  if (model.path.empty()) fields.at("path");  // Error
+  if (overrides.device) model.device = chosen_device(*overrides.device);
   std::vector<ModelChoice> models;
-  const auto add = [&](const std::string& name) {
-    model.dtype = dtype_name(parse_dtype(name));
+  for (const std::string& dtype : dtypes_of(fields, overrides.dtype, model.dtype)) {
     models.push_back(model);
-  };
-  if (overrides.dtype) {
-    for (const std::string& name : split_commas(*overrides.dtype)) add(name);
-  } else if (fields.has("dtype")) {
-    for (const YamlFields& node : one_or_list(fields.at("dtype"))) {
-      const std::string name = node.as_string();
-      checked(node, [&] { add(name); });
-    }
-  } else {
-    add(dtype);
+    models.back().dtype = dtype;
   }
   return models;
 }
 
 }  // namespace
 
+const Keys<ModelChoice>& model_keys() {
+  static const Keys<ModelChoice> keys([](Keys<ModelChoice>& keys) {
+    keys.custom("preset", {.read = read_preset}, "name",
+                "A file of `configs/models`, which suggests the path, the dtype and how prompts "
+                "are written.",
+                {.written = Written::kNever, .lists = ListedValues{.order = 0, .named = false}});
+    add_path(keys);
+    add_placement<ModelChoice>(keys, "the folder's", [](const YamlFields&, ModelChoice& model) {
+      model.label = folder_label(model.path);
+    });
+    add_input_keys(keys);
+  });
+  return keys;
+}
+
 std::vector<ModelChoice> read_models(const YamlFields& fields, const SweepOverrides& overrides) {
   require_no_name(fields, "label", {"preset", "path"});
   std::vector<ModelChoice> models;
-  for (const Variant& variant : variants_of(fields, {{"preset", /*named=*/false},
-                                                     {"path", /*named=*/false},
-                                                     {"prompt_format"},
-                                                     {"date"},
-                                                     {"image_aspect_ratio"},
-                                                     {"pixels"},
-                                                     {"picture_place"}})) {
+  for (const Variant& variant : variants_of(fields, listed_keys(model_keys(), fields))) {
     for (ModelChoice& model : read_one_model(variant.fields, overrides)) {
       model.label += variant.suffix;
       models.push_back(std::move(model));
     }
   }
   return models;
-}
-
-nlohmann::ordered_json model_json(const ModelChoice& model) {
-  nlohmann::ordered_json entry{
-      {"path", model.path.string()},
-      {"label", model.label},
-      {"device", model.device},
-      {"dtype", model.dtype},
-      {"prompt_format", model.prompt.format},
-      {"image_aspect_ratio",
-       model.image_aspect_ratio ? image_aspect_ratio_name(*model.image_aspect_ratio) : "auto"},
-      {"picture_place", place_name(model.prompt.place)}};
-  // Written only where they are set: earlier records were made without them.
-  if (model.pixels != PixelBackend::kPil) entry["pixels"] = pixel_backend_name(model.pixels);
-  if (model.prompt.system) entry["system"] = *model.prompt.system;
-  if (model.prompt.date) entry["date"] = *model.prompt.date;
-  for (const auto& [name, value] : model.prompt.variables)
-    entry["chat_template_kwargs"][name] = parse_json(value, name);
-  return entry;
 }
 
 }  // namespace elastikv

@@ -113,9 +113,8 @@ std::string evaluation_text(const SweepConfig& config) {
       config.metrics.score_last_token, config.metrics.agreement, config.max_new_tokens, config.seed,
       static_cast<int>(config.metrics.reference));
   for (const std::string& name : config.metrics.text) text += name + ",";
-  // Only where it is set: the keys of earlier records stay what they are.
-  if (config.metrics.score_end) text += " end=true";
-  return text;
+  // The keys of earlier records stay what they are.
+  return text + config.record_tags();
 }
 
 }  // namespace elastikv

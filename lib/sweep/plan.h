@@ -11,7 +11,7 @@
 
 namespace elastikv {
 
-/// The cells of one model and one data set: what shares pictures and prefills.
+/// The cells of one model and one data set: what shares images and prefills.
 struct CellGroup {
   ModelChoice model;
   std::string model_name;  // label and dtype

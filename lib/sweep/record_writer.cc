@@ -6,42 +6,18 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "sweep/config.h"
 #include "sweep/folder.h"
 
 namespace elastikv {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-/// The top-level keys in which two configurations differ in a way that changes records.
-std::string differing_keys(const std::string& ours, const std::string& theirs) {
-  const auto relevant = [](const std::string& text, const char* key) {
-    Json json = Json::parse(text);
-    if (!json.contains(key)) return Json();
-    Json value = json[key];
-    if (std::string_view(key) == "data") {
-      for (Json& set : value) {
-        for (const char* selection : {"limit", "offset", "sample_ids"}) set.erase(selection);
-      }
-    }
-    return value;
-  };
-  std::string keys;
-  for (const char* key :
-       {"models", "data", "strategies", "budgets", "matrix", "metrics", "generation", "seed"}) {
-    if (relevant(ours, key) != relevant(theirs, key)) {
-      keys += (keys.empty() ? "" : ", ") + std::string(key);
-    }
-  }
-  return keys;
-}
 
 /// The first part of the program whose revision differs, as "PART (revision 1, this program has
 /// 2)"; empty when all that both know are the same.
@@ -133,9 +109,8 @@ void RecordWriter::check_header(bool resume) {
          folder, stored.name, header_.name);
   }
   if (stored.records_hash != header_.records_hash) {
-    const std::string keys = differing_keys(header_.config, stored.config);
     fail("{}: holds the records of sweep '{}' with other settings ({}); use another --output",
-         folder, stored.name, keys);
+         folder, stored.name, differing_settings(header_.config, stored.config));
   }
   if (stored.program != header_.program) {
     fail("{}: holds records of ElastiKV {}, this is {}; use another --output", folder,

@@ -116,7 +116,7 @@ bool settled(const RecordTable& stored, const CellGroup& group, const Sample& sa
   });
 }
 
-/// Error when a stored record speaks of another question, answer or picture under the same id. One
+/// Error when a stored record speaks of another question, answer or image under the same id. One
 /// that failed does not count: its sample may have been mended, and is evaluated again.
 void require_same_items(const RecordTable& stored, const GroupWork& work,
                         const std::filesystem::path& folder) {
@@ -125,7 +125,7 @@ void require_same_items(const RecordTable& stored, const GroupWork& work,
       const Record* record = stored.find(cell.id, sample.id);
       if (record != nullptr && !record->failed() && record->item != sample.content) {
         fail(
-            "{}: sample '{}' of {} was recorded with another question, answer or picture; use "
+            "{}: sample '{}' of {} was recorded with another question, answer or image; use "
             "another --output",
             folder.string(), sample.id, work.set.name);
       }

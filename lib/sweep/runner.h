@@ -50,7 +50,7 @@ struct SweepOutcome {
 /// Runs all cells of a sweep and records each sample of each cell as soon as it is known.
 ///
 /// All that can be checked without weights is checked first: models, strategies, the data sets and
-/// their pictures, the output folder; of a sweep that is resumed also the hash of the weights. Only
+/// their images, the output folder; of a sweep that is resumed also the hash of the weights. Only
 /// then anything is written, so that a run which is refused leaves the folder as it was.
 ///
 /// A sample is always evaluated with all of its cells, because they decode as one batch; when a

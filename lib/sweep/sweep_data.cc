@@ -106,7 +106,7 @@ const DataSet& SweepData::read(const DataOptions& options, const ModelChoice& mo
     const std::unique_ptr<Tokenizer> tokenizer =
         options.tokens ? engines.tokenizer(model) : nullptr;
     entry->second = read_data(
-        options, [&](const std::filesystem::path& file) { engines.check_picture(file); },
+        options, [&](const std::filesystem::path& file) { engines.check_image(file); },
         tokenizer.get());
   }
   return entry->second;

@@ -56,7 +56,7 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
-/// Patches that the vision tower computes of a sample's pictures. Reads their headers.
+/// Patches that the vision tower computes of a sample's images. Reads their headers.
 int64_t patches_of(const PromptReader& reader, const Sample& sample) {
   int64_t patches = 0;
   for (const PictureFile& picture : sample.images) {
@@ -134,9 +134,7 @@ class TorchEngines final : public Engines {
     return load_tokenizer(model.path);
   }
 
-  void check_picture(const std::filesystem::path& file) const override {
-    ::elastikv::check_picture(file);
-  }
+  void check_image(const std::filesystem::path& file) const override { check_picture(file); }
 
   EngineIdentity identity(const ModelChoice& model) const override {
     EngineIdentity identity;

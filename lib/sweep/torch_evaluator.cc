@@ -105,7 +105,7 @@ struct LastPrompt {
   }
 };
 
-/// Runs the cells of a sample: one picture encoding and one prefill, then as many cells as one
+/// Runs the cells of a sample: one image encoding and one prefill, then as many cells as one
 /// batch as fit into memory.
 class TorchRun final : public SampleRun {
  public:

@@ -6,13 +6,6 @@
 
 namespace elastikv {
 
-BosRule parse_bos_rule(std::string_view name) {
-  if (name == "auto") return BosRule::kAuto;
-  if (name == "always") return BosRule::kAlways;
-  if (name == "never") return BosRule::kNever;
-  fail("bos is '{}', needs auto, always or never", name);
-}
-
 std::string_view bos_rule_name(BosRule rule) {
   switch (rule) {
     case BosRule::kAuto:

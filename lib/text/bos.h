@@ -15,8 +15,7 @@ enum class BosRule {
   kNever,
 };
 
-/// "auto", "always" or "never". Error for anything else.
-BosRule parse_bos_rule(std::string_view name);
+/// "auto", "always" or "never".
 std::string_view bos_rule_name(BosRule rule);
 
 /// The ids that stand before a text: the special ids that the tokenizer puts in front, else, with

@@ -8,6 +8,7 @@
 
 #include "base/configs.h"
 #include "base/error.h"
+#include "base/keys.h"
 #include "base/nearest_name.h"
 #include "base/strings.h"
 #include "base/yaml_fields.h"
@@ -62,33 +63,85 @@ std::vector<std::string> names_of(const std::vector<PromptFormat>& formats) {
   return names;
 }
 
-std::vector<std::string> strings_of(const YamlFields& fields, const char* key) {
-  std::vector<std::string> strings;
-  if (!fields.has(key)) return strings;
-  for (const YamlFields& item : fields.at(key).items()) strings.push_back(item.as_string());
-  return strings;
+using Roles = std::map<std::string, PromptFormat::Frame, std::less<>>;
+
+const Keys<PromptFormat::Frame>& frame_keys() {
+  using Frame = PromptFormat::Frame;
+  static const Keys<Frame> keys([](Keys<Frame>& keys) {
+    keys.add("before", &Frame::before, text_form(), "What stands before a turn's text.",
+             {.required = true});
+    keys.add("before_image", &Frame::before_picture, text_form(),
+             "The same where the turn begins with an image.",
+             {.otherwise = "`before`", .earlier = "before_picture"},
+             [](const YamlFields&, Frame& frame) { frame.before_picture = frame.before; });
+    keys.add("after", &Frame::after, text_form(), "What stands behind it.", {.required = true});
+  });
+  return keys;
 }
 
-PromptFormat::Pictures read_pictures(const YamlFields& fields) {
-  fields.require_known_keys({"place", "text", "between", "then_text", "text_then"});
-  PromptFormat::Pictures pictures;
-  const std::string place = fields.string("place", "before");
-  if (place != "before" && place != "after") {
-    fields.at("place").fail_here(fmt::format("is '{}', before or after is needed", place));
-  }
-  pictures.place = place == "before" ? PicturePlace::kBefore : PicturePlace::kAfter;
-  pictures.text = fields.string("text", pictures.text);
-  const size_t at = pictures.text.find(kImagePlaceholder);
-  const bool once =
-      at != std::string::npos && pictures.text.find(kImagePlaceholder, at + 1) == std::string::npos;
-  if (!once) {
-    fields.at("text").fail_here(
-        fmt::format("is '{}', which has to hold {} once", pictures.text, kImagePlaceholder));
-  }
-  pictures.between = fields.string("between", pictures.between);
-  pictures.then_text = fields.string("then_text", pictures.then_text);
-  pictures.text_then = fields.string("text_then", pictures.text_then);
-  return pictures;
+const Keys<Roles>& role_keys() {
+  static const Keys<Roles> keys([](Keys<Roles>& keys) {
+    for (const std::string& role : kRoles) {
+      keys.group(role,
+                 {.read = [role](const YamlFields& node,
+                                 Roles& roles) { frame_keys().read(node, roles[role]); }},
+                 frame_keys(), "mapping", "What stands around its turns.");
+    }
+  });
+  return keys;
+}
+
+/// A text that holds `<image>` once.
+ValueForm<std::string> image_text_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = [](const YamlFields& node) {
+    std::string text = node.as_string();
+    const size_t at = text.find(kImagePlaceholder);
+    if (at == std::string::npos || text.find(kImagePlaceholder, at + 1) != std::string::npos)
+      node.fail_here(fmt::format("is '{}', which has to hold {} once", text, kImagePlaceholder));
+    return text;
+  };
+  return form;
+}
+
+const Keys<PromptFormat::Pictures>& image_keys() {
+  using Images = PromptFormat::Pictures;
+  static const Keys<Images> keys([](Keys<Images>& keys) {
+    keys.add("place", &Images::place,
+             choice_form<PicturePlace>(
+                 {{"before", PicturePlace::kBefore}, {"after", PicturePlace::kAfter}},
+                 ", before or after is needed"),
+             "Where the images of a turn go.");
+    keys.add("text", &Images::text, image_text_form(),
+             "An image, wherever it stands; `{n}` is its number within the turn.");
+    keys.add("between", &Images::between, text_form(), "Between two images of a turn.");
+    keys.add("then_text", &Images::then_text, text_form(),
+             "Between them and the text that follows.");
+    keys.add("text_then", &Images::text_then, text_form(),
+             "Between the text and the images that follow.");
+  });
+  return keys;
+}
+
+const Keys<PromptFormat>& format_keys() {
+  static const Keys<PromptFormat> keys([](Keys<PromptFormat>& keys) {
+    keys.add("source", &PromptFormat::source, text_form(), "Where the form comes from.",
+             {.required = true});
+    keys.add("start", &PromptFormat::start, text_form(), "What every prompt begins with.");
+    keys.add("system", &PromptFormat::system, text_form(),
+             "The text of the system turn of a conversation that begins with none.");
+    keys.section("roles", &PromptFormat::roles, role_keys(), "", {.required = true});
+    keys.add("answer", &PromptFormat::answer, text_form(), "What invites the model's answer.",
+             {.required = true});
+    keys.add("answer_end", &PromptFormat::answer_end, text_form(),
+             "What the model writes to end its answer.", {.required = true});
+    keys.add("trim", &PromptFormat::trim, boolean_form(),
+             "Whether white space at both ends of a turn's text goes.");
+    keys.section("images", &PromptFormat::pictures, image_keys(), "", {.earlier = "pictures"});
+    keys.add("architectures", &PromptFormat::architectures, text_list_form(),
+             "Whose checkpoints use this format where they have no chat template.");
+  });
+  return keys;
 }
 
 }  // namespace
@@ -100,32 +153,13 @@ Turn user_turn(std::string question, int64_t pictures) {
 
 PromptFormat read_prompt_format(const std::filesystem::path& file) {
   const YamlFields fields = YamlFields::read(file);
-  fields.require_known_keys({"source", "start", "system", "roles", "answer", "answer_end", "trim",
-                             "pictures", "architectures"});
   PromptFormat format;
   format.name = file.stem().string();
-  format.source = fields.string("source");
-  format.start = fields.string("start", "");
-  format.answer = fields.string("answer");
-  format.answer_end = fields.string("answer_end");
-  format.trim = fields.boolean("trim", /*otherwise=*/false);
+  format_keys().read(fields, format);
   const YamlFields roles = fields.at("roles");
-  roles.require_known_keys(kRoles);
-  for (const std::string& role : roles.keys()) {
-    const YamlFields frame = roles.at(role);
-    frame.require_known_keys({"before", "before_picture", "after"});
-    const std::string before = frame.string("before");
-    format.roles[role] = {before, frame.string("before_picture", before), frame.string("after")};
-  }
   if (!roles.has("user")) roles.fail_here("has no 'user'");
-  if (fields.has("system")) {
-    format.system = fields.string("system");
-    if (!roles.has("system")) {
-      fields.at("system").fail_here("is given, but 'roles' has no 'system'");
-    }
-  }
-  if (fields.has("pictures")) format.pictures = read_pictures(fields.at("pictures"));
-  format.architectures = strings_of(fields, "architectures");
+  if (format.system && !roles.has("system"))
+    fields.at("system").fail_here("is given, but 'roles' has no 'system'");
   return format;
 }
 

@@ -26,7 +26,7 @@ using nlohmann::json;
 const std::filesystem::path kSource(source_path());
 constexpr const char* kNote =
     "1 of 1 picture is stored turned or mirrored (EXIF) and read as stored, as lmms-eval does; "
-    "'picture_orientation: exif' turns them upright";
+    "'image_orientation: exif' turns them upright";
 
 std::string checkpoint(const char* family) {
   return (kSource / "tests/parity/data/families" / family).string();
@@ -96,7 +96,7 @@ TEST_F(DataVerbs, ATurnedPictureIsReadAsStoredOrAsOneThatIsStoredUpright) {
   const ProgramResult stored = run("stored", "turned.jsonl", "");
   ASSERT_EQ(stored.exit_code, 0) << stored.errors;
   EXPECT_EQ(count_of(stored.errors + stored.output, kNote), 1U) << stored.errors;
-  const ProgramResult exif = run("exif", "turned.jsonl", ", picture_orientation: exif");
+  const ProgramResult exif = run("exif", "turned.jsonl", ", image_orientation: exif");
   ASSERT_EQ(exif.exit_code, 0) << exif.errors;
   EXPECT_EQ(count_of(exif.errors, "read as stored"), 0U) << exif.errors;
   ASSERT_EQ(run("same", "as_stored.jsonl", "").exit_code, 0);
@@ -129,7 +129,7 @@ TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
   const std::string turned = (kSource / "tests/golden/image/turned_6.png").string();
   const std::string note =
       "is stored turned or mirrored (EXIF) and read as stored; "
-      "--picture-orientation exif turns it upright";
+      "--image-orientation exif turns it upright";
   const std::vector<std::string> verb{
       "inspect", checkpoint("qwen2_vl"), "--prompt", "What?", "--image", turned};
   const ProgramResult stored = run_elastikv(verb);
@@ -137,11 +137,17 @@ TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
   EXPECT_NE(stored.output.find("24 x 16 pixels"), std::string::npos) << stored.output;
   EXPECT_NE(stored.errors.find(note), std::string::npos) << stored.errors;
   std::vector<std::string> upright = verb;
-  upright.insert(upright.end(), {"--picture-orientation", "exif"});
+  upright.insert(upright.end(), {"--image-orientation", "exif"});
   const ProgramResult exif = run_elastikv(upright);
   ASSERT_EQ(exif.exit_code, 0) << exif.errors;
   EXPECT_NE(exif.output.find("16 x 24 pixels"), std::string::npos) << exif.output;
   EXPECT_EQ(exif.errors, "");
+  std::vector<std::string> earlier = verb;
+  earlier.insert(earlier.end(), {"--picture-orientation", "exif"});
+  const ProgramResult same = run_elastikv(earlier);
+  EXPECT_EQ(same.output, exif.output);
+  EXPECT_EQ(same.errors,
+            "--picture-orientation is now called --image-orientation; both names are taken\n");
 
   const auto text_of = [&](const std::vector<std::string>& more) {
     std::vector<std::string> generate{
@@ -153,7 +159,7 @@ TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
     EXPECT_EQ(result.errors.find(note) != std::string::npos, more.empty()) << result.errors;
     return json::parse(result.output).at("token_ids");
   };
-  EXPECT_NE(text_of({}), text_of({"--picture-orientation", "exif"}));
+  EXPECT_NE(text_of({}), text_of({"--image-orientation", "exif"}));
 }
 
 TEST_F(DataVerbs, AnAnswerWithAPicturesPlaceIsRefusedOrRecorded) {

@@ -42,7 +42,7 @@ class NarrowEngines final : public Engines {
              const EvaluationSettings& settings) const override {
     engines_->check(model, cells, settings);
   }
-  void check_picture(const fs::path& file) const override { engines_->check_picture(file); }
+  void check_image(const fs::path& file) const override { engines_->check_image(file); }
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
     return engines_->tokenizer(model);
   }

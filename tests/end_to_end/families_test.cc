@@ -120,8 +120,8 @@ TEST_F(Families, SweepThroughPerplexityAndRouge) {
 TEST_F(Families, InspectShowsThePromptAndItsTokens) {
   const std::string model = (families_folder() / "qwen2_vl").string();
   const std::string picture = (families_folder() / "pictures/02_333x257.png").string();
-  const ProgramResult result = run_elastikv({"inspect", model, "--prompt", "What is it?", "--image",
-                                             picture, "--picture-place", "after"});
+  const ProgramResult result = run_elastikv(
+      {"inspect", model, "--prompt", "What is it?", "--image", picture, "--image-place", "after"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_NE(result.output.find(R"(prompt:        "<|im_start|>system\nYou are a helpful assistant.)"
                                R"(<|im_end|>\n<|im_start|>user\nWhat is it?<|vision_start|><image>)"

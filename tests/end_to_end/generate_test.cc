@@ -167,8 +167,13 @@ TEST(List, NamesWhatThereIs) {
   const std::string all = run_elastikv({"list"}).output;
   const std::string formats = run_elastikv({"list", "formats"}).output;
   EXPECT_NE(formats.find("\n  mm-vet\n"), std::string::npos) << formats;
+  const std::string keys = run_elastikv({"list", "keys"}).output;
+  EXPECT_NE(keys.find("\n| `generation.max_new_tokens` | integer from 1 to 1048576 | `128` | "),
+            std::string::npos)
+      << keys;
+  EXPECT_NE(keys.find("\n**The whole benchmark**\n"), std::string::npos) << keys;
   EXPECT_EQ(all, strategies.output + run_elastikv({"list", "models"}).output + prompts + formats +
-                     metrics);
+                     metrics + keys);
 }
 
 /// A data set of text alone, on a model without a vision tower.

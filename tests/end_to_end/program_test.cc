@@ -71,8 +71,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
           "--keep: the value is empty (see elastikv generate --help)");
   refused(
       {"list", "strategy"},
-      "what: strategy not in {all,strategies,models,prompts,formats,metrics} (see elastikv list "
-      "--help)");
+      "what: strategy not in {all,strategies,models,prompts,formats,metrics,keys} (see elastikv "
+      "list --help)");
 }
 
 TEST(RunProgram, CapturesBothStreamsInputAndSignals) {

@@ -256,10 +256,10 @@ TEST_F(Turned, IsSaidOnceForADataSet) {
   EXPECT_EQ(read(PictureOrientation::kStored).notes,
             (std::vector<std::string>{
                 "2 of 3 pictures are stored turned or mirrored (EXIF) and read as stored, as "
-                "lmms-eval does; 'picture_orientation: exif' turns them upright"}));
+                "lmms-eval does; 'image_orientation: exif' turns them upright"}));
   EXPECT_EQ(read(PictureOrientation::kExif).notes,
             (std::vector<std::string>{"2 of 3 pictures are stored turned or mirrored (EXIF) and "
-                                      "turned upright ('picture_orientation: exif')"}));
+                                      "turned upright ('image_orientation: exif')"}));
   const Files files;
   EXPECT_TRUE(read_data(files.with("d.json", item_with("images/a.png"))).notes.empty());
 }

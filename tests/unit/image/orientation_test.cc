@@ -72,8 +72,7 @@ TEST(Orientation, HasANameBothWays) {
   for (const PictureOrientation orientation :
        {PictureOrientation::kStored, PictureOrientation::kExif})
     EXPECT_EQ(parse_picture_orientation(picture_orientation_name(orientation)), orientation);
-  EXPECT_ERROR(parse_picture_orientation("up"),
-               "picture_orientation is 'up', needs stored or exif");
+  EXPECT_ERROR(parse_picture_orientation("up"), "image_orientation is 'up', needs stored or exif");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "models/registry.h"
 #include "support/expect_error.h"
 #include "sweep/plan.h"
+#include "sweep/ranges.h"
 
 namespace elastikv {
 namespace {
@@ -207,22 +208,22 @@ TEST(SweepConfig, TextIsCutIntoWordsOrTokens) {
                "s.yaml:4: unknown key 'data.prompt_token'; did you mean 'prompt_tokens'?");
 }
 
-TEST(SweepConfig, PicturesAreReadAsStoredUnlessAskedFor) {
+TEST(SweepConfig, ImagesAreReadAsStoredUnlessAskedFor) {
   const auto data = [](const std::string& keys) {
     return parse_sweep("models: {path: m}\ndata:\n  path: d.json\n" + keys + "strategies: [full]\n",
                        "s.yaml");
   };
   const SweepConfig config = data("");
   EXPECT_EQ(config.data[0].picture_orientation, PictureOrientation::kStored);
-  const SweepConfig exif = data("  picture_orientation: exif\n");
+  const SweepConfig exif = data("  image_orientation: exif\n");
   EXPECT_EQ(exif.data[0].picture_orientation, PictureOrientation::kExif);
   EXPECT_NE(exif.records_hash(), config.records_hash());
   EXPECT_EQ(parse_sweep(exif.json(), "sweep.json").json(), exif.json());
-  const SweepConfig both = data("  picture_orientation: [stored, exif]\n");
+  const SweepConfig both = data("  image_orientation: [stored, exif]\n");
   ASSERT_EQ(both.data.size(), 2U);
   EXPECT_NE(both.data[0].name, both.data[1].name);
-  EXPECT_ERROR(data("  picture_orientation: up\n"),
-               "s.yaml:4: key 'data.picture_orientation' is 'up', needs stored or exif");
+  EXPECT_ERROR(data("  image_orientation: up\n"),
+               "s.yaml:4: key 'data.image_orientation' is 'up', needs stored or exif");
 }
 
 TEST(SweepConfig, NamesMustBeDistinctAndFitForTables) {
@@ -413,7 +414,7 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
   // What the sweep says wins, and a kept sweep reads back as it was.
   const SweepConfig changed = parse_sweep(
       "models: {preset: llava-1.5-7b-hf, path: x/y, dtype: fp16, prompt_format: vicuna-v1, "
-      "image_aspect_ratio: crop, picture_place: after}\n" +
+      "image_aspect_ratio: crop, image_place: after}\n" +
           tail,
       "s.yaml");
   EXPECT_EQ(changed.models[0].label, "y");
@@ -516,18 +517,18 @@ TEST(PublishedModel, SizesAreThePublishedOnes) {
             13015864320 + 2 * 64 * 5120 + 303507456 + (1024 + 1 + 5120 + 1) * 5120 - unread);
 }
 
-TEST(SweepConfig, DataSetsPlacePicturesAndSayWhatIsExpected) {
+TEST(SweepConfig, DataSetsPlaceImagesAndSayWhatIsExpected) {
   const SweepConfig config = parse_sweep(
-      "models: {path: m}\ndata: {path: d.json, picture_place: after, expect: {samples: 7, "
+      "models: {path: m}\ndata: {path: d.json, image_place: after, expect: {samples: 7, "
       "question_tokens: 5, answer_tokens: 3}}\nstrategies: [full]\n",
       "s.yaml");
   EXPECT_EQ(config.data[0].picture_place, "after");
   ASSERT_TRUE(config.data[0].expected.has_value());
   EXPECT_EQ(config.data[0].expected->samples, 7);
-  EXPECT_ERROR(parse_sweep("models: {path: m}\ndata: {path: d, picture_place: auto}\n"
+  EXPECT_ERROR(parse_sweep("models: {path: m}\ndata: {path: d, image_place: auto}\n"
                            "strategies: [full]\n",
                            "s.yaml"),
-               "s.yaml:2: key 'data.picture_place' is 'auto', needs before or after");
+               "s.yaml:2: key 'data.image_place' is 'auto', needs before or after");
 }
 
 }  // namespace

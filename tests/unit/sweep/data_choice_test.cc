@@ -21,7 +21,7 @@ TEST(SweepConfig, DataSourcesAndProblems) {
   EXPECT_EQ(plain.data[0].on_problem, OnProblem::kRefuse);
   EXPECT_EQ(plain.data[0].ids, RepeatedIds::kNumber);
   const SweepConfig config = parse_data(
-      ", answers: answers_gpt4.jsonl, prompt: 'Describe.', picture_cache: cache, "
+      ", answers: answers_gpt4.jsonl, prompt: 'Describe.', image_cache: cache, "
       "on_problem: record, ids: unique");
   EXPECT_EQ(config.data[0].answers, "answers_gpt4.jsonl");
   EXPECT_EQ(config.data[0].prompt, "Describe.");
@@ -33,7 +33,7 @@ TEST(SweepConfig, DataSourcesAndProblems) {
   EXPECT_NE(parse_data(", answers: a.jsonl").records_hash(), plain.records_hash());
   EXPECT_NE(parse_data(", prompt: Describe.").records_hash(), plain.records_hash());
   EXPECT_EQ(parse_data(", on_problem: record").records_hash(), plain.records_hash());
-  EXPECT_EQ(parse_data(", picture_cache: cache").records_hash(), plain.records_hash());
+  EXPECT_EQ(parse_data(", image_cache: cache").records_hash(), plain.records_hash());
   EXPECT_EQ(parse_data(", ids: unique").records_hash(), plain.records_hash());
   EXPECT_EQ(parse_data(", ids: number").json(), plain.json());
   EXPECT_EQ(config.data[0].ids, RepeatedIds::kRefuse);
@@ -44,7 +44,7 @@ TEST(SweepConfig, DataSourcesAndProblems) {
                "s.yaml:2: key 'data.on_problem' is 'skip', needs refuse or record");
   EXPECT_ERROR(parse_data(", ids: refuse"),
                "s.yaml:2: key 'data.ids' is 'refuse', needs number or unique");
-  for (const char* key : {"answers", "prompt", "picture_cache"}) {
+  for (const char* key : {"answers", "prompt", "image_cache"}) {
     EXPECT_ERROR(parse_data(", " + std::string(key) + ": ''"),
                  "s.yaml:2: key 'data." + std::string(key) + "' is empty");
   }

@@ -221,7 +221,7 @@ class FakeEngines final : public Engines {
   std::unique_ptr<Tokenizer> tokenizer(const ModelChoice& model) const override {
     return load_tokenizer(model.path);
   }
-  void check_picture(const std::filesystem::path&) const override {}
+  void check_image(const std::filesystem::path&) const override {}
   SampleCheck check_samples(const ModelChoice& model, std::span<const Cell>,
                             std::span<const Sample> samples,
                             const EvaluationSettings&) const override {

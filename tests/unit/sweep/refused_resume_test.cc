@@ -93,15 +93,13 @@ class RefusedResume : public testing::Test {
 TEST_F(RefusedResume, AnotherAnswerUnderTheSameId) {
   run_a_part();
   edit("x.jsonl", "answer 1", "answer X");
-  expect_refused(config(),
-                 "sample 'x1' of x was recorded with another question, answer or picture");
+  expect_refused(config(), "sample 'x1' of x was recorded with another question, answer or image");
 }
 
 TEST_F(RefusedResume, AnotherAnswerInADataSetThatIsReachedLater) {
   run_a_part();
   edit("y.jsonl", "answer 0", "answer X");
-  expect_refused(config(),
-                 "sample 'y0' of y was recorded with another question, answer or picture");
+  expect_refused(config(), "sample 'y0' of y was recorded with another question, answer or image");
 }
 
 TEST_F(RefusedResume, OtherWeightsStrategiesOrSettings) {

@@ -262,7 +262,7 @@ TEST_F(Runner, ChangedWeightsDataOrParametersAreNotMixed) {
   folder_.write("data.jsonl", changed);
   EXPECT_ERROR(run(/*resume=*/true),
                output_.string() +
-                   ": sample 's1' of data was recorded with another question, answer or picture; "
+                   ": sample 's1' of data was recorded with another question, answer or image; "
                    "use another --output");
 }
 

@@ -5,6 +5,7 @@
 #include "support/expect_error.h"
 #include "sweep/config.h"
 #include "sweep/plan.h"
+#include "sweep/ranges.h"
 
 namespace elastikv {
 namespace {

@@ -289,10 +289,19 @@ TEST(PromptFormat, MalformedFilesAreNamed) {
                file + ":4: key 'roles' has no 'user'");
   EXPECT_ERROR(read(good + "system: Be brief.\n"),
                file + ":6: key 'system' is given, but 'roles' has no 'system'");
-  EXPECT_ERROR(read(good + "pictures:\n  place: behind\n"),
-               file + ":7: key 'pictures.place' is 'behind', before or after is needed");
-  EXPECT_ERROR(read(good + "pictures: {text: \"<img>\"}\n"),
-               file + ":6: key 'pictures.text' is '<img>', which has to hold <image> once");
+  EXPECT_ERROR(read(good + "images:\n  place: behind\n"),
+               file + ":7: key 'images.place' is 'behind', before or after is needed");
+  EXPECT_ERROR(read(good + "images: {text: \"<img>\"}\n"),
+               file + ":6: key 'images.text' is '<img>', which has to hold <image> once");
+  // What the keys were called before.
+  EXPECT_EQ(
+      read(good + "pictures: {between: '|', then_text: ' '}\n").render({{"user", "Hi", 2}}).text,
+      "U:<image>|<image> Hi\nA:");
+  EXPECT_EQ(read("source: x\nroles: {user: {before: 'U: ', before_picture: 'U:', after: ''}}\n"
+                 "answer: ''\nanswer_end: ''\n")
+                .render({{"user", "Hi", 1}})
+                .text,
+            "U:<image>\nHi");
   setenv("ELASTIKV_CONFIGS", (folder.path() / "none").c_str(), /*replace=*/1);
   EXPECT_ERROR(prompt_formats(), (folder.path() / "none" / "prompts").string() +
                                      ": the prompt formats cannot be read: No such file or "
