@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/yaml_fields.h"
-#include "models/config.h"
+#include "models/llama/config.h"
 
 namespace elastikv {
 

@@ -11,6 +11,7 @@
 #include "base/json_fields.h"
 #include "base/stopwatch.h"
 #include "kernels/finite.h"
+#include "models/end_tokens.h"
 #include "runtime/non_finite.h"
 #include "strategies/finite.h"
 

@@ -1,4 +1,4 @@
-#include "models/qwen_vl.h"
+#include "models/qwen_vl/qwen_vl.h"
 
 #include <cmath>
 #include <utility>
@@ -35,6 +35,22 @@ at::Tensor resized_positions(const at::Tensor& positions, int64_t side) {
 /// [n, heads * head_dim] -> [heads, n, head_dim]
 at::Tensor by_head(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), heads, -1}).transpose(0, 1);
+}
+
+/// Of the decoder (modeling_qwen.py on the hub).
+LlamaNames qwen_names() {
+  LlamaNames names;
+  names.embedding = "wte";
+  names.layers = "h";
+  names.attention_norm = "ln_1";
+  names.mlp_norm = "ln_2";
+  names.qkv = {"attn.c_attn"};
+  names.out = "attn.c_proj";
+  names.gate = "mlp.w2";
+  names.up = "mlp.w1";
+  names.down = "mlp.c_proj";
+  names.norm = "ln_f";
+  return names;
 }
 
 double attention_scale(int64_t head_dim) { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
@@ -138,7 +154,7 @@ at::Tensor QwenVlTower::features(const at::Tensor& pixels, const Observer* obser
 QwenVl::QwenVl(const QwenVlConfig& config, const WeightReader& weights)
     : config_(config),
       tower_(config.vision, weights.scope("transformer.visual.")),
-      language_(config.text, weights.scope("transformer."), weights, LlamaNames::qwen()) {}
+      language_(config.text, weights.scope("transformer."), weights, qwen_names()) {}
 
 at::Tensor QwenVl::encode_image(const ProcessedImage& image, const Observer* observer) const {
   return tower_.features(image.pixels[0], observer);

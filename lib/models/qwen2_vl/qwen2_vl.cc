@@ -1,4 +1,4 @@
-#include "models/qwen2_vl.h"
+#include "models/qwen2_vl/qwen2_vl.h"
 
 #include <algorithm>
 #include <cmath>

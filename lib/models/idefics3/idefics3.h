@@ -5,8 +5,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "models/clip_vision.h"
-#include "models/config.h"
-#include "models/llama.h"
+#include "models/idefics3/config.h"
+#include "models/llama/llama.h"
 #include "models/model.h"
 
 namespace elastikv {

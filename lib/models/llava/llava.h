@@ -6,8 +6,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "models/clip_vision.h"
-#include "models/config.h"
-#include "models/llama.h"
+#include "models/llama/llama.h"
+#include "models/llava/config.h"
 #include "models/model.h"
 
 namespace elastikv {

@@ -5,9 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/config.h"
-#include "models/llama.h"
+#include "models/llama/llama.h"
 #include "models/model.h"
+#include "models/qwen2_vl/config.h"
 
 namespace elastikv {
 

@@ -1,4 +1,4 @@
-#include "models/idefics3.h"
+#include "models/idefics3/idefics3.h"
 
 #include <vector>
 

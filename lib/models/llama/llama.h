@@ -6,8 +6,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/rotary.h"
-#include "models/config.h"
 #include "models/language_model.h"
+#include "models/llama/config.h"
 #include "weights/weight_reader.h"
 
 namespace elastikv {
@@ -25,9 +25,6 @@ struct LlamaNames {
   const char* up = "mlp.up_proj";
   const char* down = "mlp.down_proj";
   const char* norm = "norm";
-
-  /// Qwen's first generation (modeling_qwen.py on the hub).
-  static LlamaNames qwen();
 };
 
 /// LLaMA with grouped-query attention, and what shares its structure (transformers'

@@ -1,4 +1,4 @@
-#include "models/llama.h"
+#include "models/llama/llama.h"
 
 #include <algorithm>
 #include <cmath>
@@ -55,21 +55,6 @@ at::Tensor nothing_or_nan(const at::Tensor& queries, const at::Tensor& keys,
 }
 
 }  // namespace
-
-LlamaNames LlamaNames::qwen() {
-  LlamaNames names;
-  names.embedding = "wte";
-  names.layers = "h";
-  names.attention_norm = "ln_1";
-  names.mlp_norm = "ln_2";
-  names.qkv = {"attn.c_attn"};
-  names.out = "attn.c_proj";
-  names.gate = "mlp.w2";
-  names.up = "mlp.w1";
-  names.down = "mlp.c_proj";
-  names.norm = "ln_f";
-  return names;
-}
 
 Llama::Llama(const LlamaConfig& config, const WeightReader& body, const WeightReader& head,
              const LlamaNames& names)

@@ -5,10 +5,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/config.h"
 #include "models/layers.h"
-#include "models/llama.h"
+#include "models/llama/llama.h"
 #include "models/model.h"
+#include "models/qwen_vl/config.h"
 #include "weights/weight_reader.h"
 
 namespace elastikv {
