@@ -1,8 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
 #include "base/yaml_fields.h"
 #include "models/llama/config.h"
@@ -11,9 +9,6 @@ namespace elastikv {
 
 /// The file of the named shapes: $ELASTIKV_CONFIGS/bench/shapes.yaml, else the source tree's.
 std::filesystem::path shapes_file();
-
-/// The names in shapes_file(), in its order.
-std::vector<std::string> shape_names();
 
 /// A decoder's shape as a benchmark names it: a name of shapes_file(), or a mapping of layers,
 /// hidden_size, intermediate_size, query_heads, kv_heads, vocab_size, and if they differ from the
