@@ -21,8 +21,6 @@ using Json = nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kLongestHeader = 100'000'000;
-// torch's operators take no more.
-constexpr size_t kMostDimensions = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 /// The value as it may stand in a message.
