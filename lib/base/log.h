@@ -9,9 +9,8 @@ namespace elastikv {
 
 /// Prints "warning: ..." to standard error. Standard output belongs to results.
 void warn_line(std::string_view message);
-/// Prints a line of information to standard error; silent after set_quiet(true).
+/// Prints a line of information to standard error.
 void info_line(std::string_view message);
-void set_quiet(bool quiet);
 
 template <typename... Args>
 void warn(fmt::format_string<Args...> format, Args&&... args) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/config.h"
+#include "models/llama/config.h"
 #include "sweep/cell.h"
 #include "sweep/set_options.h"
 

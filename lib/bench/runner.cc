@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "bench/plan.h"
-#include "models/llama.h"
+#include "models/llama/llama.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"

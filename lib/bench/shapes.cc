@@ -71,8 +71,6 @@ std::filesystem::path shapes_file() {
   return preset_folder().parent_path() / "bench" / "shapes.yaml";
 }
 
-std::vector<std::string> shape_names() { return YamlFields::read(shapes_file()).keys(); }
-
 LlamaConfig read_shape(const YamlFields& node) {
   if (node.is_map()) return read_sizes(node);
   const std::string name = node.as_string();

@@ -1,20 +1,15 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
 #include "base/keys_fwd.h"
 #include "base/yaml_fields.h"
-#include "models/config.h"
+#include "models/llama/config.h"
 
 namespace elastikv {
 
 /// The file of the named shapes: $ELASTIKV_CONFIGS/bench/shapes.yaml, else the source tree's.
 std::filesystem::path shapes_file();
-
-/// The names in shapes_file(), in its order.
-std::vector<std::string> shape_names();
 
 /// The sizes of a decoder, as a benchmark or shapes_file() writes them.
 const Keys<LlamaConfig>& shape_keys();

@@ -42,6 +42,10 @@ class ExpressionParser {
 
  private:
   ExpressionPtr make(Expression::Kind kind, int line, std::vector<ExpressionPtr> parts = {}) const;
+  /// Error for operations that hold each other too deep.
+  void require_depth(int depth, int line) const;
+
+  // Operators and operands (expression_parser.cc).
   ExpressionPtr either();
   ExpressionPtr both();
   ExpressionPtr negation();
@@ -54,6 +58,9 @@ class ExpressionParser {
   ExpressionPtr primary();
   ExpressionPtr list();
   ExpressionPtr dict();
+  bool ends_tuple(std::string_view end) const;
+
+  // What follows an operand (postfix_parser.cc).
   ExpressionPtr postfix(ExpressionPtr value);
   ExpressionPtr filters_and_tests(ExpressionPtr value);
   ExpressionPtr subscript(ExpressionPtr value);
@@ -63,7 +70,8 @@ class ExpressionParser {
   /// `depth` becomes that of the deepest argument at least.
   CallArguments arguments(int& depth);
   std::string dotted_name();
-  bool ends_tuple(std::string_view end) const;
+
+  // What is assigned to (target_parser.cc).
   Target single_target(bool with_attributes);
 
   TokenStream& tokens_;

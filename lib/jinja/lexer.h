@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +34,10 @@ struct Token {
   bool is_name(std::string_view name) const { return kind == Kind::kName && text == name; }
   bool is_operator(std::string_view symbol) const {
     return kind == Kind::kOperator && text == symbol;
+  }
+  bool is_operator_of(std::initializer_list<std::string_view> symbols) const {
+    return std::any_of(symbols.begin(), symbols.end(),
+                       [this](std::string_view symbol) { return is_operator(symbol); });
   }
 };
 

@@ -1,50 +1,18 @@
 #include "jinja/renderer.h"
 
-#include "jinja/arguments.h"
+#include <functional>
+
+#include "base/error.h"
 #include "jinja/attributes.h"
 #include "jinja/loop.h"
 #include "jinja/operators.h"
 #include "jinja/python_text.h"
+#include "jinja/renderer_call.h"
 
 namespace elastikv::jinja {
 namespace {
 
 using StatementKind = Statement::Kind;
-
-class MacroObject final : public Callable {
- public:
-  MacroObject(Renderer& renderer, const Macro& macro, Ref<Activation> outer)
-      : renderer_(renderer), macro_(macro), outer_(std::move(outer)) {}
-
-  Value call(Runtime& /*runtime*/, Arguments& arguments) override {
-    return renderer_.call_macro(macro_, outer_, arguments);
-  }
-  std::optional<Value> attribute(Runtime& runtime, std::string_view name) override {
-    if (name == "name") return macro_.name.empty() ? Value::none() : runtime.string(macro_.name);
-    if (name == "arguments") {
-      std::vector<Value> names;
-      for (const Parameter& parameter : macro_.parameters) {
-        names.push_back(runtime.string(parameter.name));
-      }
-      return runtime.tuple(std::move(names));
-    }
-    if (name == "catch_kwargs") return Value::boolean(macro_.named.has_value());
-    if (name == "catch_varargs") return Value::boolean(macro_.positional.has_value());
-    if (name == "caller") return Value::boolean(macro_.caller.has_value());
-    if (name == "explicit_caller") return Value::boolean(macro_.explicit_caller);
-    return std::nullopt;
-  }
-  std::string text() const override {
-    return macro_.name.empty() ? "<Macro anonymous>"
-                               : fmt::format("<Macro {}>", repr_text(macro_.name));
-  }
-  void empty() override { outer_ = Ref<Activation>(); }
-
- private:
-  Renderer& renderer_;
-  const Macro& macro_;
-  Ref<Activation> outer_;
-};
 
 /// What a block is replaced by; jinja2 takes nothing but strings.
 std::string block_text(const Value& value) {
@@ -75,52 +43,6 @@ class ChoosingIterator final : public Iterator {
 };
 
 }  // namespace
-
-/// What is written, up to the limit.
-class Renderer::Text {
- public:
-  explicit Text(Renderer& renderer) : renderer_(renderer) {}
-  void write(std::string_view more) {
-    const size_t most = renderer_.environment().limits.output_bytes;
-    if (more.size() > most || text_.size() > most - more.size()) {
-      fail("the template writes more than {} bytes", most);
-    }
-    renderer_.step(static_cast<int64_t>(more.size() / 1024));
-    text_ += more;
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  Renderer& renderer_;
-  std::string text_;
-};
-
-/// Makes another activation the current one as long as it lives.
-class Renderer::Call {
- public:
-  Call(Renderer& renderer, Ref<Activation> activation)
-      : renderer_(renderer),
-        activation_(activation),
-        caller_(std::exchange(renderer.current_, std::move(activation))),
-        line_(renderer.line_) {}
-  ~Call() {
-    renderer_.current_ = std::move(caller_);
-    if (!failed_) renderer_.line_ = line_;
-    renderer_.forget(*activation_);
-  }
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
-  /// Says that all went well: the line of the caller is the current one again.
-  void done() { failed_ = false; }
-
- private:
-  Renderer& renderer_;
-  Ref<Activation> activation_;
-  Ref<Activation> caller_;
-  int line_;
-  bool failed_ = true;
-};
 
 Renderer::~Renderer() { empty_all(); }
 
@@ -426,81 +348,9 @@ void Renderer::export_target(const Target& target) {
   for (const Target& item : target.items) export_target(item);
 }
 
-Value Renderer::macro_value(const Macro& macro) {
-  return {Kind::kMacro, make_changeable<MacroObject>(*this, macro, current_)};
-}
-
 void Renderer::call_block(const Statement& statement, Text& out) {
   const Value caller = macro_value(*statement.macro);
   out.write(block_text(evaluate_call(*statement.expressions[0], &caller)));
-}
-
-Value Renderer::call_macro(const Macro& macro, const Ref<Activation>& outer,
-                           const Arguments& arguments) {
-  const Level level(*this);
-  if (++calls_ > environment().limits.depth) {
-    fail("calls are nested deeper than {} levels", environment().limits.depth);
-  }
-  Ref<Activation> activation = make_changeable<Activation>(macro.slots, outer);
-  std::vector<std::pair<std::string, Value>> named = arguments.named;
-  const auto take = [&](std::string_view name) -> std::optional<Value> {
-    for (auto it = named.begin(); it != named.end(); ++it) {
-      if (it->first != name) continue;
-      Value value = std::move(it->second);
-      named.erase(it);
-      return value;
-    }
-    return std::nullopt;
-  };
-  const size_t count = macro.parameters.size();
-  const auto& given = arguments.positional;
-  for (size_t i = 0; i < count; ++i) {
-    Value& place = activation->own(macro.parameters[i].slot.index);
-    place = i < given.size() ? given[i] : take(macro.parameters[i].name).value_or(Value::missing());
-  }
-  if (macro.caller) {
-    const std::optional<Value> caller = take("caller");
-    activation->own(*macro.caller) =
-        caller && !caller->is_none() ? *caller : undefined("No caller defined");
-  }
-  const std::string name = macro.name.empty() ? "None" : repr_text(macro.name);
-  if (!macro.named && !named.empty()) {
-    if (named[0].first == "caller") {
-      fail(
-          "macro {} was invoked with two values for the special caller argument. This is most "
-          "likely a bug.",
-          name);
-    }
-    fail("macro {} takes no keyword argument {}", name, repr_text(named[0].first));
-  }
-  if (!macro.positional && given.size() > count) {
-    fail("macro {} takes not more than {} argument(s)", name, count);
-  }
-  if (macro.named) {
-    Entries entries;
-    for (auto& [key, value] : named) entries.set(*this, string(key), std::move(value));
-    activation->own(*macro.named) = dict(std::move(entries));
-  }
-  if (macro.positional) {
-    std::vector<Value> rest;
-    for (size_t i = count; i < given.size(); ++i) rest.push_back(given[i]);
-    activation->own(*macro.positional) = tuple(std::move(rest));
-  }
-  Text text(*this);
-  Call call(*this, std::move(activation));
-  enter(macro.scope);
-  for (const Parameter& parameter : macro.parameters) {
-    if (!current_->at(parameter.slot).is(Kind::kMissing)) continue;
-    Value value =
-        parameter.otherwise != nullptr
-            ? evaluate(*parameter.otherwise)
-            : undefined(fmt::format("parameter {} was not provided", repr_text(parameter.name)));
-    current_->at(parameter.slot) = std::move(value);
-  }
-  execute(macro.body, text);
-  --calls_;
-  call.done();
-  return string(text.take());
 }
 
 }  // namespace elastikv::jinja

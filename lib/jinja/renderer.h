@@ -74,8 +74,10 @@ class Renderer final : public Runtime {
   void assign(const Target& target, const Value& value);
   void assign_attribute(const Target& target, const Value& value);
   void export_target(const Target& target);
-  Value macro_value(const Macro& macro);
   std::optional<Value> variable(const std::string& name);
+
+  // Macros (macros.cc).
+  Value macro_value(const Macro& macro);
 
   // Expressions (evaluation.cc).
   Value evaluate(const Expression& expression);

@@ -31,7 +31,6 @@ class Linear {
   at::Tensor of_prompt(const at::Tensor& x) const;
   void add_prompt_to(const at::Tensor& residual, const at::Tensor& x) const;
 
-  int64_t out_features() const { return out_features_; }
   /// Whether the given weight is not read any more.
   bool copied() const { return copied_; }
 

@@ -11,8 +11,6 @@
 namespace elastikv {
 namespace {
 
-/// 97.5 % point of the normal distribution.
-constexpr double kNormal95 = 1.96;
 /// A resample's standard error counts as at least this share of the observed one.
 constexpr double kFloor = 0.25;
 /// What rounding can make of a spread of 0, relative to the values.
@@ -20,11 +18,6 @@ constexpr double kRounding = 1e-13;
 
 double sum_of(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-std::optional<Interval> around(double centre, std::optional<double> standard_error) {
-  if (!standard_error) return std::nullopt;
-  return Interval{centre - kNormal95 * *standard_error, centre + kNormal95 * *standard_error};
 }
 
 std::vector<double> differences(std::span<const double> a, std::span<const double> b) {
@@ -225,8 +218,6 @@ Studentized studentized_mean(std::span<const double> values, const Clusters& clu
 
 }  // namespace
 
-std::optional<Interval> MeanEstimate::interval() const { return around(mean, standard_error); }
-
 MeanEstimate estimate_mean(std::span<const double> values, const Clusters& clusters) {
   const Studentized estimate = studentized_mean(values, clusters, nullptr);
   return {.mean = estimate.value,
@@ -235,22 +226,11 @@ MeanEstimate estimate_mean(std::span<const double> values, const Clusters& clust
           .clusters = static_cast<int64_t>(estimate.units)};
 }
 
-std::optional<Interval> LogPerplexityEstimate::perplexity_interval() const {
-  const std::optional<Interval> log = around(log_perplexity, standard_error);
-  if (!log) return std::nullopt;
-  return Interval{std::exp(log->low), std::exp(log->high)};
-}
-
-LogPerplexityEstimate estimate_log_perplexity(std::span<const double> nll,
-                                              std::span<const double> tokens,
-                                              const Clusters& clusters) {
+double log_perplexity(std::span<const double> nll, std::span<const double> tokens,
+                      const Clusters& clusters) {
   ELASTIKV_ASSERT(!nll.empty() && nll.size() == tokens.size(), "{} NLLs for {} token counts",
                   nll.size(), tokens.size());
-  const Studentized estimate =
-      studentized_ratio(clusters.sums(nll), clusters.sums(tokens), nullptr);
-  return {.log_perplexity = estimate.value,
-          .standard_error = estimate.standard_error,
-          .samples = static_cast<int64_t>(nll.size())};
+  return sum_of(clusters.sums(nll)) / sum_of(clusters.sums(tokens));
 }
 
 double percentile(std::vector<double> values, double share) {
@@ -299,20 +279,6 @@ std::vector<PairedDifference> paired_differences(std::span<const PairedValues> p
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
                                         const Bootstrap& bootstrap, const Clusters& clusters) {
   const PairedValues pair{{a.begin(), a.end()}, {b.begin(), b.end()}, {}, clusters};
-  return paired_differences({&pair, 1}, bootstrap).front();
-}
-
-PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
-                                                  std::span<const double> nll_b,
-                                                  std::span<const double> tokens,
-                                                  const Bootstrap& bootstrap,
-                                                  const Clusters& clusters) {
-  ELASTIKV_ASSERT(nll_a.size() == tokens.size(), "{} NLLs for {} token counts", nll_a.size(),
-                  tokens.size());
-  const PairedValues pair{{nll_a.begin(), nll_a.end()},
-                          {nll_b.begin(), nll_b.end()},
-                          {tokens.begin(), tokens.end()},
-                          clusters};
   return paired_differences({&pair, 1}, bootstrap).front();
 }
 

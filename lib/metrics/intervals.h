@@ -26,37 +26,22 @@ struct Bounds {
 /// so counting them as independent makes intervals far too narrow. Of a single cluster nothing is
 /// known about the spread: everything that needs one is then absent, never 0.
 
-/// Mean over samples with its standard error: sd / sqrt(n) with sd over n - 1, and with clusters
-/// that of the ratio sum(values) / samples over clusters (LogPerplexityEstimate's formula).
+/// Mean over samples with its standard error: sd / sqrt(n) with sd over n - 1, and with n
+/// clusters that of the ratio r = sum(values) / samples (delta method): sqrt(n / (n - 1) *
+/// sum((values_i - r samples_i)^2)) / samples, values_i and samples_i summed over a cluster.
 struct MeanEstimate {
   double mean = 0;
   std::optional<double> standard_error;  ///< absent for one cluster
   int64_t samples = 0;
   int64_t clusters = 0;
-
-  /// mean +- 1.96 standard errors.
-  std::optional<Interval> interval() const;
 };
 /// `values` holds one finite value per sample, at least one.
 MeanEstimate estimate_mean(std::span<const double> values, const Clusters& clusters = {});
 
-/// The logarithm r = sum(nll) / sum(tokens) of a micro-averaged perplexity, with the standard error
-/// of a ratio over n clusters (delta method): sqrt(n / (n - 1) * sum((nll_i - r tokens_i)^2)) /
-/// sum(tokens), nll_i and tokens_i summed over a cluster.
-struct LogPerplexityEstimate {
-  double log_perplexity = 0;
-  std::optional<double> standard_error;  ///< absent for one cluster
-  int64_t samples = 0;
-
-  /// Of the perplexity: exp(r +- 1.96 standard errors).
-  std::optional<Interval> perplexity_interval() const;
-};
-/// One entry per sample in both: NLL summed over the sample's tokens (nats, finite), and its number
-/// of tokens, all above 0. With differences nll_a - nll_b of two strategies over the same tokens as
-/// `nll`, this is the log of the ratio of their perplexities, paired.
-LogPerplexityEstimate estimate_log_perplexity(std::span<const double> nll,
-                                              std::span<const double> tokens,
-                                              const Clusters& clusters = {});
+/// The logarithm sum(nll) / sum(tokens) of a micro-averaged perplexity. One entry per sample in
+/// both: NLL summed over the sample's tokens (nats, finite), and its number of tokens, all above 0.
+double log_perplexity(std::span<const double> nll, std::span<const double> tokens,
+                      const Clusters& clusters = {});
 
 /// A value at `share` (0..1) of the way through the sorted values, linear between neighbours
 /// (numpy's default). `values` is not empty and need not be sorted.
@@ -142,20 +127,13 @@ struct PairedValues {
   std::vector<double> weights;
   Clusters clusters;
 };
-/// As paired_mean_difference and paired_log_perplexity_difference to the last bit, of many pairs
-/// together: several times as fast as one by one where they are over as many clusters.
+/// Of many pairs together: each as alone to the last bit, and several times as fast as one by one
+/// where they are over as many clusters.
 std::vector<PairedDifference> paired_differences(std::span<const PairedValues> pairs,
                                                  const Bootstrap& bootstrap);
 /// Of the means of two strategies; one value per sample in both, in the same order.
 PairedDifference paired_mean_difference(std::span<const double> a, std::span<const double> b,
                                         const Bootstrap& bootstrap, const Clusters& clusters = {});
-/// Of the logarithms of two micro-averaged perplexities over the same tokens; exp of it and of its
-/// interval is the ratio of the perplexities.
-PairedDifference paired_log_perplexity_difference(std::span<const double> nll_a,
-                                                  std::span<const double> nll_b,
-                                                  std::span<const double> tokens,
-                                                  const Bootstrap& bootstrap,
-                                                  const Clusters& clusters = {});
 /// Of two micro-averaged perplexities themselves, as papers state them; the standard error is the
 /// delta method's.
 PairedDifference paired_perplexity_difference(std::span<const double> nll_a,

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -22,14 +21,9 @@ enum class ScoredTokens {
 struct SampleNll {
   double nll = 0;
   int64_t tokens = 0;
-  /// UTF-8 bytes of the scored text; absent when not known.
-  std::optional<int64_t> bytes;
   /// What the sample shares with others that are resampled with it; empty: nothing (Clusters).
   std::string cluster = {};
 };
-/// Sums `token_nll` ([answer tokens], nats) in double. `bytes` are those of the tokens that count.
-SampleNll sum_nll(std::span<const float> token_nll, ScoredTokens scored,
-                  std::optional<int64_t> bytes = std::nullopt);
 
 /// Perplexity over samples. Values are absent when no token was scored, and all of them when any
 /// sample's NLL was not finite: such a cell has failed, and leaving the sample out would flatter
@@ -39,8 +33,6 @@ struct PerplexitySummary {
   std::optional<double> ppl_sample_mean;  ///< macro: mean over samples of exp(NLL / tokens)
   std::optional<double> nll_per_token;    ///< nats; the logarithm of ppl
   std::optional<double> bits_per_token;   ///< NLL / (tokens * ln 2)
-  std::optional<double> bits_per_byte;    ///< NLL / (bytes * ln 2); only when all bytes are known
-  std::optional<Interval> ppl_delta;      ///< 95 % of ppl by the delta method; needs two clusters
   std::optional<Interval> ppl_bootstrap;  ///< 95 % of ppl by bootstrap; needs two clusters
   int64_t tokens = 0;                     ///< scored tokens
   int64_t samples = 0;                    ///< samples with at least one scored token
@@ -51,24 +43,17 @@ struct PerplexitySummary {
 
 /// Gathers samples, then summarizes:
 ///   Perplexity perplexity;
-///   for (...) perplexity.add(sum_nll(token_nll, ScoredTokens::kAll));
+///   for (...) perplexity.add({.nll = nll, .tokens = tokens});
 ///   const PerplexitySummary summary = perplexity.summarize(Bootstrap());
 class Perplexity final {
  public:
   void add(const SampleNll& sample);
   PerplexitySummary summarize(const Bootstrap& bootstrap) const;
 
-  /// Per sample with scored tokens and a finite NLL, in the order of adding: what paired
-  /// differences are made from.
-  const std::vector<double>& nll() const { return nll_; }
-  const std::vector<double>& tokens() const { return tokens_; }
-
  private:
   std::vector<double> nll_;
   std::vector<double> tokens_;
   std::vector<std::string> clusters_;
-  int64_t bytes_ = 0;
-  bool all_bytes_known_ = true;
   int64_t failed_samples_ = 0;
 };
 

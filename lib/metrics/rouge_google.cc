@@ -1,11 +1,11 @@
 #include "metrics/rouge_google.h"
 
 #include <algorithm>
-#include <optional>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.h"
-#include "base/nearest_name.h"
 #include "metrics/lcs.h"
 
 namespace elastikv {
@@ -88,26 +88,6 @@ TextScore GoogleRouge::rouge_lsum() const {
     }
   }
   return score_of(hits, reference_.words.size(), candidate_.words.size());
-}
-
-TextScore google_rouge_best(std::string_view type, std::span<const std::string> references,
-                            std::string_view candidate, RougeWords words) {
-  const bool is_n =
-      type.size() == 6 && type.starts_with("rouge") && type[5] >= '1' && type[5] <= '9';
-  if (!is_n && type != "rougeL" && type != "rougeLsum") {
-    fail("ROUGE type '{}' is not known{}", type,
-         suggestion(type, {"rouge1", "rouge2", "rougeL", "rougeLsum"}));
-  }
-  if (references.empty()) fail("{} needs at least one reference text", type);
-  std::optional<TextScore> best;
-  for (const std::string& reference : references) {
-    const GoogleRouge rouge(reference, candidate, words);
-    const TextScore score = is_n               ? rouge.rouge_n(type[5] - '0')
-                            : type == "rougeL" ? rouge.rouge_l()
-                                               : rouge.rouge_lsum();
-    if (!best || score.f > best->f) best = score;
-  }
-  return *best;
 }
 
 }  // namespace elastikv

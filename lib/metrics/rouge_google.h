@@ -1,10 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "metrics/rouge_words.h"
 #include "metrics/text_score.h"
@@ -36,11 +33,5 @@ class GoogleRouge final {
   WordText candidate_;
   int32_t distinct_words_ = 0;
 };
-
-/// rouge_score's score_multi for one type ("rouge1" to "rouge9", "rougeL", "rougeLsum"): the score
-/// against the reference with the greatest F, the first of equals. Error without references or for
-/// an unknown type.
-TextScore google_rouge_best(std::string_view type, std::span<const std::string> references,
-                            std::string_view candidate, RougeWords words);
 
 }  // namespace elastikv

@@ -45,11 +45,6 @@ std::string perplexity_signature(ScoredTokens scored, const SignatureContext& co
                           context);
 }
 
-std::string perplexity_sample_mean_signature(ScoredTokens scored, const SignatureContext& context) {
-  return metric_signature("ppl_sample_mean", fmt::format("type:exp-nll|{}", scored_tokens(scored)),
-                          "mean", context);
-}
-
 std::string first_divergence_signature(const SignatureContext& context) {
   return metric_signature("first_divergence", "type:common-prefix|unit:token", "mean", context);
 }

@@ -28,10 +28,9 @@ struct SignatureContext {
 std::string metric_signature(std::string_view name, std::string_view definition,
                              std::string_view aggregation, const SignatureContext& context);
 
-/// Of PerplexitySummary's ppl (micro) and ppl_sample_mean.
+/// Of PerplexitySummary's ppl.
 std::string perplexity_signature(ScoredTokens scored, const SignatureContext& context);
-std::string perplexity_sample_mean_signature(ScoredTokens scored, const SignatureContext& context);
-/// Of AgreementSummary's first_divergence, match_rate and mean_kl.
+/// Of Agreement's first_divergence and match_rate, and of the mean KL divergence.
 std::string first_divergence_signature(const SignatureContext& context);
 std::string match_rate_signature(const SignatureContext& context);
 std::string mean_kl_signature(const SignatureContext& context);

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/config.h"
+#include "models/clip_vision_config.h"
 #include "models/layers.h"
 #include "weights/weight_reader.h"
 

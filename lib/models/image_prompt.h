@@ -2,12 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include "base/json_fields.h"
 #include "image/image_processor.h"
-#include "models/config.h"
 #include "text/prompt_tokens.h"
 
 namespace elastikv {
@@ -40,14 +38,8 @@ class ImagePrompt {
 /// processor_config.json of a checkpoint folder, or no fields without one.
 JsonFields read_processor_config(const std::filesystem::path& folder);
 
-std::unique_ptr<ImagePrompt> make_image_prompt(const LlavaConfig& config,
-                                               const JsonFields& processor);
-std::unique_ptr<ImagePrompt> make_image_prompt(const Idefics3Config& config,
-                                               const JsonFields& processor);
-/// `folder`: its image processor's files say what patch_size and merge_size are.
-std::unique_ptr<ImagePrompt> make_image_prompt(const Qwen2VlConfig& config,
-                                               const std::filesystem::path& folder);
-
-std::unique_ptr<ImagePrompt> make_image_prompt(const QwenVlConfig& config);
+/// Error for a view of another size than the tower's, which takes one alone (`image_size` is the
+/// side of its square).
+void require_view(const ImageGeometry& geometry, int64_t image_size);
 
 }  // namespace elastikv

@@ -10,7 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/linear.h"
-#include "models/config.h"
+#include "models/activation.h"
 #include "weights/weight_reader.h"
 
 namespace elastikv {

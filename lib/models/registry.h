@@ -12,6 +12,7 @@
 
 #include "models/image_prompt.h"
 #include "models/model.h"
+#include "models/model_summary.h"
 #include "weights/weight_reader.h"
 
 namespace elastikv {
@@ -21,19 +22,6 @@ std::vector<std::string> known_architectures();
 
 /// What config.json says, read without any weights. Error for an unknown architecture or a bad
 /// field.
-struct ModelSummary {
-  std::string architecture;
-  LlamaConfig decoder;
-  std::string text;    ///< "30 layers, hidden 576, 9 query and 3 KV heads of 64, vocabulary 49152"
-  std::string vision;  ///< likewise; empty without a tower
-  int64_t image_token = -1;  ///< placeholder token, which need not be in the vocabulary
-  int64_t image_size = 0;    ///< side in pixels of a view, where the tower takes one size
-  int64_t max_positions = 0;
-  int64_t vocab_size = 0;
-  int64_t cache_bytes_per_token_fp16 = 0;
-
-  bool takes_pictures() const { return !vision.empty(); }
-};
 ModelSummary summarize_model(const std::filesystem::path& folder);
 
 /// How a checkpoint's family writes pictures into prompts, read without any weights; null for a

@@ -95,7 +95,7 @@ void add_perplexity(const std::vector<const Record*>& records,
   Perplexity perplexity;
   for (size_t i = 0; i < records.size(); ++i) {
     const CellOutcome& outcome = records[i]->outcome;
-    perplexity.add({outcome.nll_sum, outcome.scored_tokens, std::nullopt, /*cluster=*/clusters[i]});
+    perplexity.add({outcome.nll_sum, outcome.scored_tokens, /*cluster=*/clusters[i]});
     if (outcome.scored_tokens == 0) {
       ++summary.unscored_answers;
       continue;

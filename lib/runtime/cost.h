@@ -7,7 +7,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
-#include "models/config.h"
+#include "models/llama/config.h"
 #include "strategies/budget.h"
 
 namespace elastikv {

@@ -78,8 +78,8 @@ at::Tensor logits_of(const LanguageModel& model, const ForcedReference& referenc
 }
 
 /// Scores foreseen sequences over the answer in chunks of it. Without a reference the first one is
-/// that, and on request becomes `reference`. False where it was stopped.
-bool score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+/// that, and on request becomes `reference`.
+void score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                      const std::vector<size_t>& which, const std::vector<int64_t>& answer,
                      const std::vector<int64_t>& fed, const ForcedOptions& options,
                      ForcedReference& reference, bool keep_reference, Scores& scores) {
@@ -90,7 +90,6 @@ bool score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& s
   const bool given = reference.defined();
   std::vector<at::Tensor> references;
   for (int64_t begin = 0; begin < steps; begin += kTokensTogether) {
-    if (options.should_stop && options.should_stop()) return false;
     const int64_t tokens = std::min(kTokensTogether, steps - begin);
     // On a CPU one chunk of a large model takes minutes.
     const auto watch = [&](int64_t layer, int64_t layers) {
@@ -114,7 +113,6 @@ bool score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& s
     }
   }
   if (!references.empty()) reference.hidden = at::cat(references);
-  return true;
 }
 
 }  // namespace
@@ -152,9 +150,8 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
                                     foreseen.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                            from + kSequences, foreseen.size())));
     const bool more = !stepped.empty() || which.size() < foreseen.size();
-    if (!score_in_chunks(model, sequences, which, answer, fed, options, reference,
-                         /*keep_reference=*/asked_for || more, scores))
-      return {};
+    score_in_chunks(model, sequences, which, answer, fed, options, reference,
+                    /*keep_reference=*/asked_for || more, scores);
   }
 
   const std::vector<Sequence*> batch = pick(sequences, stepped);
@@ -162,7 +159,6 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   std::vector<at::Tensor> first_rows;
   at::Tensor block;  // logits of the reference
   for (int64_t k = 0; k < steps && !batch.empty(); ++k) {
-    if (options.should_stop && options.should_stop()) return {};
     if (options.on_step) options.on_step(k, steps, static_cast<int64_t>(batch.size()));
     const std::vector<int64_t> tokens(batch.size(), fed[static_cast<size_t>(k)]);
     at::Tensor logits = decode_step(model, batch, tokens);

@@ -52,10 +52,8 @@ struct ForcedOptions {
   /// Undefined ones are filled with what sequences[0] gives, defined ones are the reference in its
   /// place. Null: sequences[0] is the reference of this call alone.
   ForcedReference* reference = nullptr;
-  /// Asked before every step or chunk; true makes the call return an empty vector.
-  std::function<bool()> should_stop;
-  /// Called before each, and before each layer of a chunk, with the tokens that are scored, all
-  /// that will be, and the sequences that run together; of a chunk as many tokens as its layers
+  /// Called before every step, and before each layer of a chunk, with the tokens that are scored,
+  /// all that will be, and the sequences that run together; of a chunk as many tokens as its layers
   /// make of it. What it throws ends the call.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
 };

@@ -53,7 +53,6 @@ class LimitedAllocator final : public c10::Allocator {
 
   int64_t used() const { return used_; }
   int64_t peak() const { return peak_; }
-  void reset_peak() { peak_ = used_.load(); }
   bool in_force() const { return in_force_; }
   /// What the process is to stay within; nothing for a limit of tensors alone.
   std::optional<int64_t> of_process() const {
@@ -169,7 +168,6 @@ MemoryLimit::MemoryLimit(int64_t bytes, int64_t taken) {
 MemoryLimit::~MemoryLimit() { LimitedAllocator::instance().end(); }
 int64_t MemoryLimit::used() { return LimitedAllocator::instance().used(); }
 int64_t MemoryLimit::peak() { return LimitedAllocator::instance().peak(); }
-void MemoryLimit::reset_peak() { LimitedAllocator::instance().reset_peak(); }
 int64_t MemoryLimit::left() { return LimitedAllocator::instance().left(); }
 bool MemoryLimit::in_force() { return LimitedAllocator::instance().in_force(); }
 

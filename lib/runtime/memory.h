@@ -24,9 +24,8 @@ class MemoryLimit final {
 
   /// Bytes of live tensors that were allocated since the beginning.
   static int64_t used();
-  /// The most that `used` was since the beginning or the last call of reset_peak.
+  /// The most that `used` was since the beginning.
   static int64_t peak();
-  static void reset_peak();
   /// Whether there is one now.
   static bool in_force();
   /// Bytes that may still be allocated under the limit; INT64_MAX without one.

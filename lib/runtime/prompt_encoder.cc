@@ -11,6 +11,7 @@
 #include "base/json_fields.h"
 #include "base/stopwatch.h"
 #include "kernels/finite.h"
+#include "models/end_tokens.h"
 #include "runtime/non_finite.h"
 #include "strategies/finite.h"
 
@@ -98,9 +99,10 @@ TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
   return prompt;
 }
 
-std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer) const {
+std::vector<int64_t> PromptReader::tokenize_answer(const std::string& answer,
+                                                   const std::string& what) const {
   std::vector<int64_t> ids = tokenizer_->encode(answer);
-  require_text(ids, "the answer");
+  require_text(ids, what);
   return ids;
 }
 

@@ -65,8 +65,9 @@ class PromptReader {
   /// Ids as they are, without a picture.
   static TokenizedPrompt from_ids(std::vector<int64_t> ids);
   /// The ids of an answer: no special tokens around it. Error when one is the placeholder of a
-  /// picture, which no answer can hold: scored as text it would be a token that is none.
-  std::vector<int64_t> tokenize_answer(const std::string& answer) const;
+  /// picture, which no answer can hold: scored as text it would be a token that is none; `what`
+  /// names the answer.
+  std::vector<int64_t> tokenize_answer(const std::string& answer, const std::string& what) const;
   /// Error when ids that are to be text hold the placeholder of a picture; `what` names them.
   void require_text(const std::vector<int64_t>& ids, const std::string& what) const;
 

@@ -7,6 +7,7 @@ namespace {
 /// What does not stay is forgotten.
 class EvictCompaction final : public Compaction {
  public:
+  bool merges() const override { return false; }
   LayerPlan plan(const CompactionInput& input) const override {
     LayerPlan plan;
     plan.kept = padded_rows(input.kept);

@@ -26,6 +26,7 @@ class MergeNearestCompaction final : public Compaction {
       : shifted_(shifted), options_(std::move(options)) {}
 
   bool needs_scores() const override { return options_.needs_scores(); }
+  bool merges_unrotated_keys() const override { return options_.merges_unrotated_keys(); }
 
   LayerPlan plan(const CompactionInput& input) const override {
     std::vector<Merges> merges;

@@ -33,6 +33,7 @@ class MergeRunsCompaction final : public Compaction {
     return request;
   }
   bool needs_scores() const override { return options_.needs_scores(); }
+  bool merges_unrotated_keys() const override { return options_.merges_unrotated_keys(); }
 
   LayerPlan plan(const CompactionInput& input) const override {
     std::vector<Merges> merges;

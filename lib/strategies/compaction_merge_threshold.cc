@@ -36,6 +36,7 @@ class MergeThresholdCompaction final : public Compaction {
     return request;
   }
   bool needs_scores() const override { return options_.needs_scores(); }
+  bool merges_unrotated_keys() const override { return options_.merges_unrotated_keys(); }
 
   LayerPlan plan(const CompactionInput& input) const override {
     std::vector<Merges> merges;

@@ -13,7 +13,7 @@
 namespace elastikv {
 
 /// Who shares a decision. "Slots" of a layer are then chosen once per model, per layer or per KV
-/// head.
+/// head. The coarsest first, so that they compare.
 enum class Granularity { kModel, kLayer, kKvHead };
 
 /// The number of separate decisions G in a layer.
@@ -95,6 +95,8 @@ class Selection {
   virtual StatisticsRequest needs() const { return {}; }
   /// What is protected in a cache of `slots`.
   virtual Protected protect(int64_t slots) const = 0;
+  /// The finest granularity of scores that it can choose by.
+  virtual Granularity finest_granularity() const { return Granularity::kKvHead; }
   /// Slots that stay: G rows for scores [G, tokens], else as many as `slots` has. All selections
   /// keep exactly the slots they are given, except those of released code, which count from
   /// `budget` in their own way.
@@ -150,6 +152,10 @@ class Compaction {
   virtual ~Compaction() = default;
   virtual StatisticsRequest needs() const { return {}; }
   virtual bool needs_scores() const { return false; }
+  /// False for a compaction that only forgets.
+  virtual bool merges() const { return true; }
+  /// True when keys are averaged as they were before their rotation.
+  virtual bool merges_unrotated_keys() const { return false; }
   virtual LayerPlan plan(const CompactionInput& input) const = 0;
   /// Rule, key space and merge_keys of a StepMerge carried out as a plan.
   virtual LayerPlan step_plan_options() const { return {}; }
@@ -187,6 +193,8 @@ class Generation {
   /// True when the policy compresses the cache again by the strategy's importance, selection and
   /// compaction.
   virtual bool recompresses() const { return false; }
+  /// The finest granularity of scores and slots that it can go on from.
+  virtual Granularity finest_granularity() const { return Granularity::kKvHead; }
   /// Null when nothing is ever evicted.
   virtual std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const = 0;
   virtual std::string description() const = 0;

@@ -70,9 +70,12 @@ MakeGeneration make_h2o_released_generation;
 MakeSelection make_local_released_selection;
 MakeGeneration make_local_released_generation;
 
-/// An importance by its kind, for those that build on another (registry.cc).
+/// A component by its kind (registry.cc); importances and allocations may build on another. Error
+/// for a kind that there is not, with the nearest that there is.
 MakeImportance make_importance;
-/// The same for allocations.
 MakeAllocation make_allocation;
+MakeSelection make_selection;
+MakeCompaction make_compaction;
+MakeGeneration make_generation;
 
 }  // namespace elastikv

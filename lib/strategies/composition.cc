@@ -26,6 +26,7 @@ class ComposedStrategy final : public Strategy {
   }
 
   PositionMode positions() const override { return parts_.positions; }
+  bool merges() const override { return parts_.compaction->merges(); }
 
   std::vector<LayerPlan> compress(const PromptStatistics& prompt,
                                   const Budget& budget) const override {

@@ -27,6 +27,7 @@ class MergeOptions {
 
   bool needs_scores() const { return weights_ == "importance"; }
   LayerPlan::KeySpace key_space() const { return key_space_; }
+  bool merges_unrotated_keys() const { return key_space_ == LayerPlan::KeySpace::kUnrotated; }
 
   /// A plan that keeps `input.kept` and carries out each group's merges, ordered by anchor. Groups
   /// may have different numbers of merges; with none at all the plan evicts.

@@ -164,12 +164,11 @@ void require_recomputable(const YamlFields& preset, const Composition& parts) {
 /// Entries of the answer that were placed at the cache's length hold a rotation that their token
 /// index does not tell, so they cannot be turned to an anchor's position.
 void require_known_rotations(const YamlFields& preset, const Composition& parts) {
-  const bool unrotated =
-      parts.compaction->description().find("key_space=unrotated") != std::string::npos;
   const bool merges_answers =
       parts.compaction->step_plan_options().key_space == LayerPlan::KeySpace::kUnrotated ||
       parts.generation->recompresses();
-  if (parts.positions == PositionMode::kCacheLength && unrotated && merges_answers) {
+  if (parts.positions == PositionMode::kCacheLength && parts.compaction->merges_unrotated_keys() &&
+      merges_answers) {
     preset.at("compaction")
         .fail_here(
             "merges un-rotated keys while generating, which needs positions 'original' or "
@@ -209,16 +208,13 @@ void require_fit(const YamlFields& preset, const Composition& parts) {
   }
   // Released classes hold one set of slots for all heads; H2O one for all layers too.
   const Granularity granularity = parts.importance->granularity();
-  const std::string selection = Parameters(preset.at("selection")).kind();
-  const std::string generation = Parameters(preset.at("generation")).kind();
-  const auto is_released = [](const std::string& kind) {
-    return kind.size() > 9 && kind.compare(kind.size() - 9, 9, "_released") == 0;
-  };
-  if (granularity == Granularity::kKvHead && (is_released(selection) || is_released(generation))) {
+  const Granularity finest =
+      std::min(parts.selection->finest_granularity(), parts.generation->finest_granularity());
+  if (granularity == Granularity::kKvHead && finest < granularity) {
     preset.at("importance")
         .fail_here("has granularity kv_head, but released code shares slots between heads");
   }
-  if (granularity != Granularity::kModel && generation == "h2o_released") {
+  if (finest < granularity) {
     preset.at("importance")
         .fail_here("needs granularity model: released H2O has one score for all layers");
   }
@@ -285,6 +281,18 @@ std::shared_ptr<const Allocation> make_allocation(const Parameters& parameters) 
   return make_component(parameters, "allocation", allocations());
 }
 
+std::shared_ptr<const Selection> make_selection(const Parameters& parameters) {
+  return make_component(parameters, "selection", selections());
+}
+
+std::shared_ptr<const Compaction> make_compaction(const Parameters& parameters) {
+  return make_component(parameters, "compaction", compactions());
+}
+
+std::shared_ptr<const Generation> make_generation(const Parameters& parameters) {
+  return make_component(parameters, "generation", generations());
+}
+
 std::unique_ptr<Strategy> make_strategy(const std::string& preset,
                                         const std::vector<std::string>& overrides) {
   YamlFields fields = read_preset(preset);
@@ -306,9 +314,9 @@ std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
   if (preset.has("importance")) parts.importance = make_importance(part("importance"));
   parts.allocation = make_allocation(part("allocation"));
   if (preset.has("heads")) parts.heads = make_component(part("heads"), "heads", head_allocations());
-  parts.selection = make_component(part("selection"), "selection", selections());
-  parts.compaction = make_component(part("compaction"), "compaction", compactions());
-  parts.generation = make_component(part("generation"), "generation", generations());
+  parts.selection = make_selection(part("selection"));
+  parts.compaction = make_compaction(part("compaction"));
+  parts.generation = make_generation(part("generation"));
   parts.positions = make_positions(preset);
   for (const char* role : {kImportance, kAllocation, kHeads, kSelection, kCompaction, kGeneration})
     if (preset.has(role)) add_parts(role, preset.at(role), parts.parts);

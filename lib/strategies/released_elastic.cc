@@ -27,6 +27,7 @@ class ElasticReleasedSelection final : public Selection {
   Protected protect(int64_t /*slots*/) const override {
     return {.sinks = start_size_, .recent = 1};
   }
+  Granularity finest_granularity() const override { return Granularity::kLayer; }
 
   KeptSlots select(const SelectionInput& input) const override {
     const at::Tensor& scores = input.scores;
@@ -105,6 +106,7 @@ class ElasticReleasedGeneration final : public Generation {
  public:
   explicit ElasticReleasedGeneration(int64_t distance) : distance_(distance) {}
 
+  Granularity finest_granularity() const override { return Granularity::kLayer; }
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
     return std::make_unique<ElasticReleasedPolicy>(start, distance_);
   }

@@ -32,6 +32,7 @@ class H2OReleasedSelection final : public Selection {
   Protected protect(int64_t /*slots*/) const override {
     return {.sinks = start_size_, .recent = 1};
   }
+  Granularity finest_granularity() const override { return Granularity::kLayer; }
 
   KeptSlots select(const SelectionInput& input) const override {
     const at::Tensor& scores = input.scores;
@@ -115,6 +116,7 @@ class H2OReleasedGeneration final : public Generation {
  public:
   bool needs_rows() const override { return true; }
   bool accumulates() const override { return true; }
+  Granularity finest_granularity() const override { return Granularity::kModel; }
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
     return std::make_unique<H2OReleasedPolicy>(start);
   }

@@ -20,6 +20,7 @@ class LocalReleasedSelection final : public Selection {
   Protected protect(int64_t slots) const override {
     return {.sinks = start_size_, .recent = slots};
   }
+  Granularity finest_granularity() const override { return Granularity::kLayer; }
 
   KeptSlots select(const SelectionInput& input) const override {
     const int64_t tokens = input.tokens;
@@ -65,6 +66,7 @@ class LocalReleasedPolicy final : public GenerationPolicy {
 
 class LocalReleasedGeneration final : public Generation {
  public:
+  Granularity finest_granularity() const override { return Granularity::kLayer; }
   std::unique_ptr<GenerationPolicy> begin(GenerationStart start) const override {
     return std::make_unique<LocalReleasedPolicy>(start);
   }

@@ -67,6 +67,8 @@ class Strategy {
   /// plans that keep everything.
   virtual std::vector<LayerPlan> compress(const PromptStatistics& prompt,
                                           const Budget& budget) const = 0;
+  /// False for a strategy that never merges entries: it needs no memory for merged ones.
+  virtual bool merges() const { return true; }
   /// What the entries of a prompt were ranked by: one f32 [G, prompt_tokens] per layer, larger is
   /// kept; empty for a strategy that ranks nothing.
   virtual std::vector<at::Tensor> importance(const PromptStatistics& prompt) const = 0;

@@ -1,8 +1,6 @@
 #include "sweep/cell_size.h"
 
 #include <algorithm>
-#include <string>
-#include <vector>
 
 #include "strategies/strategy.h"
 #include "sweep/choices.h"
@@ -14,11 +12,7 @@ CellSize::CellSize(const StrategyChoice& strategy, const BudgetChoice& budget)
   if (budget_.is_unlimited()) return;
   const Strategy& compresses = strategy_of(strategy);
   rerotates_ = compresses.positions() == PositionMode::kRerotated;
-  const std::vector<std::string> parts = compresses.parts();
-  only_evicts_ = std::find(parts.begin(), parts.end(), "compaction/evict") != parts.end() &&
-                 std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-                   return !part.starts_with("compaction/") || part == "compaction/evict";
-                 });
+  merges_ = compresses.merges();
 }
 
 int64_t CellSize::room(int64_t prompt, int64_t added) const {
@@ -27,7 +21,7 @@ int64_t CellSize::room(int64_t prompt, int64_t added) const {
 }
 
 int64_t CellSize::merged(int64_t prompt) const {
-  if (budget_.is_unlimited() || only_evicts_) return 0;
+  if (budget_.is_unlimited() || !merges_) return 0;
   const int64_t kept = budget_.slots(prompt, prompt);
   return std::min(kept, std::max<int64_t>(0, prompt - kept));
 }

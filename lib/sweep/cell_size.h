@@ -25,7 +25,7 @@ class CellSize {
  private:
   Budget budget_;
   bool rerotates_ = false;
-  bool only_evicts_ = false;
+  bool merges_ = true;
 };
 
 }  // namespace elastikv

@@ -76,12 +76,13 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings) {
   if (!settings.perplexity) return {};
-  // As PromptReader::tokenize_answer has it, with the sample's name.
-  std::vector<int64_t> answer =
-      sample.has_ids() ? sample.answer_ids : reader.tokenizer().encode(sample.answer);
-  reader.require_text(
-      answer, fmt::format("{}: the answer of sample '{}'", sample.source.string(), sample.id));
-  if (sample.has_ids()) return answer;
+  const std::string what =
+      fmt::format("{}: the answer of sample '{}'", sample.source.string(), sample.id);
+  if (sample.has_ids()) {
+    reader.require_text(sample.answer_ids, what);
+    return sample.answer_ids;
+  }
+  std::vector<int64_t> answer = reader.tokenize_answer(sample.answer, what);
   if (settings.score_end) answer.push_back(reader.answer_end());
   return answer;
 }

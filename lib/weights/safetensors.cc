@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <set>
+#include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -19,8 +21,6 @@ using Json = nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kLongestHeader = 100'000'000;
-// torch's operators take no more.
-constexpr size_t kMostDimensions = 64;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 /// The value as it may stand in a message.
@@ -149,7 +149,6 @@ void SafetensorsFile::read_header() {
         fail("{}: {}: key '{}' is {}, a string is needed", file, kMetadataKey,
              printable_name(pair.key()), value_text(pair.value()));
       }
-      metadata_.emplace(pair.key(), pair.value().get<std::string>());
     }
   }
 }
@@ -180,57 +179,6 @@ void SafetensorsFile::check_coverage() const {
     fail("{}: bytes {} to {} of the data, after the last tensor, belong to no tensor",
          path_.string(), covered, data_.size());
   }
-}
-
-void write_safetensors(const std::filesystem::path& file,
-                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::vector<std::pair<std::string, at::Tensor>> ordered;
-  std::set<std::string> names;
-  for (const auto& [name, tensor] : tensors) {
-    ELASTIKV_ASSERT(tensor.defined(), "tensor '{}' to write is undefined", name);
-    if (name == kMetadataKey || !names.insert(name).second) {
-      fail("{}: cannot write: tensor name '{}' is {}", file.string(), printable_name(name),
-           name == kMetadataKey ? "reserved" : "given twice");
-    }
-    ordered.emplace_back(name, tensor.to(at::kCPU).contiguous());
-  }
-  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
-    return a.second.element_size() > b.second.element_size();
-  });
-
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
-  size_t offset = 0;
-  for (const auto& [name, tensor] : ordered) {
-    const std::string_view dtype = stored_dtype_name(tensor.scalar_type());
-    if (dtype.empty()) {
-      fail("{}: cannot write: tensor '{}' is {}, which safetensors has no name for", file.string(),
-           printable_name(name), c10::toString(tensor.scalar_type()));
-    }
-    header[name] = {{"dtype", dtype},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {offset, offset + tensor.nbytes()}}};
-    offset += tensor.nbytes();
-  }
-
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const Json::exception&) {
-    fail("{}: cannot write: a tensor name or metadata text is not UTF-8", file.string());
-  }
-  // The widest type needs 8-byte alignment, and the length itself takes 8 bytes.
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
-  const uint64_t length = text.size();
-  std::string bytes(kLengthBytes, '\0');
-  std::memcpy(bytes.data(), &length, kLengthBytes);
-  bytes.reserve(kLengthBytes + text.size() + offset);
-  bytes += text;
-  for (const auto& [name, tensor] : ordered) {
-    bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
-  }
-  write_file_atomically(file, bytes);
 }
 
 }  // namespace elastikv

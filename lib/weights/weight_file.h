@@ -17,6 +17,9 @@
 
 namespace elastikv {
 
+/// torch's operators take no more.
+inline constexpr size_t kMostDimensions = 64;
+
 /// What a file of weights says of one tensor.
 struct TensorInfo {
   /// As safetensors spells it: "BF16", "F32", "I64", ...

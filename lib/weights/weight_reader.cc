@@ -108,14 +108,6 @@ at::Tensor WeightReader::take(std::string_view name, c10::IntArrayRef shape) con
   return {};
 }
 
-std::optional<at::Tensor> WeightReader::take_optional(std::string_view name,
-                                                      c10::IntArrayRef shape) const {
-  const std::string full_name = prefix_ + std::string(name);
-  if (!account_->source && !dry()) return draw(full_name, shape);
-  if (!account_->source || !account_->checkpoint().has(full_name)) return std::nullopt;
-  return take_present(full_name, shape);
-}
-
 at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArrayRef shape) const {
   const Checkpoint& checkpoint = account_->checkpoint();
   const TensorInfo& info = checkpoint.info(full_name);

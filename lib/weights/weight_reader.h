@@ -96,9 +96,6 @@ class WeightReader final {
   /// Undefined when missing. Error for another shape, for 8-bit floating-point weights, whose
   /// scales are kept elsewhere, and for types that torch does not have.
   at::Tensor take(std::string_view name, c10::IntArrayRef shape) const;
-  /// The same for a tensor that a model can do without (a bias): nothing when the checkpoint lacks
-  /// it, and that is no problem then.
-  std::optional<at::Tensor> take_optional(std::string_view name, c10::IntArrayRef shape) const;
 
   /// Says that a tensor that was taken is no longer read where it lies in the file (its values were
   /// copied into another): its pages need not stay resident, unless keep_pages() was called.

@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include "base/device.h"
 #include "base/error.h"
 #include "kernels/attention.h"
 #include "kernels/merge.h"
-#include "kernels/slots.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -118,28 +118,26 @@ TEST_P(CudaDispatch, DecodeAttentionEqualsTheReferenceWithAndWithoutAKernel) {
   }
 }
 
-TEST_P(CudaDispatch, SlotsAreSelectedAndMergedAsOnTheCpu) {
-  const at::Tensor scores = random_tensor({2, 300}, 1);
-  const std::vector<KeptCounts> counts(2, {.slots = 60, .sinks = 1, .recent = 9});
-  const at::Tensor kept = top_slots(scores, counts);
-  const at::Tensor gpu_kept = top_slots(scores.to(kGpu), counts);
-  EXPECT_TRUE(gpu_kept.is_cuda());
-  EXPECT_TRUE(gpu_kept.cpu().equal(kept));
-  const NearestAnchors nearest = nearest_anchors(kept, 300, counts);
-  const NearestAnchors gpu_nearest = nearest_anchors(gpu_kept, 300, counts);
-  EXPECT_TRUE(gpu_nearest.source.cpu().equal(nearest.source));
-  EXPECT_TRUE(gpu_nearest.anchor.cpu().equal(nearest.anchor));
+TEST_P(CudaDispatch, EntriesAreMergedAsOnTheCpu) {
+  // Every fifth entry stays, and the four behind it join it.
+  std::vector<int64_t> kept;
+  std::vector<int64_t> source;
+  std::vector<int64_t> anchor;
+  for (int64_t slot = 0; slot < 300; ++slot) {
+    (slot % 5 == 0 ? kept : source).push_back(slot);
+    if (slot % 5 != 0) anchor.push_back(slot / 5);
+  }
   const at::Tensor x = random_tensor({2, 300, 64}, 2).to(GetParam());
   MergeRows rows;
-  rows.kept = kept[1];
-  rows.source = nearest.source[1];
-  rows.anchor = nearest.anchor[1];
+  rows.kept = at::tensor(kept, at::kLong);
+  rows.source = at::tensor(source, at::kLong);
+  rows.anchor = at::tensor(anchor, at::kLong);
   const at::Tensor expected = gather_and_merge(x, rows);
   // From the host, as plans come, and from the device.
   EXPECT_TRUE(gather_and_merge(x.to(kGpu), rows).cpu().equal(expected));
-  rows.kept = gpu_kept[1];
-  rows.source = gpu_nearest.source[1];
-  rows.anchor = gpu_nearest.anchor[1];
+  rows.kept = rows.kept.to(kGpu);
+  rows.source = rows.source.to(kGpu);
+  rows.anchor = rows.anchor.to(kGpu);
   EXPECT_TRUE(gather_and_merge(x.to(kGpu), rows).cpu().equal(expected));
 }
 

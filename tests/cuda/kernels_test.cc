@@ -1,10 +1,7 @@
-// The CUDA kernels of the prefill's statistics, of selection and of merging against the plain
-// references.
+// The CUDA kernels of the prefill's statistics and of merging against the plain references.
 #include "kernels.h"
 
-#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <random>
 #include <string>
@@ -12,7 +9,6 @@
 #include <vector>
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
@@ -23,11 +19,6 @@
 
 #include "kernels/cuda/column_sums.h"
 #include "kernels/cuda/merge.h"
-#include "kernels/slots.h"
-#include "strategies/compaction.h"
-#include "strategies/components.h"
-#include "strategies/parameters.h"
-#include "strategies/selection.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -203,112 +194,6 @@ TEST_F(CudaKernels, AnchorsAloneKeepTheirBitsAndPlainGathersToo) {
   EXPECT_TRUE(cuda::gather_and_merge(on_device(x), rows).cpu().equal(x.index_select(1, rows.kept)));
   rows.mean = false;
   EXPECT_TRUE(cuda::gather_and_merge(on_device(x), rows).cpu().equal(gather_and_merge(x, rows)));
-}
-
-// Slots -------------------------------------------------------------------------------------------
-
-/// Scores of few values, so that many are equal, both zeros and negative ones among them.
-at::Tensor tied_scores(int64_t rows, int64_t tokens, uint64_t seed) {
-  const float values[] = {0.0F, -0.0F, 0.5F, -1.5F, 1e-30F, 3.0F};
-  std::mt19937_64 random(seed);
-  at::Tensor scores = at::full({rows, tokens}, 0.0);
-  auto* score = scores.data_ptr<float>();
-  for (int64_t i = 0; i < scores.numel(); ++i) score[i] = values[random() % std::size(values)];
-  return scores;
-}
-
-std::vector<KeptCounts> counts_for(int64_t tokens) {
-  std::vector<KeptCounts> counts;
-  for (const int64_t slots : {tokens, tokens / 2, tokens / 5, int64_t{1}}) {
-    for (const int64_t wish : {0, 1, 4}) {
-      const int64_t kept = std::max<int64_t>(slots, 1);
-      const Protected fitted = fit_protection(/*sinks=*/wish, /*recent=*/wish * 2, kept);
-      counts.push_back({kept, fitted.sinks, fitted.recent});
-    }
-  }
-  return counts;
-}
-
-TEST_F(CudaKernels, TopSlotsAreThoseOfTheStrategies) {
-  for (const int64_t tokens : {1, 7, 64, 65, 200, 1000}) {
-    const std::vector<KeptCounts> counts = counts_for(tokens);
-    const auto rows = static_cast<int64_t>(counts.size());
-    for (const bool tied : {false, true}) {
-      const at::Tensor scores =
-          tied ? tied_scores(rows, tokens, 3) : random_tensor({rows, tokens}, 4);
-      const at::Tensor kept =
-          computed_twice([&] { return cuda::top_slots(on_device(scores), counts); }).cpu();
-      EXPECT_TRUE(kept.equal(reference::top_slots(scores, counts))) << tokens << " tokens";
-      const std::vector<std::vector<int64_t>> found = unpadded_rows(kept);
-      for (size_t r = 0; r < counts.size(); ++r) {
-        EXPECT_EQ(found[r], best_slots(scores.const_data_ptr<float>() + r * tokens, tokens,
-                                       counts[r].slots, {counts[r].sinks, counts[r].recent}))
-            << tokens << " tokens, row " << r;
-      }
-    }
-  }
-}
-
-TEST_F(CudaKernels, NearestAnchorsAreThoseOfTheStrategies) {
-  const auto compaction = make_merge_nearest_compaction(
-      Parameters(YamlFields::parse("kind: merge_nearest", "test.yaml")));
-  for (const int64_t tokens : {1, 7, 64, 65, 200, 1000}) {
-    const std::vector<KeptCounts> counts = counts_for(tokens);
-    const auto rows = static_cast<int64_t>(counts.size());
-    const at::Tensor kept = reference::top_slots(random_tensor({rows, tokens}, 4), counts);
-    const NearestAnchors expected = reference::nearest_anchors(kept, tokens, counts);
-    NearestAnchors found;
-    const at::Tensor source = computed_twice([&] {
-      found = cuda::nearest_anchors(on_device(kept), tokens, counts);
-      return found.source;
-    });
-    EXPECT_TRUE(source.cpu().equal(expected.source)) << tokens << " tokens";
-    EXPECT_TRUE(found.anchor.cpu().equal(expected.anchor)) << tokens << " tokens";
-    const KeptSlots slots = unpadded_rows(kept);
-    std::vector<Protected> protect;
-    protect.reserve(counts.size());
-    for (const KeptCounts& count : counts) protect.push_back({count.sinks, count.recent});
-    const LayerStatistics layer;
-    const LayerPlan plan = compaction->plan({.kept = slots,
-                                             .protect = protect,
-                                             .tokens = tokens,
-                                             .scores = at::Tensor(),
-                                             .layer = layer,
-                                             .layer_index = 0,
-                                             .seed = 0});
-    if (!plan.source.defined()) {
-      EXPECT_TRUE((source.cpu() == -1).all().item<bool>()) << tokens << " tokens";
-      continue;
-    }
-    EXPECT_EQ(unpadded_rows(source.cpu()), unpadded_rows(plan.source)) << tokens << " tokens";
-    EXPECT_EQ(unpadded_rows(found.anchor.cpu()), unpadded_rows(plan.anchor)) << tokens << " tokens";
-  }
-}
-
-TEST_F(CudaKernels, ALayerIsCompressedOnTheDevice) {
-  // Scores to kept slots to merged entries without a look at any of them on the host.
-  const int64_t tokens = 200;
-  const std::vector<KeptCounts> counts(2, {.slots = 50, .sinks = 2, .recent = 5});
-  const at::Tensor scores = tied_scores(2, tokens, 9);
-  const at::Tensor keys = random_tensor({2, tokens, 64}, 1).to(at::kHalf);
-  const at::Tensor kept = cuda::top_slots(on_device(scores), counts);
-  const NearestAnchors nearest = cuda::nearest_anchors(kept, tokens, counts);
-  const at::Tensor expected_kept = reference::top_slots(scores, counts);
-  const NearestAnchors expected_nearest = reference::nearest_anchors(expected_kept, tokens, counts);
-  for (int64_t g = 0; g < 2; ++g) {
-    MergeRows rows;
-    rows.kept = kept[g];
-    rows.source = nearest.source[g];
-    rows.anchor = nearest.anchor[g];
-    MergeRows expected;
-    expected.kept = expected_kept[g];
-    expected.source = expected_nearest.source[g];
-    expected.anchor = expected_nearest.anchor[g];
-    EXPECT_TRUE(cuda::gather_and_merge(on_device(keys.narrow(0, g, 1)), rows)
-                    .cpu()
-                    .equal(gather_and_merge(keys.narrow(0, g, 1), expected)))
-        << "head " << g;
-  }
 }
 
 }  // namespace

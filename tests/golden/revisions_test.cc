@@ -30,6 +30,7 @@
 #include "datasets/dataset.h"
 #include "image/picture.h"
 #include "metrics/agreement.h"
+#include "metrics/intervals.h"
 #include "metrics/perplexity.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
@@ -318,19 +319,19 @@ void add_metrics(AllResults& all) {
     }
   }
   Perplexity perplexity;
-  AgreementTotal agreement;
+  std::vector<double> divergences;
   for (int sample = 0; sample < 7; ++sample) {
-    std::vector<float> nll;
+    double nll = 0;
     std::vector<int64_t> ours;
     std::vector<int64_t> theirs;
     for (int token = 0; token < 3 + sample; ++token) {
-      nll.push_back(0.25F * static_cast<float>((sample * 5 + token * 3) % 7));
+      nll += 0.25 * static_cast<double>((sample * 5 + token * 3) % 7);
       ours.push_back(token);
       theirs.push_back((token * sample) % 4 == 3 ? 99 : token);
     }
-    perplexity.add(sum_nll(nll, ScoredTokens::kAll));
+    perplexity.add({.nll = nll, .tokens = 3 + sample});
     const Agreement one = compare_tokens(ours, theirs);
-    agreement.add(one, sample == 0 ? std::optional<double>() : 0.125 * sample);
+    if (sample > 0) divergences.push_back(0.125 * sample);
     all["metric/first_divergence"].add("{}", one.first_divergence);
     all["metric/match_rate"].add("{:.9f}", one.match_rate);
   }
@@ -340,8 +341,8 @@ void add_metrics(AllResults& all) {
   all["metric/ppl"].numbers = {*summary.ppl, *summary.ppl_sample_mean};
   all["interval/bootstrap"].add("95 %");
   all["interval/bootstrap"].numbers = {summary.ppl_bootstrap->low, summary.ppl_bootstrap->high};
-  all["metric/mean_kl"].add("{}", agreement.summarize().kl_samples);
-  all["metric/mean_kl"].numbers = {*agreement.summarize().mean_kl};
+  all["metric/mean_kl"].add("{}", divergences.size());
+  all["metric/mean_kl"].numbers = {estimate_mean(divergences).mean};
 }
 
 AllResults all_results() {

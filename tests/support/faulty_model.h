@@ -103,7 +103,7 @@ class FaultyModel final : public Model {
         case Fault::Kind::kLibrary:
           throw std::runtime_error("a library's error\nwith a stack trace");
         case Fault::Kind::kInternal:
-          throw InternalError("internal error at lib/models/llama.cc:159: a broken promise");
+          throw InternalError("internal error at lib/models/llama/llama.cc:159: a broken promise");
       }
     }
     at::Tensor spoil(at::Tensor result) const {

@@ -8,7 +8,7 @@
 #include "base/json_fields.h"
 #include "fuzz/support/contract.h"
 #include "fuzz/support/scratch_folder.h"
-#include "models/config.h"
+#include "models/end_tokens.h"
 #include "models/registry.h"
 
 using namespace elastikv;

@@ -1,6 +1,5 @@
 #include "metrics/agreement.h"
 
-#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -38,31 +37,6 @@ TEST(Agreement, EqualAndEmptySequences) {
   EXPECT_EQ(compare_tokens({}, {}).match_rate, 1);
   EXPECT_TRUE(compare_tokens({}, {}).identical);
   EXPECT_EQ(compare_tokens({}, Ids{1}).match_rate, 0);
-}
-
-TEST(Agreement, Summary) {
-  AgreementTotal total;
-  total.add(compare_tokens(Ids{1, 2}, Ids{1, 2}), 0.5);
-  total.add(compare_tokens(Ids{1, 2, 3, 4}, Ids{1, 9, 9, 9}), 1.5);
-  total.add(compare_tokens(Ids{1, 2}, Ids{3, 4}));
-  const AgreementSummary summary = total.summarize();
-  EXPECT_EQ(summary.samples, 3);
-  EXPECT_DOUBLE_EQ(summary.first_divergence.value(), 1);
-  EXPECT_DOUBLE_EQ(summary.match_rate.value(), (1 + 0.25 + 0) / 3);
-  EXPECT_DOUBLE_EQ(summary.match_rate_tokens.value(), 3.0 / 8);
-  EXPECT_DOUBLE_EQ(summary.identical.value(), 1.0 / 3);
-  EXPECT_DOUBLE_EQ(summary.mean_kl.value(), 1);
-  EXPECT_EQ(summary.kl_samples, 2);
-}
-
-TEST(Agreement, AbsentRatherThanWrong) {
-  const AgreementSummary nothing = AgreementTotal().summarize();
-  EXPECT_FALSE(nothing.match_rate || nothing.first_divergence || nothing.mean_kl);
-  AgreementTotal total;
-  total.add(compare_tokens({}, {}), std::numeric_limits<double>::infinity());
-  EXPECT_FALSE(total.summarize().match_rate_tokens.has_value());
-  EXPECT_FALSE(total.summarize().mean_kl.has_value());
-  EXPECT_EQ(total.summarize().kl_samples, 1);
 }
 
 }  // namespace

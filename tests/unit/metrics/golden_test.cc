@@ -64,10 +64,15 @@ TEST(GoldenRouge, EveryPair) {
     }
     if (pair.contains("multi")) {
       ++multi;
-      std::vector<std::string> latest(references.rbegin(), references.rbegin() + 3);
-      std::vector<TextScore> best;
-      for (const char* type : {"rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum"})
-        best.push_back(google_rouge_best(type, latest, candidate, RougeWords::kGoogle));
+      // rouge_score's score_multi: the score with the greatest F, the first of equals.
+      std::vector<TextScore> best = google(references.back(), candidate, RougeWords::kGoogle);
+      for (size_t back = 2; back <= 3; ++back) {
+        const std::vector<TextScore> other =
+            google(references[references.size() - back], candidate, RougeWords::kGoogle);
+        for (size_t i = 0; i < best.size(); ++i) {
+          if (other[i].f > best[i].f) best[i] = other[i];
+        }
+      }
       expect_scores(best, pair["multi"]);
     }
     if (HasFailure()) break;  // one pair's values are enough to read

@@ -133,20 +133,6 @@ TEST(GoogleRouge, NgramsLongerThanTheTextScoreZero) {
   EXPECT_THROW(rouge.rouge_n(10), InternalError);
 }
 
-TEST(GoogleRouge, BestOfSeveralReferences) {
-  const std::vector<std::string> references{"x y", "a b c d", "a b", "b a"};
-  EXPECT_EQ(google_rouge_best("rougeL", references, "a b", RougeWords::kGoogle).f, 1);
-  // Equal F: the first reference's precision and recall are reported.
-  const std::vector<std::string> tied{"a", "a b c d"};  // F = 2/3 for "a b" with P=1/2 and P=1
-  const TextScore score = google_rouge_best("rouge1", tied, "a b", RougeWords::kGoogle);
-  EXPECT_DOUBLE_EQ(score.f, 2.0 / 3);
-  EXPECT_DOUBLE_EQ(score.precision, 0.5);
-  EXPECT_ERROR(google_rouge_best("rougel", references, "a", RougeWords::kGoogle),
-               "ROUGE type 'rougel' is not known; did you mean 'rougeL'?");
-  EXPECT_ERROR(google_rouge_best("rouge2", {}, "a", RougeWords::kGoogle),
-               "rouge2 needs at least one reference text");
-}
-
 TEST(PltrdyRouge, GivesThePackagesValues) {
   for (const Case& pair : cases()) {
     const PltrdyRouge rouge(pair.reference, pair.candidate);

@@ -51,8 +51,8 @@ TEST(Signature, OfPerplexityAndAgreement) {
   const std::string end = "|ci:bootstrap-t|bs:500|seed:1|" + kImplementation + "|ref:dataset";
   EXPECT_EQ(perplexity_signature(ScoredTokens::kAllButLast, context),
             "ppl type:exp-nll|last:unscored|agg:tokens" + end);
-  EXPECT_EQ(perplexity_sample_mean_signature(ScoredTokens::kAll, context),
-            "ppl_sample_mean type:exp-nll|last:scored|agg:mean" + end);
+  EXPECT_EQ(perplexity_signature(ScoredTokens::kAll, context),
+            "ppl type:exp-nll|last:scored|agg:tokens" + end);
   EXPECT_EQ(first_divergence_signature(context),
             "first_divergence type:common-prefix|unit:token|agg:mean" + end);
   EXPECT_EQ(match_rate_signature(context),

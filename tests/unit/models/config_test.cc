@@ -1,10 +1,14 @@
-#include "models/config.h"
+// The families' config.json.
+#include "models/llama/config.h"
 
 #include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_fields.h"
+#include "models/clip_vision_config.h"
+#include "models/qwen2_vl/config.h"
 #include "models/registry.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"

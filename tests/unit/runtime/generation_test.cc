@@ -119,22 +119,18 @@ TEST_P(Evaluation, DivergenceAndScoresOfAStrategyEqualALoop) {
   EXPECT_EQ(scores[1].nll[0], scores[0].nll[0]);
 }
 
-TEST_P(Evaluation, StoppingGivesNoScores) {
-  int64_t asked = 0;
+TEST_P(Evaluation, WhoWatchesEndsScoringBetweenSteps) {
+  struct Enough {};
   ForcedOptions options;
-  options.one_pass = false;  // which asks once a chunk, and this answer is one
-  options.should_stop = [&] { return ++asked == 3; };
+  options.one_pass = false;
+  options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
+    EXPECT_EQ(of, static_cast<int64_t>(answer_.size()) - 1);
+    EXPECT_EQ(rows, 1);
+    if (done == 2) throw Enough();
+  };
   Sequence sequence = full();
-  EXPECT_TRUE(teacher_force(language(), prompt_, {&sequence}, answer_, options).empty());
+  EXPECT_THROW(teacher_force(language(), prompt_, {&sequence}, answer_, options), Enough);
   EXPECT_EQ(sequence.tokens_seen(), tiny_.tokens() + 2);
-}
-
-TEST_P(Evaluation, StoppingBeforeAChunkGivesNoScores) {
-  Sequence sequence(language(), prompt_, *full_, Budget::unlimited());
-  ForcedOptions options;
-  options.should_stop = [] { return true; };
-  EXPECT_TRUE(teacher_force(language(), prompt_, {&sequence}, answer_, options).empty());
-  EXPECT_EQ(sequence.tokens_seen(), prompt_.statistics.prompt_tokens);
 }
 
 TEST_P(Evaluation, GenerationEndsAtItsLimit) {

@@ -45,8 +45,6 @@ TEST(MemoryLimit, RefusesWhatIsTooMuchAndCountsWhatIsFreed) {
     half.reset();
     EXPECT_EQ(MemoryLimit::used(), 0);
     EXPECT_EQ(MemoryLimit::peak(), 2 * kMiB);
-    MemoryLimit::reset_peak();
-    EXPECT_EQ(MemoryLimit::peak(), 0);
     survivor = bytes(4 * kMiB);
     EXPECT_EQ(MemoryLimit::used(), 4 * kMiB);
   }

@@ -145,9 +145,9 @@ TEST_F(PromptEncoder, RowsOfTheTextAfterThePicture) {
 TEST_F(PromptEncoder, APicturesPlaceIsNoPartOfAnAnswer) {
   const int64_t place = reader_.summary().image_token;
   const std::string text = reader_.tokenizer().id_to_token(place).value();
-  const std::vector<int64_t> answer = reader_.tokenize_answer("a red kite");
+  const std::vector<int64_t> answer = reader_.tokenize_answer("a red kite", "the answer");
   EXPECT_EQ(std::count(answer.begin(), answer.end(), place), 0);
-  EXPECT_ERROR(reader_.tokenize_answer("a red " + text + " kite"),
+  EXPECT_ERROR(reader_.tokenize_answer("a red " + text + " kite", "the answer"),
                "the answer holds '" + text + "', which this model's tokenizer reads as token " +
                    std::to_string(place) + ", the place of a picture");
   // Windows of a text's ids are held to the same.
@@ -175,7 +175,7 @@ class TextPromptEncoder : public PromptEncoder {
 
 /// A text model has no such token: every text is text.
 TEST_F(TextPromptEncoder, EveryAnswerIsText) {
-  EXPECT_FALSE(reader_.tokenize_answer("a red <image> kite").empty());
+  EXPECT_FALSE(reader_.tokenize_answer("a red <image> kite", "the answer").empty());
 }
 
 TEST_F(TextPromptEncoder, QueryMomentsAreThoseBeforeRotation) {

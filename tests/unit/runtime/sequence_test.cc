@@ -19,7 +19,7 @@
 
 #include "base/json_fields.h"
 #include "kernels/rotary.h"
-#include "models/config.h"
+#include "models/llama/config.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "strategies/registry.h"

@@ -81,7 +81,7 @@ class FaultyEngine : public testing::Test {
 };
 
 constexpr const char* kBug =
-    "internal error at lib/models/llama.cc:159: 9170 tokens of at most 8192";
+    "internal error at lib/models/llama/llama.cc:159: 9170 tokens of at most 8192";
 
 TEST_F(FaultyEngine, ASampleThatIsTooLongIsNotLookedAt) {
   plan_.too_long = {{"m", "x1"}};

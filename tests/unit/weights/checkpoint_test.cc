@@ -8,7 +8,7 @@
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "support/torch_archive.h"
-#include "weights/safetensors.h"
+#include "support/write_safetensors.h"
 
 namespace elastikv {
 namespace {
