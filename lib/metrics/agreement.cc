@@ -1,9 +1,68 @@
 #include "metrics/agreement.h"
 
 #include <algorithm>
-#include <cmath>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
 
 namespace elastikv {
+namespace {
+
+class AgreementScorer final : public Scorer {
+ public:
+  AgreementScorer()
+      : Scorer("agreement", "",
+               {{"first_divergence", ScoreField::Kind::kInteger},
+                {"match_rate", ScoreField::Kind::kNumber},
+                {"identical", ScoreField::Kind::kTruth},
+                {"matching_tokens", ScoreField::Kind::kInteger},
+                {"reference_tokens", ScoreField::Kind::kInteger},
+                {"candidate_tokens", ScoreField::Kind::kInteger}},
+               /*of_full=*/false) {}
+
+  Score score(const ScoreInput& input) const override {
+    const Agreement agreement = compare_tokens(input.full.token_ids, input.output.token_ids);
+    return {static_cast<double>(agreement.first_divergence),
+            agreement.match_rate,
+            agreement.identical ? 1.0 : 0.0,
+            static_cast<double>(agreement.matching_tokens),
+            static_cast<double>(agreement.reference_tokens),
+            static_cast<double>(agreement.candidate_tokens)};
+  }
+};
+
+/// The mean of a member of Agreement.
+class AgreementMean final : public MeanMetric {
+ public:
+  /// `place` and `field`: of the number among a sample's scores.
+  AgreementMean(MetricTraits traits, std::string definition, const Bounds& bounds, size_t place,
+                size_t field)
+      : MeanMetric(std::move(traits), bounds),
+        definition_(std::move(definition)),
+        place_(place),
+        field_(field) {}
+
+  std::string signature(SignatureContext context) const override {
+    context.reference = "full-cache";
+    return metric_signature(traits().name, definition_, "mean", context);
+  }
+
+ private:
+  std::optional<double> value(const MeasuredSample& sample) const override {
+    const Score* score = sample.score(place_);
+    if (score == nullptr) return std::nullopt;
+    return (*score)[field_];
+  }
+
+  std::string definition_;
+  size_t place_;
+  size_t field_;
+};
+
+}  // namespace
 
 Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int64_t> candidate) {
   const size_t shorter = std::min(reference.size(), candidate.size());
@@ -22,35 +81,30 @@ Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int
   return result;
 }
 
-void AgreementTotal::add(const Agreement& sample, std::optional<double> mean_kl) {
-  ++samples_;
-  first_divergence_ += static_cast<double>(sample.first_divergence);
-  match_rate_ += sample.match_rate;
-  matching_tokens_ += sample.matching_tokens;
-  longer_tokens_ += std::max(sample.reference_tokens, sample.candidate_tokens);
-  identical_ += sample.identical ? 1 : 0;
-  if (mean_kl) {
-    ++kl_samples_;
-    kl_ += *mean_kl;
-  }
+MetricTraits agreement_traits(std::string name, std::string title) {
+  MetricTraits traits;
+  traits.short_title = name;
+  traits.difference_name = name;
+  traits.difference_title = name;
+  traits.name = std::move(name);
+  traits.title = std::move(title);
+  traits.full_row = false;
+  traits.in_summary = false;
+  traits.in_pairs = false;
+  traits.needs_full = true;
+  return traits;
 }
 
-AgreementSummary AgreementTotal::summarize() const {
-  AgreementSummary summary;
-  summary.samples = samples_;
-  summary.kl_samples = kl_samples_;
-  if (samples_ == 0) return summary;
-  const auto n = static_cast<double>(samples_);
-  summary.first_divergence = first_divergence_ / n;
-  summary.match_rate = match_rate_ / n;
-  if (longer_tokens_ > 0) {
-    summary.match_rate_tokens =
-        static_cast<double>(matching_tokens_) / static_cast<double>(longer_tokens_);
-  }
-  summary.identical = static_cast<double>(identical_) / n;
-  if (kl_samples_ > 0 && std::isfinite(kl_))
-    summary.mean_kl = kl_ / static_cast<double>(kl_samples_);
-  return summary;
+void add_agreement_mean(const std::string& name, const std::string& title,
+                        const std::string& definition, const Bounds& bounds, MetricSet& set) {
+  const auto scorer = std::make_shared<AgreementScorer>();
+  const std::vector<ScoreField>& fields = scorer->fields();
+  const auto field = std::find_if(fields.begin(), fields.end(),
+                                  [&](const ScoreField& one) { return one.key == name; });
+  ELASTIKV_ASSERT(field != fields.end(), "agreement has no {}", name);
+  const size_t place = set.add(scorer);
+  set.add(std::make_shared<AgreementMean>(agreement_traits(name, title), definition, bounds, place,
+                                          static_cast<size_t>(field - fields.begin())));
 }
 
 }  // namespace elastikv

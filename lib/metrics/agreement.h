@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
+#include <string>
+
+#include "metrics/intervals.h"
+#include "metrics/metric.h"
+#include "metrics/metric_set.h"
 
 namespace elastikv {
 
@@ -23,36 +27,13 @@ struct Agreement {
 };
 Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int64_t> candidate);
 
-/// Agreement over samples. Values are absent without samples.
-struct AgreementSummary {
-  std::optional<double> first_divergence;  ///< mean over samples, tokens
-  std::optional<double> match_rate;        ///< mean over samples
-  /// All matching tokens over the sum of the longer lengths; absent when all sequences are empty.
-  std::optional<double> match_rate_tokens;
-  std::optional<double> identical;  ///< share of samples whose sequences are equal
-  /// Mean over the samples that have one of KL(reference || candidate), nats per token; absent
-  /// without any and when one is not finite.
-  std::optional<double> mean_kl;
-  int64_t samples = 0;
-  int64_t kl_samples = 0;
-};
+/// What metrics of agreement have in common.
+MetricTraits agreement_traits(std::string name, std::string title);
 
-class AgreementTotal final {
- public:
-  /// `mean_kl`: the sample's mean over tokens of KL(reference || candidate) between the two
-  /// next-token distributions given the same prefix, in nats.
-  void add(const Agreement& sample, std::optional<double> mean_kl = std::nullopt);
-  AgreementSummary summarize() const;
-
- private:
-  double first_divergence_ = 0;
-  double match_rate_ = 0;
-  int64_t matching_tokens_ = 0;
-  int64_t longer_tokens_ = 0;
-  int64_t identical_ = 0;
-  double kl_ = 0;
-  int64_t samples_ = 0;
-  int64_t kl_samples_ = 0;
-};
+/// Adds the mean over samples of the member of Agreement that the metric is called after. Records
+/// keep all of them under "agreement"; the full cache itself has none. `definition`: in the
+/// signature.
+void add_agreement_mean(const std::string& name, const std::string& title,
+                        const std::string& definition, const Bounds& bounds, MetricSet& set);
 
 }  // namespace elastikv

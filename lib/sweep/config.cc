@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
+#include "metrics/rouge_google.h"
 #include "metrics/text_metrics.h"
 #include "sweep/config_fields.h"
 #include "sweep/data_choice.h"

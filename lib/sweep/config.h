@@ -8,27 +8,12 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "metrics/metric_choice.h"
 #include "sweep/cell.h"
 #include "sweep/config_fields.h"
 #include "sweep/exclusions.h"
 
 namespace elastikv {
-
-/// What generated texts are compared with.
-enum class TextReference {
-  kFullCache,  // what the model itself writes with its full cache (Elastic Cache's protocol)
-  kDataSet,    // the data set's answer
-};
-
-struct MetricChoice {
-  bool perplexity = true;
-  bool score_last_token = true;
-  bool score_end = false;  // the token that ends the model's turn, too
-  bool one_pass = true;    // where a strategy allows it; false: always token by token
-  std::vector<std::string> text{"rouge-l-pltrdy"};  // names of text_metric_names()
-  TextReference reference = TextReference::kFullCache;
-  bool agreement = true;
-};
 
 struct BootstrapChoice {
   int64_t iterations = 1000;

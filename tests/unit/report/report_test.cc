@@ -25,6 +25,9 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
+/// F of the sweep's n-th metric of texts: the third number of ROUGE.
+double f_of(const Record& record, size_t metric) { return (*record.scores.at(metric))[2]; }
+
 /// Runs sweeps of the fake engine over six text samples.
 class ReportTest : public testing::Test {
  protected:
@@ -117,7 +120,7 @@ TEST_F(ReportTest, NumbersFollowFromTheRecords) {
       nll += sum;
       sample_mean += std::exp(sum / static_cast<double>(record.outcome.nll.size())) / 6;
       tokens += static_cast<double>(record.outcome.nll.size());
-      rouge += record.text_scores[1].f / 6;
+      rouge += f_of(record, 1) / 6;
       kl += record.outcome.mean_kl.value_or(0) / 6;
       kept += static_cast<double>(record.outcome.kept_tokens.all()[0]) / 6;
     }
@@ -353,7 +356,7 @@ TEST_F(ReportTest, CategoriesHaveTheirOwnNumbers) {
                              (row.at("strategy") == "full" ? "" : "/" + row.at("budget"));
     double mean = 0;
     for (const char* id : {"s0", "s1"}) {
-      mean += stored.records.find(cell, id)->text_scores[1].f / 2;
+      mean += f_of(*stored.records.find(cell, id), 1) / 2;
     }
     EXPECT_NEAR(std::stod(row.at("value")), mean, 1e-8);
     ++seen;
@@ -468,7 +471,7 @@ TEST_F(ReportTest, SamplesOfOneClusterAreResampledAsOne) {
       const Record& record = *stored.records.find(cell.at("cell"), fmt::format("s{}", s));
       nll.push_back(record.outcome.nll_sum);
       tokens.push_back(static_cast<double>(record.outcome.scored_tokens));
-      rouge.push_back(record.text_scores[1].f);
+      rouge.push_back(f_of(record, 1));
     }
     const auto ppl = Bootstrap().perplexity_interval(nll, tokens, clusters);
     EXPECT_NEAR(std::stod(cell.at("ppl_low")), ppl->low, 1e-7 * ppl->low);
@@ -484,7 +487,7 @@ TEST_F(ReportTest, PairsWithoutAScoreAreSaid) {
   EXPECT_EQ(file(make_report(stored), "report.md").find("has no score"), std::string::npos);
   for (const char* cell : {"m-fp32/d/full", "m-fp32/d/elastic/0.2"}) {
     Record record = *stored.records.find(cell, "s2");
-    record.text_scores[1] = {0, 0, 0, false};
+    record.scores[1] = Score{};
     stored.records.add(record);
   }
   const Report report = make_report(stored);

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace elastikv {
+
+/// What generated texts are compared with.
+enum class TextReference {
+  kFullCache,  // what the model itself writes with its full cache (Elastic Cache's protocol)
+  kDataSet,    // the data set's answer
+};
+
+/// Which metrics a sweep asks for, and how it wants them.
+struct MetricChoice {
+  bool perplexity = true;
+  bool score_last_token = true;
+  bool score_end = false;  // the token that ends the model's turn, too
+  bool one_pass = true;    // where a strategy allows it; false: always token by token
+  std::vector<std::string> text{"rouge-l-pltrdy"};  // names that TextMetrics knows
+  TextReference reference = TextReference::kFullCache;
+  bool agreement = true;
+};
+
+}  // namespace elastikv
