@@ -38,19 +38,16 @@ class AgreementScorer final : public Scorer {
 class AgreementMean final : public MeanMetric {
  public:
   /// `place` and `field`: of the number among a sample's scores.
-  AgreementMean(MetricTraits traits, std::string definition, const Bounds& bounds, size_t place,
-                size_t field)
-      : MeanMetric(std::move(traits), bounds),
+  AgreementMean(MetricTraits traits, std::string definition, size_t place, size_t field)
+      : MeanMetric(std::move(traits)),
         definition_(std::move(definition)),
         place_(place),
         field_(field) {}
 
-  std::string signature(SignatureContext context) const override {
-    context.reference = "full-cache";
+ private:
+  std::string signature_of(const SignatureContext& context) const override {
     return metric_signature(traits().name, definition_, "mean", context);
   }
-
- private:
   std::optional<double> value(const MeasuredSample& sample) const override {
     const Score* score = sample.score(place_);
     if (score == nullptr) return std::nullopt;
@@ -81,29 +78,29 @@ Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int
   return result;
 }
 
-MetricTraits agreement_traits(std::string name, std::string title) {
+MetricTraits agreement_traits(std::string name, std::string title, std::string label) {
   MetricTraits traits;
   traits.short_title = name;
   traits.difference_name = name;
   traits.difference_title = name;
   traits.name = std::move(name);
   traits.title = std::move(title);
+  traits.label = std::move(label);
+  traits.reference = "full-cache";
   traits.full_row = false;
   traits.in_summary = false;
   traits.in_pairs = false;
-  traits.needs_full = true;
   return traits;
 }
 
-void add_agreement_mean(const std::string& name, const std::string& title,
-                        const std::string& definition, const Bounds& bounds, MetricSet& set) {
+void add_agreement_mean(MetricTraits traits, std::string definition, MetricSet& set) {
   const auto scorer = std::make_shared<AgreementScorer>();
   const std::vector<ScoreField>& fields = scorer->fields();
   const auto field = std::find_if(fields.begin(), fields.end(),
-                                  [&](const ScoreField& one) { return one.key == name; });
-  ELASTIKV_ASSERT(field != fields.end(), "agreement has no {}", name);
+                                  [&](const ScoreField& one) { return one.key == traits.name; });
+  ELASTIKV_ASSERT(field != fields.end(), "agreement has no {}", traits.name);
   const size_t place = set.add(scorer);
-  set.add(std::make_shared<AgreementMean>(agreement_traits(name, title), definition, bounds, place,
+  set.add(std::make_shared<AgreementMean>(std::move(traits), std::move(definition), place,
                                           static_cast<size_t>(field - fields.begin())));
 }
 

@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 
-#include "metrics/intervals.h"
 #include "metrics/metric.h"
 #include "metrics/metric_set.h"
 
@@ -28,12 +27,11 @@ struct Agreement {
 Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int64_t> candidate);
 
 /// What metrics of agreement have in common.
-MetricTraits agreement_traits(std::string name, std::string title);
+MetricTraits agreement_traits(std::string name, std::string title, std::string label);
 
 /// Adds the mean over samples of the member of Agreement that the metric is called after. Records
 /// keep all of them under "agreement"; the full cache itself has none. `definition`: in the
 /// signature.
-void add_agreement_mean(const std::string& name, const std::string& title,
-                        const std::string& definition, const Bounds& bounds, MetricSet& set);
+void add_agreement_mean(MetricTraits traits, std::string definition, MetricSet& set);
 
 }  // namespace elastikv

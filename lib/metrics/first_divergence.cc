@@ -1,4 +1,6 @@
 // The first token that differs from the full cache's text.
+#include <utility>
+
 #include "metrics/agreement.h"
 #include "metrics/metric_makers.h"
 
@@ -6,9 +8,11 @@ namespace elastikv {
 
 void make_first_divergence(const MetricChoice& choice, MetricSet& set) {
   if (!choice.agreement) return;
-  add_agreement_mean("first_divergence",
-                     "First token that differs from the full cache's text (mean index)",
-                     "type:common-prefix|unit:token", {.low = 0}, set);
+  MetricTraits traits = agreement_traits(
+      "first_divergence", "First token that differs from the full cache's text (mean index)",
+      "First token unlike the full cache's (index)");
+  traits.bounds = {.low = 0};
+  add_agreement_mean(std::move(traits), "type:common-prefix|unit:token", set);
 }
 
 }  // namespace elastikv

@@ -1,4 +1,6 @@
 // The share of tokens that are the full cache's at their place.
+#include <utility>
+
 #include "metrics/agreement.h"
 #include "metrics/metric_makers.h"
 
@@ -6,8 +8,11 @@ namespace elastikv {
 
 void make_match_rate(const MetricChoice& choice, MetricSet& set) {
   if (!choice.agreement) return;
-  add_agreement_mean("match_rate", "Share of tokens equal to the full cache's at their place",
-                     "type:same-position|over:longer|unit:token", {0, 1}, set);
+  MetricTraits traits =
+      agreement_traits("match_rate", "Share of tokens equal to the full cache's at their place",
+                       "Tokens equal to the full cache's (share)");
+  traits.bounds = {0, 1};
+  add_agreement_mean(std::move(traits), "type:same-position|over:longer|unit:token", set);
 }
 
 }  // namespace elastikv

@@ -15,12 +15,7 @@ namespace {
 
 class MeanKl final : public MeanMetric {
  public:
-  MeanKl() : MeanMetric(kl_traits(), {.low = 0}) {}
-
-  std::string signature(SignatureContext context) const override {
-    context.reference = "full-cache";
-    return metric_signature("mean_kl", "type:kl-reference-candidate|unit:nat", "mean", context);
-  }
+  MeanKl() : MeanMetric(kl_traits()) {}
 
   /// Over how many samples it is, where not over all.
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
@@ -39,13 +34,19 @@ class MeanKl final : public MeanMetric {
  private:
   static MetricTraits kl_traits() {
     MetricTraits traits = agreement_traits(
-        "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)");
-    traits.short_title = "KL from the full cache (nats per token)";
+        "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)",
+        "KL from the full cache (nats per token)");
+    traits.short_title = traits.label;
+    traits.bounds = {.low = 0};
+    traits.log_from = 10;
     traits.higher_is_better = false;
     traits.in_pairs = true;
     return traits;
   }
 
+  std::string signature_of(const SignatureContext& context) const override {
+    return metric_signature("mean_kl", "type:kl-reference-candidate|unit:nat", "mean", context);
+  }
   std::optional<double> value(const MeasuredSample& sample) const override {
     // Earlier records hold 0 where the one scored token left nothing to compare.
     return sample.output.scored_tokens < 2 ? std::nullopt : sample.output.mean_kl;

@@ -10,6 +10,11 @@ Clusters clusters_of(const Clusters& clusters, const Measurement& measurement) {
 
 }  // namespace
 
+std::string Metric::signature(SignatureContext context) const {
+  context.reference = traits_.reference;
+  return signature_of(context);
+}
+
 std::optional<PairedDifference> Metric::printed_difference(const MeasuredCell& a,
                                                            const MeasuredCell& b,
                                                            const Bootstrap& bootstrap) const {
@@ -45,7 +50,7 @@ Measurement MeanMetric::measure(std::span<const MeasuredSample> samples, const C
   if (found.values.empty()) return found;
   const Clusters counted = clusters_of(clusters, found);
   found.value = estimate_mean(found.values, counted).mean;
-  found.interval = bootstrap.mean_interval(found.values, counted, bounds_);
+  found.interval = bootstrap.mean_interval(found.values, counted, traits().bounds);
   return found;
 }
 

@@ -18,19 +18,24 @@ namespace elastikv {
 
 /// What a metric is called and where it stands.
 struct MetricTraits {
-  std::string name = {};               // of CSV files, columns and signatures
-  std::string title = {};              // of its tables
-  std::string short_title = {};        // of the page's charts
-  std::string difference_name = {};    // what differences are of: the metric, or its logarithm
-  std::string difference_title = {};   // the same in titles
-  bool higher_is_better = true;        // or lower
-  bool full_row = true;                // whether the full cache has it
-  bool in_summary = true;              // in the summary and by category
-  bool in_pairs = true;                // strategies are compared by it
-  bool minus_full = false;             // report.md has a table of differences from the full cache
-  bool needs_full = false;             // made by comparing with the full cache
-  bool may_be_undefined = false;       // of some samples a 0 stands for no value
+  std::string name = {};              // of CSV files, columns and signatures
+  std::string title = {};             // of its tables
+  std::string short_title = {};       // of the page's charts
+  std::string label = {};             // of the plots' axes
+  std::string difference_name = {};   // what differences are of: the metric, or its logarithm
+  std::string difference_title = {};  // the same in titles
+  std::string reference = {};         // compared with: "full-cache" (its output), "dataset"
+  Bounds bounds = {};                 // what a value can be at all
+  bool higher_is_better = true;       // or lower
+  bool full_row = true;               // whether the full cache has it
+  bool in_summary = true;             // in the summary and by category
+  bool in_pairs = true;               // strategies are compared by it
+  bool minus_full = false;            // report.md has a table of differences from the full cache
+  bool may_be_undefined = false;      // of some samples a 0 stands for no value
+  double log_from = 0;  // largest over smallest value from which plots are logarithmic; 0: never
   std::vector<std::string> more = {};  // columns of cells.csv for Measurement::more
+
+  bool needs_full() const { return reference == "full-cache"; }
 };
 
 /// One sample of a cell, as its record has it.
@@ -76,8 +81,8 @@ class Metric {
   virtual ~Metric() = default;
 
   const MetricTraits& traits() const { return traits_; }
-  /// What is printed below tables; `context.reference` is the metric's to say.
-  virtual std::string signature(SignatureContext context) const = 0;
+  /// What is printed below tables; the context's reference is the metric's.
+  std::string signature(SignatureContext context) const;
 
   /// Over the samples of a cell, none of which failed.
   virtual Measurement measure(std::span<const MeasuredSample> samples, const Clusters& clusters,
@@ -108,6 +113,8 @@ class Metric {
   explicit Metric(MetricTraits traits) : traits_(std::move(traits)) {}
 
  private:
+  virtual std::string signature_of(const SignatureContext& context) const = 0;
+
   MetricTraits traits_;
 };
 
@@ -120,17 +127,12 @@ class MeanMetric : public Metric {
   std::optional<PairedValues> pairs(const MeasuredCell& a, const MeasuredCell& b) const final;
 
  protected:
-  /// `bounds`: what the number can be at all.
-  MeanMetric(MetricTraits traits, const Bounds& bounds)
-      : Metric(std::move(traits)), bounds_(bounds) {}
+  explicit MeanMetric(MetricTraits traits) : Metric(std::move(traits)) {}
 
   /// A sample's number; absent for one that does not count.
   virtual std::optional<double> value(const MeasuredSample& sample) const = 0;
   /// Whether that is a value, not a 0 that stands for none.
   virtual bool is_defined(const MeasuredSample& /*sample*/) const { return true; }
-
- private:
-  Bounds bounds_;
 };
 
 }  // namespace elastikv

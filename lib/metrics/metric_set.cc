@@ -12,7 +12,7 @@ MetricSet::MetricSet(const MetricChoice& choice) {
 
 bool MetricSet::needs_full() const {
   return std::any_of(metrics_.begin(), metrics_.end(),
-                     [](const auto& metric) { return metric->traits().needs_full; });
+                     [](const auto& metric) { return metric->traits().needs_full(); });
 }
 
 Scores MetricSet::score(const ScoreInput& input, bool is_full) const {

@@ -33,9 +33,13 @@ MetricTraits perplexity_traits() {
   traits.name = "ppl";
   traits.title = "Perplexity of the expected answers (lower is better)";
   traits.short_title = "Perplexity";
+  traits.label = "Perplexity of the answers";
   traits.difference_name = "log_ppl";
   traits.difference_title = "Log-perplexity";
+  traits.reference = "dataset";
+  traits.bounds = {.low = 1};
   traits.higher_is_better = false;
+  traits.log_from = 4;
   traits.minus_full = true;
   traits.more = {"scored_tokens", "ppl_sample_mean", "nll", "bits_per_token", "one_token_answers"};
   return traits;
@@ -69,8 +73,7 @@ void require_same_answers(const MeasuredCell& a, const MeasuredCell& b) {
 
 Perplexity::Perplexity(ScoredTokens scored) : Metric(perplexity_traits()), scored_(scored) {}
 
-std::string Perplexity::signature(SignatureContext context) const {
-  context.reference = "dataset";
+std::string Perplexity::signature_of(const SignatureContext& context) const {
   return metric_signature("ppl", fmt::format("type:exp-nll|{}", scored_tokens_text(scored_)),
                           "tokens", context);
 }

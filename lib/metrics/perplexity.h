@@ -29,7 +29,6 @@ class Perplexity final : public Metric {
  public:
   explicit Perplexity(ScoredTokens scored);
 
-  std::string signature(SignatureContext context) const override;
   /// A measurement's values are NLL in nats, its weights numbers of tokens. More: scored tokens;
   /// the mean over samples of exp(NLL / tokens) (macro); NLL per token; bits per token; answers
   /// with one scored token.
@@ -49,6 +48,8 @@ class Perplexity final : public Metric {
   std::string amount(const Measurement& any_cell) const override;
 
  private:
+  std::string signature_of(const SignatureContext& context) const override;
+
   ScoredTokens scored_;
 };
 

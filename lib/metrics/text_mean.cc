@@ -19,15 +19,7 @@ namespace {
 class TextMean final : public MeanMetric {
  public:
   TextMean(std::shared_ptr<const TextMetric> text, size_t place, TextReference reference)
-      : MeanMetric(traits_of(*text, reference), {0, 1}),
-        text_(std::move(text)),
-        place_(place),
-        reference_(reference) {}
-
-  std::string signature(SignatureContext context) const override {
-    context.reference = reference_ == TextReference::kFullCache ? "full-cache" : "dataset";
-    return text_->signature(context);
-  }
+      : MeanMetric(traits_of(*text, reference)), text_(std::move(text)), place_(place) {}
 
   /// How many pairs of texts have no score of their own.
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
@@ -59,13 +51,19 @@ class TextMean final : public MeanMetric {
     traits.title = fmt::format("{} against {} (mean {}, higher is better)", form.name,
                                to_full ? "the full cache's own text" : "the answers", form.mean);
     traits.short_title = form.name;
+    traits.label = fmt::format("{} {}, against {}", form.label, form.mean,
+                               to_full ? "the full cache" : "the answers");
     traits.difference_name = form.name;
     traits.difference_title = form.name;
-    traits.needs_full = to_full;
+    traits.reference = to_full ? "full-cache" : "dataset";
+    traits.bounds = {0, 1};
     traits.may_be_undefined = true;
     return traits;
   }
 
+  std::string signature_of(const SignatureContext& context) const override {
+    return text_->signature(context);
+  }
   std::optional<double> value(const MeasuredSample& sample) const override {
     const Score* score = sample.score(place_);
     if (score == nullptr) return std::nullopt;
@@ -78,7 +76,6 @@ class TextMean final : public MeanMetric {
 
   std::shared_ptr<const TextMetric> text_;
   size_t place_;
-  TextReference reference_;
 };
 
 }  // namespace
