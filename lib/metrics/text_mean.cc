@@ -51,7 +51,7 @@ class TextMean final : public MeanMetric {
     traits.title = fmt::format("{} against {} (mean {}, higher is better)", form.name,
                                to_full ? "the full cache's own text" : "the answers", form.mean);
     traits.short_title = form.name;
-    traits.label = fmt::format("{} {}, against {}", form.label, form.mean,
+    traits.label = fmt::format("{} {} against {}", form.label, form.mean,
                                to_full ? "the full cache" : "the answers");
     traits.difference_name = form.name;
     traits.difference_title = form.name;

@@ -1,9 +1,14 @@
 #include "report/long_tables.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -134,6 +139,22 @@ void add_sizes(const CellSummary& cell, std::vector<std::string>& row) {
   }
 }
 
+/// What a strategy sets beyond its preset, as JSON; empty where it sets nothing.
+std::string settings_text(const StrategyChoice& strategy) {
+  if (strategy.overrides.empty()) return "";
+  nlohmann::ordered_json settings = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : strategy.overrides) settings[key] = value;
+  return json_text(std::move(settings));
+}
+
+/// What the column of cells.csv is called that has a number of a metric.
+std::string column_of(const std::vector<CellColumn>& columns, const Measure& measure, Of of) {
+  for (const CellColumn& column : columns) {
+    if (column.metric == measure.name && column.of == of) return column.name;
+  }
+  throw InternalError("a metric without columns");
+}
+
 const char* status_of(const GroupSummary& group, const CellSummary& cell) {
   if (cell.failed > 0) return cell.oom == cell.failed ? "oom" : "failed";
   if (group.pending > 0) return "incomplete";
@@ -183,15 +204,14 @@ Table cells_csv(const std::vector<ReportGroup>& groups) {
   table.header = {"cell",   "model",   "data",     "strategy",        "preset",   "budget", "dtype",
                   "status", "samples", "clusters", "planned_samples", "left_out", "failed", "oom"};
   for (const CellColumn& column : columns) table.header.push_back(column.name);
-  for (const char* name :
-       {"generated_tokens", "finished", "prompt_tokens", "requested_tokens", "kept_tokens",
-        "least_kept", "most_kept", "cache_bytes_prefill", "cache_bytes_end"}) {
+  for (const char* name : {"generated_tokens", "finished", "prompt_tokens", "requested_tokens",
+                           "kept_tokens", "least_kept", "most_kept", "cache_bytes_prefill",
+                           "cache_bytes_end", "settings", "hidden"}) {
     table.header.emplace_back(name);
   }
   for (const ReportGroup& group : groups) {
     const GroupSummary& summary = group.summary;
     for (const CellSummary& cell : summary.cells) {
-      if (cell.cell.hidden) continue;
       std::vector<std::string> row{cell.cell.id,
                                    summary.group.model_name,
                                    summary.group.data.name,
@@ -208,7 +228,29 @@ Table cells_csv(const std::vector<ReportGroup>& groups) {
                                    std::to_string(cell.oom)};
       for (const CellColumn& column : columns) row.push_back(cell_field(group, cell, column));
       add_sizes(cell, row);
+      row.push_back(settings_text(cell.cell.strategy));
+      row.emplace_back(cell.cell.hidden ? "yes" : "no");
       table.rows.push_back(std::move(row));
+    }
+  }
+  return table;
+}
+
+Table measures_csv(const std::vector<ReportGroup>& groups) {
+  const std::vector<CellColumn> columns = metric_columns(groups);
+  const auto bound = [](double value) { return std::isfinite(value) ? long_number(value) : ""; };
+  Table table;
+  table.header = {"model", "data", "measure",  "label", "better", "reference", "summary",
+                  "least", "most", "log_from", "value", "low",    "high",      "signature"};
+  for (const ReportGroup& group : groups) {
+    for (const Measure& measure : group.measures) {
+      table.rows.push_back(
+          {group.summary.group.model_name, group.summary.group.data.name, measure.name,
+           measure.label, measure.higher_is_better ? "higher" : "lower", measure.reference,
+           measure.in_summary ? "yes" : "no", bound(measure.bounds.low), bound(measure.bounds.high),
+           measure.log_from > 0 ? long_number(measure.log_from) : "",
+           column_of(columns, measure, Of::kValue), column_of(columns, measure, Of::kLow),
+           column_of(columns, measure, Of::kHigh), measure.signature});
     }
   }
   return table;

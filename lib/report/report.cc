@@ -51,6 +51,7 @@ void add_csv(const std::vector<ReportRun>& runs, const std::vector<ReportGroup>&
     files.add("categories.csv", categories_csv(groups));
   }
   files.add("cells.csv", cells_csv(groups));
+  files.add("measures.csv", measures_csv(groups));
   files.add("speed.csv", speed_table(groups));
 }
 

@@ -31,8 +31,8 @@ struct Report {
   /// Markdown: report.md and speed.md. CSV: ppl.csv and one per text metric and agreement measure,
   /// strategies by budgets; differences.csv, paired with the full cache and with compare_with;
   /// pairs.csv, all pairs of strategies; categories.csv where the data has categories; cells.csv,
-  /// every number of every cell in long form; speed.csv. LaTeX: report.tex and one .tex per
-  /// measure. HTML: report.html.
+  /// every number of every cell in long form; measures.csv, what they measure; speed.csv. LaTeX:
+  /// report.tex and one .tex per measure. HTML: report.html.
   std::vector<ReportFile> files;
   /// The perplexity and text-metric tables alone, in Markdown: for the terminal.
   std::string summary;

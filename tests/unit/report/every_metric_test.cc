@@ -1,4 +1,5 @@
-// What holds of every metric that is registered, whatever it measures.
+EXPECT_FALSE(traits.title.empty() || traits.short_title.empty() || traits.label.empty())
+    << traits.name;  // What holds of every metric that is registered, whatever it measures.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -77,6 +78,8 @@ TEST(EveryMetric, HasANameOfItsOwn) {
     EXPECT_TRUE(difference_names.insert(traits.difference_name).second) << traits.name;
     EXPECT_FALSE(traits.title.empty() || traits.short_title.empty()) << traits.name;
     EXPECT_FALSE(traits.difference_title.empty()) << traits.name;
+    EXPECT_TRUE(traits.reference == "full-cache" || traits.reference == "dataset") << traits.name;
+    EXPECT_TRUE(metric->signature({}).ends_with("|ref:" + traits.reference)) << traits.name;
     EXPECT_TRUE(metric->signature({}).starts_with(traits.name + " ")) << metric->signature({});
   }
   std::set<std::string> places;
@@ -142,6 +145,7 @@ TEST_F(EveryMetricsTables, ShowIt) {
     EXPECT_TRUE(holds(header, "," + column + ",")) << traits.name;
     for (const std::string& more : traits.more)
       EXPECT_TRUE(holds(header, "," + more + ",")) << traits.name;
+    EXPECT_TRUE(holds(file("measures.csv"), "\nm-fp32,d," + traits.name + ",")) << traits.name;
     EXPECT_TRUE(holds(file("report.md"), "### " + traits.title)) << traits.name;
     EXPECT_TRUE(holds(file("report.html"), "<h3>" + xml_escape(traits.title))) << traits.name;
     EXPECT_EQ(holds(report_.summary, "### " + traits.title), traits.in_summary) << traits.name;

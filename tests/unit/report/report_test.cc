@@ -166,6 +166,38 @@ TEST_F(ReportTest, DifferencesArePairedWithFullAndElastic) {
   }
 }
 
+TEST_F(ReportTest, MeasuresNameTheirColumns) {
+  const Report report = make_report(read_stored_sweep(run("a")));
+  std::string shown;
+  for (const auto& row : rows(file(report, "measures.csv"))) {
+    EXPECT_EQ(row.at("model"), "m-fp32");
+    EXPECT_EQ(row.at("data"), "d");
+    EXPECT_TRUE(row.at("signature").starts_with(row.at("measure") + " "));
+    for (const char* key : {"measure", "value", "low", "high", "better", "reference", "summary",
+                            "least", "most", "log_from"})
+      shown += row.at(key) + " ";
+    shown += "\n";
+  }
+  EXPECT_EQ(
+      shown,
+      "ppl ppl ppl_low ppl_high lower dataset yes 1  4 \n"
+      "rouge-l-pltrdy rouge-l-pltrdy rouge-l-pltrdy_low rouge-l-pltrdy_high higher full-cache "
+      "yes 0 1  \n"
+      "rougeL rougeL rougeL_low rougeL_high higher full-cache yes 0 1  \n"
+      "first_divergence divergence divergence_low divergence_high higher full-cache no 0   \n"
+      "match_rate match_rate match_low match_high higher full-cache no 0 1  \n"
+      "mean_kl kl kl_low kl_high lower full-cache no 0  10 \n");
+}
+
+TEST_F(ReportTest, CellsSayWhatTheirStrategySets) {
+  const std::string csv = file(
+      make_report(
+          read_stored_sweep(run("a", /*resume=*/false,
+                                "full, {preset: elastic, name: other, set: {compaction: evict}}"))),
+      "cells.csv");
+  EXPECT_NE(csv.find(",\"{\"\"compaction\"\":\"\"evict\"\"}\",no\n"), std::string::npos) << csv;
+}
+
 TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
   const Files whole = timeless(make_report(read_stored_sweep(run("whole"))));
   EXPECT_EQ(whole.count("ppl.csv"), 1U);
@@ -237,8 +269,11 @@ TEST_F(ReportTest, NothingRunYetIsNoReasonToFail) {
 TEST_F(ReportTest, HiddenFullCacheIsABaselineOnly) {
   const Report report = make_report(read_stored_sweep(run("a", /*resume=*/false, "h2o")));
   const auto cells = rows(file(report, "cells.csv"));
-  ASSERT_EQ(cells.size(), 2U);
-  EXPECT_EQ(cells[0].at("strategy"), "h2o");
+  ASSERT_EQ(cells.size(), 3U);
+  EXPECT_EQ(cells[0].at("strategy"), "(full)");
+  EXPECT_EQ(cells[0].at("hidden"), "yes");
+  EXPECT_EQ(cells[1].at("strategy"), "h2o");
+  EXPECT_EQ(cells[1].at("hidden"), "no");
   const std::string differences = file(report, "differences.csv");
   EXPECT_NE(differences.find("m-fp32,d,h2o,0.5,full,log_ppl,"), std::string::npos) << differences;
   EXPECT_EQ(file(report, "report.md").find("(full)"), std::string::npos);
