@@ -130,7 +130,7 @@ std::vector<CellColumn> metric_columns(const std::vector<ReportGroup>& groups) {
 }
 
 /// What a cell holds, after what was measured of it.
-void add_sizes(const CellSummary& cell, std::vector<std::string>& row) {
+void add_size_fields(const CellSummary& cell, std::vector<std::string>& row) {
   for (const double value :
        {cell.generated_tokens, cell.finished, cell.prompt_tokens, cell.requested_tokens,
         cell.kept_tokens, static_cast<double>(cell.least_kept), static_cast<double>(cell.most_kept),
@@ -227,7 +227,7 @@ Table cells_csv(const std::vector<ReportGroup>& groups) {
                                    std::to_string(cell.failed),
                                    std::to_string(cell.oom)};
       for (const CellColumn& column : columns) row.push_back(cell_field(group, cell, column));
-      add_sizes(cell, row);
+      add_size_fields(cell, row);
       row.push_back(settings_text(cell.cell.strategy));
       row.emplace_back(cell.cell.hidden ? "yes" : "no");
       table.rows.push_back(std::move(row));

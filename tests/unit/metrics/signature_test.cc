@@ -71,7 +71,8 @@ TEST(Signature, OfPerplexityAndAgreement) {
 TEST(Signature, SaysWhatTextsWereComparedWith) {
   for (const auto& [reference, said] : {std::pair{TextReference::kFullCache, "|ref:full-cache"},
                                         std::pair{TextReference::kDataSet, "|ref:dataset"}}) {
-    const MetricSet set({.perplexity = false, .reference = reference, .agreement = false});
+    const MetricSet set(
+        MetricChoice{.perplexity = false, .reference = reference, .agreement = false});
     EXPECT_TRUE(set.metrics().at(0)->signature({}).ends_with(said));
   }
 }

@@ -100,7 +100,7 @@ TEST(RecordTable, TheLastRecordOfACellAndSampleCounts) {
 }
 
 /// Of two metrics of texts and of agreement.
-const Scorers kScorers = MetricSet({.text = {"rougeL", "rouge-l-pltrdy"}}).scorers();
+const Scorers kScorers = MetricSet(MetricChoice{.text = {"rougeL", "rouge-l-pltrdy"}}).scorers();
 
 /// Values of every kind: any bits for numbers, any characters for texts.
 class Values {
