@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Draws a sweep's results, from its output folder alone (docs/plots.md shows every kind of picture).
+"""Draws a sweep's results from the tables in its folder, cells.csv and measures.csv (docs/plots.md shows every kind of picture).
 
-    ~/.cache/elastikv/tools/bin/python scripts/plot.py results/quickstart [more folders, joined]
+    ~/.cache/elastikv/tools/bin/python scripts/plot.py results/quickstart
 
-- budget: perplexity, each text metric and the agreement with the full cache against the KV budget; published points with
+- budget: each measure (perplexity, text metrics, agreement with the full cache) against the KV budget; published points with
   --published
 - bytes: perplexity and text metrics against the size of the cache
 - fixed-point: perplexity against the place of the fixed point, where strategies differ in it
-- importance, kept: where attention goes in single samples and which entries the strategies keep
+- importance, kept: where attention goes in single samples and which entries the strategies keep (details.jsonl)
 
-Of several models and data sets there is a picture each and, of budgets, one of all. Intervals are 95 % bootstrap intervals
-over samples, the same numbers as in `elastikv report`.
+Of several models and data sets there is a picture each and, of budgets, one of all. Every number, and every 95 % interval, is that of
+`elastikv report`, which also joins runs.
 """
 
 from elastikv_plots.base import run

@@ -2,6 +2,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+
+#include "metrics/metric.h"
+#include "metrics/metric_set.h"
 
 namespace elastikv {
 
@@ -21,5 +25,13 @@ struct Agreement {
   int64_t candidate_tokens = 0;
 };
 Agreement compare_tokens(std::span<const int64_t> reference, std::span<const int64_t> candidate);
+
+/// What metrics of agreement have in common.
+MetricTraits agreement_traits(std::string name, std::string title, std::string label);
+
+/// Adds the mean over samples of the member of Agreement that the metric is called after. Records
+/// keep all of them under "agreement"; the full cache itself has none. `definition`: in the
+/// signature.
+void add_agreement_mean(MetricTraits traits, std::string definition, MetricSet& set);
 
 }  // namespace elastikv

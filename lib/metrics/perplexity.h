@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "metrics/intervals.h"
+#include "metrics/metric.h"
 
 namespace elastikv {
 
@@ -17,44 +17,39 @@ enum class ScoredTokens {
   kAllAndEnd,  // and the token that ends the model's turn, which is appended to the answer
 };
 
-/// One sample's negative log likelihood: the sum over its scored tokens in nats.
-struct SampleNll {
-  double nll = 0;
-  int64_t tokens = 0;
-  /// What the sample shares with others that are resampled with it; empty: nothing (Clusters).
-  std::string cluster = {};
-};
-
-/// Perplexity over samples. Values are absent when no token was scored, and all of them when any
-/// sample's NLL was not finite: such a cell has failed, and leaving the sample out would flatter
-/// it.
-struct PerplexitySummary {
-  std::optional<double> ppl;              ///< micro: exp(sum of NLL / sum of tokens)
-  std::optional<double> ppl_sample_mean;  ///< macro: mean over samples of exp(NLL / tokens)
-  std::optional<double> nll_per_token;    ///< nats; the logarithm of ppl
-  std::optional<double> bits_per_token;   ///< NLL / (tokens * ln 2)
-  std::optional<Interval> ppl_bootstrap;  ///< 95 % of ppl by bootstrap; needs two clusters
-  int64_t tokens = 0;                     ///< scored tokens
-  int64_t samples = 0;                    ///< samples with at least one scored token
-  int64_t failed_samples = 0;             ///< samples whose NLL was not finite
-
-  bool failed() const { return failed_samples > 0; }
-};
-
-/// Gathers samples, then summarizes:
-///   Perplexity perplexity;
-///   for (...) perplexity.add({.nll = nll, .tokens = tokens});
-///   const PerplexitySummary summary = perplexity.summarize(Bootstrap());
-class Perplexity final {
+/// Perplexity of the expected answers over all scored tokens of all samples (micro): exp(sum of NLL
+/// / sum of tokens). Without a value when no token was scored, and when any sample's NLL is not
+/// finite: such a cell has failed, and leaving the sample out would flatter it.
+///
+/// The first token of an answer is scored by the uncompressed prompt's own logits, so that an
+/// answer of one scored token is the same to every strategy: such answers are left out of paired
+/// differences, which are of the perplexities' logarithms.
+class Perplexity final : public Metric {
  public:
-  void add(const SampleNll& sample);
-  PerplexitySummary summarize(const Bootstrap& bootstrap) const;
+  explicit Perplexity(ScoredTokens scored);
+
+  /// A measurement's values are NLL in nats, its weights numbers of tokens. More: scored tokens;
+  /// the mean over samples of exp(NLL / tokens) (macro); NLL per token; bits per token; answers
+  /// with one scored token.
+  Measurement measure(std::span<const MeasuredSample> samples, const Clusters& clusters,
+                      const Bootstrap& bootstrap) const override;
+  /// Error when the two scored different numbers of tokens of the same answers.
+  std::optional<PairedValues> pairs(const MeasuredCell& a, const MeasuredCell& b) const override;
+  /// Papers state differences of perplexities, not of their logarithms, and of all answers.
+  std::optional<PairedDifference> printed_difference(const MeasuredCell& a, const MeasuredCell& b,
+                                                     const Bootstrap& bootstrap) const override;
+
+  std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override;
+  std::string difference_note(const Measurement& any_cell) const override;
+  std::string category_note(
+      std::span<const std::pair<std::string, const Measurement*>> categories) const override;
+  std::string unmoved(const Measurement& any_cell) const override;
+  std::string amount(const Measurement& any_cell) const override;
 
  private:
-  std::vector<double> nll_;
-  std::vector<double> tokens_;
-  std::vector<std::string> clusters_;
-  int64_t failed_samples_ = 0;
+  std::string signature_of(const SignatureContext& context) const override;
+
+  ScoredTokens scored_;
 };
 
 }  // namespace elastikv

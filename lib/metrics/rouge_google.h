@@ -34,4 +34,10 @@ class GoogleRouge final {
   int32_t distinct_words_ = 0;
 };
 
+/// The name of a metric of rouge_score with other words ("words": the package's own, "characters",
+/// "unicode") and sentences ("lines", "marks"): "rougeL" becomes "rougeL-characters". Empty for a
+/// name that has no such form (of another package, or with a choice of its own).
+std::string rouge_variant(std::string_view name, std::string_view words,
+                          std::string_view sentences);
+
 }  // namespace elastikv

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "metrics/intervals.h"
-#include "metrics/perplexity.h"
 
 namespace elastikv {
 
@@ -27,12 +26,5 @@ struct SignatureContext {
 /// the metric's first release any more (revision_of "metric/NAME").
 std::string metric_signature(std::string_view name, std::string_view definition,
                              std::string_view aggregation, const SignatureContext& context);
-
-/// Of PerplexitySummary's ppl.
-std::string perplexity_signature(ScoredTokens scored, const SignatureContext& context);
-/// Of Agreement's first_divergence and match_rate, and of the mean KL divergence.
-std::string first_divergence_signature(const SignatureContext& context);
-std::string match_rate_signature(const SignatureContext& context);
-std::string mean_kl_signature(const SignatureContext& context);
 
 }  // namespace elastikv

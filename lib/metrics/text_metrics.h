@@ -1,12 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "metrics/rouge_google.h"
-#include "metrics/rouge_pltrdy.h"
 #include "metrics/signature.h"
+#include "metrics/text_metric.h"
 #include "metrics/text_score.h"
 
 namespace elastikv {
@@ -20,46 +20,35 @@ namespace elastikv {
 /// names, which splits the lines into sentences (RougeSentences::kMarks).
 const std::vector<std::string>& text_metric_names();
 
-/// The name of a metric of rouge_score with other words ("words": the package's own, "characters",
-/// "unicode") and sentences ("lines", "marks"): "rougeL" becomes "rougeL-characters". Empty for a
-/// name that has no such form (of another package, or with a choice of its own).
-std::string rouge_variant(std::string_view name, std::string_view words,
-                          std::string_view sentences);
-
 /// A chosen list of metrics, all computed over a pair of texts at once.
 class TextMetrics final {
  public:
   /// Error for an unknown name (with the nearest known one), for a name given twice, and for none.
-  explicit TextMetrics(const std::vector<std::string>& names, EmptyText empty = EmptyText::kZero);
+  explicit TextMetrics(const std::vector<std::string>& names);
 
   /// One score per name, in the order of names(). Each text is read once per tokenization.
   std::vector<TextScore> score(std::string_view reference, std::string_view candidate) const;
 
-  /// The best score over several references, for each name by itself: that of the first reference
-  /// with the highest F, as rouge_score's score_multi. Needs at least one reference.
+  /// The score beside several references, for each name by itself: of ROUGE that of the first
+  /// reference with the highest F, as rouge_score's score_multi. Needs at least one reference.
   std::vector<TextScore> score_best(const std::vector<std::string>& references,
                                     std::string_view candidate) const;
 
   const std::vector<std::string>& names() const { return names_; }
+  /// The metrics themselves, in the order of names().
+  const std::vector<std::shared_ptr<const TextMetric>>& metrics() const { return metrics_; }
   /// What a text of which names()[index] gives no score lacks: "a word of a-z and 0-9".
-  std::string missing_words(size_t index) const;
+  const std::string& missing_words(size_t index) const {
+    return metrics_.at(index)->form().lacking;
+  }
   /// The signature of names()[index]'s mean F over samples.
-  std::string signature(size_t index, const SignatureContext& context) const;
+  std::string signature(size_t index, const SignatureContext& context) const {
+    return metrics_.at(index)->signature(context);
+  }
 
  private:
-  enum class Kind { kN, kL, kLsum };
-  struct Metric {
-    bool pltrdy;
-    RougeWords words;          // unless pltrdy
-    RougeSentences sentences;  // of kLsum
-    Kind kind;
-    int n;  // of kN
-  };
-  static bool parse(std::string_view name, Metric& metric);
-
   std::vector<std::string> names_;
-  std::vector<Metric> metrics_;
-  EmptyText empty_;
+  std::vector<std::shared_ptr<const TextMetric>> metrics_;
 };
 
 }  // namespace elastikv

@@ -20,7 +20,7 @@ std::vector<std::optional<PairedDifference>> CellDifferences::of(const Measure& 
   };
   std::vector<const std::optional<PairedDifference>*> found;
   for (const CellPair& pair : pairs) {
-    const auto [place, added] = made_.try_emplace(Key{measure.name, pair.a, pair.b});
+    const auto [place, added] = made_.try_emplace(Key{measure.place, pair.a, pair.b});
     found.push_back(&place->second);
     if (!added) continue;
     std::optional<PairedValues> paired = measure.pairs(*pair.a, *pair.b);

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <span>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -34,7 +34,8 @@ class CellDifferences final {
   const Bootstrap& bootstrap() const { return bootstrap_; }
 
  private:
-  using Key = std::tuple<std::string, const CellSummary*, const CellSummary*>;
+  /// A measure's place and the pair.
+  using Key = std::tuple<size_t, const CellSummary*, const CellSummary*>;
 
   Bootstrap bootstrap_;
   std::map<Key, std::optional<PairedDifference>> made_;

@@ -10,6 +10,7 @@
 #include "report/comparison_checks.h"
 #include "report/comparison_protocol.h"
 #include "report/comparison_sides.h"
+#include "report/measures.h"
 #include "report/notes.h"
 #include "report/summary.h"
 
@@ -142,13 +143,15 @@ bool any_row(const ComparedPair& pair) {
 }
 
 ReadRun read_groups(const ComparedRun& run) {
-  ReadRun result{run, std::nullopt, {}};
+  ReadRun result{run, std::nullopt, {}, {}};
   if (run.sweep) {
     result.config = parse_sweep(run.sweep->header.config,
                                 (std::filesystem::path(run.folder) / kSweepFile).string());
     const Bootstrap bootstrap(result.config->bootstrap.iterations, result.config->bootstrap.seed);
+    const MetricSet metrics(result.config->metrics);
+    result.measures = measures_of(metrics, result.config->bootstrap);
     for (const GroupSource& source : group_sources(*run.sweep, *result.config)) {
-      result.groups.push_back(summarize(source, result.config->metrics.text.size(), bootstrap));
+      result.groups.push_back(summarize(source, metrics, bootstrap));
     }
   }
   return result;
@@ -170,9 +173,10 @@ ComparedPair sweep_pair(const PublishedTable& table, const PublishedName& model,
                                              group.planned_samples);
   if (group.clusters != group.samples)
     pair.samples += fmt::format(" in {} clusters", group.clusters);
-  const std::string blind = blind_answers_note(group.cells);
-  if (!blind.empty()) pair.samples += fmt::format("; {}, which no strategy changes", blind);
-  pair.values = all_beside(table, model.name, data.name, *sweep_side(table, group, *read.config),
+  const std::string unmoved = unmoved_note(group.cells, read.measures);
+  if (!unmoved.empty()) pair.samples += fmt::format("; {}, which no strategy changes", unmoved);
+  pair.values = all_beside(table, model.name, data.name,
+                           *sweep_side(table, group, read.measures, read.config->bootstrap),
                            names.strategies);
   pair.protocol = sweep_protocol(table, model, data, *read.run.sweep, *read.config, group);
   pair.strategies = described_strategies(*read.config, pair.values);

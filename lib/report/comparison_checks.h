@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "report/comparison.h"
+#include "report/measures.h"
 #include "report/summary.h"
 #include "sweep/config.h"
 
@@ -13,6 +14,7 @@ namespace elastikv {
 struct ReadRun {
   const ComparedRun& run;
   std::optional<SweepConfig> config;
+  std::vector<Measure> measures;
   std::vector<GroupSummary> groups;
 };
 

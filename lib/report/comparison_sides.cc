@@ -27,11 +27,12 @@ bool same_budget(double a, double b) { return std::abs(a - b) < 1e-9; }
 /// A group of cells of a sweep.
 class SweepSide final : public Side {
  public:
-  SweepSide(const PublishedTable& table, const GroupSummary& group, const SweepConfig& config)
+  SweepSide(const PublishedTable& table, const GroupSummary& group,
+            const std::vector<Measure>& measures, const BootstrapChoice& bootstrap)
       : table_(table),
         group_(group),
-        config_(config),
-        bootstrap_(config.bootstrap.iterations, config.bootstrap.seed),
+        measures_(measures),
+        bootstrap_(bootstrap.iterations, bootstrap.seed),
         both_growths_(has(Growth::kGeneration) && has(Growth::kPrompt)) {}
 
   std::vector<std::string> strategies() const override {
@@ -50,13 +51,16 @@ class SweepSide final : public Side {
     const CellSummary* cell = find(strategy, value.theirs.budget);
     if (cell == nullptr) return false;
     if (!check(*cell, "", value)) return true;
-    if (minus.empty()) {
-      fill_single(*cell, value);
-      return true;
+    const CellSummary* other = minus.empty() ? nullptr : find(minus, value.theirs.budget);
+    if (!minus.empty() && other == nullptr) return false;
+    if (other != nullptr && !check(*other, minus + ": ", value)) return true;
+    const Measure* measure = find_measure(measures_, value.theirs.measure);
+    if (measure != nullptr && other == nullptr) {
+      fill_single(*measure, *cell, value);
+    } else if (measure != nullptr) {
+      fill_difference(*measure, *cell, *other, value);
     }
-    const CellSummary* other = find(minus, value.theirs.budget);
-    if (other == nullptr) return false;
-    if (check(*other, minus + ": ", value)) fill_difference(*cell, *other, value);
+    if (!value.ours) value.status = "not measured";
     return true;
   }
 
@@ -98,63 +102,25 @@ class SweepSide final : public Side {
     return false;
   }
 
-  /// The index of the table's text metric; nullopt after saying that it was not measured.
-  std::optional<size_t> metric(ComparedValue& value) const {
-    const std::vector<std::string>& text = config_.metrics.text;
-    const auto found = std::find(text.begin(), text.end(), value.theirs.measure);
-    if (found != text.end()) return static_cast<size_t>(found - text.begin());
-    value.status = "not measured";
-    return std::nullopt;
+  static void fill_single(const Measure& measure, const CellSummary& cell, ComparedValue& value) {
+    const std::optional<Entry> entry = measure.read(cell);
+    if (!entry) return;
+    value.ours = entry->value;
+    value.interval = entry->interval;
   }
 
-  void fill_single(const CellSummary& cell, ComparedValue& value) const {
-    if (value.theirs.measure == kPerplexityMeasure) {
-      value.ours = cell.perplexity.ppl;
-      value.interval = cell.perplexity.ppl_bootstrap;
-      if (!value.ours) value.status = "not measured";
-      return;
-    }
-    const auto index = metric(value);
-    if (!index) return;
-    value.ours = cell.text[*index].value;
-    value.interval = cell.text[*index].interval;
-  }
-
-  void fill_difference(const CellSummary& cell, const CellSummary& other,
+  void fill_difference(const Measure& measure, const CellSummary& cell, const CellSummary& other,
                        ComparedValue& value) const {
-    if (value.theirs.measure == kPerplexityMeasure) {
-      fill_perplexity_difference(cell, other, value);
-      return;
-    }
-    const auto index = metric(value);
-    if (!index) return;
-    const PairedDifference difference = paired_mean_difference(
-        cell.text_values[*index], other.text_values[*index], bootstrap_, cell.clusters);
-    value.ours = difference.difference;
-    value.interval = difference.interval;
-  }
-
-  /// Papers state differences of perplexities, not of their logarithms, and of all answers.
-  void fill_perplexity_difference(const CellSummary& cell, const CellSummary& other,
-                                  ComparedValue& value) const {
-    if (!cell.perplexity.ppl || !other.perplexity.ppl) {
-      value.status = "not measured";
-      return;
-    }
-    if (cell.nll.samples != other.nll.samples || cell.tokens != other.tokens) {
-      fail("{} and {}: scored different numbers of tokens of the same answers", cell.cell.id,
-           other.cell.id);
-    }
-    const PairedDifference difference =
-        paired_perplexity_difference(cell.nll.values, other.nll.values, cell.tokens, bootstrap_,
-                                     cell.clusters.of(cell.nll.samples));
-    value.ours = difference.difference;
-    value.interval = difference.interval;
+    const std::optional<PairedDifference> difference = measure.metric->printed_difference(
+        cell.measured(measure.place), other.measured(measure.place), bootstrap_);
+    if (!difference) return;
+    value.ours = difference->difference;
+    value.interval = difference->interval;
   }
 
   const PublishedTable& table_;
   const GroupSummary& group_;
-  const SweepConfig& config_;
+  const std::vector<Measure>& measures_;
   Bootstrap bootstrap_;
   bool both_growths_;
 };
@@ -245,8 +211,9 @@ class BenchSide final : public Side {
 }  // namespace
 
 std::unique_ptr<Side> sweep_side(const PublishedTable& table, const GroupSummary& group,
-                                 const SweepConfig& config) {
-  return std::make_unique<SweepSide>(table, group, config);
+                                 const std::vector<Measure>& measures,
+                                 const BootstrapChoice& bootstrap) {
+  return std::make_unique<SweepSide>(table, group, measures, bootstrap);
 }
 
 std::unique_ptr<Side> bench_side(const PublishedTable& table, const StoredBench& bench,

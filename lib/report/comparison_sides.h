@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "report/comparison.h"
+#include "report/measures.h"
 #include "report/summary.h"
 
 namespace elastikv {
@@ -26,7 +27,8 @@ class Side {
 /// A group of a sweep's cells. Where it has budgets of both growths, only those count that the
 /// table's protocol names; Error naming the cells when it names none. The arguments have to stay.
 std::unique_ptr<Side> sweep_side(const PublishedTable& table, const GroupSummary& group,
-                                 const SweepConfig& config);
+                                 const std::vector<Measure>& measures,
+                                 const BootstrapChoice& bootstrap);
 /// One model of a benchmark. Error as above, of budgets that differ in growth alone.
 std::unique_ptr<Side> bench_side(const PublishedTable& table, const StoredBench& bench,
                                  const StoredBenchModel& model);

@@ -72,11 +72,11 @@ std::string difference_sections(const ReportGroup& group) {
   std::string html;
   for (const Measure& measure : group.measures) {
     if (!measure.in_pairs) continue;
-    const std::string what = measure.difference_name == "log_ppl" ? "Log-perplexity" : measure.name;
     for (const std::string& label : group.compare_with) {
-      html += section(fmt::format("{} minus that of {} at the same budget", what, label),
-                      html_table(difference_table(group, measure, strategy_baseline(label))),
-                      note(difference_note(group, measure)));
+      html += section(
+          fmt::format("{} minus that of {} at the same budget", measure.difference_title, label),
+          html_table(difference_table(group, measure, strategy_baseline(label))),
+          note(difference_note(group, measure)));
     }
   }
   return html;
@@ -86,11 +86,9 @@ std::string category_sections(const ReportGroup& group) {
   std::string html;
   if (group.categories.empty()) return html;
   const std::vector<std::string> budgets = budget_columns(group.summary);
-  const std::string blind = blind_categories_note(group);
   for (const Measure& measure : group.measures) {
     if (!measure.in_summary) continue;
-    std::string below = "A sample counts in each of its categories.";
-    if (measure.name == "ppl" && !blind.empty()) below += " " + blind;
+    const std::string below = category_note(group, measure);
     for (const std::string& budget : budgets) {
       if (budget == "1" && budgets.size() > 1) continue;
       html += section(fmt::format("{} by category at budget {}", measure.name, budget),

@@ -32,12 +32,6 @@ const char* axis_label(BudgetKind kind) {
   throw InternalError("a kind of budget without a name");
 }
 
-std::string short_title(const Measure& measure) {
-  if (measure.name == "ppl") return "Perplexity";
-  if (measure.name == "mean_kl") return "KL from the full cache (nats per token)";
-  return measure.name;
-}
-
 /// One series per strategy of the points that `point` gives for its cells.
 template <typename Point>
 std::vector<ChartSeries> series_of(const GroupSummary& group, const Measure& measure,
@@ -95,9 +89,9 @@ void add_reference(const GroupSummary& group, const Measure& measure, Chart& cha
 
 std::string budget_chart(const GroupSummary& group, const Measure& measure, BudgetKind kind) {
   Chart chart;
-  chart.title = fmt::format("{} against budget", short_title(measure));
+  chart.title = fmt::format("{} against budget", measure.short_title);
   chart.x_label = axis_label(kind);
-  chart.y_label = short_title(measure);
+  chart.y_label = measure.short_title;
   chart.series = series_of(group, measure, [&](const CellSummary& cell) -> std::optional<double> {
     if (cell.cell.is_full() || kind_of(cell.cell.budget) != kind) return std::nullopt;
     if (kind == BudgetKind::kTokens) {
@@ -113,9 +107,9 @@ std::string budget_chart(const GroupSummary& group, const Measure& measure, Budg
 
 std::string bytes_chart(const GroupSummary& group, const Measure& measure) {
   Chart chart;
-  chart.title = fmt::format("{} against memory", short_title(measure));
+  chart.title = fmt::format("{} against memory", measure.short_title);
   chart.x_label = "K and V held after the prefill, KiB";
-  chart.y_label = short_title(measure);
+  chart.y_label = measure.short_title;
   chart.series = series_of(group, measure, [](const CellSummary& cell) -> std::optional<double> {
     if (cell.bytes_prefill <= 0) return std::nullopt;
     return cell.bytes_prefill / 1024;

@@ -1,8 +1,14 @@
 #include "report/long_tables.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "text/json_text.h"
 
 namespace elastikv {
 namespace {
@@ -11,123 +17,148 @@ void add_new(const std::string& name, std::vector<std::string>& names) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
 
-/// The names of all text metrics of all groups.
-std::vector<std::string> text_columns(const std::vector<ReportGroup>& groups) {
-  std::vector<std::string> names;
-  for (const ReportGroup& group : groups) {
-    for (const std::string& name : group.config.metrics.text) add_new(name, names);
-  }
-  return names;
-}
-
-const Measure* find_measure(const ReportGroup& group, const std::string& name) {
-  for (const Measure& measure : group.measures) {
-    if (measure.name == name) return &measure;
-  }
-  return nullptr;
-}
-
 void add_entry(const std::optional<Entry>& entry, std::vector<std::string>& row) {
   row.push_back(entry ? long_number(entry->value) : "");
   row.push_back(entry && entry->interval ? long_number(entry->interval->low) : "");
   row.push_back(entry && entry->interval ? long_number(entry->interval->high) : "");
 }
 
-/// The numbers of a cell, after what names it. Empty fields where the cell has none.
-void add_cell_numbers(const ReportGroup& group, const CellSummary& cell,
-                      const std::vector<std::string>& texts, std::vector<std::string>& row) {
-  const bool ok = cell.ok();
-  const auto add = [&](std::optional<double> value) {
-    row.push_back(ok ? long_number(value) : "");
-  };
-  const auto add_mean = [&](const std::optional<Mean>& mean) {
-    add_entry(ok && mean ? std::optional(Entry{mean->value, mean->interval}) : std::nullopt, row);
-  };
-  const auto& bounds = cell.perplexity.ppl_bootstrap;
-  add(cell.perplexity.ppl);
-  add(bounds ? std::optional(bounds->low) : std::nullopt);
-  add(bounds ? std::optional(bounds->high) : std::nullopt);
-  add(cell.perplexity.ppl_sample_mean);
-  add(cell.perplexity.nll_per_token);
-  add(cell.perplexity.bits_per_token);
-  add_mean(cell.mean_kl);
-  add_mean(cell.match_rate);
-  add_mean(cell.first_divergence);
-  const std::vector<std::string>& own = group.config.metrics.text;
-  for (const std::string& name : texts) {
-    const auto place = std::find(own.begin(), own.end(), name);
-    const bool has = ok && place != own.end();
-    add_mean(has ? std::optional(cell.text[static_cast<size_t>(place - own.begin())])
-                 : std::nullopt);
+/// What a column of cells.csv has of a metric.
+enum class Of {
+  kValue,
+  kLow,
+  kHigh,
+  kMore,            // the number of that name in Measurement::more
+  kCount,           // the same, a count: 0 where nothing was measured
+  kSamples,         // how many count: likewise
+  kUndefined,       // samples without a value of their own
+  kUndefinedInAny,  // the same in any metric
+};
+
+struct CellColumn {
+  std::string name;
+  std::string metric;
+  Of of;
+};
+
+std::string more_field(const Measure& measure, const Measurement& measurement,
+                       const CellColumn& column) {
+  const auto place = std::find(measure.more.begin(), measure.more.end(), column.name);
+  ELASTIKV_ASSERT(place != measure.more.end(), "{} has no {}", measure.name, column.name);
+  const std::optional<double>& number =
+      measurement.more.at(static_cast<size_t>(place - measure.more.begin()));
+  return column.of == Of::kCount ? std::to_string(static_cast<int64_t>(number.value_or(0)))
+                                 : long_number(number);
+}
+
+size_t undefined_in_any(const CellSummary& cell) {
+  std::set<size_t> samples;
+  for (const Measurement& measurement : cell.measurements)
+    samples.insert(measurement.undefined.begin(), measurement.undefined.end());
+  return samples.size();
+}
+
+/// Empty where the cell has no such number.
+std::string cell_field(const ReportGroup& group, const CellSummary& cell,
+                       const CellColumn& column) {
+  if (!cell.ok()) return "";
+  if (column.of == Of::kUndefinedInAny) return std::to_string(undefined_in_any(cell));
+  const Measure* measure = find_measure(group.measures, column.metric);
+  if (measure == nullptr) return column.of == Of::kCount || column.of == Of::kSamples ? "0" : "";
+  const Measurement& measurement = *cell.measurement(measure->place);
+  const std::optional<Interval>& interval = measurement.interval;
+  switch (column.of) {
+    case Of::kValue:
+      return long_number(measurement.value);
+    case Of::kLow:
+      return interval ? long_number(interval->low) : "";
+    case Of::kHigh:
+      return interval ? long_number(interval->high) : "";
+    case Of::kMore:
+    case Of::kCount:
+      return more_field(*measure, measurement, column);
+    case Of::kSamples:
+      return std::to_string(measurement.samples.size());
+    case Of::kUndefined:
+      return std::to_string(measurement.undefined.size());
+    case Of::kUndefinedInAny:
+      break;
   }
-  add(static_cast<double>(cell.undefined_texts));
-  for (const std::string& name : texts) {
-    const auto place = std::find(own.begin(), own.end(), name);
-    const bool has = ok && place != own.end();
-    row.push_back(has ? std::to_string(cell.undefined[static_cast<size_t>(place - own.begin())])
-                      : "");
+  throw InternalError("a column of cells.csv without a field");
+}
+
+/// The columns of what metrics measured: some that every folder has, whatever was measured, and
+/// between them those of all other metrics of all groups.
+std::vector<CellColumn> metric_columns(const std::vector<ReportGroup>& groups) {
+  std::vector<CellColumn> columns{{"scored_tokens", "ppl", Of::kCount},
+                                  {"ppl", "ppl", Of::kValue},
+                                  {"ppl_low", "ppl", Of::kLow},
+                                  {"ppl_high", "ppl", Of::kHigh},
+                                  {"ppl_sample_mean", "ppl", Of::kMore},
+                                  {"nll", "ppl", Of::kMore},
+                                  {"bits_per_token", "ppl", Of::kMore},
+                                  {"kl", "mean_kl", Of::kValue},
+                                  {"kl_low", "mean_kl", Of::kLow},
+                                  {"kl_high", "mean_kl", Of::kHigh},
+                                  {"match_rate", "match_rate", Of::kValue},
+                                  {"match_low", "match_rate", Of::kLow},
+                                  {"match_high", "match_rate", Of::kHigh},
+                                  {"divergence", "first_divergence", Of::kValue},
+                                  {"divergence_low", "first_divergence", Of::kLow},
+                                  {"divergence_high", "first_divergence", Of::kHigh}};
+  std::vector<std::string> known;
+  for (const CellColumn& column : columns) add_new(column.metric, known);
+  std::vector<CellColumn> further;
+  for (const ReportGroup& group : groups) {
+    for (const Measure& measure : group.measures) {
+      if (std::find(known.begin(), known.end(), measure.name) != known.end()) continue;
+      known.push_back(measure.name);
+      columns.push_back({measure.name, measure.name, Of::kValue});
+      columns.push_back({measure.name + "_low", measure.name, Of::kLow});
+      columns.push_back({measure.name + "_high", measure.name, Of::kHigh});
+      if (measure.may_be_undefined)
+        further.push_back({measure.name + "_undefined", measure.name, Of::kUndefined});
+      for (const std::string& more : measure.more)
+        further.push_back({more, measure.name, Of::kMore});
+    }
   }
-  add(static_cast<double>(cell.blind_answers));
-  add(static_cast<double>(cell.kl.samples.size()));
-  add(cell.generated_tokens);
-  add(cell.finished);
-  add(cell.prompt_tokens);
-  add(cell.requested_tokens);
-  add(cell.kept_tokens);
-  add(static_cast<double>(cell.least_kept));
-  add(static_cast<double>(cell.most_kept));
-  add(cell.bytes_prefill);
-  add(cell.bytes_end);
+  columns.push_back({"undefined_texts", "", Of::kUndefinedInAny});
+  columns.insert(columns.end(), further.begin(), further.end());
+  columns.push_back({"one_token_answers", "ppl", Of::kCount});
+  columns.push_back({"kl_samples", "mean_kl", Of::kSamples});
+  return columns;
+}
+
+/// What a cell holds, after what was measured of it.
+void add_size_fields(const CellSummary& cell, std::vector<std::string>& row) {
+  for (const double value :
+       {cell.generated_tokens, cell.finished, cell.prompt_tokens, cell.requested_tokens,
+        cell.kept_tokens, static_cast<double>(cell.least_kept), static_cast<double>(cell.most_kept),
+        cell.bytes_prefill, cell.bytes_end}) {
+    row.push_back(cell.ok() ? long_number(value) : "");
+  }
+}
+
+/// What a strategy sets beyond its preset, as JSON; empty where it sets nothing.
+std::string settings_text(const StrategyChoice& strategy) {
+  if (strategy.overrides.empty()) return "";
+  nlohmann::ordered_json settings = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : strategy.overrides) settings[key] = value;
+  return json_text(std::move(settings));
+}
+
+/// What the column of cells.csv is called that has a number of a metric.
+std::string column_of(const std::vector<CellColumn>& columns, const Measure& measure, Of of) {
+  for (const CellColumn& column : columns) {
+    if (column.metric == measure.name && column.of == of) return column.name;
+  }
+  throw InternalError("a metric without columns");
 }
 
 const char* status_of(const GroupSummary& group, const CellSummary& cell) {
   if (cell.failed > 0) return cell.oom == cell.failed ? "oom" : "failed";
   if (group.pending > 0) return "incomplete";
   return group.left_out.empty() ? "complete" : "left out";
-}
-
-std::vector<std::string> cells_header(const std::vector<std::string>& texts) {
-  std::vector<std::string> header{"cell",
-                                  "model",
-                                  "data",
-                                  "strategy",
-                                  "preset",
-                                  "budget",
-                                  "dtype",
-                                  "status",
-                                  "samples",
-                                  "clusters",
-                                  "planned_samples",
-                                  "left_out",
-                                  "failed",
-                                  "oom",
-                                  "scored_tokens",
-                                  "ppl",
-                                  "ppl_low",
-                                  "ppl_high",
-                                  "ppl_sample_mean",
-                                  "nll",
-                                  "bits_per_token",
-                                  "kl",
-                                  "kl_low",
-                                  "kl_high",
-                                  "match_rate",
-                                  "match_low",
-                                  "match_high",
-                                  "divergence",
-                                  "divergence_low",
-                                  "divergence_high"};
-  for (const std::string& name : texts) {
-    header.insert(header.end(), {name, name + "_low", name + "_high"});
-  }
-  header.emplace_back("undefined_texts");
-  for (const std::string& name : texts) header.push_back(name + "_undefined");
-  for (const char* name : {"one_token_answers", "kl_samples", "generated_tokens", "finished",
-                           "prompt_tokens", "requested_tokens", "kept_tokens", "least_kept",
-                           "most_kept", "cache_bytes_prefill", "cache_bytes_end"}) {
-    header.emplace_back(name);
-  }
-  return header;
 }
 
 }  // namespace
@@ -151,7 +182,7 @@ Table measure_csv(const std::vector<ReportGroup>& groups, const std::string& nam
     table.header.insert(table.header.end(), {budget, budget + "_low", budget + "_high"});
   }
   for (const ReportGroup& group : groups) {
-    const Measure* measure = find_measure(group, name);
+    const Measure* measure = find_measure(group.measures, name);
     if (measure == nullptr) continue;
     for (const std::string& strategy : strategy_rows(group.summary)) {
       std::vector<std::string> row{group.summary.group.model_name, group.summary.group.data.name,
@@ -168,13 +199,19 @@ Table measure_csv(const std::vector<ReportGroup>& groups, const std::string& nam
 }
 
 Table cells_csv(const std::vector<ReportGroup>& groups) {
-  const std::vector<std::string> texts = text_columns(groups);
+  const std::vector<CellColumn> columns = metric_columns(groups);
   Table table;
-  table.header = cells_header(texts);
+  table.header = {"cell",   "model",   "data",     "strategy",        "preset",   "budget", "dtype",
+                  "status", "samples", "clusters", "planned_samples", "left_out", "failed", "oom"};
+  for (const CellColumn& column : columns) table.header.push_back(column.name);
+  for (const char* name : {"generated_tokens", "finished", "prompt_tokens", "requested_tokens",
+                           "kept_tokens", "least_kept", "most_kept", "cache_bytes_prefill",
+                           "cache_bytes_end", "settings", "hidden"}) {
+    table.header.emplace_back(name);
+  }
   for (const ReportGroup& group : groups) {
     const GroupSummary& summary = group.summary;
     for (const CellSummary& cell : summary.cells) {
-      if (cell.cell.hidden) continue;
       std::vector<std::string> row{cell.cell.id,
                                    summary.group.model_name,
                                    summary.group.data.name,
@@ -188,10 +225,32 @@ Table cells_csv(const std::vector<ReportGroup>& groups) {
                                    std::to_string(summary.planned_samples),
                                    std::to_string(summary.left_out.size()),
                                    std::to_string(cell.failed),
-                                   std::to_string(cell.oom),
-                                   cell.ok() ? std::to_string(cell.perplexity.tokens) : ""};
-      add_cell_numbers(group, cell, texts, row);
+                                   std::to_string(cell.oom)};
+      for (const CellColumn& column : columns) row.push_back(cell_field(group, cell, column));
+      add_size_fields(cell, row);
+      row.push_back(settings_text(cell.cell.strategy));
+      row.emplace_back(cell.cell.hidden ? "yes" : "no");
       table.rows.push_back(std::move(row));
+    }
+  }
+  return table;
+}
+
+Table measures_csv(const std::vector<ReportGroup>& groups) {
+  const std::vector<CellColumn> columns = metric_columns(groups);
+  const auto bound = [](double value) { return std::isfinite(value) ? long_number(value) : ""; };
+  Table table;
+  table.header = {"model", "data", "measure",  "label", "better", "reference", "summary",
+                  "least", "most", "log_from", "value", "low",    "high",      "signature"};
+  for (const ReportGroup& group : groups) {
+    for (const Measure& measure : group.measures) {
+      table.rows.push_back(
+          {group.summary.group.model_name, group.summary.group.data.name, measure.name,
+           measure.label, measure.higher_is_better ? "higher" : "lower", measure.reference,
+           measure.in_summary ? "yes" : "no", bound(measure.bounds.low), bound(measure.bounds.high),
+           measure.log_from > 0 ? long_number(measure.log_from) : "",
+           column_of(columns, measure, Of::kValue), column_of(columns, measure, Of::kLow),
+           column_of(columns, measure, Of::kHigh), measure.signature});
     }
   }
   return table;

@@ -10,8 +10,12 @@ namespace elastikv {
 
 /// A measure of all groups that have it, strategies by budgets with low and high beside each value.
 Table measure_csv(const std::vector<ReportGroup>& groups, const std::string& measure);
-/// Every number of every cell but times, in long form.
+/// Every number of every cell but times, in long form; the full cache that only the others are
+/// compared with is marked as hidden.
 Table cells_csv(const std::vector<ReportGroup>& groups);
+/// What was measured: per group and measure its label, what it is compared with, what its values
+/// can be, the columns of cells_csv that have it, its signature.
+Table measures_csv(const std::vector<ReportGroup>& groups);
 /// Category by category every measure of the summary, in long form.
 Table categories_csv(const std::vector<ReportGroup>& groups);
 /// Seconds per sample.

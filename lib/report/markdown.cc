@@ -1,7 +1,5 @@
 #include "report/markdown.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "report/comparison_output.h"
 #include "report/differences.h"
@@ -40,11 +38,8 @@ std::string heading(const ReportGroup& group) {
     return text + (summary.pending > 0 ? "There are no numbers yet.\n"
                                        : "No sample is left: there are no numbers.\n");
   }
-  int64_t tokens = 0;
-  for (const CellSummary& cell : summary.cells) {
-    if (cell.ok()) tokens = std::max(tokens, cell.perplexity.tokens);
-  }
-  if (tokens > 0) text += fmt::format("{} scored tokens. ", tokens);
+  const std::string amount = amount_note(group);
+  if (!amount.empty()) text += amount + ". ";
   text += fmt::format("Prompts of {:.1f} tokens on average", summary.prompt_tokens);
   if (summary.image_tokens > 0) {
     text += fmt::format(", {:.1f} of them pictures", summary.image_tokens);
@@ -80,10 +75,9 @@ std::string difference_sections(const ReportGroup& group) {
   std::string text;
   for (const Measure& measure : group.measures) {
     if (!measure.in_pairs) continue;
-    const bool perplexity = measure.difference_name == "log_ppl";
-    const std::string what = perplexity ? "Log-perplexity" : measure.name;
+    const std::string& what = measure.difference_title;
     const std::string note = difference_note(group, measure);
-    if (perplexity) {
+    if (measure.minus_full) {
       text += section(what + " minus the full cache's",
                       difference_table(group, measure, full_baseline), note);
     }
@@ -98,11 +92,9 @@ std::string difference_sections(const ReportGroup& group) {
 std::string category_sections(const ReportGroup& group) {
   if (group.categories.empty()) return "";
   std::string text;
-  const std::string blind = markdown_text(blind_categories_note(group));
   for (const Measure& measure : group.measures) {
     if (!measure.in_summary) continue;
-    std::string note = "A sample counts in each of its categories.";
-    if (measure.name == "ppl" && !blind.empty()) note += " " + blind;
+    const std::string note = markdown_text(category_note(group, measure));
     for (const std::string& budget : budget_columns(group.summary)) {
       if (budget == "1" && budget_columns(group.summary).size() > 1) continue;
       text += section(fmt::format("{} by category at budget {}", measure.name, budget),

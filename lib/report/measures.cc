@@ -4,127 +4,9 @@
 #include <tuple>
 
 #include "base/error.h"
-#include "metrics/signature.h"
-#include "metrics/text_metrics.h"
 
 namespace elastikv {
 namespace {
-
-std::optional<Entry> entry(const std::optional<Mean>& mean) {
-  if (!mean) return std::nullopt;
-  return Entry{mean->value, mean->interval};
-}
-
-/// Over the answers with several scored tokens: what the first one costs is the same in all cells.
-std::optional<PairedValues> log_perplexity_pairs(const CellSummary& a, const CellSummary& b) {
-  if (!a.ok() || !b.ok()) return std::nullopt;
-  if (a.nll.samples != b.nll.samples || a.tokens != b.tokens) {
-    fail("{} and {}: scored different numbers of tokens of the same answers", a.cell.id, b.cell.id);
-  }
-  PairedValues paired;
-  std::vector<size_t> samples;
-  for (size_t i = 0; i < a.tokens.size(); ++i) {
-    if (a.tokens[i] < 2) continue;
-    samples.push_back(a.nll.samples[i]);
-    paired.a.push_back(a.nll.values[i]);
-    paired.b.push_back(b.nll.values[i]);
-    paired.weights.push_back(a.tokens[i]);
-  }
-  if (samples.empty()) return std::nullopt;
-  paired.clusters = a.clusters.of(samples);
-  return paired;
-}
-
-std::optional<PairedValues> mean_pairs(const std::vector<double>& a, const std::vector<double>& b,
-                                       const Clusters& clusters) {
-  if (a.empty() || a.size() != b.size()) return std::nullopt;
-  return PairedValues{a, b, {}, clusters};
-}
-
-/// Of the samples that have a value in both.
-std::optional<PairedValues> kl_pairs(const CellSummary& cell_a, const CellSummary& cell_b) {
-  const SampleValues& a = cell_a.kl;
-  const SampleValues& b = cell_b.kl;
-  PairedValues paired;
-  std::vector<size_t> samples;
-  for (size_t i = 0, j = 0; i < a.samples.size() && j < b.samples.size();) {
-    if (a.samples[i] == b.samples[j]) {
-      samples.push_back(a.samples[i]);
-      paired.a.push_back(a.values[i++]);
-      paired.b.push_back(b.values[j++]);
-    } else if (a.samples[i] < b.samples[j]) {
-      ++i;
-    } else {
-      ++j;
-    }
-  }
-  if (samples.empty()) return std::nullopt;
-  paired.clusters = cell_a.clusters.of(samples);
-  return paired;
-}
-
-Measure perplexity_measure(const SweepConfig& config, const SignatureContext& context) {
-  Measure measure;
-  measure.name = "ppl";
-  measure.title = "Perplexity of the expected answers (lower is better)";
-  measure.signature =
-      perplexity_signature(config.metrics.score_end          ? ScoredTokens::kAllAndEnd
-                           : config.metrics.score_last_token ? ScoredTokens::kAll
-                                                             : ScoredTokens::kAllButLast,
-                           context);
-  measure.read = [](const CellSummary& cell) -> std::optional<Entry> {
-    if (!cell.perplexity.ppl) return std::nullopt;
-    return Entry{*cell.perplexity.ppl, cell.perplexity.ppl_bootstrap};
-  };
-  measure.pairs = log_perplexity_pairs;
-  measure.difference_name = "log_ppl";
-  measure.in_summary = true;
-  return measure;
-}
-
-Measure text_measure(const TextMetrics& text, size_t i, bool to_full,
-                     const SignatureContext& context) {
-  Measure measure;
-  measure.name = text.names()[i];
-  measure.title = fmt::format("{} against {} (mean F, higher is better)", text.names()[i],
-                              to_full ? "the full cache's own text" : "the answers");
-  measure.signature = text.signature(i, context);
-  measure.read = [i](const CellSummary& cell) { return entry(cell.text[i]); };
-  measure.pairs = [i](const CellSummary& a, const CellSummary& b) -> std::optional<PairedValues> {
-    if (!a.ok() || !b.ok()) return std::nullopt;
-    return mean_pairs(a.text_values[i], b.text_values[i], a.clusters);
-  };
-  measure.difference_name = measure.name;
-  measure.in_summary = true;
-  measure.higher_is_better = true;
-  measure.text_metric = i;
-  measure.missing_words = text.missing_words(i);
-  return measure;
-}
-
-using MeanOf = std::optional<Mean> CellSummary::*;
-
-/// Of values that all samples have.
-PairsOf pairs_of(std::vector<double> CellSummary::*values) {
-  return [values](const CellSummary& a, const CellSummary& b) {
-    return mean_pairs(a.*values, b.*values, a.clusters);
-  };
-}
-
-Measure agreement_measure(std::string name, std::string title, std::string signature, MeanOf mean,
-                          PairsOf pairs) {
-  Measure measure;
-  measure.difference_name = name;
-  measure.name = std::move(name);
-  measure.title = std::move(title);
-  measure.signature = std::move(signature);
-  measure.read = [mean](const CellSummary& cell) { return entry(cell.*mean); };
-  measure.pairs = std::move(pairs);
-  measure.full_row = false;
-  measure.higher_is_better = true;
-  measure.in_pairs = false;
-  return measure;
-}
 
 bool holds(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -132,40 +14,34 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-std::vector<Measure> measures_of(const SweepConfig& config) {
+std::optional<Entry> Measure::read(const CellSummary& cell) const {
+  const Measurement* measurement = cell.measurement(place);
+  if (measurement == nullptr || !measurement->value) return std::nullopt;
+  return Entry{*measurement->value, measurement->interval};
+}
+
+std::optional<PairedValues> Measure::pairs(const CellSummary& a, const CellSummary& b) const {
+  if (!a.ok() || !b.ok()) return std::nullopt;
+  return metric->pairs(a.measured(place), b.measured(place));
+}
+
+std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap) {
   SignatureContext context;
-  context.bootstrap = config.bootstrap.iterations;
-  context.seed = config.bootstrap.seed;
+  context.bootstrap = bootstrap.iterations;
+  context.seed = bootstrap.seed;
   std::vector<Measure> measures;
-  if (config.metrics.perplexity) {
-    context.reference = "dataset";
-    measures.push_back(perplexity_measure(config, context));
-  }
-  if (!config.metrics.text.empty()) {
-    const TextMetrics text(config.metrics.text);
-    const bool to_full = config.metrics.reference == TextReference::kFullCache;
-    context.reference = to_full ? "full-cache" : "dataset";
-    for (size_t i = 0; i < text.names().size(); ++i) {
-      measures.push_back(text_measure(text, i, to_full, context));
-    }
-  }
-  if (config.metrics.agreement) {
-    context.reference = "full-cache";
-    measures.push_back(agreement_measure(
-        "first_divergence", "First token that differs from the full cache's text (mean index)",
-        first_divergence_signature(context), &CellSummary::first_divergence,
-        pairs_of(&CellSummary::divergence_values)));
-    measures.push_back(agreement_measure("match_rate",
-                                         "Share of tokens equal to the full cache's at their place",
-                                         match_rate_signature(context), &CellSummary::match_rate,
-                                         pairs_of(&CellSummary::match_values)));
-    measures.push_back(agreement_measure(
-        "mean_kl", "KL divergence from the full cache's next-token distribution (nats per token)",
-        mean_kl_signature(context), &CellSummary::mean_kl, kl_pairs));
-    measures.back().higher_is_better = false;
-    measures.back().in_pairs = true;
+  for (const std::shared_ptr<const Metric>& metric : metrics.metrics()) {
+    Measure measure{metric->traits(), metric, measures.size(), metric->signature(context)};
+    measures.push_back(std::move(measure));
   }
   return measures;
+}
+
+const Measure* find_measure(const std::vector<Measure>& measures, std::string_view name) {
+  for (const Measure& measure : measures) {
+    if (measure.name == name) return &measure;
+  }
+  return nullptr;
 }
 
 std::vector<std::string> budget_columns(const GroupSummary& group) {

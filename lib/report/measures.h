@@ -1,11 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/intervals.h"
+#include "metrics/metric.h"
+#include "metrics/metric_set.h"
 #include "report/summary.h"
 #include "report/table.h"
 #include "sweep/config.h"
@@ -18,28 +23,22 @@ struct Entry {
   std::optional<Interval> interval;
 };
 
-/// Two cells' values of the samples that they are compared on; absent where one of them has none.
-using PairsOf =
-    std::function<std::optional<PairedValues>(const CellSummary& a, const CellSummary& b)>;
-
-/// One strategies-by-budgets measure: how to read it from a cell, compare it and print it.
-struct Measure {
-  std::string name;       // of the CSV file
-  std::string title;      // of the section
+/// A metric as the tables of a group show it.
+struct Measure : MetricTraits {
+  std::shared_ptr<const Metric> metric;
+  size_t place = 0;       // among the measurements of the group's cells
   std::string signature;  // printed below the table
-  std::function<std::optional<Entry>(const CellSummary&)> read;
-  PairsOf pairs;
-  std::string difference_name;  // what a difference is of: "log_ppl", or the measure itself
-  bool in_summary = false;
-  bool full_row = true;               // whether the full cache has this measure
-  bool higher_is_better = false;      // or lower
-  bool in_pairs = true;               // strategies are compared by it
-  std::optional<size_t> text_metric;  // which one it is
-  std::string missing_words;          // of a text metric: TextMetrics::missing_words
+
+  /// Absent where the cell has no value.
+  std::optional<Entry> read(const CellSummary& cell) const;
+  /// Two cells' values of the samples that they are compared on; absent where one of them has none.
+  std::optional<PairedValues> pairs(const CellSummary& a, const CellSummary& b) const;
 };
 
 /// The measures of a sweep, in the order of its tables.
-std::vector<Measure> measures_of(const SweepConfig& config);
+std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap);
+/// By its name; nullptr when there is none.
+const Measure* find_measure(const std::vector<Measure>& measures, std::string_view name);
 
 /// The budgets that stand over the columns, ascending: fractions of all tokens, fractions of the
 /// prompt, numbers of tokens; the full cache's is "1".

@@ -7,25 +7,27 @@
 
 namespace elastikv {
 
-/// What a reader has to know before the numbers of a measure's table, as plain sentences; empty
-/// where there is nothing to say:
-///  * perplexity: answers that no strategy can change, when they are over 1 %, and answers without
-///    a scored token;
-///  * divergence: over how many samples it is, when not over all;
-///  * text metrics: pairs of texts that have no score of their own;
-///  * all by which strategies are compared: budgets at which a control (the presets random and
-///    stride) is not told apart from the best strategy.
+// What a metric says beside its numbers (Metric), for the cells of a group; empty where there is
+// nothing to say.
+
+/// What a reader has to know before the numbers of a measure's table, as plain sentences: what the
+/// metric says, and, of those by which strategies are compared, the budgets at which a control (the
+/// presets random and stride) is not told apart from the best strategy.
 std::vector<std::string> notes_above(const ReportGroup& group, const Measure& measure);
 
-/// The first of these, of the samples of some cells alone: "7 of 8 answers (87.5 %) have ...";
-/// empty for 1 % and less.
-std::string blind_answers_note(const std::vector<CellSummary>& cells);
+/// Which of the samples are the same to every strategy, by all measures that know of any: "7 of 8
+/// answers (87.5 %) have one scored token".
+std::string unmoved_note(const std::vector<CellSummary>& cells,
+                         const std::vector<Measure>& measures);
 
-/// The same for categories that have any, one clause each; empty for none.
-std::string blind_categories_note(const ReportGroup& group);
+/// How much was measured beyond the samples: "72 scored tokens".
+std::string amount_note(const ReportGroup& group);
+
+/// What stands below a measure's tables by category.
+std::string category_note(const ReportGroup& group, const Measure& measure);
 
 /// What stands below a table of differences: what they are paired over, what * and p mean, and what
-/// was left out.
+/// the metric says.
 std::string difference_note(const ReportGroup& group, const Measure& measure);
 
 }  // namespace elastikv

@@ -42,6 +42,7 @@ std::vector<ReportFile> table_files(const TableForm& form, const std::vector<Rep
     add("categories", categories_csv(groups));
   }
   add("cells", cells_csv(groups));
+  add("measures", measures_csv(groups));
   add("speed", speed_table(groups));
   return files;
 }

@@ -22,10 +22,7 @@ struct Part {
 bool same_outcome(const Record* a, const Record* b) {
   if (a == nullptr || b == nullptr) return a == b;
   if (a->failed() || b->failed()) return a->outcome.error == b->outcome.error;
-  const bool same_scores = std::equal(
-      a->text_scores.begin(), a->text_scores.end(), b->text_scores.begin(), b->text_scores.end(),
-      [](const TextScore& x, const TextScore& y) { return x.f == y.f; });
-  return same_scores && a->outcome.nll == b->outcome.nll &&
+  return a->scores == b->scores && a->outcome.nll == b->outcome.nll &&
          a->outcome.nll_sum == b->outcome.nll_sum && a->outcome.token_ids == b->outcome.token_ids &&
          a->outcome.mean_kl == b->outcome.mean_kl &&
          a->outcome.kept_tokens == b->outcome.kept_tokens;
@@ -58,10 +55,9 @@ std::string differing_engine(const Part& a, const Part& b) {
 }
 
 /// Which measure two sweeps define differently; their bootstraps do not count.
-std::string differing_metric(SweepConfig a, const SweepConfig& b) {
-  a.bootstrap = b.bootstrap;
-  const std::vector<Measure> mine = measures_of(a);
-  const std::vector<Measure> other = measures_of(b);
+std::string differing_metric(const SweepConfig& a, const SweepConfig& b) {
+  const std::vector<Measure> mine = measures_of(MetricSet(a.metrics), b.bootstrap);
+  const std::vector<Measure> other = measures_of(MetricSet(b.metrics), b.bootstrap);
   if (mine.size() != other.size()) return "other metrics";
   for (size_t i = 0; i < mine.size(); ++i) {
     if (mine[i].name != other[i].name) return "other metrics";
@@ -326,13 +322,13 @@ void finish(ReportGroup& group) {
   }
   group.source.group.cells.clear();
   for (const CellSource& cell : group.source.cells) group.source.group.cells.push_back(cell.cell);
-  group.measures = measures_of(group.config);
-  const size_t text_metrics = group.config.metrics.text.size();
+  const MetricSet metrics(group.config.metrics);
+  group.measures = measures_of(metrics, group.config.bootstrap);
   group.differences = std::make_shared<CellDifferences>(
       Bootstrap(group.config.bootstrap.iterations, group.config.bootstrap.seed));
   const Bootstrap& bootstrap = group.differences->bootstrap();
-  group.summary = summarize(group.source, text_metrics, bootstrap);
-  group.categories = summarize_categories(group.source, group.summary, text_metrics, bootstrap);
+  group.summary = summarize(group.source, metrics, bootstrap);
+  group.categories = summarize_categories(group.source, group.summary, metrics, bootstrap);
 }
 
 }  // namespace

@@ -9,14 +9,6 @@
 namespace elastikv {
 namespace {
 
-constexpr Bounds kShare{0, 1};
-constexpr Bounds kNotNegative{.low = 0};
-
-Mean mean_of(const std::vector<double>& values, const Clusters& clusters, const Bounds& bounds,
-             const Bootstrap& bootstrap) {
-  return {estimate_mean(values, clusters).mean, bootstrap.mean_interval(values, clusters, bounds)};
-}
-
 /// The records of some samples: [cell][sample].
 using Records = std::vector<std::vector<const Record*>>;
 
@@ -64,70 +56,25 @@ Records common_records(const GroupSource& source, GroupSummary& summary) {
   return found;
 }
 
-void add_agreement(const std::vector<const Record*>& records, const Bootstrap& bootstrap,
-                   CellSummary& summary) {
-  for (size_t i = 0; i < records.size(); ++i) {
-    const Record& record = *records[i];
-    if (record.agreement) {
-      summary.divergence_values.push_back(static_cast<double>(record.agreement->first_divergence));
-      summary.match_values.push_back(record.agreement->match_rate);
-    }
-    // Earlier records hold 0 where the one scored token left nothing to compare.
-    if (!record.outcome.mean_kl || record.outcome.scored_tokens < 2) continue;
-    summary.kl.samples.push_back(i);
-    summary.kl.values.push_back(*record.outcome.mean_kl);
-  }
-  if (!summary.match_values.empty()) {
-    summary.first_divergence =
-        mean_of(summary.divergence_values, summary.clusters, kNotNegative, bootstrap);
-    summary.match_rate = mean_of(summary.match_values, summary.clusters, kShare, bootstrap);
-  }
-  if (!summary.kl.values.empty()) {
-    summary.mean_kl = mean_of(summary.kl.values, summary.clusters.of(summary.kl.samples),
-                              kNotNegative, bootstrap);
+/// Error when a record lacks what its sweep's metrics need.
+void require_scores(const Record& record, const Scorers& scorers) {
+  for (size_t i = 0; i < scorers.size(); ++i) {
+    if (!scorers[i]->of_full() || (i < record.scores.size() && record.scores[i])) continue;
+    fail("{}, sample {}: has no score by {}, which its sweep lists", record.cell, record.sample,
+         scorers[i]->name());
   }
 }
 
-/// What the perplexity of a cell is made of.
-void add_perplexity(const std::vector<const Record*>& records,
-                    const std::vector<std::string>& clusters, const Bootstrap& bootstrap,
-                    CellSummary& summary) {
-  Perplexity perplexity;
-  for (size_t i = 0; i < records.size(); ++i) {
-    const CellOutcome& outcome = records[i]->outcome;
-    perplexity.add({outcome.nll_sum, outcome.scored_tokens, /*cluster=*/clusters[i]});
-    if (outcome.scored_tokens == 0) {
-      ++summary.unscored_answers;
-      continue;
-    }
-    summary.blind_answers += outcome.scored_tokens == 1 ? 1 : 0;
-    summary.nll.samples.push_back(i);
-    summary.nll.values.push_back(outcome.nll_sum);
-    summary.tokens.push_back(static_cast<double>(outcome.scored_tokens));
-  }
-  summary.perplexity = perplexity.summarize(bootstrap);
-}
-
-void add_texts(const std::vector<const Record*>& records, size_t text_metrics,
-               const Bootstrap& bootstrap, CellSummary& summary) {
-  summary.text_values.resize(text_metrics);
-  summary.undefined.resize(text_metrics);
+void add_measurements(const std::vector<const Record*>& records, const MetricSet& metrics,
+                      const Bootstrap& bootstrap, CellSummary& summary) {
+  std::vector<MeasuredSample> samples;
+  samples.reserve(records.size());
   for (const Record* record : records) {
-    if (record->text_scores.size() != text_metrics) {
-      fail("{}, sample {}: has {} text scores, the sweep {}", record->cell, record->sample,
-           record->text_scores.size(), text_metrics);
-    }
-    bool all_defined = true;
-    for (size_t i = 0; i < text_metrics; ++i) {
-      summary.text_values[i].push_back(record->text_scores[i].f);
-      summary.undefined[i] += record->text_scores[i].defined ? 0 : 1;
-      all_defined = all_defined && record->text_scores[i].defined;
-    }
-    summary.undefined_texts += all_defined ? 0 : 1;
+    require_scores(*record, metrics.scorers());
+    samples.push_back({record->outcome, record->scores});
   }
-  for (const std::vector<double>& values : summary.text_values) {
-    summary.text.push_back(mean_of(values, summary.clusters, kShare, bootstrap));
-  }
+  for (const auto& metric : metrics.metrics())
+    summary.measurements.push_back(metric->measure(samples, summary.clusters, bootstrap));
 }
 
 /// Means over samples of what a cell holds and costs.
@@ -157,7 +104,7 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
 
 /// `clusters` names each record's, empty where it has none.
 CellSummary summarize_cell(const CellSource& source, const std::vector<const Record*>& records,
-                           const std::vector<std::string>& clusters, size_t text_metrics,
+                           const std::vector<std::string>& clusters, const MetricSet& metrics,
                            const Bootstrap& bootstrap) {
   CellSummary summary;
   summary.cell = source.cell;
@@ -172,9 +119,7 @@ CellSummary summarize_cell(const CellSource& source, const std::vector<const Rec
   if (!summary.ok()) return summary;
 
   summary.clusters = Clusters(clusters);
-  add_perplexity(records, clusters, bootstrap, summary);
-  add_texts(records, text_metrics, bootstrap, summary);
-  add_agreement(records, bootstrap, summary);
+  add_measurements(records, metrics, bootstrap, summary);
   add_sizes(records, summary);
   return summary;
 }
@@ -238,7 +183,8 @@ std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConf
   return groups;
 }
 
-GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Bootstrap& bootstrap) {
+GroupSummary summarize(const GroupSource& source, const MetricSet& metrics,
+                       const Bootstrap& bootstrap) {
   GroupSummary summary;
   summary.group = source.group;
   summary.planned_samples = static_cast<int64_t>(source.samples.size());
@@ -249,13 +195,14 @@ GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Boo
   summary.clusters = static_cast<int64_t>(Clusters(clusters).count(clusters.size()));
   for (size_t i = 0; i < source.cells.size(); ++i) {
     summary.cells.push_back(
-        summarize_cell(source.cells[i], records[i], clusters, text_metrics, bootstrap));
+        summarize_cell(source.cells[i], records[i], clusters, metrics, bootstrap));
   }
   return summary;
 }
 
 std::vector<CategorySummary> summarize_categories(const GroupSource& source,
-                                                  const GroupSummary& group, size_t text_metrics,
+                                                  const GroupSummary& group,
+                                                  const MetricSet& metrics,
                                                   const Bootstrap& bootstrap) {
   std::vector<CategorySummary> categories;
   std::map<std::string, std::vector<std::string>> members;
@@ -277,7 +224,7 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
       for (const std::string& sample : samples) {
         records.push_back(cell.records->find(cell.id, sample));
       }
-      category.cells.push_back(summarize_cell(cell, records, clusters, text_metrics, bootstrap));
+      category.cells.push_back(summarize_cell(cell, records, clusters, metrics, bootstrap));
     }
   }
   return categories;

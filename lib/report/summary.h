@@ -1,37 +1,26 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "metrics/agreement.h"
 #include "metrics/clusters.h"
 #include "metrics/intervals.h"
-#include "metrics/perplexity.h"
+#include "metrics/metric.h"
+#include "metrics/metric_set.h"
 #include "sweep/config.h"
 #include "sweep/plan.h"
 #include "sweep/records.h"
 
 namespace elastikv {
 
-/// A mean over samples with its bootstrap interval.
-struct Mean {
-  double value = 0;
-  std::optional<Interval> interval;
-};
-
 /// A sample and why a table has nothing of it.
 struct MissingSample {
   std::string id;
   std::string reason;
-};
-
-/// A number for each of some samples, which are known by their place in a list of samples.
-struct SampleValues {
-  std::vector<size_t> samples;  // ascending
-  std::vector<double> values;
 };
 
 /// All numbers of one cell.
@@ -43,29 +32,10 @@ struct CellSummary {
   int64_t oom = 0;      // of the failed, for lack of memory
   std::vector<MissingSample> failures;  // one per failed sample, in the samples' order
 
-  PerplexitySummary perplexity;
-  SampleValues nll;            // of the samples that have scored tokens, for paired differences
-  std::vector<double> tokens;  // the same samples'
-  /// Of these, those with a single scored token: the uncompressed prompt's own logits score it, so
-  /// that every strategy equals the full cache.
-  int64_t blind_answers = 0;
-  int64_t unscored_answers = 0;                  // without any, where perplexity was measured
-  std::vector<Mean> text;                        // F, per text metric
-  std::vector<std::vector<double>> text_values;  // per metric and sample
-  std::vector<int64_t> undefined;                // per metric: samples without a score of their own
-  int64_t undefined_texts = 0;                   // samples without one in some metric
-  // Per sample, for paired differences; empty where the mean is absent.
-  std::vector<double> divergence_values;
-  std::vector<double> match_values;
-  SampleValues kl;              // of the samples in which distributions were compared
-  Clusters clusters;            // of all samples
-  double generated_tokens = 0;  // mean
-  double finished = 0;          // share of samples
-
-  // Absent for the full cache and when agreement is off.
-  std::optional<Mean> first_divergence;  // tokens
-  std::optional<Mean> match_rate;
-  std::optional<Mean> mean_kl;  // nats per token; over the samples that have one
+  std::vector<Measurement> measurements;  // one per metric of the group, in their order
+  Clusters clusters;                      // of all samples
+  double generated_tokens = 0;            // mean
+  double finished = 0;                    // share of samples
 
   // Means over samples; tokens are per layer.
   double prompt_tokens = 0;
@@ -80,6 +50,15 @@ struct CellSummary {
   CellSeconds seconds;
 
   bool ok() const { return failed == 0 && samples > 0; }
+
+  /// By a metric's place; nullptr unless ok().
+  const Measurement* measurement(size_t metric) const {
+    return ok() ? &measurements[metric] : nullptr;
+  }
+  /// The cell as a metric sees it; only if ok().
+  MeasuredCell measured(size_t metric) const {
+    return {cell.id, cell.hidden, measurements[metric], clusters};
+  }
 };
 
 /// A cell of a group and where its records are.
@@ -128,7 +107,8 @@ struct GroupSummary {
 std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConfig& config);
 
 /// Aggregates the records of a group. Error when a record contradicts its sweep.
-GroupSummary summarize(const GroupSource& source, size_t text_metrics, const Bootstrap& bootstrap);
+GroupSummary summarize(const GroupSource& source, const MetricSet& metrics,
+                       const Bootstrap& bootstrap);
 
 /// One category's samples, aggregated like the whole group's.
 struct CategorySummary {
@@ -139,7 +119,8 @@ struct CategorySummary {
 /// By category, in the order in which the samples first name them; a sample counts in each of its
 /// categories, and one that was left out in none.
 std::vector<CategorySummary> summarize_categories(const GroupSource& source,
-                                                  const GroupSummary& group, size_t text_metrics,
+                                                  const GroupSummary& group,
+                                                  const MetricSet& metrics,
                                                   const Bootstrap& bootstrap);
 
 }  // namespace elastikv

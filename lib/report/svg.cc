@@ -4,18 +4,13 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "base/error.h"
 
 namespace elastikv {
 namespace {
 
-// Okabe and Ito's palette without its yellow, which is too pale for lines, and five more, as in
-// scripts/plot.py. "grey" and the like would vanish in the dark, so the greys are medium ones.
-constexpr std::array kColours{"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-                              "#56B4E9", "#7A7A7A", "#999999", "#AA4499", "#117733"};
-/// Markers as paths around 0,0.
+/// Markers as paths around 0,0, one per colour of the palette.
 constexpr std::array kMarkers{
     "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z",
     "M-3.2 -3.2h6.4v6.4h-6.4z",
@@ -270,8 +265,8 @@ class Drawing {
     return svg;
   }
 
-  static const char* colour(const ChartSeries& series) {
-    return kColours.at(series.look.colour % kColours.size());
+  static const std::string& colour(const ChartSeries& series) {
+    return chart_colours().at(series.look.colour % chart_colours().size());
   }
   static std::string stroke(const ChartSeries& series, const std::string& path) {
     return fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"{}/>\n",
@@ -318,35 +313,6 @@ std::string xml_escape(std::string_view text) {
     }
   }
   return escaped;
-}
-
-std::vector<ChartLook> chart_looks(const std::vector<std::string>& labels) {
-  static const std::map<std::string, ChartLook> fixed{
-      {"elastic", {0, false}},     {"elastic-released", {0, true}}, {"h2o", {1, false}},
-      {"h2o-released", {1, true}}, {"streaming-llm", {2, false}},   {"local-released", {2, true}},
-      {"random", {7, false}},      {"stride", {3, false}}};
-  std::vector<bool> taken(kColours.size(), false);
-  for (const std::string& label : labels) {
-    const auto found = fixed.find(label);
-    if (found != fixed.end()) taken[found->second.colour] = true;
-  }
-  std::vector<ChartLook> looks;
-  size_t next = 0;
-  bool dashed = false;
-  for (const std::string& label : labels) {
-    const auto found = fixed.find(label);
-    if (found != fixed.end()) {
-      looks.push_back(found->second);
-      continue;
-    }
-    while (next < taken.size() && !dashed && taken[next]) ++next;
-    if (next == taken.size()) {
-      next = 0;
-      dashed = true;
-    }
-    looks.push_back({next++, dashed});
-  }
-  return looks;
 }
 
 std::vector<double> axis_ticks(double low, double high, bool logarithmic, int count) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "metrics/intervals.h"
+#include "report/looks.h"
 
 namespace elastikv {
 
@@ -20,17 +21,6 @@ struct ChartPoint {
   double y = 0;
   std::optional<Interval> interval;  // of y
 };
-
-/// How a series is drawn, so that it can be told from the others by colour-blind readers and in
-/// black and white: a place in the palette of Okabe and Ito (continued with others), which goes
-/// with a marker of its own, and a dash.
-struct ChartLook {
-  size_t colour = 0;
-  bool dashed = false;
-};
-/// The looks of strategies, by label: a few have a fixed one, which they keep across reports and
-/// share with scripts/plot.py; the others get what is left, in order.
-std::vector<ChartLook> chart_looks(const std::vector<std::string>& labels);
 
 struct ChartSeries {
   std::string label;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "image/image_processor.h"
+#include "metrics/model_output.h"
 #include "sweep/layer_counts.h"
 #include "text/prompt_writer.h"
 
@@ -108,24 +109,13 @@ enum class Failure {
   kSample,       // of the sample, in all cells alike: its image, its prompt's length
 };
 
-/// What one cell gave for one sample.
-struct CellOutcome {
+/// What one cell gave for one sample: the model's output and what the cache held.
+struct CellOutcome : ModelOutput {
   /// Why this cell failed for this sample; empty: it did not, and the rest holds.
   std::string error;
   Failure failure = Failure::kCell;  // with an error
 
-  double nll_sum = 0;         // nats, over the scored tokens of the expected answer
-  int64_t scored_tokens = 0;  // 0 when perplexity is off
-  std::vector<float> nll;     // nats, [scored_tokens]
-
-  std::vector<int64_t> token_ids;  // generated, without the end token
-  std::string text;                // of token_ids, special tokens skipped
-  bool finished = false;           // the model ended by itself before max_new_tokens
-
-  /// Mean over the scored answer tokens behind the first of KL(full || cell) in nats; unset for the
-  /// full cache itself, when agreement is off, and for an answer with one scored token, whose
-  /// distribution comes from the uncompressed prompt.
-  std::optional<double> mean_kl;
+  bool finished = false;  // the model ended by itself before max_new_tokens
 
   int64_t requested_tokens = 0;     // entries per layer that the budget allows after the prefill
   LayerCounts kept_tokens;          // by layer and KV head, kept after the prefill

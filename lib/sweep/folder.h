@@ -49,7 +49,7 @@ size_t read_lines(const std::filesystem::path& file, Use use) {
 
 /// Calls `use` with the record of every complete line, in their order; returns the lines' length in
 /// bytes. Threads share the parsing. Error with the file and the line of the first damaged one.
-size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
+size_t read_records(const std::filesystem::path& file, const Scorers& scorers,
                     const std::function<void(Record)>& use);
 
 }  // namespace elastikv

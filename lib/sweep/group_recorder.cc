@@ -11,16 +11,10 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/version.h"
-#include "metrics/agreement.h"
+#include "metrics/text_pair.h"
 
 namespace elastikv {
 namespace {
-
-/// Whether cells are compared with the full cache.
-bool needs_full(const SweepConfig& config) {
-  return config.metrics.agreement ||
-         (!config.metrics.text.empty() && config.metrics.reference == TextReference::kFullCache);
-}
 
 /// A perplexity that is no number is a failure of its cell, never a number in a mean.
 void require_finite(CellOutcome& outcome) {
@@ -45,8 +39,7 @@ std::string one_line(std::string text) {
 
 GroupRecorder::GroupRecorder(const SweepConfig& config, const CellGroup& group,
                              const Engines& engines, std::string revisions, std::string commit)
-    : config_(config), group_(group), commit_(std::move(commit)) {
-  if (!config.metrics.text.empty()) text_metrics_.emplace(config.metrics.text);
+    : config_(config), group_(group), commit_(std::move(commit)), metrics_(config.metrics) {
   identity_.device = parse_device(group.model.device).is_cpu() ? "cpu" : "cuda";
   identity_.dtype = group.model.dtype;
   identity_.evaluation = evaluation_text(config);
@@ -70,7 +63,7 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
 
 GroupRecorder::Evaluation GroupRecorder::evaluate(const Sample& sample,
                                                   SampleEvaluator& evaluator) {
-  if (!batches_) batches_.emplace(evaluator, group_.cells, needs_full(config_));
+  if (!batches_) batches_.emplace(evaluator, group_.cells, metrics_.needs_full());
   try {
     Evaluation evaluation;
     evaluation.records = records_of(sample, batches_->evaluate(sample));
@@ -130,27 +123,25 @@ std::vector<Record> GroupRecorder::failed_records(const Sample& sample,
   return records_of(sample, std::move(outcome));
 }
 
-/// Adds what compares a cell's text with the full cache's (the first record's) or the answer.
+/// Adds the scores of what metrics compare with the full cache (the first record) or the answers.
 void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) const {
   const Record full = records.front();
   const bool to_full = config_.metrics.reference == TextReference::kFullCache;
+  const std::vector<std::string> references =
+      to_full ? std::vector<std::string>{full.outcome.text} : sample.accepted();
   for (size_t i = 0; i < records.size(); ++i) {
     Record& record = records[i];
     if (record.failed()) continue;
-    const bool needs_full = config_.metrics.agreement || (text_metrics_ && to_full);
-    if (full.failed() && needs_full) {
+    if (full.failed() && metrics_.needs_full()) {
       record.outcome.error = "no reference: the full cache failed: " + full.outcome.error;
       record.outcome.failure = Failure::kCell;
       continue;
     }
-    if (text_metrics_) {
-      record.text_scores = to_full
-                               ? text_metrics_->score(full.outcome.text, record.outcome.text)
-                               : text_metrics_->score_best(sample.accepted(), record.outcome.text);
-    }
-    if (config_.metrics.agreement && !group_.cells[i].is_full()) {
-      record.agreement = compare_tokens(full.outcome.token_ids, record.outcome.token_ids);
-    }
+    std::vector<TextPair> texts;
+    for (const std::string& reference : references)
+      texts.emplace_back(reference, record.outcome.text);
+    record.scores =
+        metrics_.score({record.outcome, full.outcome, texts}, group_.cells[i].is_full());
   }
 }
 

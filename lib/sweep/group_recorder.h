@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "datasets/sample.h"
-#include "metrics/text_metrics.h"
+#include "metrics/metric_set.h"
 #include "sweep/cell_batches.h"
 #include "sweep/config.h"
 #include "sweep/engine.h"
@@ -51,7 +51,7 @@ class GroupRecorder final {
   const CellGroup& group_;
   std::string commit_;
   std::optional<CellBatches> batches_;
-  std::optional<TextMetrics> text_metrics_;
+  MetricSet metrics_;
   CellIdentity identity_;
   std::vector<std::string> strategies_;
 };

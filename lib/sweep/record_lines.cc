@@ -77,16 +77,39 @@ Json shared_seconds(const SharedSeconds& seconds) {
           {"generation", number(seconds.generation)}};
 }
 
-Json agreement_json(const Agreement& agreement) {
-  return {{"first_divergence", agreement.first_divergence},
-          {"match_rate", number(agreement.match_rate)},
-          {"identical", agreement.identical},
-          {"matching_tokens", agreement.matching_tokens},
-          {"reference_tokens", agreement.reference_tokens},
-          {"candidate_tokens", agreement.candidate_tokens}};
+Json score_json(const Scorer& scorer, const Score& score) {
+  Json json = Json::object();
+  for (size_t i = 0; i < scorer.fields().size(); ++i) {
+    Json& value = json[scorer.fields()[i].key];
+    switch (scorer.fields()[i].kind) {
+      case ScoreField::Kind::kNumber:
+        value = number(score[i]);
+        break;
+      case ScoreField::Kind::kInteger:
+        value = static_cast<int64_t>(score[i]);
+        break;
+      case ScoreField::Kind::kTruth:
+        value = score[i] != 0;
+        break;
+    }
+  }
+  return json;
 }
 
-void add_outcome(const Record& record, const std::vector<std::string>& text_metrics, Json& json) {
+void add_scores(const Record& record, const Scorers& scorers, Json& json) {
+  if (record.scores.empty()) return;
+  ELASTIKV_ASSERT(record.scores.size() == scorers.size(), "{} scores of {} scorers",
+                  record.scores.size(), scorers.size());
+  for (size_t i = 0; i < scorers.size(); ++i) {
+    if (!record.scores[i]) continue;
+    const Scorer& scorer = *scorers[i];
+    Json& section = json[scorer.section()];
+    (scorer.name().empty() ? section : section[scorer.name()]) =
+        score_json(scorer, *record.scores[i]);
+  }
+}
+
+void add_outcome(const Record& record, const Scorers& scorers, Json& json) {
   const CellOutcome& outcome = record.outcome;
   Json nll = Json::array();
   for (const float value : outcome.nll) nll.push_back(number(value));
@@ -96,20 +119,7 @@ void add_outcome(const Record& record, const std::vector<std::string>& text_metr
   json["text"] = outcome.text;
   json["token_ids"] = outcome.token_ids;
   json["finished"] = outcome.finished;
-  if (!record.text_scores.empty()) {
-    ELASTIKV_ASSERT(record.text_scores.size() == text_metrics.size(), "{} scores of {} metrics",
-                    record.text_scores.size(), text_metrics.size());
-    Json scores = Json::object();
-    for (size_t i = 0; i < text_metrics.size(); ++i) {
-      const TextScore& score = record.text_scores[i];
-      scores[text_metrics[i]] = {{"precision", number(score.precision)},
-                                 {"recall", number(score.recall)},
-                                 {"f", number(score.f)},
-                                 {"defined", score.defined}};
-    }
-    json["scores"] = std::move(scores);
-  }
-  if (record.agreement) json["agreement"] = agreement_json(*record.agreement);
+  add_scores(record, scorers, json);
   if (outcome.mean_kl) json["mean_kl"] = number(*outcome.mean_kl);
   json["requested_tokens"] = outcome.requested_tokens;
   Json& kept = json["kept_tokens"] = Json::array();
@@ -143,7 +153,7 @@ std::string_view failure_name(Failure failure) {
   throw InternalError("a failure without a name");
 }
 
-std::string record_line(const Record& record, const std::vector<std::string>& text_metrics) {
+std::string record_line(const Record& record, const Scorers& scorers) {
   Json json{{"cell", record.cell},
             {"sample", record.sample},
             {"status", record.failed() ? failure_name(record.outcome.failure) : "ok"},
@@ -157,7 +167,7 @@ std::string record_line(const Record& record, const std::vector<std::string>& te
   if (record.failed()) {
     json["error"] = record.outcome.error;
   } else {
-    add_outcome(record, text_metrics, json);
+    add_outcome(record, scorers, json);
   }
   return json_line(json);
 }

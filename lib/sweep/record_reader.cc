@@ -65,6 +65,14 @@ class Value {
     return value;
   }
 
+  /// That a double holds to the last digit.
+  double exact_integer() const {
+    constexpr int64_t kMost = int64_t{1} << 53;
+    const int64_t value = integer();
+    if (value < -kMost || value > kMost) fail_at(name_, "is too large an integer");
+    return static_cast<double>(value);
+  }
+
   /// What is not finite stands as a word; null, as earlier versions wrote it, is NaN.
   double number() const {
     double value = 0;
@@ -133,18 +141,42 @@ SharedSeconds shared_seconds(const Value& value) {
           value.at("scoring").number(), value.at("generation").number()};
 }
 
-Agreement agreement_of(const Value& value) {
-  Agreement agreement;
-  agreement.first_divergence = value.at("first_divergence").integer();
-  agreement.match_rate = value.at("match_rate").number();
-  agreement.identical = value.at("identical").truth();
-  agreement.matching_tokens = value.at("matching_tokens").integer();
-  agreement.reference_tokens = value.at("reference_tokens").integer();
-  agreement.candidate_tokens = value.at("candidate_tokens").integer();
-  return agreement;
+Score score_of(const Value& value, const Scorer& scorer) {
+  Score score{};
+  for (size_t i = 0; i < scorer.fields().size(); ++i) {
+    const ScoreField& field = scorer.fields()[i];
+    const Value number = value.at(field.key);
+    switch (field.kind) {
+      case ScoreField::Kind::kNumber:
+        score[i] = number.number();
+        break;
+      case ScoreField::Kind::kInteger:
+        score[i] = number.exact_integer();
+        break;
+      case ScoreField::Kind::kTruth:
+        score[i] = number.truth() ? 1 : 0;
+        break;
+    }
+  }
+  return score;
 }
 
-void read_outcome(const Value& line, const std::vector<std::string>& text_metrics, Record& record) {
+void read_scores(const Value& line, const Scorers& scorers, Record& record) {
+  record.scores.reserve(scorers.size());
+  const std::string* section = nullptr;
+  std::optional<Value> found;
+  for (const auto& scorer : scorers) {
+    if (section == nullptr || *section != scorer->section()) {
+      section = &scorer->section();
+      found = line.find(*section);
+    }
+    auto& score = record.scores.emplace_back();
+    if (!found) continue;
+    score = score_of(scorer->name().empty() ? *found : found->at(scorer->name()), *scorer);
+  }
+}
+
+void read_outcome(const Value& line, const Scorers& scorers, Record& record) {
   CellOutcome& outcome = record.outcome;
   outcome.nll_sum = line.at("nll_sum").number();
   outcome.scored_tokens = line.at("scored_tokens").integer();
@@ -161,14 +193,7 @@ void read_outcome(const Value& line, const std::vector<std::string>& text_metric
   outcome.cache_bytes_prefill = line.at("cache_bytes_prefill").integer();
   outcome.cache_bytes_end = line.at("cache_bytes_end").integer();
   outcome.seconds.compression = line.at("seconds").at("compression").number();
-  if (const auto agreement = line.find("agreement")) record.agreement = agreement_of(*agreement);
-  const std::optional<Value> scores = line.find("scores");
-  if (!scores) return;
-  for (const std::string& name : text_metrics) {
-    const Value score = scores->at(name);
-    record.text_scores.push_back({score.at("precision").number(), score.at("recall").number(),
-                                  score.at("f").number(), score.at("defined").truth()});
-  }
+  read_scores(line, scorers, record);
 }
 
 /// Bytes of lines that a thread parses at a time.
@@ -181,12 +206,12 @@ struct Piece {
   std::optional<std::string_view> damaged;
 };
 
-void parse_piece(const std::vector<std::string>& text_metrics, Piece& piece) {
+void parse_piece(const Scorers& scorers, Piece& piece) {
   std::string_view last;
   try {
     each_line(piece.text, [&](std::string_view line) {
       last = line;
-      piece.records.push_back(parse_record(line, text_metrics, /*place=*/""));
+      piece.records.push_back(parse_record(line, scorers, /*place=*/""));
     });
   } catch (const Error&) {
     piece.damaged = last;
@@ -202,8 +227,7 @@ Failure failure_of(const std::string& status, const std::string& place) {
 
 }  // namespace
 
-Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
-                    const std::string& place) {
+Record parse_record(std::string_view line, const Scorers& scorers, const std::string& place) {
   // It keeps its memory from one line to the next.
   thread_local dom::parser parser;
   dom::element element;
@@ -222,7 +246,7 @@ Record parse_record(std::string_view line, const std::vector<std::string>& text_
   record.shared = shared_seconds(whole.at("shared_seconds"));
   const std::string status = whole.at("status").text();
   if (status == "ok") {
-    read_outcome(whole, text_metrics, record);
+    read_outcome(whole, scorers, record);
     return record;
   }
   record.outcome.failure = failure_of(status, place);
@@ -231,7 +255,7 @@ Record parse_record(std::string_view line, const std::vector<std::string>& text_
   return record;
 }
 
-size_t read_records(const std::filesystem::path& file, const std::vector<std::string>& text_metrics,
+size_t read_records(const std::filesystem::path& file, const Scorers& scorers,
                     const std::function<void(Record)>& use) {
   const MappedFile mapped(file);
   const std::string_view text = mapped.view();
@@ -249,14 +273,14 @@ size_t read_records(const std::filesystem::path& file, const std::vector<std::st
     at::parallel_for(0, static_cast<int64_t>(pieces.size()), /*grain_size=*/1,
                      [&](int64_t from, int64_t to) {
                        for (int64_t i = from; i < to; ++i)
-                         parse_piece(text_metrics, pieces[static_cast<size_t>(i)]);
+                         parse_piece(scorers, pieces[static_cast<size_t>(i)]);
                      });
     for (Piece& piece : pieces) {
       lines += static_cast<int64_t>(piece.records.size());
       for (Record& record : piece.records) use(std::move(record));
       if (!piece.damaged) continue;
       // Once more, for the error with the line's number.
-      parse_record(*piece.damaged, text_metrics, fmt::format("{}:{}", file.string(), lines + 1));
+      parse_record(*piece.damaged, scorers, fmt::format("{}:{}", file.string(), lines + 1));
     }
     mapped.release(first, begin - first);
   }

@@ -55,9 +55,9 @@ void cut_off(const fs::path& file, int64_t bytes) {
 
 }  // namespace
 
-RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header,
-                           const std::vector<std::string>& text_metrics, bool resume)
-    : folder_(folder), header_(std::move(header)), text_metrics_(text_metrics) {
+RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header, const Scorers& scorers,
+                           bool resume)
+    : folder_(folder), header_(std::move(header)), scorers_(scorers) {
   if (fs::exists(folder) && !fs::is_directory(folder)) {
     fail("{}: cannot be made as the output folder: a file of that name exists", folder.string());
   }
@@ -73,7 +73,7 @@ RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header,
     }
     if (fs::file_size(file) > 0) {
       check_header(resume);
-      whole_bytes_ = static_cast<int64_t>(read_records(file, text_metrics_, [&](Record record) {
+      whole_bytes_ = static_cast<int64_t>(read_records(file, scorers_, [&](Record record) {
         stored_models_.insert(record.cell.substr(0, record.cell.find('/')));
         stored_.add(std::move(record));
       }));
@@ -183,7 +183,7 @@ void RecordWriter::note_engine(const std::string& model_name, const EngineIdenti
 void RecordWriter::append(std::span<const Record> records) {
   begin();
   std::string lines;
-  for (const Record& record : records) lines += record_line(record, text_metrics_) + "\n";
+  for (const Record& record : records) lines += record_line(record, scorers_) + "\n";
   append_durably(descriptor_, lines, folder_ / kRecordsFile);
 }
 

@@ -25,8 +25,8 @@ class RecordWriter {
   /// Opens the folder for this sweep, or makes it. Error when it holds records and `resume` is
   /// false, when they are another sweep's or were made by other revisions of the program's parts
   /// (saying what differs), and when another process is writing there.
-  RecordWriter(const std::filesystem::path& folder, SweepHeader header,
-               const std::vector<std::string>& text_metrics, bool resume);
+  RecordWriter(const std::filesystem::path& folder, SweepHeader header, const Scorers& scorers,
+               bool resume);
   /// Before `begin`, takes away what opening made.
   ~RecordWriter();
   RecordWriter(const RecordWriter&) = delete;
@@ -69,7 +69,7 @@ class RecordWriter {
 
   std::filesystem::path folder_;
   SweepHeader header_;
-  std::vector<std::string> text_metrics_;
+  Scorers scorers_;
   std::optional<std::string> samples_;
   RecordTable stored_;
   std::set<std::string> stored_models_;           // Cell::model

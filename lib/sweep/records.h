@@ -13,8 +13,7 @@
 #include <vector>
 
 #include "datasets/sample.h"
-#include "metrics/agreement.h"
-#include "metrics/text_score.h"
+#include "metrics/scorer.h"
 #include "sweep/cell.h"
 
 namespace elastikv {
@@ -30,10 +29,9 @@ struct Record {
 
   /// With error, when it failed. Then only the fields above and the shared ones below hold.
   CellOutcome outcome;
-  /// One per text metric of the sweep, in its order; empty when none was asked for.
-  std::vector<TextScore> text_scores;
-  /// With the full cache's tokens; unset when agreement is off and for the full cache itself.
-  std::optional<Agreement> agreement;
+  /// One per scorer of the sweep's metrics, in their order (MetricSet::scorers); empty where
+  /// nothing was scored.
+  Scores scores;
 
   // The same in all records of a sample.
   int64_t prompt_tokens = 0;
@@ -47,10 +45,9 @@ struct Record {
 /// an output folder are written so that reading gives the same bits of every floating-point number,
 /// those that are not finite too, and the same text of every string (bytes that are no UTF-8 become
 /// U+FFFD: JSON has no form for them).
-std::string record_line(const Record& record, const std::vector<std::string>& text_metrics);
+std::string record_line(const Record& record, const Scorers& scorers);
 /// The reverse; Error that begins with `place` when the line is no record.
-Record parse_record(std::string_view line, const std::vector<std::string>& text_metrics,
-                    const std::string& place);
+Record parse_record(std::string_view line, const Scorers& scorers, const std::string& place);
 
 /// What sweep.json beside the records says: whose they are.
 struct SweepHeader {

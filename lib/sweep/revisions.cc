@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/revisions.h"
+#include "metrics/metric_set.h"
 
 namespace elastikv {
 
@@ -12,12 +13,8 @@ std::vector<std::string> parts_of(const SweepConfig& config, const CellGroup& gr
                                   const DataSet& data, const Engines& engines) {
   std::vector<std::string> parts = engines.parts(group.model, group.cells);
   parts.push_back("reader/" + data.format);
-  if (config.metrics.perplexity) parts.emplace_back("metric/ppl");
-  if (config.metrics.agreement) {
-    for (const char* name : {"first_divergence", "match_rate", "mean_kl"})
-      parts.push_back(fmt::format("metric/{}", name));
-  }
-  for (const std::string& name : config.metrics.text) parts.push_back("metric/" + name);
+  const MetricSet metrics(config.metrics);
+  for (const auto& metric : metrics.metrics()) parts.push_back("metric/" + metric->traits().name);
   std::sort(parts.begin(), parts.end());
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   return parts;

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/version.h"
+#include "metrics/metric_set.h"
 #include "sweep/details.h"
 #include "sweep/group_recorder.h"
 #include "sweep/plan.h"
@@ -383,7 +384,8 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
     header.data.insert(stored.data.begin(), stored.data.end());
   }
   header.revisions = std::move(revisions);
-  RecordWriter writer(config.output, std::move(header), config.metrics.text, options.resume);
+  RecordWriter writer(config.output, std::move(header), MetricSet(config.metrics).scorers(),
+                      options.resume);
   // A folder that stays about more samples keeps what it says of them.
   if (!part) writer.set_samples(sample_lines(preparation.groups(), data));
   for (GroupWork& item : work) {

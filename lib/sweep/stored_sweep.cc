@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "metrics/metric_set.h"
 #include "sweep/folder.h"
 #include "sweep/records.h"
 
@@ -75,12 +76,21 @@ void sort_details(const std::filesystem::path& folder, StoredSweep& sweep) {
   });
 }
 
-std::vector<std::string> text_metrics_of(const SweepHeader& header,
-                                         const std::filesystem::path& folder) {
+/// What the records of a sweep keep for its metrics.
+Scorers scorers_of(const SweepHeader& header, const std::filesystem::path& folder) {
+  const std::string file = (folder / kHeaderFile).string();
+  MetricChoice choice;
   try {
-    return config_of(header, folder).at("metrics").at("text").get<std::vector<std::string>>();
+    const Json metrics = config_of(header, folder).at("metrics");
+    metrics.at("text").get_to(choice.text);
+    choice.agreement = metrics.value("agreement", choice.agreement);
   } catch (const Json::exception& error) {
-    fail("{}: damaged: {}", (folder / kHeaderFile).string(), error.what());
+    fail("{}: damaged: {}", file, error.what());
+  }
+  try {
+    return MetricSet(choice).scorers();
+  } catch (const Error& error) {
+    fail("{}: damaged: {}", file, error.what());
   }
 }
 
@@ -144,8 +154,8 @@ StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
   }
   StoredSweep sweep;
   sweep.header = read_header(folder);
-  const std::vector<std::string> text_metrics = text_metrics_of(sweep.header, folder);
-  read_records(folder / kRecordsFile, text_metrics,
+  const Scorers scorers = scorers_of(sweep.header, folder);
+  read_records(folder / kRecordsFile, scorers,
                [&](Record record) { sweep.records.add(std::move(record)); });
   if (path_exists(folder / kSamplesFile)) {
     read_lines(folder / kSamplesFile, [&](std::string_view line, const std::string& place) {

@@ -21,7 +21,7 @@ def points_of(group, measure, growth):
     for strategy in group.strategies:
         points = []
         for cell in group.of_strategy(strategy.name, growth):
-            estimate = group.estimate(cell, measure)
+            estimate = cell.estimate(measure)
             if estimate is not None:
                 points.append((cell.budget.place, *estimate))
         if points:
@@ -64,7 +64,7 @@ def draw_line(axes, points, look, intervals, offset=0.0):
     style = {"color": colour, "marker": marker, "linestyle": dashes, "markersize": looks.marker_size(marker),
              "markeredgecolor": "white", "markeredgewidth": 0.4}
     if intervals == "bars":
-        # A percentile interval need not hold the value itself.
+        # An interval that ends where values do need not hold the value itself.
         bars = np.vstack([np.maximum(value - low, 0), np.maximum(high - value, 0)])
         axes.errorbar(x + offset, value, yerr=bars, elinewidth=0.7, capsize=1.5, capthick=0.7, **style)
         return
@@ -88,8 +88,8 @@ def finish_value_axis(axes, measure, values):
     low, high = min(values), max(values)
     if measure.log_from and low > 0 and high / low > measure.log_from:
         looks.logarithmic(axes.yaxis, low, high)
-    elif measure.top is not None:
-        looks.share_axis(axes, measure.top, low)
+    elif measure.most is not None:
+        looks.share_axis(axes, measure.most, low)
     looks.grid(axes)
 
 
@@ -155,7 +155,7 @@ def figure_of(groups, measure, growth, options, looks_by_name):
             if row == len(sets) - 1 or by_place.get((sets[row + 1], model)) is None:
                 axes.set_xlabel(looks.wrapped(X_LABELS[growth], inches))
             if column == 0:
-                axes.set_ylabel(measure.label)
+                axes.set_ylabel(looks.two_lines(measure.label))
     if not names:
         looks.plt.close(figure)
         return None
@@ -231,7 +231,7 @@ def rows_figure(group, measure, growth, options):
         axes.set_axis_off()
     panels[0][0].set_yticks(range(len(names)), names)
     panels[0][0].set_ylim(len(names) - 0.4, -0.6)
-    label = measure.label.replace("\n", " ") + ("; dashed: full cache" if full else "")
+    label = measure.label + ("; dashed: full cache" if full else "")
     if hollow:
         label += "\n" + looks.wrapped(published_note(options.published, options.published.rows_for(group, measure, growth)),
                                       looks.WIDTHS[options.width])

@@ -12,7 +12,7 @@ from .base import PlotError
 
 STRIPS = 10  # strategies below an importance picture
 FEW_LAYERS = {"full": 5, "column": 4}
-PICTURE = "#56B4E9"
+PICTURE = looks.SKY
 
 
 class Detail:
@@ -69,18 +69,9 @@ def is_finite(importance):
 
 
 def details_of(group):
-    """The stored samples of a group that can be drawn. Of joined runs each tells of its own cells; the first run's attention is shown."""
-    found = {}
-    for sweep in group.parts:
-        for place, stored in sweep.details():
-            if (stored["model"], stored["data"]) != (group.model, group.data) or not is_finite(stored["importance"]):
-                continue
-            if stored["sample"] in found:
-                known = found[stored["sample"]].kept
-                known.update({cell: kept for cell, kept in zip(stored["cells"], stored["kept"]) if cell not in known})
-            else:
-                found[stored["sample"]] = Detail(group, place, stored)
-    return list(found.values())
+    """The stored samples of a group that can be drawn."""
+    return [Detail(group, place, stored) for place, stored in group.run.details
+            if (stored["model"], stored["data"]) == (group.model, group.data) and is_finite(stored["importance"])]
 
 
 def choose_budget(group, wanted):

@@ -7,7 +7,6 @@ from matplotlib.lines import Line2D
 
 from . import looks
 from .budget import draw_line, finish_value_axis, full_handle, full_line, muddled
-from .measures import perplexity
 
 PARTS = (("share", "Place of the fixed point\n(0: after the sinks, 1: end of the prompt)"),
          ("distance", "Entries from the fixed point\nto the prompt's end"))
@@ -51,15 +50,15 @@ def place_of(strategy):
     return None
 
 
-def lines_of(group, growth, kind):
+def lines_of(group, measure, growth, kind):
     """{(base, budget): [(place, value, low, high)]} of lines with two places or more."""
-    measure, lines = perplexity(), {}
+    lines = {}
     for strategy in group.strategies:
         place = place_of(strategy)
         if place is None or place.kind != kind:
             continue
         for cell in group.of_strategy(strategy.name, growth):
-            estimate = group.estimate(cell, measure)
+            estimate = cell.estimate(measure)
             if estimate is not None:
                 lines.setdefault((place.base, cell.budget), []).append((place.value, *estimate))
     return {key: sorted(points) for key, points in lines.items() if len({p[0] for p in points}) > 1}
@@ -67,11 +66,13 @@ def lines_of(group, growth, kind):
 
 def figure_of(group, growth, options):
     """None when no strategies differ in where their fixed point lies."""
-    parts = [(kind, label, lines_of(group, growth, kind)) for kind, label in PARTS]
-    parts = [part for part in parts if part[2]]
-    if not parts or not group.parts[0].config["metrics"]["perplexity"]["enabled"]:
+    measure = group.run.measures.get("ppl")
+    if measure is None:
         return None
-    measure = perplexity()
+    parts = [(kind, label, lines_of(group, measure, growth, kind)) for kind, label in PARTS]
+    parts = [part for part in parts if part[2]]
+    if not parts:
+        return None
     keys = list(dict.fromkeys(key for _, _, lines in parts for key in lines))
     bases = list(dict.fromkeys(base for base, _ in keys))
     budgets = sorted({budget for _, budget in keys}, key=lambda b: b.place)
@@ -103,7 +104,7 @@ def figure_of(group, growth, options):
     for axes in panels.flat:
         finish_value_axis(axes, measure, values)
     for axes in panels[:, 0]:
-        axes.set_ylabel(measure.label)
+        axes.set_ylabel(looks.two_lines(measure.label))
     looks.heading(figure, group.title, options.width)
     handles = [Line2D([], [], color=look[key][0], marker=look[key][1], linestyle=look[key][2],
                       markersize=looks.marker_size(look[key][1]), label=f"{key[0]}, budget {key[1].text}") for key in keys]

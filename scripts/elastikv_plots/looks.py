@@ -1,6 +1,9 @@
 """How pictures look: two widths of print, and colours, markers and dashes that tell lines apart without colour, too."""
 
+import itertools
+import json
 import math
+import pathlib
 import textwrap
 
 import matplotlib
@@ -22,39 +25,41 @@ matplotlib.rcParams.update({
     "grid.linewidth": 0.4, "grid.alpha": 0.35, "hatch.linewidth": 0.5,
 })
 
-# Okabe and Ito's palette, safe for colour-blind readers (its yellow is too pale for lines); then greys, wine and a dark green.
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-COLOURS = [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#4D4D4D", "#999999", "#882255", "#117733"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h"]
+# The palette and the strategies' places in it: the file that the report's page is drawn from, too.
+LOOKS = json.loads((pathlib.Path(__file__).resolve().parents[2] / "configs" / "looks.json").read_text(encoding="utf-8"))
+COLOURS = LOOKS["colours"]
+BLUE, VERMILION, _, _, _, SKY = COLOURS[:6]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]  # one per colour, as on the page
 DASHES = ["-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.3, 1.2, 1.3))]
 DASHED = (0, (4, 2))
 MARKER_SIZES = {"P": 5.5, "X": 5.5, "*": 7.0, "D": 4.0}
 GREY = "#6E6E6E"
 
-# A strategy keeps its look from one picture to the next and across sweeps. What is alike shares a colour: the paper's
-# algorithm is drawn through, released code dashed.
-KNOWN = {
-    "full": ("#000000", "d", "-"),
-    "elastic": (BLUE, "o", "-"), "elastic-released": (BLUE, "X", DASHES[1]), "elastic-plus": ("#4D4D4D", "*", "-"),
-    "h2o": (VERMILION, "s", "-"), "h2o-released": (VERMILION, "P", DASHES[1]),
-    "streaming-llm": (GREEN, "^", "-"), "local-released": (GREEN, "v", DASHES[1]), "window": (GREEN, "<", DASHES[2]),
-    "prefixkv": (ORANGE, "D", "-"), "random": ("#999999", ">", DASHES[2]), "stride": (PURPLE, "p", DASHES[2]),
-    "snapkv": (SKY, "h", "-"),
-}
+
+def look_at(colour, turn=0):
+    """(colour, marker, dashes) of a place in the palette. On every further turn through it lines have other dashes and markers, so
+    that they can be told apart in grey, too."""
+    marker = MARKERS[(colour + len(MARKERS) // 2 * turn + turn // len(DASHES)) % len(MARKERS)]
+    return COLOURS[colour], marker, DASHES[turn % len(DASHES)]
+
+
+# A strategy keeps its look from one picture to the next and across sweeps; released code has the colour of what it was released for.
+KNOWN = {"full": ("#000000", "d", "-"),
+         **{name: look_at(colour, int(name in LOOKS["dashed"])) for name, colour in LOOKS["strategies"].items()}}
 
 
 def looks_of(strategies):
     """(colour, marker, dashes) by name, no two alike; `strategies` are (name, preset) in the order of the legend."""
     looks = {name: KNOWN[name] for name, _ in strategies if name in KNOWN}
-    position = 0
+    taken = {colour for colour, _, _ in looks.values()}
+    spare = (look_at(colour, turn) for turn in itertools.count() for colour in range(len(COLOURS))
+             if turn > 0 or COLOURS[colour] not in taken)
     for name, preset in strategies:
         if name in looks:
             continue
         own = KNOWN.get(preset)
-        while own is None or own in looks.values():
-            own = (COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)],
-                   DASHES[position // len(COLOURS) % len(DASHES)])
-            position += 1
+        if own is None or own in looks.values():
+            own = next(look for look in spare if look not in looks.values())
         looks[name] = own
     return {name: looks[name] for name, _ in strategies}
 
@@ -76,6 +81,15 @@ def heading(figure, text, width):
     title = textwrap.fill(text, 52 if width == "column" else 108, break_on_hyphens=False)
     figure.set_figheight(figure.get_figheight() + 0.15 * (title.count("\n") + 1))
     figure.suptitle(title, x=0.01, ha="left")
+
+
+def two_lines(label):
+    """A label of an upright axis: in two lines about equally long, where it is long."""
+    if len(label) <= 28:
+        return label
+    gaps = [place for place, letter in enumerate(label) if letter == " "]
+    place = min(gaps, key=lambda gap: abs(gap - len(label) / 2), default=0)
+    return f"{label[:place]}\n{label[place + 1:]}" if gaps else label
 
 
 def wrapped(text, inches):

@@ -143,8 +143,7 @@ class PublishedPoints(Published):
         found = self.identify(group)
         if found is None or growth != self.protocol.get("growth"):
             return []
-        text = measure.name not in ("ppl", "match_rate", "mean_kl")
-        if text and group.parts[0].config["metrics"]["reference"] != self.protocol.get("text_reference"):
+        if measure.name != "ppl" and measure.reference != self.protocol.get("text_reference"):
             return []  # against another text it is another measure
         points = {}
         for value in self.values:

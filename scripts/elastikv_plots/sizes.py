@@ -5,20 +5,19 @@ from matplotlib.lines import Line2D
 
 from . import looks
 from .budget import draw_line, finish_value_axis, full_line, muddled, strategy_handle
-from .measures import cache_bytes
 
 PLACES = (("prefill", "K and V after the prompt (MiB)"), ("end", "K and V at the end (MiB)"))
 
 
-def points_of(group, measure, size, growth):
+def points_of(group, measure, when, growth):
     """[(strategy, [(MiB, value, low, high)])], each line in the order of its budgets."""
     lines = []
     for strategy in group.strategies:
         points = []
         for cell in group.of_strategy(strategy.name, growth):
-            held, estimate = group.estimate(cell, size), group.estimate(cell, measure)
+            held, estimate = cell.held(when), cell.estimate(measure)
             if held is not None and estimate is not None:
-                points.append((held[0], *estimate))
+                points.append((held, *estimate))
         if points:
             lines.append((strategy, points))
     return lines
@@ -26,7 +25,7 @@ def points_of(group, measure, size, growth):
 
 def figure_of(group, measure, growth, options, looks_by_name):
     """After the prompt on the left, at the end on the right; None when no cell has the measure and its size."""
-    lines = {when: points_of(group, measure, cache_bytes(when), growth) for when, _ in PLACES}
+    lines = {when: points_of(group, measure, when, growth) for when, _ in PLACES}
     if not any(lines.values()):
         return None
     below = options.width == "column"
@@ -44,22 +43,22 @@ def figure_of(group, measure, growth, options, looks_by_name):
             values += [x for point in points for x in point[1:]]
             largest = max(largest, *(point[0] for point in points))
             names[strategy.name] = None
-        held = group.estimate(group.full, cache_bytes(when))
+        held = group.full.held(when) if group.full else None
         if full is not None:
             full_line(axes, full)
             if held is not None:
-                axes.plot(held[0], full[0], marker="*", color="black", markersize=8, linestyle="none", zorder=4)
-                largest = max(largest, held[0])
+                axes.plot(held, full[0], marker="*", color="black", markersize=8, linestyle="none", zorder=4)
+                largest = max(largest, held)
         elif held is not None:
-            axes.axvline(held[0], color="black", linestyle=looks.DASHED, linewidth=1.0, zorder=1)
-            largest = max(largest, held[0])
+            axes.axvline(held, color="black", linestyle=looks.DASHED, linewidth=1.0, zorder=1)
+            largest = max(largest, held)
         axes.set_xlabel(label)
     for axes in panels.flat:
         finish_value_axis(axes, measure, values)
         axes.set_xlim(0, largest * 1.05)
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
-        axes.set_ylabel(measure.label)
+        axes.set_ylabel(looks.two_lines(measure.label))
     budgets = sorted((budget for budget in group.budgets if budget.growth == growth), key=lambda budget: budget.place)
     along = ", ".join(budget.text for budget in budgets)
     where = f"along each line budgets {along}" if len(budgets) > 1 else f"budget {along}"

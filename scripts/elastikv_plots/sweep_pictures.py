@@ -6,16 +6,15 @@ import sys
 
 from . import budget, details, fixed_point, looks, sizes
 from .base import Album, PlotError, comma_list, formats_of
-from .measures import measures_of
 from .published import PublishedPoints
-from .sweeps import Sweep, join, strategies_of
+from .sweeps import Run
 
 PICTURES = ("budget", "bytes", "fixed-point", "importance", "kept")
 
 
 def parse(description):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=pathlib.Path, nargs="+", metavar="FOLDER", help="output folders of elastikv sweep")
+    parser.add_argument("folders", type=pathlib.Path, nargs="+", metavar="FOLDER", help="folder of elastikv sweep or elastikv report")
     parser.add_argument("--output", type=pathlib.Path, help="folder for the pictures (default: FOLDER/plots)")
     parser.add_argument("--formats", default="png,svg", help="comma list of png, svg, pdf (default: %(default)s)")
     parser.add_argument("--pictures", default=",".join(PICTURES), help="comma list of what to draw (default: %(default)s)")
@@ -35,11 +34,11 @@ def parse(description):
     return parser.parse_args()
 
 
-def choose_strategies(arguments, sweeps, groups):
+def choose_strategies(arguments, groups):
     if not arguments.strategies:
         return
     known = list(dict.fromkeys([strategy.name for group in groups for strategy in group.strategies]
-                               + [s.name for sweep in sweeps for s in strategies_of(sweep.config) if s.preset == "full"]))
+                               + [group.full.strategy.name for group in groups if group.full and not group.full.hidden]))
     wanted = comma_list("strategies", arguments.strategies, known, "strategy in this sweep")
     for group in groups:
         group.keep_strategies(wanted)
@@ -78,7 +77,7 @@ def draw_sizes(album, groups, measures, arguments, looks_by_name):
             print(f"{group.name}: more than {budget.LINES} strategies; quality against bytes needs --strategies", file=sys.stderr)
             continue
         for measure in measures:
-            if measure.name in ("match_rate", "mean_kl"):
+            if not measure.in_summary:
                 continue
             for growth in growths_of([group]):
                 album.save(picture_name(f"{measure.name}-bytes", group, len(groups) > 1, growth),
@@ -122,26 +121,25 @@ def main(description):
     arguments = parse(description)
     formats = formats_of(arguments.formats)
     pictures = comma_list("pictures", arguments.pictures, PICTURES, "picture")
-    if arguments.output is None and len(arguments.folders) > 1:
-        raise PlotError("--output is needed with several folders: where shall the pictures of all go?")
+    if len(arguments.folders) > 1:
+        folders = " ".join(map(str, arguments.folders))
+        raise PlotError(f"plot.py draws one folder; elastikv report {folders} --output DIR joins runs, and plot.py DIR draws them together")
     if not arguments.published and (arguments.published_model or arguments.published_data):
         raise PlotError("--published-model and --published-data choose among the values of --published NAME, which is missing")
-    sweeps = [Sweep(folder) for folder in arguments.folders]
-    groups = join(sweeps)
-    choose_strategies(arguments, sweeps, groups)
+    run = Run(arguments.folders[0])
+    groups, measures = run.groups, list(run.measures.values())
+    choose_strategies(arguments, groups)
     for group in [group for group in groups if not group.samples]:
         print(f"{group.name}: no sample is complete yet", file=sys.stderr)
         groups.remove(group)
-    folders = ", ".join(str(folder) for folder in arguments.folders)
     if not groups:
-        raise PlotError(f"{folders}: nothing to draw")
-    measures = list({measure.name: measure for sweep in sweeps for measure in measures_of(sweep.config)}.values())
+        raise PlotError(f"{run.folder}: nothing to draw")
     strategies = list(dict.fromkeys((s.name, s.preset) for group in groups for s in group.strategies))
     if arguments.published:
         arguments.published = PublishedPoints(arguments.published, groups, arguments.published_model, arguments.published_data)
         strategies += arguments.published.looks_wanted(groups, measures)
     looks_by_name = looks.looks_of(strategies)
-    album = Album(arguments.output or arguments.folders[0] / "plots", formats)
+    album = Album(arguments.output or run.folder / "plots", formats)
     if "budget" in pictures:
         draw_budget(album, groups, measures, arguments, looks_by_name)
     if "bytes" in pictures:
@@ -151,4 +149,4 @@ def main(description):
     if {"importance", "kept"} & set(pictures):
         draw_details(album, groups, arguments, pictures)
     if not album.names:
-        raise PlotError(f"{folders}: nothing to draw")
+        raise PlotError(f"{run.folder}: nothing to draw")

@@ -1,16 +1,19 @@
-"""Output folders of `elastikv sweep`, alone or several joined, as groups of cells: one per model and data set."""
+"""The tables that `elastikv report` made of one run or of several that it joined, as groups of cells: one per model and data set."""
 
 import csv
 import dataclasses
 import functools
 import json
-import re
+import math
 
 from .base import PlotError
-from .bootstrap import Bootstrap
 
 FULL = "full"
-HEADER_FORMAT = "elastikv-sweep-"
+MIB = 2.0**20
+CELLS = "cells.csv"
+MEASURES = "measures.csv"
+NEEDED = {CELLS: ("cell", "model", "data", "strategy", "preset", "budget", "samples", "planned_samples"),
+          MEASURES: ("model", "data", "measure", "label", "reference", "summary", "most", "log_from", "value", "low", "high")}
 
 
 def json_lines(file):
@@ -31,64 +34,175 @@ def json_lines(file):
         yield f"{file}:{number}", value
 
 
-def read_header(file):
+def read_table(folder, name):
+    """The rows of one of a report's tables."""
     try:
-        header = json.loads(file.read_text(encoding="utf-8"))
+        with open(folder / name, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or []
     except FileNotFoundError as error:
-        raise PlotError(f"{file.parent}: holds no sweep ({file.name} is missing)") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlotError(f"{file}: cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise PlotError(f"{file}:{error.lineno}: not valid JSON: {error.msg}") from error
-    if not isinstance(header, dict) or not str(header.get("format", "")).startswith(HEADER_FORMAT):
-        raise PlotError(f"{file}: is not the description of a sweep's records")
-    if missing := [key for key in ("config", "data") if not isinstance(header.get(key), dict)]:
-        raise PlotError(f"{file}: damaged: {missing[0]} is missing")
-    return header
+        raise PlotError(f"{folder}: holds no {name}; elastikv report {folder} makes it") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PlotError(f"{folder / name}: cannot be read: {error}") from error
+    if missing := [column for column in NEEDED[name] if column not in columns]:
+        raise PlotError(f"{folder / name}: has no column '{missing[0]}'; elastikv report {folder} makes it anew")
+    return rows
 
 
-class Sweep:
-    """One output folder. Of several records of a (cell, sample) the last counts. Where records.jsonl was not kept, cells.csv,
-    the table that `elastikv report` makes of it, stands for it."""
+def number_or_none(text, place):
+    """A field's number; None where it is empty."""
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise PlotError(f"{place}: {text!r} is no number") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What was measured, as measures.csv says it."""
+    name: str  # of the picture's file
+    label: str  # of its axis
+    reference: str  # what it compares with: the full cache's output (full-cache) or the answers (dataset)
+    in_summary: bool
+    most: float | None  # that a value can be
+    log_from: float | None  # ratio of the largest to the smallest from which the axis is logarithmic
+    columns: tuple  # of cells.csv: value, low, high
+
+    @property
+    def has_full(self):
+        """Whether the full cache's own value says anything: beside itself it does not."""
+        return self.reference != "full-cache"
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    text: str  # as in cell names: "0.2", "0.2p", "256t"
+    place: float  # on the horizontal axis: a fraction, or tokens
+    growth: str  # generation, prompt, or tokens
+
+
+def budget_of(text):
+    growth = {"p": "prompt", "t": "tokens"}.get(text[-1:], "generation")
+    try:
+        return Budget(text, float(text if growth == "generation" else text[:-1]), growth)
+    except ValueError as error:
+        raise PlotError(f"{CELLS}: {text!r} is no budget") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategy:
+    name: str
+    preset: str
+    overrides: tuple = ()  # (dotted key, value as YAML text)
+
+
+def strategy_of(row):
+    try:
+        settings = json.loads(row.get("settings") or "{}")
+        return Strategy(row["strategy"], row["preset"], tuple(settings.items()))
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise PlotError(f"{CELLS}: the settings of {row['strategy']} are no JSON object") from error
+
+
+class Cell:
+    """A strategy at a budget: a row of cells.csv."""
+
+    def __init__(self, row):
+        self.id, self.row, self.strategy = row["cell"], row, strategy_of(row)
+        self.budget = None if self.strategy.preset == FULL else budget_of(row["budget"])
+        self.hidden = row.get("hidden") == "yes"  # run as the others' reference alone
+
+    def number(self, column):
+        return number_or_none(self.row.get(column), f"{CELLS}: {self.id}: {column}")
+
+    def estimate(self, measure):
+        """(value, low, high); None where the cell has no value. Of a single cluster nothing is known about the spread: low and
+        high are then the value."""
+        value, low, high = map(self.number, measure.columns)
+        if value is None or not math.isfinite(value):
+            return None
+        return value, value if low is None else low, value if high is None else high
+
+    def held(self, when):
+        """Mean size of K and V per sample in MiB; `when` is prefill or end."""
+        size = self.number(f"cache_bytes_{when}")
+        return None if size is None else size / MIB
+
+
+class Group:
+    """The cells of one model and data set."""
+
+    def __init__(self, run, model, data):
+        self.run, self.model, self.data = run, model, data
+        self.name = f"{model} on {data}"
+        self.cells = {}  # (strategy, budget text) to Cell, without the full cache
+        self.full = None
+        self.strategies, self.budgets = [], []
+        self.samples = self.planned = 0
+
+    def add(self, row):
+        cell = Cell(row)
+        # Every cell of a group is over the same samples.
+        self.samples = int(cell.number("samples") or 0)
+        self.planned = int(cell.number("planned_samples") or 0)
+        if cell.budget is None:
+            self.full = self.full or cell
+            return
+        self.cells[cell.strategy.name, cell.budget.text] = cell
+        if cell.strategy not in self.strategies:
+            self.strategies.append(cell.strategy)
+        if cell.budget not in self.budgets:
+            self.budgets.append(cell.budget)
+
+    @property
+    def title(self):
+        count = f"{self.planned}" if self.samples == self.planned else f"{self.samples} of {self.planned}"
+        return f"{self.name}, {count} sample{'' if self.planned == 1 else 's'}"
+
+    def estimate(self, cell, measure):
+        return None if cell is None else cell.estimate(measure)
+
+    def of_strategy(self, name, growth):
+        """The cells of a strategy with budgets of one kind, from the smallest."""
+        cells = [cell for cell in self.cells.values() if cell.strategy.name == name and cell.budget.growth == growth]
+        return sorted(cells, key=lambda cell: cell.budget.place)
+
+    def keep_strategies(self, names):
+        """Shows these strategies only."""
+        self.strategies = [strategy for strategy in self.strategies if strategy.name in names]
+        self.cells = {key: cell for key, cell in self.cells.items() if key[0] in names}
+        self.budgets = [budget for budget in self.budgets if any(cell.budget == budget for cell in self.cells.values())]
+
+
+class Run:
+    """A folder of tables."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.header = read_header(folder / "sweep.json")
-        self.config = self.header["config"]
-        self.name = self.header.get("name", folder.name)
-        self.records, self.table = None, None
-        if (folder / "records.jsonl").exists():
-            self.records = {}
-            for place, record in json_lines(folder / "records.jsonl"):
-                if not {"cell", "sample", "status"} <= record.keys():
-                    raise PlotError(f"{place}: is no record (cell, sample or status is missing)")
-                self.records[record["cell"], record["sample"]] = record
-        elif (folder / "cells.csv").exists():
-            with open(folder / "cells.csv", encoding="utf-8", newline="") as file:
-                self.table = {row["cell"]: row for row in csv.DictReader(file)}
-        else:
-            raise PlotError(f"{folder}: holds no results (neither records.jsonl nor cells.csv, the table made of it)")
+        self.groups = self.read_groups()
+        self.measures = self.read_measures()
 
-    def samples_of(self, data):
-        if data not in self.header["data"]:
-            raise PlotError(f"{self.folder}/sweep.json: says nothing of its data set '{data}'")
-        return self.header["data"][data]["samples"]
+    def read_groups(self):
+        groups = {}
+        for row in read_table(self.folder, CELLS):
+            place = row["model"], row["data"]
+            if place not in groups:
+                groups[place] = Group(self, *place)
+            groups[place].add(row)
+        return list(groups.values())
 
-    def items_of(self, model, data):
-        """The content hash of every sample that has records. (The data set's own changes with the number of samples.)"""
-        return {sample: record["item"] for (cell, sample), record in self.records.items()
-                if cell.startswith(f"{model}/{data}/") and "item" in record}
+    def read_measures(self):
+        """By name; those of all groups."""
+        measures = {}
+        for row in read_table(self.folder, MEASURES):
+            most, log_from = (number_or_none(row[key], f"{MEASURES}: {row['measure']}: {key}") for key in ("most", "log_from"))
+            measures.setdefault(row["measure"], Measure(row["measure"], row["label"], row["reference"], row["summary"] == "yes", most,
+                                                        log_from, (row["value"], row["low"], row["high"])))
+        return measures
 
-    def clusters_of(self, model, data):
-        """What samples share with others (pictures, documents), by the sample's id; a folder without samples.jsonl has none."""
-        found, own = {}, {}
-        if (self.folder / "samples.jsonl").exists():
-            for _, sample in json_lines(self.folder / "samples.jsonl"):
-                if sample.get("data") == data and sample.get("model", model) == model:
-                    # A model that reads other samples than the first has lines of its own.
-                    (own if "model" in sample else found)[sample["id"]] = sample.get("cluster")
-        return own or found
-
+    @functools.cached_property
     def details(self):
         """The samples to look at; one that was evaluated again replaces what was known of it."""
         needed = {"model", "data", "sample", "cells", "prompt_tokens", "image", "grid", "thumbnail", "importance", "kept"}
@@ -102,225 +216,3 @@ class Sweep:
             found.pop(key, None)
             found[key] = place, detail
         return list(found.values())
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    text: str  # as in cell names: "0.2", "0.2p", "256t"
-    place: float  # on the horizontal axis: a fraction, or tokens
-    growth: str  # generation, prompt, or tokens
-
-
-def listed_or_one(value):
-    return value if isinstance(value, list) else [value]
-
-
-def budgets_of(config):
-    budgets = config.get("budgets", {})
-    listed = []
-    for growth in listed_or_one(budgets.get("growth", "generation")):
-        for keep in listed_or_one(budgets.get("keep", [])):
-            text = str(int(keep)) if float(keep) == int(keep) else json.dumps(keep)
-            listed.append(Budget(text + ("p" if growth == "prompt" else ""), float(keep), growth))
-    for tokens in listed_or_one(budgets.get("keep_tokens", [])):
-        listed.append(Budget(f"{tokens}t", float(tokens), "tokens"))
-    return listed
-
-
-@dataclasses.dataclass(frozen=True)
-class Strategy:
-    name: str
-    preset: str
-    overrides: tuple = ()  # (dotted key, value as YAML text)
-
-
-def strategies_of(config):
-    return [Strategy(s["name"], s["preset"], tuple(s.get("set", {}).items())) for s in config["strategies"]]
-
-
-def fits(patterns, *names):
-    """Whether a name fits one of the patterns, in which `*` stands for any characters."""
-    for pattern in listed_or_one(patterns):
-        pattern = f"{pattern:g}" if isinstance(pattern, float) else str(pattern)
-        expression = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
-        if any(expression.fullmatch(name) for name in names):
-            return True
-    return False
-
-
-def excluded(config, model, data, strategy, budget):
-    """Whether matrix.exclude leaves a cell out; a part that a rule does not name fits everything. A model is named with its
-    dtype or without."""
-    names = {"model": (model, model.rsplit("-", 1)[0]), "data": (data,), "strategy": (strategy,), "budget": (budget,)}
-    return any(all(fits(rule[part], *names[part]) for part in names if part in rule)
-               for rule in listed_or_one((config.get("matrix") or {}).get("exclude", [])))
-
-
-class Cell:
-    """One strategy at one budget, with the sweep that holds it."""
-
-    def __init__(self, sweep, identity, strategy, budget):
-        self.sweep, self.id, self.strategy, self.budget = sweep, identity, strategy, budget
-
-
-class Group:
-    """The cells of one model and data set."""
-
-    def __init__(self, model, data):
-        self.model, self.data = model, data
-        self.name = f"{model} on {data}"
-        self.cells = {}  # (strategy, budget text) to Cell, without the full cache
-        self.full = None
-        self.expected = []  # every cell that a sample needs to have been given, hidden ones included
-        self.strategies, self.budgets = [], []
-        self.parts = []  # sweeps
-
-    def add(self, sweep, renamed):
-        config = sweep.config
-        self.parts.append(sweep)
-        full_listed = False
-        for strategy in strategies_of(config):
-            label = renamed.get(strategy.name, strategy.name)
-            shown = dataclasses.replace(strategy, name=label)
-            if strategy.preset == FULL:
-                if not excluded(config, self.model, self.data, strategy.name, "1"):
-                    full_listed = True
-                    self.add_full(sweep, strategy.name)
-                continue
-            for budget in budgets_of(config):
-                if excluded(config, self.model, self.data, strategy.name, budget.text):
-                    continue
-                if (label, budget.text) in self.cells:
-                    continue  # both runs have it; the first counts
-                cell = Cell(sweep, f"{self.model}/{self.data}/{strategy.name}/{budget.text}", shown, budget)
-                self.cells[label, budget.text] = cell
-                self.expected.append(cell)
-                if shown not in self.strategies:
-                    self.strategies.append(shown)
-                if budget not in self.budgets:
-                    self.budgets.append(budget)
-        if not full_listed and sweep.records is not None and any(cell.sweep is sweep for cell in self.expected):
-            self.add_full(sweep, "(full)")  # run as the others' reference alone
-
-    def add_full(self, sweep, name):
-        cell = Cell(sweep, f"{self.model}/{self.data}/{name}", Strategy(name, FULL), None)
-        self.expected.append(cell)
-        if self.full is None:
-            self.full = cell
-
-    @functools.cached_property
-    def planned(self):
-        """Samples that all parts were to evaluate, in the first part's order."""
-        lists = [part.samples_of(self.data) for part in self.parts]
-        return [sample for sample in lists[0] if all(sample in other for other in lists[1:])]
-
-    @functools.cached_property
-    def samples(self):
-        """Samples that every cell has been given, as in the tables; one that failed in all cells is left out for all alike."""
-        if self.parts[0].records is None:
-            counts = [int(row["samples"]) for cell in self.expected if (row := cell.sweep.table.get(cell.id))]
-            return self.planned[:max(counts, default=0)]
-        common = []
-        for sample in self.planned:
-            records = [cell.sweep.records.get((cell.id, sample)) for cell in self.expected]
-            if all(record is not None for record in records) and any(record["status"] == "ok" for record in records):
-                common.append(sample)
-        return common
-
-    @property
-    def title(self):
-        every = len(self.planned)
-        count = f"{every}" if len(self.samples) == every else f"{len(self.samples)} of {every}"
-        return f"{self.name}, {count} sample{'' if every == 1 else 's'}"
-
-    @functools.cached_property
-    def clusters(self):
-        """The name of each sample's cluster, None for none: those are resampled as one."""
-        names = self.parts[0].clusters_of(self.model, self.data)
-        return [names.get(sample) for sample in self.samples]
-
-    @functools.cached_property
-    def bootstrap(self):
-        settings = self.parts[0].config["bootstrap"]
-        return Bootstrap(settings["iterations"], settings["seed"])
-
-    def estimate(self, cell, measure):
-        """(value, low, high); None when a sample failed or lacks the value: no mean over survivors."""
-        if cell is None:
-            return None
-        if cell.sweep.records is None:
-            return measure.from_table(cell.sweep.table.get(cell.id))
-        rows = []
-        for sample in self.samples:
-            record = cell.sweep.records.get((cell.id, sample))
-            value = measure.read(record) if record is not None and record["status"] == "ok" else None
-            if value is None:
-                return None
-            rows.append(value)
-        return measure.combine(self.bootstrap, rows, self.clusters)
-
-    def of_strategy(self, name, growth):
-        """The cells of a strategy with budgets of one kind, from the smallest."""
-        cells = [cell for cell in self.cells.values() if cell.strategy.name == name and cell.budget.growth == growth]
-        return sorted(cells, key=lambda cell: cell.budget.place)
-
-    def keep_strategies(self, names):
-        """Shows these strategies only; samples still are those that all cells have."""
-        self.strategies = [strategy for strategy in self.strategies if strategy.name in names]
-        self.cells = {key: cell for key, cell in self.cells.items() if key[0] in names}
-        self.budgets = [budget for budget in self.budgets if any(cell.budget == budget for cell in self.cells.values())]
-
-
-def group_names(sweep):
-    """(model, data) of all groups of a sweep."""
-    return [(f"{model['label']}-{model['dtype']}", data["name"])
-            for model in sweep.config["models"] for data in sweep.config["data"]]
-
-
-def require_comparable(first, other, model, data):
-    """Runs are joined only where their numbers mean the same."""
-    def refuse(what):
-        raise PlotError(f"{other.folder}: differs from {first.folder} in {what}; draw the two apart")
-    for sweep in (first, other):
-        if sweep.records is None:
-            raise PlotError(f"{sweep.folder}: records.jsonl is missing; runs are joined by their samples' records")
-    ours, theirs = (sweep.header.get("engines", {}).get(model, {}) for sweep in (first, other))
-    for key in ours.keys() & theirs.keys():
-        if ours[key] != theirs[key]:
-            refuse(f"the {key.replace('_', ' ')} of model '{model}'")
-    ours, theirs = (sweep.items_of(model, data) for sweep in (first, other))
-    for sample in ours:
-        if theirs.get(sample, ours[sample]) != ours[sample]:
-            refuse(f"the content of sample '{sample}' of '{data}'")
-    for key, what in (("perplexity", "metrics.perplexity"), ("reference", "metrics.reference")):
-        mine, its = ({k: v for k, v in s.config["metrics"][key].items() if k != "one_pass"} if key == "perplexity"
-                     else s.config["metrics"][key] for s in (first, other))
-        if mine != its:
-            refuse(what)
-    if first.config.get("generation") != other.config.get("generation"):
-        refuse("generation.max_new_tokens")
-    if not set(first.samples_of(data)) & set(other.samples_of(data)):
-        raise PlotError(f"{other.folder}: shares no sample of '{data}' with {first.folder}")
-
-
-def join(sweeps):
-    """The groups of all sweeps; those of the same model and data set become one."""
-    groups, known = {}, {}
-    for sweep in sweeps:
-        # Another run's strategy of the same name but with other settings is another strategy.
-        renamed = {}
-        for strategy in strategies_of(sweep.config):
-            settings = strategy.preset, strategy.overrides
-            if known.setdefault(strategy.name, settings) != settings:
-                renamed[strategy.name] = f"{strategy.name} ({sweep.name})"
-                if known.setdefault(renamed[strategy.name], settings) != settings:
-                    raise PlotError(f"{sweep.folder}: strategy '{renamed[strategy.name]}' stands for two settings; "
-                                    "give the sweeps different names")
-        for model, data in group_names(sweep):
-            group = groups.get((model, data))
-            if group is None:
-                group = groups[model, data] = Group(model, data)
-            else:
-                require_comparable(group.parts[0], sweep, model, data)
-            group.add(sweep, renamed)
-    return [group for group in groups.values() if group.expected]

@@ -30,8 +30,7 @@
 #include "datasets/dataset.h"
 #include "image/picture.h"
 #include "metrics/agreement.h"
-#include "metrics/intervals.h"
-#include "metrics/perplexity.h"
+#include "metrics/metric_set.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
 #include "strategies/components.h"
@@ -318,31 +317,40 @@ void add_metrics(AllResults& all) {
       results.add("{:.9f} {:.9f} {:.9f} {}", score.precision, score.recall, score.f, score.defined);
     }
   }
-  Perplexity perplexity;
-  std::vector<double> divergences;
+  std::vector<ModelOutput> outputs(7);
   for (int sample = 0; sample < 7; ++sample) {
-    double nll = 0;
+    ModelOutput& output = outputs[static_cast<size_t>(sample)];
     std::vector<int64_t> ours;
     std::vector<int64_t> theirs;
     for (int token = 0; token < 3 + sample; ++token) {
-      nll += 0.25 * static_cast<double>((sample * 5 + token * 3) % 7);
+      output.nll.push_back(0.25F * static_cast<float>((sample * 5 + token * 3) % 7));
+      output.nll_sum += static_cast<double>(output.nll.back());
       ours.push_back(token);
       theirs.push_back((token * sample) % 4 == 3 ? 99 : token);
     }
-    perplexity.add({.nll = nll, .tokens = 3 + sample});
+    output.scored_tokens = std::ssize(output.nll);
+    if (sample > 0) output.mean_kl = 0.125 * sample;
     const Agreement one = compare_tokens(ours, theirs);
-    if (sample > 0) divergences.push_back(0.125 * sample);
     all["metric/first_divergence"].add("{}", one.first_divergence);
     all["metric/match_rate"].add("{:.9f}", one.match_rate);
   }
   const Bootstrap bootstrap(/*replicates=*/200, /*seed=*/7);
-  const PerplexitySummary summary = perplexity.summarize(bootstrap);
-  all["metric/ppl"].add("{} {}", summary.tokens, summary.samples);
-  all["metric/ppl"].numbers = {*summary.ppl, *summary.ppl_sample_mean};
+  std::vector<MeasuredSample> samples;
+  for (const ModelOutput& output : outputs) samples.push_back({output, {}});
+  MetricChoice choice;
+  choice.text.clear();
+  const MetricSet set(choice);
+  std::map<std::string, Measurement> found;
+  for (const auto& metric : set.metrics())
+    found[metric->traits().name] = metric->measure(samples, {}, bootstrap);
+  const Measurement& ppl = found.at("ppl");
+  // Scored tokens, samples; the mean over tokens and that over samples.
+  all["metric/ppl"].add("{} {}", static_cast<int64_t>(*ppl.more.at(0)), ppl.samples.size());
+  all["metric/ppl"].numbers = {*ppl.value, *ppl.more.at(1)};
   all["interval/bootstrap"].add("95 %");
-  all["interval/bootstrap"].numbers = {summary.ppl_bootstrap->low, summary.ppl_bootstrap->high};
-  all["metric/mean_kl"].add("{}", divergences.size());
-  all["metric/mean_kl"].numbers = {estimate_mean(divergences).mean};
+  all["interval/bootstrap"].numbers = {ppl.interval->low, ppl.interval->high};
+  all["metric/mean_kl"].add("{}", found.at("mean_kl").samples.size());
+  all["metric/mean_kl"].numbers = {*found.at("mean_kl").value};
 }
 
 AllResults all_results() {

@@ -40,8 +40,8 @@ class CommandTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.folder = pathlib.Path(temporary.name)
         self.run = self.folder / "run"
-        head = folders.header(samples=3)
-        folders.write(self.run, head, folders.all_records(head), [folders.detail(head), folders.detail(head, "s1")])
+        about = folders.sweep(samples=3)
+        folders.write(self.run, about, details=[folders.detail(about), folders.detail(about, "s1")])
 
     def names(self, *arguments, script="plot.py"):
         code, out, err = call(script, *arguments)
@@ -62,7 +62,7 @@ class Sweeps(CommandTest):
                                  "rouge-l-pltrdy-bytes.svg", "importance-s0.svg", "kept-s0-0.2.svg"])
         self.assertEqual(sorted(file.name for file in (self.run / "plots").iterdir()), sorted(names))
 
-    def test_the_same_records_give_the_same_bytes(self):
+    def test_the_same_tables_give_the_same_bytes(self):
         sums = []
         for turn in ("first", "second"):
             self.names(self.run, "--output", self.folder / turn, "--formats", "png,svg,pdf", "--kept", "elastic")
@@ -76,13 +76,12 @@ class Sweeps(CommandTest):
                          ["importance-s1.png", "kept-s1-0.5.png", "kept-s1-snapkv-0.5.png"])
 
     def test_models_and_data_sets(self):
-        head = folders.header(models=("small", "large"), data=("scenes", "book"), samples=2, text=())
-        run = folders.write(self.folder / "several", head, folders.all_records(head))
+        run = folders.write(self.folder / "several", folders.sweep(models=("small", "large"), data=("scenes", "book"), text=()))
         self.assertEqual(self.names(run, "--formats", "svg", "--pictures", "budget")[:5],
                          ["ppl.svg", "ppl-small-fp32-scenes.svg", "ppl-small-fp32-book.svg", "ppl-large-fp32-scenes.svg",
                           "ppl-large-fp32-book.svg"])
 
-    def test_an_old_folder(self):
+    def test_a_folder_without_details(self):
         (self.run / "details.jsonl").unlink()
         self.assertEqual(len(self.names(self.run, "--formats", "svg")), 6)
 
@@ -95,35 +94,28 @@ class Sweeps(CommandTest):
             names = self.names(self.run, "--formats", "svg", "--pictures", "importance")
             self.assertEqual(names, ["importance-s1.svg"], word)
 
-    def test_a_table_without_records(self):
+    def test_the_programs_own_tables(self):
         kept = self.folder / "kept"
         shutil.copytree(DATA / "quickstart-3", kept)
-        with_records = self.names(kept, "--formats", "svg")
-        (kept / "records.jsonl").unlink()
-        self.assertEqual(self.names(kept, "--formats", "svg"), with_records)
-        self.assertIn("ppl-bytes.svg", with_records)
+        self.assertEqual(self.names(kept, "--formats", "svg"),
+                         ["ppl.svg", "rouge-l-pltrdy.svg", "rougeL.svg", "first_divergence.svg", "match_rate.svg", "mean_kl.svg",
+                          "ppl-bytes.svg", "rouge-l-pltrdy-bytes.svg", "rougeL-bytes.svg"])
 
-    def test_joined_runs(self):
-        second = folders.header(strategies=("full", "random"), samples=2)
-        other = folders.write(self.folder / "other", second, folders.all_records(second))
-        self.names(self.run, other, "--output", self.folder / "both", "--formats", "svg", "--pictures", "budget")
-        text = (self.folder / "both" / "ppl.svg").read_text()
-        for word in ("elastic", "random", "2 samples"):
-            self.assertIn(word, text)
-        self.refused("--output is needed with several folders: where shall the pictures of all go?", self.run, other)
+    def test_runs_are_joined_by_the_program(self):
+        self.refused(f"plot.py draws one folder; elastikv report {self.run} {self.folder}/other --output DIR joins runs, and plot.py DIR "
+                     "draws them together", self.run, self.folder / "other")
 
     def test_published_points(self):
         self.names(self.run, "--formats", "svg", "--pictures", "budget", "--published", DATA / "published-fixture.yaml")
         self.assertIn("PrefixKV, published", (self.run / "plots" / "ppl.svg").read_text())
 
     def test_files_names_are_free_of_labels_slashes(self):
-        head = folders.header(samples=1, text=())
-        head["data"]["scenes"]["samples"] = ["a/b c"]
-        folders.write(self.run, head, folders.all_records(head), [folders.detail(head, "a/b c")])
+        about = folders.sweep(samples=1, text=())
+        folders.write(self.run, about, details=[folders.detail(about, "a/b c")])
         self.assertIn("importance-a_b_c.png", self.names(self.run, "--formats", "png", "--pictures", "importance"))
 
     def test_refusals(self):
-        self.refused(f"{self.folder}/none: holds no sweep (sweep.json is missing)", self.folder / "none")
+        self.refused(f"{self.folder}/none: holds no cells.csv; elastikv report {self.folder}/none makes it", self.folder / "none")
         self.refused("--formats: 'gif' is not one of png, svg, pdf", self.run, "--formats", "png,gif")
         self.refused("--strategies: no strategy in this sweep 'h2o'; known: elastic, h2o-released, snapkv, full", self.run,
                      "--strategies", "h2o")
@@ -141,7 +133,7 @@ class Sweeps(CommandTest):
         self.refused(f"{self.folder}/file/plots: cannot be made: Not a directory", self.run, "--output", self.folder / "file" / "plots")
 
     def test_a_sweep_that_has_just_begun(self):
-        (self.run / "records.jsonl").write_text("")
+        folders.write(self.run, folders.sweep(samples=0, planned=3))
         code, _, err = call("plot.py", self.run)
         self.assertEqual((code, err), (1, f"stampvlm-fp32 on scenes: no sample is complete yet\nerror: {self.run}: nothing to draw\n"))
 

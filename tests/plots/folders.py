@@ -1,6 +1,7 @@
-"""Output folders made by hand, for the tests of the pictures."""
+"""Folders of tables made by hand, for the tests of the pictures."""
 
 import base64
+import csv
 import io
 import json
 import random
@@ -10,82 +11,85 @@ BUDGETS = (0.1, 0.2, 0.5)
 KEPT_LAYERS, GRID, PROMPT = 6, 4, 24
 
 
-def header(models=("stampvlm",), data=("scenes",), strategies=STRATEGIES, budgets=None, samples=5, text=("rouge-l-pltrdy",),
-           exclude=(), **changes):
-    """sweep.json; a strategy is a name, or (name, preset, set)."""
+def sweep(models=("stampvlm",), data=("scenes",), strategies=STRATEGIES, budgets=None, samples=5, planned=None,
+          text=("rouge-l-pltrdy",), reference="full-cache"):
+    """What a sweep was about; a strategy is a name, or (name, preset, settings). Without "full" the full cache is hidden."""
     listed = [s if isinstance(s, tuple) else (s, s, {}) for s in strategies]
-    config = {
-        "name": "by-hand",
-        "models": [{"label": label, "dtype": "fp32", "device": "cpu", "path": label} for label in models],
-        "data": [{"name": name, "path": f"{name}.json"} for name in data],
-        "strategies": [{"name": name, "preset": preset, "set": overrides} for name, preset, overrides in listed],
-        "budgets": budgets or {"keep": list(BUDGETS), "growth": ["generation"]},
-        "metrics": {"perplexity": {"enabled": True, "score_last_token": True}, "text": list(text), "reference": "full-cache",
-                    "agreement": True},
-        "generation": {"max_new_tokens": 128}, "bootstrap": {"iterations": 200, "seed": 12345},
-    }
-    if exclude:
-        config["matrix"] = {"exclude": list(exclude)}
-    whole = {"format": "elastikv-sweep-2", "name": "by-hand", "config": config,
-             "data": {name: {"content": f"hash of {name}", "samples": [f"s{i}" for i in range(samples)]} for name in data},
-             "engines": {f"{label}-fp32": {"weights": f"hash of {label}", "tokenizer": "t"} for label in models}}
-    for key, value in changes.items():
-        whole[key] = value
-    return whole
+    if not any(preset == "full" for _, preset, _ in listed):
+        listed.insert(0, ("(full)", "full", {}))
+    return {"models": models, "data": data, "strategies": listed, "budgets": budgets or {"keep": list(BUDGETS)}, "samples": samples,
+            "planned": samples if planned is None else planned, "text": text, "reference": reference}
 
 
-def cells_of(head):
-    """(cell, strategy, budget) of all cells; the full cache has no budget. The hidden reference is the first without one."""
-    config = head["config"]
-    budgets = config["budgets"]
-    texts = [(f"{keep:g}" + ("p" if growth == "prompt" else ""), keep) for growth in budgets.get("growth", [])
+def budgets_of(about):
+    """(text, fraction)"""
+    budgets = about["budgets"]
+    found = [(f"{keep:g}" + ("p" if growth == "prompt" else ""), keep) for growth in budgets.get("growth", ["generation"])
              for keep in budgets.get("keep", [])]
-    texts += [(f"{tokens}t", tokens / 100) for tokens in budgets.get("keep_tokens", [])]
-    found = []
-    for model in config["models"]:
-        for data in config["data"]:
-            place = f"{model['label']}-{model['dtype']}/{data['name']}"
-            if not any(s["preset"] == "full" for s in config["strategies"]):
-                found.append((f"{place}/(full)", "(full)", None))
-            for strategy in config["strategies"]:
-                if strategy["preset"] == "full":
-                    found.append((f"{place}/{strategy['name']}", strategy["name"], None))
-                else:
-                    found += [(f"{place}/{strategy['name']}/{text}", strategy["name"], keep) for text, keep in texts]
-    return found
+    return found + [(f"{tokens}t", tokens / 100) for tokens in budgets.get("keep_tokens", [])]
 
 
-def record(cell, sample, keep, worse, text=("rouge-l-pltrdy",)):
-    """A record whose numbers follow from its names; `worse` sets strategies apart."""
-    draw = random.Random(f"{cell} {sample}")
-    lost = 0.0 if keep is None else worse * (1 - keep) + 0.1 * draw.random()
-    tokens = 40 + draw.randrange(20)
-    entry = {"cell": cell, "sample": sample, "status": "ok", "prompt_tokens": PROMPT, "image_tokens": GRID * GRID,
-             "nll_sum": tokens * (0.5 + lost), "scored_tokens": tokens,
-             "scores": {name: {"precision": 0.5, "recall": 0.5, "f": max(0.0, 1 - lost), "defined": True} for name in text},
-             "cache_bytes_prefill": 2**20 * (4 * (keep or 1)), "cache_bytes_end": 2**20 * (6 * (keep or 1) + worse)}
+def measures_of(about):
+    """The rows of measures.csv."""
+    def row(name, label, value, low, high, reference="full-cache", summary="no", most="", log_from=""):
+        return {"measure": name, "label": label, "reference": reference, "summary": summary, "most": most, "log_from": log_from,
+                "value": value, "low": low, "high": high}
+    rows = [row("ppl", "Perplexity of the answers", "ppl", "ppl_low", "ppl_high", "dataset", "yes", log_from="4")]
+    rows += [row(name, f"{name} F against the full cache", name, f"{name}_low", f"{name}_high", about["reference"], "yes", "1")
+             for name in about["text"]]
+    rows.append(row("match_rate", "Tokens equal to the full cache's (share)", "match_rate", "match_low", "match_high", most="1"))
+    rows.append(row("mean_kl", "KL from the full cache (nats per token)", "kl", "kl_low", "kl_high", log_from="10"))
+    return [{"model": f"{model}-fp32", "data": data, **row} for model in about["models"] for data in about["data"] for row in rows]
+
+
+def cells_of(about):
+    """The rows of cells.csv; their numbers follow from their names, and strategies lie apart."""
+    rows = []
+    for model in about["models"]:
+        for data in about["data"]:
+            for number, (name, preset, settings) in enumerate(about["strategies"]):
+                for text, keep in [("1", None)] if preset == "full" else budgets_of(about):
+                    identity = "/".join([f"{model}-fp32", data, name] + ([] if keep is None else [text]))
+                    rows.append({"cell": identity, "model": f"{model}-fp32", "data": data, "strategy": name, "preset": preset,
+                                 "budget": text, "samples": about["samples"], "planned_samples": about["planned"],
+                                 "settings": json.dumps(settings) if settings else "", "hidden": "yes" if name == "(full)" else "no",
+                                 **numbers(about, identity, keep, 0.5 + 0.4 * number)})
+    return rows
+
+
+def numbers(about, identity, keep, worse):
+    if not about["samples"]:
+        return {}
+    lost = 0.0 if keep is None else worse * (1 - keep) + 0.1 * random.Random(identity).random()
+    values = {"ppl": 2**(1 + lost), **{name: max(0.0, 1 - lost) for name in about["text"]}}
     if keep is not None:
-        entry.update(agreement={"match_rate": max(0.0, 0.9 - lost)}, mean_kl=lost)
-    return entry
+        values.update(match_rate=max(0.0, 0.9 - lost), kl=lost)
+    found = {}
+    for name, value in values.items():
+        ends = "match" if name == "match_rate" else name
+        found.update({name: value, f"{ends}_low": 0.9 * value, f"{ends}_high": 1.05 * value})
+    return {**found, "cache_bytes_prefill": 2**20 * 4 * (keep or 1), "cache_bytes_end": 2**20 * (6 * (keep or 1) + worse)}
 
 
-def all_records(head):
-    names = list(dict.fromkeys(name for _, name, _ in cells_of(head)))
-    return [record(cell, sample, keep, 0.5 + 0.4 * names.index(name), tuple(head["config"]["metrics"]["text"]))
-            for data in head["data"] for sample in head["data"][data]["samples"]
-            for cell, name, keep in cells_of(head) if cell.split("/")[1] == data]
+def without_numbers(row):
+    """A cell that failed."""
+    return {key: value for key, value in row.items() if not isinstance(value, float)}
 
 
-def failed(cell, sample, status):
-    return {"cell": cell, "sample": sample, "status": status, "error": "because"}
+def write_table(file, rows, columns=()):
+    columns = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
+    with open(file, "w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
-def write(folder, head, records, details=(), torn=""):
+def write(folder, about, cells=None, details=(), torn=""):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sweep.json").write_text(json.dumps(head))
-    (folder / "records.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in records) + torn)
+    write_table(folder / "cells.csv", cells_of(about) if cells is None else cells)
+    write_table(folder / "measures.csv", measures_of(about))
     if details:
-        (folder / "details.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in details))
+        (folder / "details.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in details) + torn)
     return folder
 
 
@@ -100,10 +104,10 @@ def thumbnail():
     return base64.b64encode(data.getvalue()).decode()
 
 
-def detail(head, sample="s0", **changes):
+def detail(about, sample="s0", **changes):
     """A line of details.jsonl: 4 tokens before the picture, a grid of 4 x 4, 4 after it."""
     draw = random.Random(sample)
-    cells = [(cell, keep) for cell, _, keep in cells_of(head)]
+    cells = [(row["cell"], None if row["preset"] == "full" else dict(budgets_of(about))[row["budget"]]) for row in cells_of(about)]
     kept = []
     for number, (_, keep) in enumerate(cells):
         count = 0 if keep is None else max(1, round(keep * PROMPT))

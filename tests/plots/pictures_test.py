@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import pathlib
 import tempfile
 import unittest
@@ -9,12 +10,15 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from elastikv_plots import budget, details, fixed_point, looks, measures, published, sizes, sweeps
+from elastikv_plots import budget, details, fixed_point, looks, published, sizes, sweeps
 from elastikv_plots.base import PlotError
 
 DATA = pathlib.Path(__file__).parent / "data"
 looks.matplotlib.rcParams["figure.dpi"] = 100  # drawn often here
-PPL = measures.perplexity()
+
+
+def measure_of(groups, name="ppl"):
+    return groups[0].run.measures[name]
 
 
 def options(**changes):
@@ -38,10 +42,8 @@ class PictureTest(unittest.TestCase):
         self.addCleanup(looks.plt.close, "all")
         self.folder = pathlib.Path(temporary.name)
 
-    def groups(self, head=None, records=None, **more):
-        head = head or folders.header()
-        folders.write(self.folder, head, folders.all_records(head) if records is None else records, **more)
-        return sweeps.join([sweeps.Sweep(self.folder)])
+    def groups(self, about=None, cells=None, **more):
+        return sweeps.Run(folders.write(self.folder, about or folders.sweep(), cells, **more)).groups
 
     def looks(self, groups, extra=()):
         return looks.looks_of(list(dict.fromkeys((s.name, s.preset) for g in groups for s in g.strategies)) + list(extra))
@@ -63,6 +65,8 @@ class Looks(PictureTest):
         among = looks.looks_of([("mine", "elastic"), ("elastic", "elastic"), ("h2o", "h2o")])
         self.assertEqual(alone["h2o"], among["h2o"])
         self.assertEqual(looks.looks_of([("mine", "elastic")])["mine"], looks.KNOWN["elastic"])
+        self.assertEqual(looks.KNOWN["elastic-released"][0], looks.KNOWN["elastic"][0])
+        self.assertNotIn(looks.KNOWN["elastic"], [looks.KNOWN["elastic-released"], looks.KNOWN["h2o"]])
 
     def test_first_looks_differ_without_colour(self):
         found = looks.looks_of([(f"s{i}", "other") for i in range(10)]).values()
@@ -72,10 +76,10 @@ class Looks(PictureTest):
 class Budget(PictureTest):
     def test_points_are_the_estimates(self):
         groups = self.groups()
-        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(), self.looks(groups))
         axes, = figure.axes
         for line, name in zip(lines_of(axes), ("elastic", "h2o-released", "snapkv")):
-            wanted = [groups[0].estimate(groups[0].cells[name, text], PPL)[0] for text in ("0.1", "0.2", "0.5")]
+            wanted = [groups[0].cells[name, text].estimate(measure_of(groups))[0] for text in ("0.1", "0.2", "0.5")]
             np.testing.assert_array_equal(line.get_xdata(), [0.1, 0.2, 0.5])
             np.testing.assert_array_equal(line.get_ydata(), wanted)
         self.assertEqual(legend_of(figure), ["elastic", "h2o-released", "snapkv", "full cache"])
@@ -83,16 +87,16 @@ class Budget(PictureTest):
 
     def test_bands_hold_the_intervals(self):
         groups = self.groups()
-        figure = budget.figure_of(groups, PPL, "generation", options(intervals="bands"), self.looks(groups))
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(intervals="bands"), self.looks(groups))
         bands = [c for c in figure.axes[0].collections if c.get_alpha() == 0.2]
         self.assertEqual(len(bands), 3)
-        _, low, high = groups[0].estimate(groups[0].cells["elastic", "0.1"], PPL)
+        _, low, high = groups[0].cells["elastic", "0.1"].estimate(measure_of(groups))
         at_first = [y for x, y in bands[0].get_paths()[0].vertices if x == 0.1]
         self.assertEqual((min(at_first), max(at_first)), (low, high))
 
     def test_bars_stand_side_by_side(self):
         groups = self.groups()
-        figure = budget.figure_of(groups, PPL, "generation", options(intervals="bars"), self.looks(groups))
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(intervals="bars"), self.looks(groups))
         places = [container.lines[0].get_xdata()[0] for container in figure.axes[0].containers]
         self.assertEqual(len(set(places)), 3)
         self.assertAlmostEqual(np.mean(places), 0.1)
@@ -106,23 +110,22 @@ class Budget(PictureTest):
         self.assertFalse(budget.muddled([]))
 
     def test_a_cell_out_of_memory_has_no_point(self):
-        head = folders.header()
-        records = [folders.failed(r["cell"], r["sample"], "oom") if r["cell"].endswith("elastic/0.2") else r
-                   for r in folders.all_records(head)]
-        groups = self.groups(head, records)
-        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        about = folders.sweep()
+        cells = [folders.without_numbers(row) if row["cell"].endswith("elastic/0.2") else row for row in folders.cells_of(about)]
+        groups = self.groups(about, cells)
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(), self.looks(groups))
         np.testing.assert_array_equal(lines_of(figure.axes[0])[0].get_xdata(), [0.1, 0.5])
 
     def test_nothing_measured_is_no_picture(self):
         groups = self.groups()
-        unknown = measures.text_measure("rougeL", "full-cache")
+        unknown = dataclasses.replace(measure_of(groups), columns=("rougeL", "rougeL_low", "rougeL_high"))
         self.assertIsNone(budget.figure_of(groups, unknown, "generation", options(), self.looks(groups)))
-        self.assertIsNone(budget.figure_of(groups, PPL, "prompt", options(), self.looks(groups)))
+        self.assertIsNone(budget.figure_of(groups, measure_of(groups), "prompt", options(), self.looks(groups)))
 
     def test_panels_of_models_and_data(self):
-        groups = self.groups(folders.header(models=("small", "large"), data=("scenes", "book")))
+        groups = self.groups(folders.sweep(models=("small", "large"), data=("scenes", "book")))
         for width in looks.WIDTHS:
-            figure = budget.figure_of(groups, PPL, "generation", options(width=width), self.looks(groups))
+            figure = budget.figure_of(groups, measure_of(groups), "generation", options(width=width), self.looks(groups))
             self.assertEqual([" ".join(axes.get_title(loc="left").split()) for axes in figure.axes],
                              ["small-fp32 on scenes, 5 samples", "large-fp32 on scenes, 5 samples",
                               "small-fp32 on book, 5 samples", "large-fp32 on book, 5 samples"])
@@ -133,9 +136,9 @@ class Budget(PictureTest):
         names = ("full", "elastic", "elastic-released", "h2o", "h2o-released", "streaming-llm", "local-released", "random",
                  "a-strategy-with-a-very-long-name")
         many = {"keep": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], "growth": ["generation", "prompt"], "keep_tokens": [16, 64, 256]}
-        groups = self.groups(folders.header(strategies=names, budgets=many, text=("rouge-l-pltrdy", "rougeLsum-stem")))
+        groups = self.groups(folders.sweep(strategies=names, budgets=many, text=("rouge-l-pltrdy", "rougeLsum-stem")))
         for width in looks.WIDTHS:
-            for measure in measures.measures_of(groups[0].parts[0].config):
+            for measure in groups[0].run.measures.values():
                 for growth in ("generation", "prompt", "tokens"):
                     with self.subTest(width=width, measure=measure.name, growth=growth):
                         figure = budget.figure_of(groups, measure, growth, options(width=width), self.looks(groups))
@@ -143,26 +146,27 @@ class Budget(PictureTest):
                         looks.plt.close(figure)
 
     def test_rows_for_many_strategies(self):
-        head = folders.header(strategies=("full", *(f"strategy-{i}" for i in range(24))))
-        records = [dict(r, nll_sum=r["nll_sum"] + 500) if "strategy-7/0.1" in r["cell"] else r for r in folders.all_records(head)]
-        groups = self.groups(head, records)
+        about = folders.sweep(strategies=("full", *(f"strategy-{i}" for i in range(24))))
+        cells = [dict(row, ppl=9e4, ppl_low=8e4, ppl_high=9.5e4) if "strategy-7/0.1" in row["cell"] else row
+                 for row in folders.cells_of(about)]
+        groups = self.groups(about, cells)
         for width in looks.WIDTHS:
-            figure = budget.rows_figure(groups[0], PPL, "generation", options(width=width))
+            figure = budget.rows_figure(groups[0], measure_of(groups), "generation", options(width=width))
             self.assertEqual([t.get_text() for t in figure.axes[0].get_yticklabels()], [f"strategy-{i}" for i in range(24)])
             self.assert_legible(figure)
-            value = groups[0].estimate(groups[0].cells["strategy-7", "0.1"], PPL)[0]
+            value = groups[0].cells["strategy-7", "0.1"].estimate(measure_of(groups))[0]
             self.assertIn(f"{value:.3g}", [t.get_text() for t in figure.axes[0].texts], "what lies far outside has its number")
 
 
     def test_labels_are_no_formulas(self):
-        groups = self.groups(folders.header(strategies=("full", "cost $5 or $6 {x}", "h\u00e4lfte")))
-        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        groups = self.groups(folders.sweep(strategies=("full", "cost $5 or $6 {x}", "h\u00e4lfte")))
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(), self.looks(groups))
         self.assertEqual(legend_of(figure)[:2], ["cost $5 or $6 {x}", "h\u00e4lfte"])
         self.assert_legible(figure)
 
     def test_when_rows_read_better(self):
         def wanted(strategies, budgets, style="auto"):
-            groups = self.groups(folders.header(strategies=strategies, budgets=budgets))
+            groups = self.groups(folders.sweep(strategies=strategies, budgets=budgets))
             return budget.rows_wanted(groups, "generation", style)
         one, three = ({"keep": keep, "growth": ["generation"]} for keep in ([0.5], [0.1, 0.2, 0.5]))
         few, some, many = (tuple(f"s{i}" for i in range(count)) for count in (4, 5, budget.LINES + 1))
@@ -175,7 +179,8 @@ class Published(PictureTest):
     def published(self, groups, name=DATA / "published-fixture.yaml", **more):
         return published.PublishedPoints(str(name), groups, **more)
 
-    def draw(self, groups, points, measure=PPL, **more):
+    def draw(self, groups, points, **more):
+        measure = measure_of(groups)
         extra = points.looks_wanted(groups, [measure])
         return budget.figure_of(groups, measure, "generation", options(published=points, **more), self.looks(groups, extra))
 
@@ -191,7 +196,7 @@ class Published(PictureTest):
         self.assertEqual(self.hollow(figure), {
             key(looks.KNOWN["elastic"]): [(0.1, 9.0), (0.2, 5.5), (0.9, 2.0)],
             key(looks.KNOWN["h2o-released"]): [(0.2, 6.5), (0.9, 3.0)],
-            key(looks.KNOWN["prefixkv"]): [(0.1, 4.0), (0.2, 3.5), (0.9, 1.75)]})
+            key(looks.look_at(3)): [(0.1, 4.0), (0.2, 3.5), (0.9, 1.75)]})
         self.assertEqual(legend_of(figure)[-3:], ["Elastic, published", "H2O, published", "PrefixKV, published"])
         self.assertEqual(" ".join(figure.legends[0].get_title().get_text().split()),
                          "Hollow: published for Published-7B (Invented et al., arXiv 0000.00000, Table 1)")
@@ -201,7 +206,7 @@ class Published(PictureTest):
     def test_rows_have_them_too(self):
         groups = self.groups()
         for width in looks.WIDTHS:
-            figure = budget.rows_figure(groups[0], PPL, "generation", options(published=self.published(groups), width=width))
+            figure = budget.rows_figure(groups[0], measure_of(groups), "generation", options(published=self.published(groups), width=width))
             rows = [t.get_text() for t in figure.axes[0].get_yticklabels()]
             self.assertEqual(rows, ["elastic", "h2o-released", "snapkv", "published PrefixKV"])
             hollow = [[(line.get_xdata()[0], rows[line.get_ydata()[0]]) for line in axes.lines if line.get_markerfacecolor() == "none"]
@@ -212,31 +217,31 @@ class Published(PictureTest):
             self.assert_legible(figure)
 
     def test_a_legend_that_is_too_high_goes_below(self):
-        groups = self.groups(folders.header(strategies=("full", *(f"strategy-{i}" for i in range(20)))))
-        figure = budget.figure_of(groups, PPL, "generation", options(), self.looks(groups))
+        groups = self.groups(folders.sweep(strategies=("full", *(f"strategy-{i}" for i in range(20)))))
+        figure = budget.figure_of(groups, measure_of(groups), "generation", options(), self.looks(groups))
         self.assertEqual(figure.legends[0]._outside_loc, "lower")
         self.assert_legible(figure)
 
     def test_the_released_code_comes_first(self):
-        groups = self.groups(folders.header(strategies=("elastic", "elastic-released")))
-        row = self.published(groups).rows_for(groups[0], PPL, "generation")[0]
+        groups = self.groups(folders.sweep(strategies=("elastic", "elastic-released")))
+        row = self.published(groups).rows_for(groups[0], measure_of(groups), "generation")[0]
         self.assertEqual((row.name, row.strategy), ("Elastic", "elastic-released"))
 
     def test_only_where_the_run_is_alike(self):
         groups = self.groups()
         points = self.published(groups)
-        self.assertEqual(points.rows_for(groups[0], PPL, "prompt"), [], "another kind of budget")
-        other = self.groups(folders.header(data=("book",)))
+        self.assertEqual(points.rows_for(groups[0], measure_of(groups), "prompt"), [], "another kind of budget")
+        other = self.groups(folders.sweep(data=("book",)))
         with self.assertRaises(PlotError) as caught:
             self.published(other)
         self.assertEqual(str(caught.exception), f"--published {DATA}/published-fixture.yaml: is about Published-7B and "
                          "Published-13B on Published-Data, and no run here is (stampvlm-fp32 on book); --published-model and "
                          "--published-data name what to draw all the same")
-        self.assertEqual(len(self.published(other, data="Published-Data").rows_for(other[0], PPL, "generation")), 3)
+        self.assertEqual(len(self.published(other, data="Published-Data").rows_for(other[0], measure_of(other), "generation")), 3)
 
     def test_another_model_by_its_name(self):
         groups = self.groups()
-        text = measures.text_measure("rouge-l-pltrdy", "full-cache")
+        text = measure_of(groups, "rouge-l-pltrdy")
         self.assertEqual(self.published(groups).rows_for(groups[0], text, "generation"), [])
         rows = self.published(groups, model="Published-13B").rows_for(groups[0], text, "generation")
         self.assertEqual([(row.name, row.model, row.points) for row in rows], [("Elastic", "Published-13B", ((0.5, 0.5),))])
@@ -246,11 +251,8 @@ class Published(PictureTest):
                          "Published-7B, Published-13B")
 
     def test_texts_against_another_reference_are_another_measure(self):
-        head = folders.header(models=("large",))
-        head["config"]["metrics"]["reference"] = "dataset"
-        groups = self.groups(head)
-        self.assertEqual(self.published(groups).rows_for(groups[0], measures.text_measure("rouge-l-pltrdy", "dataset"),
-                                                         "generation"), [])
+        groups = self.groups(folders.sweep(models=("large",), reference="dataset"))
+        self.assertEqual(self.published(groups).rows_for(groups[0], measure_of(groups, "rouge-l-pltrdy"), "generation"), [])
 
     def test_files_that_cannot_be_drawn(self):
         groups = self.groups()
@@ -278,26 +280,26 @@ class Published(PictureTest):
 class Sizes(PictureTest):
     def test_quality_stands_over_bytes(self):
         groups = self.groups()
-        figure = sizes.figure_of(groups[0], PPL, "generation", options(), self.looks(groups))
+        figure = sizes.figure_of(groups[0], measure_of(groups), "generation", options(), self.looks(groups))
         after, end = figure.axes
         np.testing.assert_allclose(lines_of(after)[0].get_xdata(), [0.4, 0.8, 2.0])
-        wanted = [groups[0].estimate(groups[0].cells["elastic", text], measures.cache_bytes("end"))[0] for text in ("0.1", "0.2", "0.5")]
+        wanted = [groups[0].cells["elastic", text].held("end") for text in ("0.1", "0.2", "0.5")]
         np.testing.assert_array_equal(lines_of(end)[0].get_xdata(), wanted)
         star, = lines_of(after, "*")
         self.assertEqual(list(star.get_xdata()), [4.0])
         self.assertEqual(figure._suptitle.get_text(), "stampvlm-fp32 on scenes, 5 samples; along each line budgets 0.1, 0.2, 0.5")
 
     def test_readable_in_both_widths(self):
-        groups = self.groups(folders.header(strategies=("full", "elastic", "h2o", "streaming-llm", "snapkv", "random")))
+        groups = self.groups(folders.sweep(strategies=("full", "elastic", "h2o", "streaming-llm", "snapkv", "random")))
         for width in looks.WIDTHS:
-            for measure in measures.measures_of(groups[0].parts[0].config):
+            for measure in groups[0].run.measures.values():
                 self.assert_legible(sizes.figure_of(groups[0], measure, "generation", options(width=width), self.looks(groups)))
 
-    def test_records_without_bytes_make_no_picture(self):
-        head = folders.header()
-        records = [{k: v for k, v in r.items() if not k.startswith("cache_bytes")} for r in folders.all_records(head)]
-        groups = self.groups(head, records)
-        self.assertIsNone(sizes.figure_of(groups[0], PPL, "generation", options(), self.looks(groups)))
+    def test_cells_without_bytes_make_no_picture(self):
+        about = folders.sweep()
+        cells = [{key: value for key, value in row.items() if not key.startswith("cache_bytes")} for row in folders.cells_of(about)]
+        groups = self.groups(about, cells)
+        self.assertIsNone(sizes.figure_of(groups[0], measure_of(groups), "generation", options(), self.looks(groups)))
 
 
 class FixedPoint(PictureTest):
@@ -321,7 +323,7 @@ class FixedPoint(PictureTest):
             self.assertIsNone(fixed_point.place_of(sweeps.Strategy("x", "elastic", tuple(overrides.items()))), overrides)
 
     def test_a_line_per_preset_and_budget(self):
-        groups = self.groups(folders.header(strategies=("full", *self.PLACES), budgets={"keep": [0.2, 0.5], "growth": ["generation"]}))
+        groups = self.groups(folders.sweep(strategies=("full", *self.PLACES), budgets={"keep": [0.2, 0.5], "growth": ["generation"]}))
         for width in looks.WIDTHS:
             figure = fixed_point.figure_of(groups[0], "generation", options(width=width))
             shares, distances = figure.axes
@@ -334,13 +336,13 @@ class FixedPoint(PictureTest):
             self.assert_legible(figure)
 
     def test_one_place_is_no_curve(self):
-        groups = self.groups(folders.header(strategies=("full", "elastic", self.PLACES[0], self.PLACES[5])))
+        groups = self.groups(folders.sweep(strategies=("full", "elastic", self.PLACES[0], self.PLACES[5])))
         self.assertIsNone(fixed_point.figure_of(groups[0], "generation", options()))
 
 
 class Details(PictureTest):
     def detail(self, **changes):
-        head = folders.header(strategies=("full", "elastic", "h2o-released", "snapkv", "random"))
+        head = folders.sweep(strategies=("full", "elastic", "h2o-released", "snapkv", "random"))
         groups = self.groups(head, details=[folders.detail(head, **changes)])
         return details.details_of(groups[0])[0]
 
@@ -417,19 +419,11 @@ class Details(PictureTest):
         refused("a grid of 3 x 4 for 16 picture tokens", grid=[3, 4])
         refused("the thumbnail is no PNG: ", thumbnail="AAAA")
         refused("the thumbnail is no PNG: ", thumbnail="%")
-        cells = len(folders.cells_of(folders.header(strategies=("full", "elastic", "h2o-released", "snapkv", "random"))))
+        cells = len(folders.cells_of(folders.sweep(strategies=("full", "elastic", "h2o-released", "snapkv", "random"))))
         refused("stampvlm-fp32/scenes/elastic/0.1 keeps position 24 of 24", kept=[[[[24]]]] * cells)
 
-    def test_joined_runs_tell_of_their_own_cells(self):
-        heads = [folders.header(strategies=("full", name)) for name in ("elastic", "snapkv")]
-        runs = [folders.write(self.folder / str(i), head, folders.all_records(head), [folders.detail(head)])
-                for i, head in enumerate(heads)]
-        group, = sweeps.join([sweeps.Sweep(run) for run in runs])
-        detail, = details.details_of(group)
-        self.assertEqual([name for name, _ in details.shown_cells(detail, "0.2")], ["elastic", "snapkv"])
-
     def test_the_budget_nearest_to_a_fifth(self):
-        groups = self.groups(folders.header(budgets={"keep": [0.5, 0.25, 0.1], "growth": ["generation"], "keep_tokens": [1]}))
+        groups = self.groups(folders.sweep(budgets={"keep": [0.5, 0.25, 0.1], "growth": ["generation"], "keep_tokens": [1]}))
         self.assertEqual(details.choose_budget(groups[0], None), "0.25")
         self.assertEqual(details.choose_budget(groups[0], "1t"), "1t")
         with self.assertRaises(PlotError) as caught:

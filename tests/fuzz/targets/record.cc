@@ -2,10 +2,10 @@
 // read is written again, which reads back as the same.
 
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "fuzz/support/contract.h"
+#include "metrics/metric_set.h"
 #include "sweep/records.h"
 
 using namespace elastikv;
@@ -26,10 +26,10 @@ void reads_back(const Read& read, const Write& write, std::string_view input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input = fuzz::text_of(data, size);
-  const std::vector<std::string> metrics{"rouge-l-pltrdy"};
+  static const Scorers scorers = MetricSet(MetricChoice{}).scorers();
   const std::string place = "file:1";
-  reads_back([&](std::string_view text) { return parse_record(text, metrics, place); },
-             [&](const Record& record) { return record_line(record, metrics); }, input);
+  reads_back([&](std::string_view text) { return parse_record(text, scorers, place); },
+             [&](const Record& record) { return record_line(record, scorers); }, input);
   reads_back(
       [&](std::string_view text) { return parse_sample_line(text, place); },
       [](const SampleEntry& entry) { return sample_line(entry.data, entry.sample, entry.model); },

@@ -1,10 +1,12 @@
 #include "metrics/signature.h"
 
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 #include "base/version.h"
+#include "metrics/metric_set.h"
 #include "metrics/text_metrics.h"
 
 namespace elastikv {
@@ -47,20 +49,32 @@ TEST(Signature, OfOtherWordsAndSentences) {
 }
 
 TEST(Signature, OfPerplexityAndAgreement) {
-  const SignatureContext context{.reference = "dataset", .bootstrap = 500, .seed = 1};
-  const std::string end = "|ci:bootstrap-t|bs:500|seed:1|" + kImplementation + "|ref:dataset";
-  EXPECT_EQ(perplexity_signature(ScoredTokens::kAllButLast, context),
-            "ppl type:exp-nll|last:unscored|agg:tokens" + end);
-  EXPECT_EQ(perplexity_signature(ScoredTokens::kAll, context),
-            "ppl type:exp-nll|last:scored|agg:tokens" + end);
-  EXPECT_EQ(first_divergence_signature(context),
-            "first_divergence type:common-prefix|unit:token|agg:mean" + end);
-  EXPECT_EQ(match_rate_signature(context),
-            "match_rate type:same-position|over:longer|unit:token|agg:mean" + end);
-  EXPECT_EQ(mean_kl_signature(context),
-            "mean_kl type:kl-reference-candidate|unit:nat|rev:2|agg:mean" + end);
-  EXPECT_EQ(perplexity_signature(ScoredTokens::kAllAndEnd, context),
-            "ppl type:exp-nll|last:scored|end:scored|agg:tokens" + end);
+  const SignatureContext context{.reference = "none", .bootstrap = 500, .seed = 1};
+  const std::string end = "|ci:bootstrap-t|bs:500|seed:1|" + kImplementation + "|ref:";
+  const auto of = [&](MetricChoice choice, size_t place) {
+    choice.text.clear();
+    return MetricSet(choice).metrics().at(place)->signature(context);
+  };
+  EXPECT_EQ(of({}, 0), "ppl type:exp-nll|last:scored|agg:tokens" + end + "dataset");
+  EXPECT_EQ(of({.score_last_token = false}, 0),
+            "ppl type:exp-nll|last:unscored|agg:tokens" + end + "dataset");
+  EXPECT_EQ(of({.score_end = true}, 0),
+            "ppl type:exp-nll|last:scored|end:scored|agg:tokens" + end + "dataset");
+  EXPECT_EQ(of({}, 1),
+            "first_divergence type:common-prefix|unit:token|agg:mean" + end + "full-cache");
+  EXPECT_EQ(of({}, 2),
+            "match_rate type:same-position|over:longer|unit:token|agg:mean" + end + "full-cache");
+  EXPECT_EQ(of({}, 3),
+            "mean_kl type:kl-reference-candidate|unit:nat|rev:2|agg:mean" + end + "full-cache");
+}
+
+TEST(Signature, SaysWhatTextsWereComparedWith) {
+  for (const auto& [reference, said] : {std::pair{TextReference::kFullCache, "|ref:full-cache"},
+                                        std::pair{TextReference::kDataSet, "|ref:dataset"}}) {
+    const MetricSet set(
+        MetricChoice{.perplexity = false, .reference = reference, .agreement = false});
+    EXPECT_TRUE(set.metrics().at(0)->signature({}).ends_with(said));
+  }
 }
 
 }  // namespace

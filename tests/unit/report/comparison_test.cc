@@ -131,7 +131,7 @@ ComparedRun make_run(const Made& made, const std::string& folder = "results/made
         for (size_t m = 0; m < parsed.metrics.text.size(); ++m) {
           const double f = 0.25 + 0.25 * static_cast<double>(i) +
                            (cell.strategy.label.starts_with("a") ? 0.125 : 0);
-          record.text_scores.push_back({f, f, f, true});
+          record.scores.push_back(Score{f, f, f, 1});
         }
         made.change(record);
         sweep.records.add(std::move(record));

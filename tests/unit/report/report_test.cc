@@ -27,6 +27,9 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
+/// F of the sweep's n-th metric of texts: the third number of ROUGE.
+double f_of(const Record& record, size_t metric) { return (*record.scores.at(metric))[2]; }
+
 /// Runs sweeps of the fake engine over six text samples.
 class ReportTest : public testing::Test {
  protected:
@@ -119,7 +122,7 @@ TEST_F(ReportTest, NumbersFollowFromTheRecords) {
       nll += sum;
       sample_mean += std::exp(sum / static_cast<double>(record.outcome.nll.size())) / 6;
       tokens += static_cast<double>(record.outcome.nll.size());
-      rouge += record.text_scores[1].f / 6;
+      rouge += f_of(record, 1) / 6;
       kl += record.outcome.mean_kl.value_or(0) / 6;
       kept += static_cast<double>(record.outcome.kept_tokens.all()[0]) / 6;
     }
@@ -163,6 +166,38 @@ TEST_F(ReportTest, DifferencesArePairedWithFullAndElastic) {
     EXPECT_LE(std::stod(row.at("low")), expected);
     EXPECT_GE(std::stod(row.at("high")), expected);
   }
+}
+
+TEST_F(ReportTest, MeasuresNameTheirColumns) {
+  const Report report = make_report(read_stored_sweep(run("a")));
+  std::string shown;
+  for (const auto& row : rows(file(report, "measures.csv"))) {
+    EXPECT_EQ(row.at("model"), "m-fp32");
+    EXPECT_EQ(row.at("data"), "d");
+    EXPECT_TRUE(row.at("signature").starts_with(row.at("measure") + " "));
+    for (const char* key : {"measure", "value", "low", "high", "better", "reference", "summary",
+                            "least", "most", "log_from"})
+      shown += row.at(key) + " ";
+    shown += "\n";
+  }
+  EXPECT_EQ(
+      shown,
+      "ppl ppl ppl_low ppl_high lower dataset yes 1  4 \n"
+      "rouge-l-pltrdy rouge-l-pltrdy rouge-l-pltrdy_low rouge-l-pltrdy_high higher full-cache "
+      "yes 0 1  \n"
+      "rougeL rougeL rougeL_low rougeL_high higher full-cache yes 0 1  \n"
+      "first_divergence divergence divergence_low divergence_high higher full-cache no 0   \n"
+      "match_rate match_rate match_low match_high higher full-cache no 0 1  \n"
+      "mean_kl kl kl_low kl_high lower full-cache no 0  10 \n");
+}
+
+TEST_F(ReportTest, CellsSayWhatTheirStrategySets) {
+  const std::string csv = file(
+      make_report(
+          read_stored_sweep(run("a", /*resume=*/false,
+                                "full, {preset: elastic, name: other, set: {compaction: evict}}"))),
+      "cells.csv");
+  EXPECT_NE(csv.find(",\"{\"\"compaction\"\":\"\"evict\"\"}\",no\n"), std::string::npos) << csv;
 }
 
 TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
@@ -236,8 +271,11 @@ TEST_F(ReportTest, NothingRunYetIsNoReasonToFail) {
 TEST_F(ReportTest, HiddenFullCacheIsABaselineOnly) {
   const Report report = make_report(read_stored_sweep(run("a", /*resume=*/false, "h2o")));
   const auto cells = rows(file(report, "cells.csv"));
-  ASSERT_EQ(cells.size(), 2U);
-  EXPECT_EQ(cells[0].at("strategy"), "h2o");
+  ASSERT_EQ(cells.size(), 3U);
+  EXPECT_EQ(cells[0].at("strategy"), "(full)");
+  EXPECT_EQ(cells[0].at("hidden"), "yes");
+  EXPECT_EQ(cells[1].at("strategy"), "h2o");
+  EXPECT_EQ(cells[1].at("hidden"), "no");
   const std::string differences = file(report, "differences.csv");
   EXPECT_NE(differences.find("m-fp32,d,h2o,0.5,full,log_ppl,"), std::string::npos) << differences;
   EXPECT_EQ(file(report, "report.md").find("(full)"), std::string::npos);
@@ -355,7 +393,7 @@ TEST_F(ReportTest, CategoriesHaveTheirOwnNumbers) {
                              (row.at("strategy") == "full" ? "" : "/" + row.at("budget"));
     double mean = 0;
     for (const char* id : {"s0", "s1"}) {
-      mean += stored.records.find(cell, id)->text_scores[1].f / 2;
+      mean += f_of(*stored.records.find(cell, id), 1) / 2;
     }
     EXPECT_NEAR(std::stod(row.at("value")), mean, 1e-8);
     ++seen;
@@ -470,7 +508,7 @@ TEST_F(ReportTest, SamplesOfOneClusterAreResampledAsOne) {
       const Record& record = *stored.records.find(cell.at("cell"), fmt::format("s{}", s));
       nll.push_back(record.outcome.nll_sum);
       tokens.push_back(static_cast<double>(record.outcome.scored_tokens));
-      rouge.push_back(record.text_scores[1].f);
+      rouge.push_back(f_of(record, 1));
     }
     const auto ppl = Bootstrap().perplexity_interval(nll, tokens, clusters);
     EXPECT_NEAR(std::stod(cell.at("ppl_low")), ppl->low, 1e-7 * ppl->low);
@@ -486,7 +524,7 @@ TEST_F(ReportTest, PairsWithoutAScoreAreSaid) {
   EXPECT_EQ(file(make_report(stored), "report.md").find("has no score"), std::string::npos);
   for (const char* cell : {"m-fp32/d/full", "m-fp32/d/elastic/0.2"}) {
     Record record = *stored.records.find(cell, "s2");
-    record.text_scores[1] = {0, 0, 0, false};
+    record.scores[1] = Score{};
     stored.records.add(record);
   }
   const Report report = make_report(stored);

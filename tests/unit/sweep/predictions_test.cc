@@ -299,8 +299,7 @@ TEST_F(PredictionsTest, PredictOnlySwitchesMetricsOff) {
   const StoredSweep stored = read_stored_sweep(output_);
   const Record* record = stored.records.find("m-fp32/data/elastic/0.2", "7");
   ASSERT_NE(record, nullptr);
-  EXPECT_TRUE(record->text_scores.empty());
-  EXPECT_FALSE(record->agreement);
+  EXPECT_TRUE(record->scores.empty());
   EXPECT_EQ(file_of("m-fp32/data/elastic/0.2").missing.size(), 0U);
   plan_ = FakePlan{};
   EXPECT_EQ(run(predict, /*resume=*/true).exit_code(), 0);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <tuple>
@@ -14,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "metrics/metric_set.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "sweep/folder.h"
@@ -97,7 +99,8 @@ TEST(RecordTable, TheLastRecordOfACellAndSampleCounts) {
   EXPECT_EQ(order, (std::vector<int64_t>{4, 2, 3}));
 }
 
-const std::vector<std::string> kMetrics{"rougeL", "rouge-l-pltrdy"};
+/// Of two metrics of texts and of agreement.
+const Scorers kScorers = MetricSet(MetricChoice{.text = {"rougeL", "rouge-l-pltrdy"}}).scorers();
 
 /// Values of every kind: any bits for numbers, any characters for texts.
 class Values {
@@ -188,6 +191,17 @@ bool same(Number a, Number b) {
   return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b));
 }
 
+Score any_score(Values& values, const Scorer& scorer) {
+  Score score{};
+  for (size_t i = 0; i < scorer.fields().size(); ++i) {
+    const ScoreField::Kind kind = scorer.fields()[i].kind;
+    score[i] = kind == ScoreField::Kind::kNumber    ? values.number()
+               : kind == ScoreField::Kind::kInteger ? static_cast<double>(values.count())
+                                                    : (values.flag() ? 1.0 : 0.0);
+  }
+  return score;
+}
+
 Record any_record(Values& values) {
   Record record;
   record.cell = values.text();
@@ -220,19 +234,11 @@ Record any_record(Values& values) {
   outcome.cache_bytes_prefill = values.integer();
   outcome.cache_bytes_end = values.integer();
   outcome.seconds.compression = values.number();
-  if (values.flag()) {
-    for (size_t i = 0; i < kMetrics.size(); ++i)
-      record.text_scores.push_back(
-          {values.number(), values.number(), values.number(), values.flag()});
-  }
-  if (values.flag()) {
-    record.agreement = Agreement{};
-    record.agreement->first_divergence = values.integer();
-    record.agreement->match_rate = values.number();
-    record.agreement->identical = values.flag();
-    record.agreement->matching_tokens = values.integer();
-    record.agreement->reference_tokens = values.integer();
-    record.agreement->candidate_tokens = values.integer();
+  if (values.flag()) return record;
+  const bool texts = values.flag();
+  for (const auto& scorer : kScorers) {
+    auto& score = record.scores.emplace_back();
+    if (scorer->of_full() ? texts : values.flag()) score = any_score(values, *scorer);
   }
   return record;
 }
@@ -263,12 +269,14 @@ void expect_same(const Record& a, const Record& b) {
     EXPECT_TRUE(same(*a.outcome.mean_kl, *b.outcome.mean_kl));
   }
   EXPECT_TRUE(same(a.outcome.seconds.compression, b.outcome.seconds.compression));
-  ASSERT_EQ(a.text_scores.size(), b.text_scores.size());
-  for (size_t i = 0; i < a.text_scores.size(); ++i)
-    EXPECT_TRUE(same(a.text_scores[i].f, b.text_scores[i].f));
-  ASSERT_EQ(a.agreement.has_value(), b.agreement.has_value());
-  if (a.agreement) {
-    EXPECT_TRUE(same(a.agreement->match_rate, b.agreement->match_rate));
+  for (size_t i = 0; i < kScorers.size(); ++i) {
+    // Where nothing was scored, a record says nothing of it.
+    const auto score_of = [i](const Record& record) {
+      return i < record.scores.size() ? record.scores[i] : std::nullopt;
+    };
+    ASSERT_EQ(score_of(a).has_value(), score_of(b).has_value());
+    for (size_t field = 0; score_of(a) && field < kMostScoreFields; ++field)
+      EXPECT_TRUE(same((*score_of(a))[field], (*score_of(b))[field]));
   }
 }
 
@@ -276,11 +284,11 @@ TEST(RecordLines, WhateverIsWrittenOfARecordIsReadBack) {
   Values values(1);
   for (int round = 0; round < 3000; ++round) {
     const Record record = any_record(values);
-    const std::string line = record_line(record, kMetrics);
+    const std::string line = record_line(record, kScorers);
     EXPECT_EQ(line.find('\n'), std::string::npos);
-    const Record read = parse_record(line, kMetrics, "f:1");
+    const Record read = parse_record(line, kScorers, "f:1");
     expect_same(record, read);
-    EXPECT_EQ(record_line(read, kMetrics), line);
+    EXPECT_EQ(record_line(read, kScorers), line);
     if (HasFailure()) FAIL() << line;
   }
 }
@@ -450,11 +458,14 @@ TEST(RecordLines, DamageNamesItsPlace) {
         std::tuple{"seconds", "[]", "is no object"},
         std::tuple{"shared_seconds", "1", "is no object"},
         std::tuple{"agreement", "0", "is no object"}}) {
-    EXPECT_ERROR(parse_record(with(key, value), {}, "f:7"),
+    EXPECT_ERROR(parse_record(with(key, value), kScorers, "f:7"),
                  std::string("f:7: damaged record: key '") + key + "' " + what + mend);
   }
-  EXPECT_ERROR(parse_record(with("scores", "{}"), {"rouge"}, "f:7"),
-               "f:7: damaged record: key 'rouge' is missing" + mend);
+  EXPECT_ERROR(parse_record(with("scores", "{}"), kScorers, "f:7"),
+               "f:7: damaged record: key 'rougeL' is missing" + mend);
+  EXPECT_ERROR(
+      parse_record(with("agreement", R"({"first_divergence": 9007199254740993})"), kScorers, "f:7"),
+      "f:7: damaged record: key 'first_divergence' is too large an integer" + mend);
   EXPECT_ERROR(parse_record(with("status", "\"fine\""), {}, "f:7"),
                "f:7: damaged record: unknown status 'fine'" + mend);
   EXPECT_ERROR_CONTAINS(parse_sample_line("{\"id\": 3}", "f:7"), "f:7: damaged: ");

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "metrics/agreement.h"
+#include "metrics/metric_set.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
 #include "support/temporary_folder.h"
@@ -76,6 +78,9 @@ class Runner : public testing::Test {
   bool stop_ = false;
 };
 
+/// F of the sweep's metric of texts: the third number of ROUGE.
+double f_of(const Record& record) { return (*record.scores.at(0))[2]; }
+
 TEST_F(Runner, RecordsEverySampleOfEveryCell) {
   const SweepOutcome outcome = run();
   EXPECT_EQ(outcome.exit_code(), 0);
@@ -88,14 +93,14 @@ TEST_F(Runner, RecordsEverySampleOfEveryCell) {
   const Record* full = stored.records.find("m-fp32/data/full", "s1");
   ASSERT_NE(full, nullptr);
   // The full cache's text compared with itself.
-  EXPECT_NEAR(full->text_scores.at(0).f, 1.0, 1e-8);
-  EXPECT_FALSE(full->agreement);
+  EXPECT_NEAR(f_of(*full), 1.0, 1e-8);
+  EXPECT_FALSE(full->scores.at(1)) << "of agreement";
   const Record* cell = stored.records.find("m-fp32/data/elastic/0.2", "s1");
   ASSERT_NE(cell, nullptr);
-  EXPECT_LT(cell->text_scores.at(0).f, 0.9);
-  ASSERT_TRUE(cell->agreement);
+  EXPECT_LT(f_of(*cell), 0.9);
+  ASSERT_TRUE(cell->scores.at(1));
   const Agreement expected = compare_tokens(full->outcome.token_ids, cell->outcome.token_ids);
-  EXPECT_EQ(cell->agreement->first_divergence, expected.first_divergence);
+  EXPECT_EQ(cell->scores[1]->front(), static_cast<double>(expected.first_divergence));
   EXPECT_EQ(cell->outcome.kept_tokens, LayerCounts({{8, 8}, {8, 8}}));
   EXPECT_EQ(cell->shared.generation, 2.5);
 }
@@ -103,7 +108,7 @@ TEST_F(Runner, RecordsEverySampleOfEveryCell) {
 TEST_F(Runner, DataSetsAnswerCanBeTheReference) {
   run(config(std::string(kSweep) + "metrics: {reference: dataset, text: [rougeL]}\n"));
   const StoredSweep stored = read_stored_sweep(output_);
-  EXPECT_EQ(stored.records.find("m-fp32/data/full", "s1")->text_scores.at(0).f, 0);
+  EXPECT_EQ(f_of(*stored.records.find("m-fp32/data/full", "s1")), 0);
 }
 
 TEST_F(Runner, WindowsOfTokensAreThoseOfEachModel) {
@@ -156,9 +161,9 @@ TEST_F(Runner, HiddenFullCacheIsRecordedAsSuch) {
 TEST_F(Runner, RecordsReadBackToTheBit) {
   run();
   const StoredSweep stored = read_stored_sweep(output_);
-  const std::vector<std::string> metrics{"rouge-l-pltrdy"};
+  const Scorers scorers = MetricSet(config().metrics).scorers();
   for (const std::string& line : lines()) {
-    EXPECT_EQ(record_line(parse_record(line, metrics, "x"), metrics), line);
+    EXPECT_EQ(record_line(parse_record(line, scorers, "x"), scorers), line);
   }
 }
 

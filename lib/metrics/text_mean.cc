@@ -1,0 +1,92 @@
+// The mean over samples of each metric of texts.
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "metrics/metric_makers.h"
+#include "metrics/text_metrics.h"
+
+namespace elastikv {
+namespace {
+
+class TextMean final : public MeanMetric {
+ public:
+  TextMean(std::shared_ptr<const TextMetric> text, size_t place, TextReference reference)
+      : MeanMetric(traits_of(*text, reference)), text_(std::move(text)), place_(place) {}
+
+  /// How many pairs of texts have no score of their own.
+  std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
+    std::optional<size_t> least;
+    size_t most = 0;
+    size_t pairs = 0;
+    for (const MeasuredCell& cell : cells) {
+      if (cell.hidden) continue;
+      const size_t undefined = cell.measurement.undefined.size();
+      least = std::min(least.value_or(undefined), undefined);
+      most = std::max(most, undefined);
+      pairs = cell.measurement.of;
+    }
+    if (most == 0) return {};
+    const std::string count =
+        *least == most ? fmt::format("{}", most) : fmt::format("{} to {}", *least, most);
+    return {fmt::format(
+        "In {} of {} pairs{} a text has not {}: {} has no score for them, and they count as 0, the "
+        "full cache beside itself too.",
+        count, pairs, *least == most ? "" : " of a cell", text_->form().lacking, traits().name)};
+  }
+
+ private:
+  static MetricTraits traits_of(const TextMetric& text, TextReference reference) {
+    const TextForm& form = text.form();
+    const bool to_full = reference == TextReference::kFullCache;
+    MetricTraits traits;
+    traits.name = form.name;
+    traits.title = fmt::format("{} against {} (mean {}, higher is better)", form.name,
+                               to_full ? "the full cache's own text" : "the answers", form.mean);
+    traits.short_title = form.name;
+    traits.label = fmt::format("{} {} against {}", form.label, form.mean,
+                               to_full ? "the full cache" : "the answers");
+    traits.difference_name = form.name;
+    traits.difference_title = form.name;
+    traits.reference = to_full ? "full-cache" : "dataset";
+    traits.bounds = {0, 1};
+    traits.may_be_undefined = true;
+    return traits;
+  }
+
+  std::string signature_of(const SignatureContext& context) const override {
+    return text_->signature(context);
+  }
+  std::optional<double> value(const MeasuredSample& sample) const override {
+    const Score* score = sample.score(place_);
+    if (score == nullptr) return std::nullopt;
+    return text_->value(*score);
+  }
+  bool is_defined(const MeasuredSample& sample) const override {
+    const Score* score = sample.score(place_);
+    return score != nullptr && text_->is_defined(*score);
+  }
+
+  std::shared_ptr<const TextMetric> text_;
+  size_t place_;
+};
+
+}  // namespace
+
+void make_text_means(const MetricChoice& choice, MetricSet& set) {
+  if (choice.text.empty()) return;
+  const TextMetrics texts(choice.text);
+  for (const std::shared_ptr<const TextMetric>& text : texts.metrics()) {
+    const size_t place = set.add(text);
+    set.add(std::make_shared<TextMean>(text, place, choice.reference));
+  }
+}
+
+}  // namespace elastikv
