@@ -16,11 +16,18 @@
 
 namespace elastikv::cpu {
 
+namespace {
+
+/// Up to here a product waits for the weights more than for its arithmetic.
+constexpr int64_t kFewRows = 64;
+
+}  // namespace
+
 int64_t unit_piece(int64_t rows, int64_t depth) {
-  // Few rows wait for memory alone: they go through a panel in one piece. More rows go over as many
-  // inputs as stay near until the last of them has read them.
-  constexpr int64_t kNear = 256;
-  return rows <= 2 * kUnitRows ? depth : std::min(kNear, depth);
+  // What one pass serves goes through a panel in one piece. Else the weights of a piece stay in the
+  // first cache until the last row has met them (lengths as measured).
+  if (rows <= 2 * kUnitRows) return depth;
+  return std::min<int64_t>(rows <= kFewRows ? 128 : 256, depth);
 }
 
 void lay_out_block(const uint16_t* x, int64_t rows, int64_t in, int64_t block, const UnitProduct& p,
@@ -42,11 +49,11 @@ void lay_out_block(const uint16_t* x, int64_t rows, int64_t in, int64_t block, c
 }
 
 int64_t unit_panels(int64_t rows, int64_t depth) {
-  // Half of the second cache of a core that has a matrix unit: x stays there from panel to panel,
-  // and the weights come one panel behind the other, as memory likes it.
+  // One after the other, as memory likes it, while x stays in the second cache or few rows wait for
+  // memory anyhow. Cores with a matrix unit have 2 MiB of it: half of that for x.
   constexpr int64_t kX = int64_t{1} << 20;
-  if (rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
-  // Else a part of x's inputs stays there, over as many panels as their sums leave room for.
+  if (rows <= kFewRows || rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
+  // Else a piece of x stays there, over as many panels as their sums leave room for.
   constexpr int64_t kSums = int64_t{1} << 18;
   return std::clamp<int64_t>(kSums / (rows * 32), 1, 32);
 }
