@@ -31,7 +31,7 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rows", "out", "in"});
   for (const int64_t rows : {1, 16, 512}) benchmark->Args({rows, 3072, 576});
   benchmark->Args({1, 49152, 576})->Args({16, 49152, 576});
-  for (const int64_t rows : {1, 8, 19, 55, 626}) benchmark->Args({rows, 11008, 4096});
+  for (const int64_t rows : {1, 8, 19, 55, 626, 2628}) benchmark->Args({rows, 11008, 4096});
   benchmark->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 

@@ -16,11 +16,31 @@
 
 namespace elastikv::cpu {
 
-void lay_out_tiles(const uint16_t* x, int64_t rows, int64_t in, int64_t depth, uint16_t* tiles) {
-  for (int64_t k = 0; k < depth; k += kUnitInputs) {
+namespace {
+
+/// Up to here a product waits for the weights more than for its arithmetic.
+constexpr int64_t kFewRows = 64;
+
+}  // namespace
+
+int64_t unit_piece(int64_t rows, int64_t depth) {
+  // What one pass serves goes through a panel in one piece. Else the weights of a piece stay in the
+  // first cache until the last row has met them (lengths as measured).
+  if (rows <= 2 * kUnitRows) return depth;
+  return std::min<int64_t>(rows <= kFewRows ? 128 : 256, depth);
+}
+
+void lay_out_block(const uint16_t* x, int64_t rows, int64_t in, int64_t block, const UnitProduct& p,
+                   uint16_t* tiles) {
+  for (int64_t k = 0; k < p.depth; k += kUnitInputs) {
+    // Pieces lie together, lest the blocks of one lie a power of two apart, which the second cache
+    // would put into the same few places.
+    const int64_t begin = k / p.piece * p.piece;
+    const int64_t inputs_of_piece = std::min(p.piece, p.depth - begin);
+    uint16_t* tile = tiles + begin * p.rows + (block * inputs_of_piece + k - begin) * kUnitRows;
     const int64_t inputs = std::clamp<int64_t>(in - k, 0, kUnitInputs);
     for (int64_t r = 0; r < kUnitRows; ++r) {
-      uint16_t* to = tiles + k * kUnitRows + r * kUnitInputs;
+      uint16_t* to = tile + r * kUnitInputs;
       const int64_t taken = r < rows ? inputs : 0;
       if (taken > 0) std::memcpy(to, x + r * in + k, static_cast<size_t>(taken) * sizeof(uint16_t));
       std::fill(to + taken, to + kUnitInputs, uint16_t{0});
@@ -29,13 +49,13 @@ void lay_out_tiles(const uint16_t* x, int64_t rows, int64_t in, int64_t depth, u
 }
 
 int64_t unit_panels(int64_t rows, int64_t depth) {
-  // Half of the second cache of a core that has a matrix unit: x stays there from panel to panel,
-  // and the weights come one panel behind the other, as memory likes it.
+  // One after the other, as memory likes it, while x stays in the second cache or few rows wait for
+  // memory anyhow. Cores with a matrix unit have 2 MiB of it: half of that for x.
   constexpr int64_t kX = int64_t{1} << 20;
-  if (rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
-  // Else a part of x's inputs stays there, over as many panels as their sums leave room for.
-  constexpr int64_t kSums = int64_t{1} << 16;
-  return std::clamp<int64_t>(kSums / (rows * 32), 1, 16);
+  if (rows <= kFewRows || rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
+  // Else a piece of x stays there, over as many panels as their sums leave room for.
+  constexpr int64_t kSums = int64_t{1} << 18;
+  return std::clamp<int64_t>(kSums / (rows * 32), 1, 32);
 }
 
 #ifdef __x86_64__
@@ -144,11 +164,12 @@ ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_
 ELASTIKV_AMX void add_inputs(const UnitProduct& p, int64_t panel, int64_t k, int64_t steps,
                              float* sums, Ahead& ahead) {
   const uint16_t* weights = p.weights + (panel * p.depth + k) * kOutputs;
+  const int64_t block = steps * kTile;
   for (int64_t row = 0; row < p.rows; row += 2 * kUnitRows) {
-    const uint16_t* x = p.x + row * p.depth + k * kUnitRows;
+    const uint16_t* x = p.x + k * p.rows + row / kUnitRows * block;
     float* to = sums + row * kOutputs;
     if (row + kUnitRows < p.rows) {
-      pass<true>(x, x + kUnitRows * p.depth, weights, steps, k == 0, to, ahead);
+      pass<true>(x, x + block, weights, steps, k == 0, to, ahead);
     } else {
       pass<false>(x, nullptr, weights, steps, k == 0, to, ahead);
     }
@@ -178,16 +199,12 @@ bool has_matrix_unit() {
 }
 
 ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels, float* sums) {
-  // Few rows wait for memory alone: they go through a panel in one piece. More rows go over as many
-  // inputs as stay near until the last of them has read them.
-  constexpr int64_t kNear = 256;
   const bool few = p.rows <= 2 * kUnitRows;
-  const int64_t inputs = few ? p.depth : kNear;
   const int64_t passes = (p.rows + 2 * kUnitRows - 1) / (2 * kUnitRows);
   constexpr int64_t kStepLines = kWeights * static_cast<int64_t>(sizeof(uint16_t)) / kLine;
   const Tiles tiles;
-  for (int64_t k = 0; k < p.depth; k += inputs) {
-    const int64_t steps = std::min(inputs, p.depth - k) / kUnitInputs;
+  for (int64_t k = 0; k < p.depth; k += p.piece) {
+    const int64_t steps = std::min(p.piece, p.depth - k) / kUnitInputs;
     for (int64_t panel = 0; panel < panels; ++panel) {
       // What is read next: four steps on, or after this piece, or the next panel's. Asking beyond
       // the last is no error.

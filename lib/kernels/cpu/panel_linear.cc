@@ -333,19 +333,20 @@ void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Ou
     const int64_t blocks = (rows + kUnitRows - 1) / kUnitRows;
     auto* tiles = reinterpret_cast<uint16_t*>(
         scratch(static_cast<size_t>(blocks * kUnitRows * depth / 2), /*inputs=*/true));
+    const UnitProduct product{.weights = static_cast<const uint16_t*>(weights.data()),
+                              .x = tiles,
+                              .depth = depth,
+                              .rows = blocks * kUnitRows,
+                              .piece = unit_piece(blocks * kUnitRows, depth)};
     const auto* from = static_cast<const uint16_t*>(x.const_data_ptr()) + first * weights.in();
     at::parallel_for(0, blocks, std::max<int64_t>(1, (1 << 15) / depth),
                      [&](int64_t begin, int64_t end) {
                        for (int64_t block = begin; block < end; ++block) {
                          const int64_t row = block * kUnitRows;
-                         lay_out_tiles(from + row * weights.in(), std::min(kUnitRows, rows - row),
-                                       weights.in(), depth, tiles + row * depth);
+                         lay_out_block(from + row * weights.in(), std::min(kUnitRows, rows - row),
+                                       weights.in(), block, product, tiles);
                        }
                      });
-    const UnitProduct product{.weights = static_cast<const uint16_t*>(weights.data()),
-                              .x = tiles,
-                              .depth = depth,
-                              .rows = blocks * kUnitRows};
     const int64_t together = unit_panels(product.rows, depth);
     const int64_t groups = (weights.panels() + together - 1) / together;
     const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * together * depth * product.rows));

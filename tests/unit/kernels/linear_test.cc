@@ -150,16 +150,19 @@ TEST(Linear, AMatrixUnitSumsAsExactlyAsVectorsDo) {
     const at::Tensor x = random_tensor({rows, 2050}, 2).to(at::kBFloat16);
     const int64_t blocks = (rows + cpu::kUnitRows - 1) / cpu::kUnitRows;
     std::vector<uint16_t> tiles(static_cast<size_t>(blocks * cpu::kUnitRows * panels.depth()));
+    const cpu::UnitProduct unit{.weights = static_cast<const uint16_t*>(panels.data()),
+                                .x = tiles.data(),
+                                .depth = panels.depth(),
+                                .rows = blocks * cpu::kUnitRows,
+                                .piece = cpu::unit_piece(blocks * cpu::kUnitRows, panels.depth())};
     const auto* from = static_cast<const uint16_t*>(x.const_data_ptr());
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t row = block * cpu::kUnitRows;
-      cpu::lay_out_tiles(from + row * 2050, std::min(cpu::kUnitRows, rows - row), 2050,
-                         panels.depth(), tiles.data() + row * panels.depth());
+      cpu::lay_out_block(from + row * 2050, std::min(cpu::kUnitRows, rows - row), 2050, block, unit,
+                         tiles.data());
     }
-    const at::Tensor sums = at::zeros({panels.panels(), blocks * cpu::kUnitRows, cpu::kPanel});
-    cpu::unit_sums({static_cast<const uint16_t*>(panels.data()), tiles.data(), panels.depth(),
-                    blocks * cpu::kUnitRows},
-                   0, panels.panels(), sums.mutable_data_ptr<float>());
+    const at::Tensor sums = at::zeros({panels.panels(), unit.rows, cpu::kPanel});
+    cpu::unit_sums(unit, 0, panels.panels(), sums.mutable_data_ptr<float>());
     const at::Tensor product = sums.transpose(0, 1)
                                    .reshape({blocks * cpu::kUnitRows, -1})
                                    .narrow(0, 0, rows)
