@@ -149,7 +149,7 @@ PartialModel read_partial_model(const std::filesystem::path& path) {
     architecture.build(folder, reader);
   } else {
     const LlamaConfig decoder = architecture.decoder(folder);
-    summarize_text(decoder, model.summary);
+    model.summary.take_decoder(decoder);
     TextModel(decoder, reader);
   }
   model.needed = reader.report().missing;
