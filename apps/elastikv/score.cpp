@@ -47,11 +47,11 @@ std::string read_all(const std::string& file, std::string& origin) {
 }
 
 int score(const ScoreOptions& options) {
-  Scores scores{.metrics = TextMetrics(options.metrics),
-                .per_line = options.per_line,
-                .per_category = options.per_category,
-                .bootstrap = options.bootstrap,
-                .seed = options.seed};
+  ScoredFiles scores{.metrics = TextMetrics(options.metrics),
+                     .per_line = options.per_line,
+                     .per_category = options.per_category,
+                     .bootstrap = options.bootstrap,
+                     .seed = options.seed};
   for (const std::string& file : options.files) {
     std::string origin;
     const std::string text = read_all(file, origin);

@@ -50,7 +50,7 @@ std::string totals_text(const std::vector<ScoreTotal>& totals,
 
 /// One row per file, or per file and category: what tells them apart, and the metrics' means with
 /// their intervals.
-std::string joined_text(const Scores& scores) {
+std::string joined_text(const ScoredFiles& scores) {
   const std::vector<ScoredFile>& files = scores.files;
   // Files are known by their labels where these tell all of them apart.
   std::set<std::array<std::string, kScoreLabels.size()>> different;
@@ -107,7 +107,7 @@ void add_means(const std::vector<std::string>& start, const std::vector<ScoreTot
 
 }  // namespace
 
-std::string scores_text(const Scores& scores) {
+std::string scores_text(const ScoredFiles& scores) {
   std::string text;
   const std::vector<std::string>& names = scores.metrics.names();
   const bool several = scores.files.size() > 1;
@@ -144,7 +144,7 @@ std::string scores_text(const Scores& scores) {
   return text;
 }
 
-Table scores_table(const Scores& scores) {
+Table scores_table(const ScoredFiles& scores) {
   const TextMetrics& metrics = scores.metrics;
   const bool several = scores.files.size() > 1;
   Table table;
@@ -180,7 +180,7 @@ const TableForms& score_forms() {
   return forms;
 }
 
-std::string write_scores(const Scores& scores, std::string_view form) {
+std::string write_scores(const ScoredFiles& scores, std::string_view form) {
   const TableForm& chosen = find_form(score_forms(), form, "score");
   return chosen.scores != nullptr ? chosen.scores(scores) : chosen.table(scores_table(scores));
 }

@@ -58,7 +58,7 @@ void note_labels(const JsonFields& fields, bool first, ScoredFile& file) {
 }
 
 /// Scores a file's lines, without totals.
-ScoredFile score_lines(const std::string& name, std::string_view text, const Scores& scores) {
+ScoredFile score_lines(const std::string& name, std::string_view text, const ScoredFiles& scores) {
   ScoredFile file;
   file.name = name;
   std::map<std::string, int64_t> line_of_id;
@@ -96,7 +96,7 @@ ScoredFile score_lines(const std::string& name, std::string_view text, const Sco
 }
 
 std::vector<ScoreTotal> totals_of(const std::vector<const ScoredLine*>& lines,
-                                  bool several_references, const Scores& scores) {
+                                  bool several_references, const ScoredFiles& scores) {
   const TextMetrics& metrics = scores.metrics;
   const SignatureContext context{.reference = several_references ? "best-of-given" : "given",
                                  .bootstrap = scores.bootstrap,
@@ -124,7 +124,7 @@ std::vector<ScoreTotal> totals_of(const std::vector<const ScoredLine*>& lines,
 }
 
 /// Fills in the file's totals.
-void total_up(const Scores& scores, ScoredFile& file) {
+void total_up(const ScoredFiles& scores, ScoredFile& file) {
   std::vector<const ScoredLine*> all;
   std::map<std::string, std::vector<const ScoredLine*>> by_category;
   for (const ScoredLine& line : file.lines) {
@@ -141,7 +141,7 @@ void total_up(const Scores& scores, ScoredFile& file) {
 
 }  // namespace
 
-void Scores::add(const std::string& name, std::string_view text) {
+void ScoredFiles::add(const std::string& name, std::string_view text) {
   ScoredFile file = score_lines(name, text, *this);
   total_up(*this, file);
   files.push_back(std::move(file));

@@ -49,7 +49,7 @@ struct ScoredFile {
 };
 
 /// Files of texts with their scores.
-struct Scores {
+struct ScoredFiles {
   TextMetrics metrics;
   bool per_line = false;      ///< every line's F is shown to people as well; programs always get it
   bool per_category = false;  ///< means by category, too

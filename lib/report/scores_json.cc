@@ -49,7 +49,7 @@ void add_file(const ScoredFile& file, const TextMetrics& metrics, Json& report) 
 
 }  // namespace
 
-std::string scores_json(const Scores& scores) {
+std::string scores_json(const ScoredFiles& scores) {
   Json report = Json::object();
   if (scores.files.size() == 1) {
     add_file(scores.files.front(), scores.metrics, report);

@@ -11,7 +11,7 @@ namespace elastikv {
 
 struct ReportGroup;
 struct ReportRun;
-struct Scores;
+struct ScoredFiles;
 struct TableComparison;
 
 /// One file of a report.
@@ -34,7 +34,7 @@ struct TableForm {
   /// Beside published numbers.
   std::string (*comparison)(const std::vector<TableComparison>& comparisons) = nullptr;
   /// Of files of texts.
-  std::string (*scores)(const Scores& scores) = nullptr;
+  std::string (*scores)(const ScoredFiles& scores) = nullptr;
 };
 
 using TableForms = std::vector<const TableForm*>;

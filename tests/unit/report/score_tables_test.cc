@@ -19,18 +19,18 @@ constexpr const char* kLines =
     R"({"id": "b,c", "reference": "a b", "candidate": "z", "strategy": "full", "category": "ocr"})"
     "\n";
 
-Scores of(const Names& metrics) { return {.metrics = TextMetrics(metrics), .bootstrap = 0}; }
+ScoredFiles of(const Names& metrics) { return {.metrics = TextMetrics(metrics), .bootstrap = 0}; }
 
 /// kLines as one file.
-Scores scored(bool per_category = false) {
-  Scores scores = of({"rougeL"});
+ScoredFiles scored(bool per_category = false) {
+  ScoredFiles scores = of({"rougeL"});
   scores.per_category = per_category;
   scores.add("one.jsonl", kLines);
   return scores;
 }
 
 TEST(Scores, FollowFromTheLines) {
-  const Scores scores = scored(/*per_category=*/true);
+  const ScoredFiles scores = scored(/*per_category=*/true);
   ASSERT_EQ(scores.files.size(), 1U);
   const ScoredFile& file = scores.files.front();
   ASSERT_EQ(file.lines.size(), 2U);
@@ -48,7 +48,7 @@ TEST(Scores, FollowFromTheLines) {
 }
 
 TEST(Scores, RefuseLinesThatCannotBeScored) {
-  Scores scores = of({"rougeL"});
+  ScoredFiles scores = of({"rougeL"});
   EXPECT_ERROR(scores.add("f", "\n"), "f: holds no lines to score");
   EXPECT_ERROR(scores.add("f", "\n[1]"),
                "f:2: each line must be an object with id, reference and candidate, this is array");
@@ -74,7 +74,7 @@ TEST(ScoreTables, LongTableHasARowPerLineAndMean) {
   EXPECT_EQ(table.rows[4],
             (Names{"category", "ocr", "rougeL", "", "", "0.5", "", "", "2", "0", signature}));
 
-  Scores two = scored();
+  ScoredFiles two = scored();
   two.add("two.jsonl", kLines);
   const Table files = scores_table(two);
   EXPECT_EQ(files.header.front(), "file");
@@ -84,7 +84,7 @@ TEST(ScoreTables, LongTableHasARowPerLineAndMean) {
 }
 
 TEST(ScoreTables, TextShowsLinesWhereTheyAreAskedFor) {
-  Scores scores = scored();
+  ScoredFiles scores = scored();
   const std::string signature = scores.files.front().totals.front().signature;
   const std::string means =
       "metric  mean F  95 % interval         n\n"
@@ -102,7 +102,7 @@ TEST(ScoreTables, TextShowsLinesWhereTheyAreAskedFor) {
 }
 
 TEST(ScoreTables, TextNamesFilesThatTheirLabelsDoNotTellApart) {
-  Scores scores = scored();
+  ScoredFiles scores = scored();
   scores.add("two.jsonl", kLines);
   EXPECT_EQ(scores_text(scores).substr(0, scores_text(scores).find("\n\n")),
             "| file      |   n | rougeL |\n"
@@ -113,7 +113,7 @@ TEST(ScoreTables, TextNamesFilesThatTheirLabelsDoNotTellApart) {
 
 TEST(ScoreTables, FormsAreNamed) {
   EXPECT_EQ(form_names(score_forms()), (Names{"table", "csv", "json"}));
-  const Scores scores = scored();
+  const ScoredFiles scores = scored();
   EXPECT_EQ(write_scores(scores, "table"), scores_text(scores));
   EXPECT_EQ(write_scores(scores, "csv"), scores_table(scores).csv());
   const auto json = nlohmann::json::parse(write_scores(scores, "json"));
