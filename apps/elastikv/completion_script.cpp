@@ -120,7 +120,7 @@ std::string bash_verb(const CLI::App& verb) {
 }
 
 /// In quotes, as one word of the shell.
-std::string quoted(std::string_view text) {
+std::string shell_word(std::string_view text) {
   return fmt::format("'{}'", replace_each(text, "'", R"('\'')"));
 }
 
@@ -162,7 +162,7 @@ std::string zsh_verb(const CLI::App& verb) {
   std::string text = fmt::format("    {})\n      _arguments", verb.get_name());
   for (const CLI::Option* option : verb.get_options()) {
     for (const std::string& specification : zsh_specifications(*option))
-      text += " \\\n        " + quoted(specification);
+      text += " \\\n        " + shell_word(specification);
   }
   return text + "\n      ;;\n";
 }
@@ -187,7 +187,7 @@ std::string zsh_completion(const CLI::App& app) {
   std::string text(kZshBegin);
   text += "    local -a verbs=(\n";
   for (const CLI::App* verb : verbs_of(app)) {
-    text += fmt::format("      {}\n", quoted(verb->get_name() + ":" + verb->get_description()));
+    text += fmt::format("      {}\n", shell_word(verb->get_name() + ":" + verb->get_description()));
   }
   text += fmt::format(
       "    )\n"

@@ -65,7 +65,7 @@ class Keys : public KeyTable {
       }
     };
     access.otherwise = std::move(otherwise);
-    const OrderedJson usual = access.write(T{});
+    const OrderedJson usual = access.write(fresh_);
     if (traits.otherwise.empty()) traits.otherwise = code_of(usual);
     declare(std::move(name), std::move(access), std::move(form.takes), std::move(help),
             std::move(traits));
@@ -169,6 +169,7 @@ class Keys : public KeyTable {
     return text.empty() ? "" : "`" + text + "`";
   }
 
+  T fresh_{};                       // as it is before anything is read
   std::vector<Access> access_;      // by key
   std::vector<OrderedJson> usual_;  // by key: the default of a member; null for other keys
 };
