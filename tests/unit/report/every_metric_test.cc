@@ -1,5 +1,4 @@
-EXPECT_FALSE(traits.title.empty() || traits.short_title.empty() || traits.label.empty())
-    << traits.name;  // What holds of every metric that is registered, whatever it measures.
+// What holds of every metric that is registered, whatever it measures.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -76,7 +75,8 @@ TEST(EveryMetric, HasANameOfItsOwn) {
     const MetricTraits& traits = metric->traits();
     EXPECT_TRUE(names.insert(traits.name).second) << traits.name;
     EXPECT_TRUE(difference_names.insert(traits.difference_name).second) << traits.name;
-    EXPECT_FALSE(traits.title.empty() || traits.short_title.empty()) << traits.name;
+    EXPECT_FALSE(traits.title.empty() || traits.short_title.empty() || traits.label.empty())
+        << traits.name;
     EXPECT_FALSE(traits.difference_title.empty()) << traits.name;
     EXPECT_TRUE(traits.reference == "full-cache" || traits.reference == "dataset") << traits.name;
     EXPECT_TRUE(metric->signature({}).ends_with("|ref:" + traits.reference)) << traits.name;
