@@ -75,10 +75,15 @@ std::vector<std::string> choices_of(const CLI::Option& option) {
 bool takes_value(const CLI::Option& option) { return option.get_expected_max() > 0; }
 bool takes_several(const CLI::Option& option) { return option.get_expected_max() > 1; }
 
+/// Those that its help names: a former name has no group.
+std::vector<const CLI::Option*> options_of(const CLI::App& app) {
+  return app.get_options([](const CLI::Option* option) { return !option->get_group().empty(); });
+}
+
 /// The long names of an app's options, and the values of what is told by its place.
 struct Offers {
   explicit Offers(const CLI::App& app) {
-    for (const CLI::Option* option : app.get_options()) {
+    for (const CLI::Option* option : options_of(app)) {
       for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
       if (names_of(*option).empty()) places = choices_of(*option);
     }
@@ -95,7 +100,7 @@ std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
 std::string bash_verb(const CLI::App& verb) {
   std::string text = fmt::format("      {})\n        case $before in\n", verb.get_name());
   std::vector<std::string> of_files;
-  for (const CLI::Option* option : verb.get_options()) {
+  for (const CLI::Option* option : options_of(verb)) {
     const std::vector<std::string> names = names_of(*option);
     if (names.empty() || !takes_value(*option)) continue;
     const std::vector<std::string> choices = choices_of(*option);
@@ -160,7 +165,7 @@ std::vector<std::string> zsh_specifications(const CLI::Option& option) {
 
 std::string zsh_verb(const CLI::App& verb) {
   std::string text = fmt::format("    {})\n      _arguments", verb.get_name());
-  for (const CLI::Option* option : verb.get_options()) {
+  for (const CLI::Option* option : options_of(verb)) {
     for (const std::string& specification : zsh_specifications(*option))
       text += " \\\n        " + shell_word(specification);
   }
