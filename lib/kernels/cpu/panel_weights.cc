@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
+#include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/weight_memory.h"
 
 namespace elastikv::cpu {
@@ -18,9 +19,6 @@ namespace {
 /// Inputs of a panel that are turned at a time: 32 rows of as many stay in the nearest cache.
 constexpr int64_t kBlock = 64;
 constexpr int64_t kFillBlock = 256;
-
-/// Inputs that a matrix unit takes at a time.
-constexpr int64_t kUnitInputs = 32;
 
 /// Where the weight of input i for output j of a panel lies.
 int64_t place(int64_t i, int64_t j, float /*stored*/) { return i * kPanel + j; }
