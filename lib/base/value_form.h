@@ -64,6 +64,7 @@ ValueForm<V> integer_form(int64_t least, int64_t most = std::numeric_limits<int6
 template <typename V>
 ValueForm<V> choice_form(std::vector<std::pair<std::string, V>> choices, std::string refusal = "") {
   std::vector<std::string> words;
+  words.reserve(choices.size());
   for (const auto& choice : choices) words.push_back(choice.first);
   ValueForm<std::string> word = word_form(words, std::move(refusal));
   return {[choices, read = std::move(word.read)](const YamlFields& node) {

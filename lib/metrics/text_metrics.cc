@@ -47,6 +47,7 @@ std::vector<TextScore> TextMetrics::score(std::string_view reference,
 std::vector<TextScore> TextMetrics::score_best(const std::vector<std::string>& references,
                                                std::string_view candidate) const {
   std::vector<TextPair> texts;
+  texts.reserve(references.size());
   for (const std::string& reference : references) texts.emplace_back(reference, candidate);
   std::vector<TextScore> scores;
   for (const auto& metric : metrics_) scores.push_back(metric->score_texts(texts));

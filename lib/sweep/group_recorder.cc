@@ -138,6 +138,7 @@ void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) 
       continue;
     }
     std::vector<TextPair> texts;
+    texts.reserve(references.size());
     for (const std::string& reference : references)
       texts.emplace_back(reference, record.outcome.text);
     record.scores =

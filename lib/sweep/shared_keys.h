@@ -70,10 +70,10 @@ void add_budgets(Keys<Config>& keys) {
 /// `label`, `device` and `dtype` of a model. A dtype may list, which makes a model of each: whoever
 /// reads the entry reads it (dtypes_of).
 template <typename Model>
-void add_placement(Keys<Model>& keys, std::string label_otherwise,
+void add_placement(Keys<Model>& keys, const std::string& label_otherwise,
                    typename Keys<Model>::Otherwise label) {
   keys.add("label", &Model::label, label_form(), "The name in tables.",
-           {.otherwise = std::move(label_otherwise)}, std::move(label));
+           {.otherwise = label_otherwise}, std::move(label));
   keys.add("device", &Model::device, device_form(), "Where it runs.");
   keys.custom("dtype", {.write = [](const Model& model) { return OrderedJson(model.dtype); }},
               or_list(dtype_form().takes, /*ranges=*/false),
