@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/cpu/panel_weights.h"
 #include "kernels/cpu/targets.h"
 
 #ifdef __x86_64__
@@ -18,6 +19,8 @@ namespace elastikv::cpu {
 
 namespace {
 
+/// Rows that one pass over the weights serves: two tiles of x.
+constexpr int64_t kPassRows = 2 * kUnitRows;
 /// Up to here a product waits for the weights more than for its arithmetic.
 constexpr int64_t kFewRows = 64;
 
@@ -26,7 +29,7 @@ constexpr int64_t kFewRows = 64;
 int64_t unit_piece(int64_t rows, int64_t depth) {
   // What one pass serves goes through a panel in one piece. Else the weights of a piece stay in the
   // first cache until the last row has met them (lengths as measured).
-  if (rows <= 2 * kUnitRows) return depth;
+  if (rows <= kPassRows) return depth;
   return std::min<int64_t>(rows <= kFewRows ? 128 : 256, depth);
 }
 
@@ -55,7 +58,7 @@ int64_t unit_panels(int64_t rows, int64_t depth) {
   if (rows <= kFewRows || rows * depth * static_cast<int64_t>(sizeof(uint16_t)) <= kX) return 1;
   // Else a piece of x stays there, over as many panels as their sums leave room for.
   constexpr int64_t kSums = int64_t{1} << 18;
-  return std::clamp<int64_t>(kSums / (rows * 32), 1, 32);
+  return std::clamp<int64_t>(kSums / (rows * kPanel), 1, 32);
 }
 
 #ifdef __x86_64__
@@ -65,7 +68,6 @@ namespace {
 /// Numbers of a tile, and the weights of two: 32 outputs of 32 inputs.
 constexpr int64_t kTile = kUnitRows * kUnitInputs;
 constexpr int64_t kWeights = 2 * kTile;
-constexpr int64_t kOutputs = 32;
 constexpr int64_t kLine = 64;
 
 /// What LDTILECFG reads.
@@ -119,8 +121,8 @@ constexpr int kCache = 2;
 template <bool kBoth>
 ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_t* weights,
                        int64_t steps, bool begins, float* sums, Ahead& ahead) {
-  constexpr int64_t kStride = kOutputs * static_cast<int64_t>(sizeof(float));
-  float* below = sums + kUnitRows * kOutputs;
+  constexpr int64_t kStride = kPanel * static_cast<int64_t>(sizeof(float));
+  float* below = sums + kUnitRows * kPanel;
   if (begins) {
     _tile_zero(0);
     _tile_zero(1);
@@ -163,11 +165,11 @@ ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_
 /// Adds what inputs [k, k + 32 * steps) give to a panel's sums [rows, 32].
 ELASTIKV_AMX void add_inputs(const UnitProduct& p, int64_t panel, int64_t k, int64_t steps,
                              float* sums, Ahead& ahead) {
-  const uint16_t* weights = p.weights + (panel * p.depth + k) * kOutputs;
+  const uint16_t* weights = p.weights + (panel * p.depth + k) * kPanel;
   const int64_t block = steps * kTile;
-  for (int64_t row = 0; row < p.rows; row += 2 * kUnitRows) {
+  for (int64_t row = 0; row < p.rows; row += kPassRows) {
     const uint16_t* x = p.x + k * p.rows + row / kUnitRows * block;
-    float* to = sums + row * kOutputs;
+    float* to = sums + row * kPanel;
     if (row + kUnitRows < p.rows) {
       pass<true>(x, x + block, weights, steps, k == 0, to, ahead);
     } else {
@@ -199,8 +201,8 @@ bool has_matrix_unit() {
 }
 
 ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels, float* sums) {
-  const bool few = p.rows <= 2 * kUnitRows;
-  const int64_t passes = (p.rows + 2 * kUnitRows - 1) / (2 * kUnitRows);
+  const bool few = p.rows <= kPassRows;
+  const int64_t passes = (p.rows + kPassRows - 1) / kPassRows;
   constexpr int64_t kStepLines = kWeights * static_cast<int64_t>(sizeof(uint16_t)) / kLine;
   const Tiles tiles;
   for (int64_t k = 0; k < p.depth; k += p.piece) {
@@ -208,10 +210,10 @@ ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels,
     for (int64_t panel = 0; panel < panels; ++panel) {
       // What is read next: four steps on, or after this piece, or the next panel's. Asking beyond
       // the last is no error.
-      const uint16_t* next = p.weights + ((first + panel) * p.depth + k) * kOutputs;
-      next += few ? 4 * kWeights : panels == 1 ? steps * kWeights : p.depth * kOutputs;
+      const uint16_t* next = p.weights + ((first + panel) * p.depth + k) * kPanel;
+      next += few ? 4 * kWeights : panels == 1 ? steps * kWeights : p.depth * kPanel;
       Ahead ahead{reinterpret_cast<const char*>(next), (kStepLines + passes - 1) / passes};
-      add_inputs(p, first + panel, k, steps, sums + panel * p.rows * kOutputs, ahead);
+      add_inputs(p, first + panel, k, steps, sums + panel * p.rows * kPanel, ahead);
     }
   }
 }

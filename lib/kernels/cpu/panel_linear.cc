@@ -292,18 +292,25 @@ void write(const float* sums, int64_t rows, int64_t first_row, int64_t panel, co
 /// Threads are worth waking for so many multiplications.
 constexpr int64_t kWork = 1 << 16;
 
+/// Calls `multiply(first, rows)` for rows that are worked on together, as few times as can be.
+template <typename Multiply>
+void for_parts(int64_t all, Multiply multiply) {
+  const int64_t parts = (all + kMostRows - 1) / kMostRows;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = all * part / parts;
+    multiply(first, all * (part + 1) / parts - first);
+  }
+}
+
 template <typename T>
 void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
   const Bodies& bodies = Bodies::here();
   const PanelSums body = weights.stored() == at::kFloat ? bodies.fp32 : bodies.bf16;
-  const int64_t all = x.size(0);
-  const int64_t parts = (all + kMostRows - 1) / kMostRows;
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = all * part / parts;
+  for_parts(x.size(0), [&](int64_t first, int64_t rows) {
     Product product{.weights = weights.data(),
                     .x = nullptr,
                     .depth = weights.depth(),
-                    .rows = all * (part + 1) / parts - first,
+                    .rows = rows,
                     .tiles = 0,
                     .tile_rows = bodies.tile_rows};
     product.tiles = (product.rows + product.tile_rows - 1) / product.tile_rows;
@@ -319,17 +326,13 @@ void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const
         write<T>(sums, product.rows, first, panel, to);
       }
     });
-  }
+  });
 }
 
 /// bf16 numbers on a matrix unit.
 void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
-  const int64_t all = x.size(0);
-  const int64_t parts = (all + kMostRows - 1) / kMostRows;
   const int64_t depth = weights.depth();
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = all * part / parts;
-    const int64_t rows = all * (part + 1) / parts - first;
+  for_parts(x.size(0), [&](int64_t first, int64_t rows) {
     const int64_t blocks = (rows + kUnitRows - 1) / kUnitRows;
     auto* tiles = reinterpret_cast<uint16_t*>(
         scratch(static_cast<size_t>(blocks * kUnitRows * depth / 2), /*inputs=*/true));
@@ -361,7 +364,7 @@ void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Ou
           write<uint16_t>(sums + i * panel_sums, rows, first, panel + i, to);
       }
     });
-  }
+  });
 }
 
 }  // namespace
