@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/yaml_values.h"
+
 namespace elastikv {
 namespace {
 
@@ -59,7 +61,7 @@ std::map<std::string, std::string> KeyTable::earlier_names_in(const YamlFields& 
                                           value.origin(), value.line(), name, key.name));
     }
     if (key.inner == nullptr) continue;
-    for (const YamlFields& entry : value.is_list() ? value.items() : std::vector<YamlFields>{value})
+    for (const YamlFields& entry : any_or_none(value))
       notes.merge(key.inner->earlier_names_in(entry));
   }
   return notes;

@@ -2,17 +2,20 @@
 
 namespace elastikv {
 
-std::vector<YamlFields> one_or_list(const YamlFields& node) {
+std::vector<YamlFields> any_or_none(const YamlFields& node) {
   if (!node.is_list()) return {node};
-  std::vector<YamlFields> items = node.items();
+  return node.items();
+}
+
+std::vector<YamlFields> one_or_list(const YamlFields& node) {
+  std::vector<YamlFields> items = any_or_none(node);
   if (items.empty()) node.fail_here("needs at least one entry");
   return items;
 }
 
 std::vector<std::string> texts_at(const YamlFields& node) {
-  if (!node.is_list()) return {node.as_string()};
   std::vector<std::string> texts;
-  for (const YamlFields& item : node.items()) texts.push_back(item.as_string());
+  for (const YamlFields& item : any_or_none(node)) texts.push_back(item.as_string());
   return texts;
 }
 

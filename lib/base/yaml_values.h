@@ -13,8 +13,10 @@ namespace elastikv {
 
 // Values of YAML files that several readers check alike.
 
-/// The elements of a list, or the one thing itself: people write "data: {...}" for one data set.
-/// Error for a list without any.
+/// The elements of a list, which may be empty, or the one thing itself: people write "data: {...}"
+/// for one data set.
+std::vector<YamlFields> any_or_none(const YamlFields& node);
+/// Likewise; Error for a list without any.
 std::vector<YamlFields> one_or_list(const YamlFields& node);
 
 /// The texts of a list, which may be empty, or of one scalar.

@@ -112,7 +112,7 @@ const Keys<Exclusion>& exclusion_keys() {
 std::vector<Exclusion> read_exclusions(const YamlFields& node, const SweepConfig& config) {
   std::vector<Exclusion> exclusions;
   // An empty list is a choice: --set matrix.exclude=[] brings back what a file leaves out.
-  for (const YamlFields& fields : node.is_list() ? node.items() : std::vector<YamlFields>{node}) {
+  for (const YamlFields& fields : any_or_none(node)) {
     exclusion_keys().check(fields);
     Exclusion exclusion;
     exclusion.model = read_part(fields, "model", config);

@@ -83,7 +83,7 @@ void read_comparisons(const YamlFields& list, SweepConfig& config) {
   labels.reserve(config.strategies.size());
   for (const StrategyChoice& strategy : config.strategies) labels.push_back(strategy.label);
   // An empty list is a choice: no comparison.
-  for (const YamlFields& node : list.is_list() ? list.items() : std::vector<YamlFields>{list}) {
+  for (const YamlFields& node : any_or_none(list)) {
     const std::string name = node.as_string();
     if (std::find(labels.begin(), labels.end(), name) != labels.end()) {
       config.compare_with.push_back(name);
