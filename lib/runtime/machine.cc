@@ -129,8 +129,10 @@ PeakMemory::PeakMemory(c10::Device device) : device_(device) {
 }
 
 int64_t PeakMemory::peak() const {
-  return device_.is_cpu() ? kilobytes_at("/proc/self/status", "VmHWM:")
-                          : allocated_bytes(device_, /*peak=*/true);
+  // Linux keeps the resident set in a sum per thread and brings them together now and then, so that
+  // its peak, asked for soon after, can be a little less than what was read at the beginning.
+  return std::max(before_, device_.is_cpu() ? kilobytes_at("/proc/self/status", "VmHWM:")
+                                            : allocated_bytes(device_, /*peak=*/true));
 }
 
 void Bandwidth::take_better(const Bandwidth& other) {

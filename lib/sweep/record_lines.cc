@@ -69,6 +69,27 @@ auto read_json(std::string_view text, const std::string& place, Read read) {
   }
 }
 
+/// nlohmann's get() would convert a fraction or a number too large, which is undefined for some.
+int64_t integer_of(const Json& json, const std::string& place) {
+  const bool holds = json.is_number_unsigned()
+                         ? json.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()}
+                         : json.is_number_integer();
+  if (!holds) {
+    fail("{}: damaged: an integer of 64 bits is needed, this is {}", place,
+         json.is_number() ? json.dump() : json.type_name());
+  }
+  return json.get<int64_t>();
+}
+void read_integers(const Json& json, const std::string& place, int64_t& integer) {
+  integer = integer_of(json, place);
+}
+template <typename T>
+void read_integers(const Json& json, const std::string& place, std::vector<T>& list) {
+  if (!json.is_array()) fail("{}: damaged: a list is needed, this is {}", place, json.type_name());
+  list.reserve(json.size());
+  for (const Json& entry : json) read_integers(entry, place, list.emplace_back());
+}
+
 Json shared_seconds(const SharedSeconds& seconds) {
   return {{"image", number(seconds.image)},
           {"prefill", number(seconds.prefill)},
@@ -239,17 +260,17 @@ StoredDetail parse_detail_line(std::string_view line, const std::string& place) 
     json.at("sample").get_to(stored.sample);
     json.at("cells").get_to(stored.cells);
     SampleDetail& detail = stored.detail;
-    json.at("prompt_tokens").get_to(detail.prompt_tokens);
-    detail.image_begin = json.at("image").at(0).get<int64_t>();
-    detail.image_end = json.at("image").at(1).get<int64_t>();
-    detail.grid_rows = json.at("grid").at(0).get<int64_t>();
-    detail.grid_columns = json.at("grid").at(1).get<int64_t>();
+    detail.prompt_tokens = integer_of(json.at("prompt_tokens"), place);
+    detail.image_begin = integer_of(json.at("image").at(0), place);
+    detail.image_end = integer_of(json.at("image").at(1), place);
+    detail.grid_rows = integer_of(json.at("grid").at(0), place);
+    detail.grid_columns = integer_of(json.at("grid").at(1), place);
     json.at("thumbnail").get_to(detail.thumbnail);
     for (const Json& layer : json.at("importance")) {
       auto& row = detail.importance.emplace_back();
       for (const Json& value : layer) row.push_back(float_of(value));
     }
-    json.at("kept").get_to(detail.kept);
+    read_integers(json.at("kept"), place, detail.kept);
     if (detail.kept.size() != stored.cells.size())
       fail("{}: damaged: {} kept sets of {} cells", place, detail.kept.size(), stored.cells.size());
     return stored;

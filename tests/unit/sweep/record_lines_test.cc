@@ -470,6 +470,22 @@ TEST(RecordLines, DamageNamesItsPlace) {
                "f:7: damaged record: unknown status 'fine'" + mend);
   EXPECT_ERROR_CONTAINS(parse_sample_line("{\"id\": 3}", "f:7"), "f:7: damaged: ");
   EXPECT_ERROR_CONTAINS(parse_detail_line("0", "f:7"), "f:7: damaged: ");
+  StoredDetail stored{"m", "d", "s", {"c"}, {}};
+  stored.detail.kept = {{{{0, 2}}}};
+  const std::string detail = detail_line(stored);
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string line = detail;
+    return line.replace(line.find(from), from.size(), to);
+  };
+  EXPECT_NO_THROW(parse_detail_line(detail, "f:7"));
+  const std::string needed = "f:7: damaged: an integer of 64 bits is needed, this is ";
+  EXPECT_ERROR(parse_detail_line(changed("\"prompt_tokens\":0", "\"prompt_tokens\":1e60"), "f:7"),
+               needed + "1e+60");
+  EXPECT_ERROR(
+      parse_detail_line(changed("\"grid\":[0,0]", "\"grid\":[0,9223372036854775808]"), "f:7"),
+      needed + "9223372036854775808");
+  EXPECT_ERROR(parse_detail_line(changed("[0,2]", "[0,0.5]"), "f:7"), needed + "0.5");
+  EXPECT_ERROR(parse_detail_line(changed("[0,2]", "[0,[]]"), "f:7"), needed + "array");
   EXPECT_ERROR_CONTAINS(parse_header("[]", "f"), "f: is not the description of a sweep's records");
 }
 
