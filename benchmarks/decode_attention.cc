@@ -1,6 +1,10 @@
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <vector>
+
+#include <ATen/ops/clone.h>
 
 #include "inputs.h"
 #include "kernels/attention.h"
@@ -17,7 +21,9 @@ struct Heads {
 
 using Kernel = DecodeAttention (*)(const at::Tensor&, const std::vector<DecodeRow>&, double);
 
-// Arguments: rows of the batch, slots of each.
+constexpr int64_t kMebibyte = int64_t{1} << 20;
+
+// Arguments: rows of the batch, slots of each, MiB of caches that calls go through in turn.
 void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType dtype,
             bool weights) {
   const int64_t rows = state.range(0);
@@ -26,18 +32,29 @@ void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType
   std::vector<int64_t> starts;
   for (int64_t head = 0; head < heads.kv_heads; ++head) starts.push_back(head * slots);
   const std::vector<int64_t> lengths(static_cast<size_t>(heads.kv_heads), slots);
-  std::vector<DecodeRow> caches(static_cast<size_t>(rows));
-  for (DecodeRow& row : caches) {
-    row.keys = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
-    row.values = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
-    row.starts = &starts;
-    row.lengths = &lengths;
-    row.weights = weights;
+  const int64_t bytes = 2 * rows * heads.kv_heads * slots * heads.head_dim *
+                        static_cast<int64_t>(c10::elementSize(dtype));
+  const at::Tensor entries = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
+  // One after the other, as a model's layers are, so that more than the caches hold is read.
+  const auto layer_count = static_cast<size_t>((state.range(2) * kMebibyte + bytes - 1) / bytes);
+  std::vector<std::vector<DecodeRow>> layers(std::max<size_t>(layer_count, 1));
+  for (std::vector<DecodeRow>& layer : layers) {
+    layer.resize(static_cast<size_t>(rows));
+    for (DecodeRow& row : layer) {
+      row.keys = entries.clone();
+      row.values = entries.clone();
+      row.starts = &starts;
+      row.lengths = &lengths;
+      row.weights = weights;
+    }
   }
   const double scale = 1 / std::sqrt(static_cast<double>(heads.head_dim));
-  for (auto _ : state) benchmark::DoNotOptimize(kernel(queries, caches, scale).output.data_ptr());
-  set_bytes(state, 2 * rows * heads.kv_heads * slots * heads.head_dim *
-                       static_cast<int64_t>(c10::elementSize(dtype)));
+  size_t layer = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(kernel(queries, layers[layer], scale).output.data_ptr());
+    layer = (layer + 1) % layers.size();
+  }
+  set_bytes(state, bytes);
 }
 
 void add(Heads heads, c10::ScalarType dtype, bool weights) {
@@ -48,10 +65,11 @@ void add(Heads heads, c10::ScalarType dtype, bool weights) {
     benchmark::RegisterBenchmark(name.c_str(), decode,
                                  optimized ? cpu::decode_attention : reference::decode_attention,
                                  heads, dtype, weights)
-        ->ArgNames({"rows", "slots"})
-        ->Args({1, 512})
-        ->Args({1, 4096})
-        ->Args({16, 512})
+        ->ArgNames({"rows", "slots", "MiB"})
+        ->Args({1, 512, 0})
+        ->Args({1, 4096, 0})
+        ->Args({16, 512, 0})
+        ->Args({55, 100, 1024})
         ->UseRealTime()
         ->Unit(benchmark::kMicrosecond);
   }

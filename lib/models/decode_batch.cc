@@ -1,9 +1,11 @@
 #include "models/decode_batch.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
@@ -80,19 +82,31 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
   RotaryTable::rotate_rows_in_place(queries, angles_);
   RotaryTable::rotate_rows_in_place(keys, angles_);
   std::vector<DecodeRow> attention_rows(rows_.size());
-  for (size_t r = 0; r < rows_.size(); ++r) {
-    const DecodeInput& input = rows_[r];
-    KVCache& cache = *input.cache;
-    cache.append_row(layer, keys, values, static_cast<int64_t>(r), input.token_index);
-    DecodeRow& row = attention_rows[r];
-    static_cast<EntryView&>(row) = cache.view(layer);
-    row.weights = input.weights;
-    if (input.positions == PositionMode::kRerotated) {
-      row.rotary = tables_[r];
-      for (int64_t g = 0; g < cache.groups(layer); ++g) {
-        row.distances.push_back(rank_distances(cache.positions(layer, g)));
+  const auto append = [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const DecodeInput& input = rows_[static_cast<size_t>(r)];
+      KVCache& cache = *input.cache;
+      cache.append_row(layer, keys, values, r, input.token_index);
+      DecodeRow& row = attention_rows[static_cast<size_t>(r)];
+      static_cast<EntryView&>(row) = cache.view(layer);
+      row.weights = input.weights;
+      if (input.positions == PositionMode::kRerotated) {
+        row.rotary = tables_[static_cast<size_t>(r)];
+        for (int64_t g = 0; g < cache.groups(layer); ++g) {
+          row.distances.push_back(rank_distances(cache.positions(layer, g)));
+        }
       }
     }
+  };
+  const auto rows = static_cast<int64_t>(rows_.size());
+  if (keys.is_cpu()) {
+    // Each head's entry of each row goes to another place, and all of them have left the caches
+    // since the step before. Threads are worth waking for so many bytes.
+    constexpr int64_t kBytes = 32 << 10;
+    const int64_t bytes = 2 * keys.numel() * static_cast<int64_t>(keys.element_size());
+    at::parallel_for(0, rows, std::max<int64_t>(kBytes * rows / bytes, 1), append);
+  } else {
+    append(0, rows);
   }
   DecodeAttention result = decode_attention(queries, attention_rows, scale_);
   for (size_t r = 0; r < rows_.size(); ++r) {

@@ -5,13 +5,13 @@
 #include <limits>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/share_work.h"
 #include "kernels/cpu/targets.h"
 
 namespace elastikv::cpu {
@@ -202,44 +202,42 @@ at::Tensor chunk_attention(const at::Tensor& queries, const std::vector<ChunkRow
                              : for_this_processor(bf16_by_4, bf16_by_8, bf16_by_16);
   const auto kv_heads = static_cast<int64_t>(rows[0].lengths->size());
   const int64_t group = query_heads / kv_heads;
-  at::parallel_for(
-      0, queries.size(0) * kv_heads, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-        Buffers buffers;
-        for (int64_t index = begin; index < end; ++index) {
-          const int64_t r = index / kv_heads;
-          const int64_t h = index % kv_heads;
-          const auto head = static_cast<size_t>(h);
-          const ChunkRow& row = rows[static_cast<size_t>(r)];
-          const SlotAddresses entries(row, h);
-          HeadTask task{};
-          task.entries = &entries;
-          task.queries = static_cast<const char*>(q.const_data_ptr()) +
-                         (r * q.stride(0) + h * group * head_dim) * element;
-          task.output = static_cast<char*>(output.data_ptr()) +
-                        (r * tokens * query_heads + h * group) * head_dim * element;
-          if (row.logit_bias != nullptr)
-            task.bias = (*row.logit_bias)[row.logit_bias->size() == 1 ? 0 : head].data();
-          task.slots = &(*row.slots)[row.slots->size() == 1 ? 0 : head];
-          task.length = (*row.lengths)[head];
-          ELASTIKV_ASSERT(static_cast<int64_t>(task.slots->first.size()) == task.length &&
-                              task.slots->until.size() == task.slots->first.size(),
-                          "row {}: {} slots are described, {} are there", r,
-                          task.slots->first.size(), task.length);
-          if (!task.slots->key_positions.empty()) {
-            ELASTIKV_ASSERT(row.rotary != nullptr, "row {}: un-rotated keys without a rotary table",
-                            r);
-            task.cos = row.rotary->cos().const_data_ptr<float>();
-            task.sin = row.rotary->sin().const_data_ptr<float>();
-          }
-          task.scale = static_cast<float>(scale);
-          task.token_stride = q.stride(1);
-          task.output_stride = query_heads * head_dim;
-          task.tokens = tokens;
-          task.group = group;
-          task.head_dim = head_dim;
-          attend(task, buffers);
-        }
-      });
+  share_work(queries.size(0) * kv_heads, /*grain=*/1, [&](int64_t begin, int64_t end) {
+    Buffers buffers;
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t r = index / kv_heads;
+      const int64_t h = index % kv_heads;
+      const auto head = static_cast<size_t>(h);
+      const ChunkRow& row = rows[static_cast<size_t>(r)];
+      const SlotAddresses entries(row, h);
+      HeadTask task{};
+      task.entries = &entries;
+      task.queries = static_cast<const char*>(q.const_data_ptr()) +
+                     (r * q.stride(0) + h * group * head_dim) * element;
+      task.output = static_cast<char*>(output.data_ptr()) +
+                    (r * tokens * query_heads + h * group) * head_dim * element;
+      if (row.logit_bias != nullptr)
+        task.bias = (*row.logit_bias)[row.logit_bias->size() == 1 ? 0 : head].data();
+      task.slots = &(*row.slots)[row.slots->size() == 1 ? 0 : head];
+      task.length = (*row.lengths)[head];
+      ELASTIKV_ASSERT(static_cast<int64_t>(task.slots->first.size()) == task.length &&
+                          task.slots->until.size() == task.slots->first.size(),
+                      "row {}: {} slots are described, {} are there", r, task.slots->first.size(),
+                      task.length);
+      if (!task.slots->key_positions.empty()) {
+        ELASTIKV_ASSERT(row.rotary != nullptr, "row {}: un-rotated keys without a rotary table", r);
+        task.cos = row.rotary->cos().const_data_ptr<float>();
+        task.sin = row.rotary->sin().const_data_ptr<float>();
+      }
+      task.scale = static_cast<float>(scale);
+      task.token_stride = q.stride(1);
+      task.output_stride = query_heads * head_dim;
+      task.tokens = tokens;
+      task.group = group;
+      task.head_dim = head_dim;
+      attend(task, buffers);
+    }
+  });
   return output;
 }
 

@@ -13,6 +13,7 @@
 #include "kernels/cpu/clones.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/share_work.h"
 #include "kernels/cpu/targets.h"
 
 namespace elastikv::cpu {
@@ -383,7 +384,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     }
     attend(piece);
   };
-  at::parallel_for(0, pieces, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+  share_work(pieces, /*grain=*/1, [&](int64_t begin, int64_t end) {
     std::vector<float> weights(static_cast<size_t>(group * kPiece));
     auto head_index =
         std::upper_bound(first_piece.begin(), first_piece.end(), begin) - first_piece.begin() - 1;

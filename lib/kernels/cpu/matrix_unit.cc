@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/panel_weights.h"
 #include "kernels/cpu/targets.h"
 
@@ -108,13 +109,22 @@ class Tiles {
   TileShapes before_;
 };
 
-/// What memory is asked for during a pass: some lines at each step.
+/// What memory is asked for during a pass: some lines four times a step. All at once they would
+/// take every buffer that the step's own loads need.
 struct Ahead {
   const char* next;
   int64_t lines;
+
+  ELASTIKV_INLINE void ask() {
+    // Into the second cache: the first is full of what the pass itself reads.
+    constexpr int kCache = 2;
+    for (int64_t line = 0; line < lines; ++line)
+      __builtin_prefetch(next + line * kLine, /*rw=*/0, kCache);
+    next += lines * kLine;
+  }
 };
-/// Into the second cache: the first is full of what the pass itself reads.
-constexpr int kCache = 2;
+/// Times a step that a pass asks.
+constexpr int64_t kAsks = 4;
 
 /// Adds to the sums [16 or 32 rows, 32] of a panel what `steps` times 32 inputs give; the first
 /// inputs set them. `x` points to the tiles of the first 16 rows, `x_below` to those of the others.
@@ -139,19 +149,22 @@ ELASTIKV_AMX void pass(const uint16_t* x, const uint16_t* x_below, const uint16_
     }
   }
   for (int64_t step = 0; step < steps; ++step) {
-    for (int64_t line = 0; line < ahead.lines; ++line)
-      __builtin_prefetch(ahead.next + line * kLine, 0, kCache);
-    ahead.next += ahead.lines * kLine;
     const uint16_t* here = weights + step * kWeights;
     _tile_loadd(6, here, 2 * kLine);
+    ahead.ask();
     _tile_loadd(4, x + step * kTile, kLine);
     _tile_dpbf16ps(0, 4, 6);
+    ahead.ask();
     _tile_loadd(7, here + kUnitInputs, 2 * kLine);
     _tile_dpbf16ps(1, 4, 7);
+    ahead.ask();
     if constexpr (kBoth) {
       _tile_loadd(5, x_below + step * kTile, kLine);
       _tile_dpbf16ps(2, 5, 6);
+      ahead.ask();
       _tile_dpbf16ps(3, 5, 7);
+    } else {
+      ahead.ask();
     }
   }
   _tile_stored(0, sums, kStride);
@@ -208,11 +221,12 @@ ELASTIKV_AMX void unit_sums(const UnitProduct& p, int64_t first, int64_t panels,
   for (int64_t k = 0; k < p.depth; k += p.piece) {
     const int64_t steps = std::min(p.piece, p.depth - k) / kUnitInputs;
     for (int64_t panel = 0; panel < panels; ++panel) {
-      // What is read next: four steps on, or after this piece, or the next panel's. Asking beyond
-      // the last is no error.
+      // What is read next: four steps on, or in two pieces' time, or the next panel's. Asking
+      // beyond the last is no error.
       const uint16_t* next = p.weights + ((first + panel) * p.depth + k) * kPanel;
-      next += few ? 4 * kWeights : panels == 1 ? steps * kWeights : p.depth * kPanel;
-      Ahead ahead{reinterpret_cast<const char*>(next), (kStepLines + passes - 1) / passes};
+      next += few ? 4 * kWeights : panels == 1 ? 2 * steps * kWeights : p.depth * kPanel;
+      Ahead ahead{reinterpret_cast<const char*>(next),
+                  (kStepLines + passes * kAsks - 1) / (passes * kAsks)};
       add_inputs(p, first + panel, k, steps, sums + panel * p.rows * kPanel, ahead);
     }
   }

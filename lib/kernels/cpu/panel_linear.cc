@@ -12,6 +12,7 @@
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/matrix_unit.h"
+#include "kernels/cpu/share_work.h"
 #include "kernels/cpu/targets.h"
 
 // How a product runs. Few rows only wait for the weights, many only for the arithmetic, and between
@@ -319,7 +320,7 @@ void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const
     lay_out<T>(x, first, product, inputs);
     product.x = inputs;
     const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * product.depth * product.rows));
-    at::parallel_for(0, weights.panels(), grain, [&](int64_t begin, int64_t end) {
+    share_work(weights.panels(), grain, [&](int64_t begin, int64_t end) {
       float* sums = scratch(static_cast<size_t>(product.rows * kPanel), /*inputs=*/false);
       for (int64_t panel = begin; panel < end; ++panel) {
         body(product, panel, sums);
@@ -353,7 +354,7 @@ void multiply_by_unit(const at::Tensor& x, const PanelWeights& weights, const Ou
     const int64_t together = unit_panels(product.rows, depth);
     const int64_t groups = (weights.panels() + together - 1) / together;
     const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * together * depth * product.rows));
-    at::parallel_for(0, groups, grain, [&](int64_t begin, int64_t end) {
+    share_work(groups, grain, [&](int64_t begin, int64_t end) {
       const int64_t panel_sums = product.rows * kPanel;
       float* sums = scratch(static_cast<size_t>(together * panel_sums), /*inputs=*/false);
       for (int64_t group = begin; group < end; ++group) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/matrix_unit.h"
+#include "kernels/cpu/share_work.h"
 #include "kernels/cpu/weight_memory.h"
 
 namespace elastikv::cpu {
@@ -109,7 +110,7 @@ void fill_panel(const void* const* rows, Number* panel, int64_t in, int64_t numb
 template <typename From, typename Number>
 void fill(const std::vector<const void*>& rows, void* data, int64_t in, int64_t numbers,
           int64_t panels) {
-  at::parallel_for(0, panels, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+  share_work(panels, /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
       fill_panel<From>(rows.data() + panel * kPanel,
                        static_cast<Number*>(data) + panel * kPanel * numbers, in, numbers);
