@@ -203,7 +203,7 @@ std::vector<double> ranks_of(const at::Tensor& importance, const ShownPrompt& pr
 std::string strategy_line(const Explanation& explanation) {
   return fmt::format(
       "{}: {} entries per layer and KV head asked for; {:.1f} % of the prompt's "
-      "attention lies on what is given up",
+      "attention lies on what is evicted",
       explanation.name, explanation.requested, 100 * explanation.attention_lost);
 }
 
@@ -242,7 +242,7 @@ Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
     }
     sheet.add(with_bar(tile, shares, prompt),
               {fmt::format("layer {}: {:.3g} of {} kept", layer.layer, kept, tokens),
-               fmt::format("{:.1f} % of attention given up", 100 * layer.attention_lost)});
+               fmt::format("{:.1f} % of attention lost", 100 * layer.attention_lost)});
   }
   Picture& picture = sheet.picture();
   int64_t x = kMargin;

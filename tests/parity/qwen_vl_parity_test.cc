@@ -86,7 +86,7 @@ TEST_F(QwenVlParity, PromptsOfAllLengthsShareABatch) {
   }
 }
 
-/// Un-rotated keys take the prompt's own table: with nothing given up, ranks are positions.
+/// Un-rotated keys take the prompt's own table: with nothing evicted, ranks are positions.
 TEST_F(QwenVlParity, UnrotatedKeysOfALongPrompt) {
   const auto strategy = make_strategy("streaming-llm");
   const EncodedPrompt prompt = encode("long", strategy->needs());
