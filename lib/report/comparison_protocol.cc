@@ -98,8 +98,8 @@ Ours longest_text_of(const SweepContext& context, const std::string& theirs) {
   return exactly(std::to_string(context.config.max_new_tokens), theirs);
 }
 
-/// What a prompt format makes of a question with a picture, as EngineIdentity keeps it.
-std::string rendered(const PromptFormat& format, PicturePlace place) {
+/// What a prompt format makes of a question with an image, as EngineIdentity keeps it.
+std::string rendered(const PromptFormat& format, ImagePlace place) {
   return format.render({{"user", "{question}", 1}}, /*answer_follows=*/true, place).text;
 }
 
@@ -116,8 +116,8 @@ Ours prompt_format_of(const SweepContext& context, const std::string& theirs) {
                                    [&](const PromptFormat& one) { return one.name == theirs; });
   if (format == formats.end()) return {said, State::kUnknown};
   const std::string& text = engine->prompt_format;
-  const bool same = text == rendered(*format, PicturePlace::kBefore) ||
-                    text == rendered(*format, PicturePlace::kAfter);
+  const bool same = text == rendered(*format, ImagePlace::kBefore) ||
+                    text == rendered(*format, ImagePlace::kAfter);
   return {same ? said + ", which writes the same" : said, same ? State::kSame : State::kDiffers};
 }
 
@@ -127,24 +127,24 @@ Ours aspect_ratio_of(const SweepContext& context, const std::string& theirs) {
   return exactly(std::string(image_aspect_ratio_name(*ratio)), theirs);
 }
 
-/// Where pictures stand that a question does not place: empty when it is not known.
+/// Where images stand that a question does not place: empty when it is not known.
 std::string default_place(const SweepContext& context) {
   const CellGroup& group = context.group.group;
-  if (!group.data.picture_place.empty()) return group.data.picture_place;
-  if (group.model.prompt.place == PicturePlace::kBefore) return "before";
-  if (group.model.prompt.place == PicturePlace::kAfter) return "after";
+  if (!group.data.image_place.empty()) return group.data.image_place;
+  if (group.model.prompt.place == ImagePlace::kBefore) return "before";
+  if (group.model.prompt.place == ImagePlace::kAfter) return "after";
   const EngineIdentity* engine = context.engine();
   if (engine == nullptr) return "";
-  const size_t picture = engine->prompt_format.find(kImagePlaceholder);
+  const size_t image = engine->prompt_format.find(kImagePlaceholder);
   const size_t question = engine->prompt_format.find("{question}");
-  if (picture == std::string::npos || question == std::string::npos) return "";
-  return picture < question ? "before" : "after";
+  if (image == std::string::npos || question == std::string::npos) return "";
+  return image < question ? "before" : "after";
 }
 
-Ours picture_place_of(const SweepContext& context, const std::string& theirs) {
+Ours image_place_of(const SweepContext& context, const std::string& theirs) {
   const std::string otherwise = default_place(context);
   std::set<std::string> places;
-  size_t with_picture = 0;
+  size_t with_image = 0;
   size_t placed = 0;
   const CellGroup& group = context.group.group;
   const std::vector<StoredSample>* stored =
@@ -152,7 +152,7 @@ Ours picture_place_of(const SweepContext& context, const std::string& theirs) {
   if (stored != nullptr) {
     for (const StoredSample& sample : *stored) {
       if (sample.images.empty()) continue;
-      ++with_picture;
+      ++with_image;
       const size_t at = sample.question.find(kImagePlaceholder);
       placed += at == std::string::npos ? 0 : 1;
       places.insert(at == std::string::npos ? (otherwise.empty() ? "unknown" : otherwise)
@@ -161,8 +161,8 @@ Ours picture_place_of(const SweepContext& context, const std::string& theirs) {
                                                                    : "within");
     }
   }
-  if (with_picture == 0) {
-    // The questions are not kept, and may place their pictures themselves.
+  if (with_image == 0) {
+    // The questions are not kept, and may place their images themselves.
     return {otherwise.empty() ? std::string(kUnknown) : otherwise + " (unless a question says)",
             State::kUnknown};
   }
@@ -172,7 +172,7 @@ Ours picture_place_of(const SweepContext& context, const std::string& theirs) {
                   : text == theirs            ? State::kSame
                                               : State::kDiffers};
   }
-  const bool all = placed == with_picture;
+  const bool all = placed == with_image;
   return {all ? fmt::format("question ({})", text) : text, all ? State::kSame : State::kDiffers};
 }
 
@@ -200,8 +200,8 @@ constexpr SweepPoint kSweepPoints[] = {
     {"text_reference", "texts compared with", text_reference_of},
     {"max_new_tokens", "new tokens at most", longest_text_of},
     {"prompt_format", "prompt form", prompt_format_of},
-    {"image_aspect_ratio", "pictures made square by", aspect_ratio_of},
-    {"picture_place", "picture's place", picture_place_of},
+    {"image_aspect_ratio", "images made square by", aspect_ratio_of},
+    {"picture_place", "image's place", image_place_of},
     {"weights", "weights", weights_of},
 };
 

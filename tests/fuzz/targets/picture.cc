@@ -1,9 +1,8 @@
-// The input is a picture file.
-
-#include "image/picture.h"
+// The input is an image file.
 
 #include "base/error.h"
 #include "fuzz/support/contract.h"
+#include "image/image.h"
 
 using namespace elastikv;
 
@@ -12,13 +11,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr int64_t kMostPixels = 1 << 18;
   const std::string_view bytes = fuzz::text_of(data, size);
   fuzz::accepted([&] {
-    const PictureSize claimed = check_picture_bytes(bytes, "p");
-    fuzz::require(claimed.height > 0 && claimed.width > 0, "a picture has pixels");
+    const ImageSize claimed = check_image_bytes(bytes, "p");
+    fuzz::require(claimed.height > 0 && claimed.width > 0, "an image has pixels");
     if (claimed.pixels() > kMostPixels) return;
-    const Picture picture = decode_picture(bytes, "p");
-    fuzz::require(picture.size == claimed, "a picture is as large as its header says");
-    fuzz::require(picture.pixels.size() == static_cast<size_t>(claimed.pixels() * 3),
-                  "a picture has all of its pixels");
+    const Image image = decode_image(bytes, "p");
+    fuzz::require(image.size == claimed, "an image is as large as its header says");
+    fuzz::require(image.pixels.size() == static_cast<size_t>(claimed.pixels() * 3),
+                  "an image has all of its pixels");
   });
   return 0;
 }
