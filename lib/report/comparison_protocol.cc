@@ -1,12 +1,15 @@
 #include "report/comparison_protocol.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "text/prompt_format.h"
+#include "text/prompt_writer.h"
 
 namespace elastikv {
 namespace {
@@ -46,7 +49,7 @@ Ours growth_of(const SweepContext& context, const std::string& theirs) {
   std::set<std::string> growths;
   for (const CellSummary& cell : context.group.cells) {
     if (!cell.cell.budget.keep) continue;
-    growths.insert(cell.cell.budget.growth == Growth::kGeneration ? "generation" : "prompt");
+    growths.emplace(growth_name(cell.cell.budget.growth));
   }
   if (growths.empty()) return {"full cache only", State::kUnknown};
   // Of both only the cells count that the table speaks of.
@@ -77,7 +80,7 @@ Ours samples_of(const SweepContext& context, const std::string& theirs) {
 }
 
 Ours last_token_of(const SweepContext& context, const std::string& theirs) {
-  return exactly(context.config.metrics.score_last_token ? "true" : "false", theirs);
+  return exactly(fmt::format("{}", context.config.metrics.score_last_token), theirs);
 }
 
 Ours text_metric_of(const SweepContext& context, const std::string& theirs) {
@@ -89,8 +92,7 @@ Ours text_metric_of(const SweepContext& context, const std::string& theirs) {
 
 Ours text_reference_of(const SweepContext& context, const std::string& theirs) {
   if (context.config.metrics.text.empty()) return {"no texts", State::kDiffers};
-  const bool full = context.config.metrics.reference == TextReference::kFullCache;
-  return exactly(full ? "full-cache" : "dataset", theirs);
+  return exactly(std::string(text_reference_name(context.config.metrics.reference)), theirs);
 }
 
 Ours longest_text_of(const SweepContext& context, const std::string& theirs) {
@@ -105,11 +107,12 @@ std::string rendered(const PromptFormat& format, ImagePlace place) {
 
 Ours prompt_format_of(const SweepContext& context, const std::string& theirs) {
   const std::string& chosen = context.group.group.model.prompt.format;
-  const std::string said = chosen == "auto" ? "as the checkpoint says" : chosen;
+  const bool is_auto = chosen == PromptSettings::kAuto;
+  const std::string said = is_auto ? "as the checkpoint says" : chosen;
   if (chosen == theirs) return {said, State::kSame};
   const EngineIdentity* engine = context.engine();
   if (engine == nullptr || engine->prompt_format.empty()) {
-    return {said, chosen == "auto" ? State::kUnknown : State::kDiffers};
+    return {said, is_auto ? State::kUnknown : State::kDiffers};
   }
   const std::vector<PromptFormat> formats = prompt_formats();
   const auto format = std::find_if(formats.begin(), formats.end(),
@@ -131,14 +134,26 @@ Ours aspect_ratio_of(const SweepContext& context, const std::string& theirs) {
 std::string default_place(const SweepContext& context) {
   const CellGroup& group = context.group.group;
   if (!group.data.image_place.empty()) return group.data.image_place;
-  if (group.model.prompt.place == ImagePlace::kBefore) return "before";
-  if (group.model.prompt.place == ImagePlace::kAfter) return "after";
-  const EngineIdentity* engine = context.engine();
-  if (engine == nullptr) return "";
-  const size_t image = engine->prompt_format.find(kImagePlaceholder);
-  const size_t question = engine->prompt_format.find("{question}");
-  if (image == std::string::npos || question == std::string::npos) return "";
-  return image < question ? "before" : "after";
+  ImagePlace place = group.model.prompt.place;
+  if (place == ImagePlace::kDefault) {
+    const EngineIdentity* engine = context.engine();
+    if (engine == nullptr) return "";
+    const size_t image = engine->prompt_format.find(kImagePlaceholder);
+    const size_t question = engine->prompt_format.find("{question}");
+    if (image == std::string::npos || question == std::string::npos) return "";
+    place = image < question ? ImagePlace::kBefore : ImagePlace::kAfter;
+  }
+  return std::string(image_place_name(place));
+}
+
+/// Where a question has its first image; `otherwise`: of one that does not say.
+std::string place_in(const std::string& question, const std::string& otherwise) {
+  const size_t at = question.find(kImagePlaceholder);
+  if (at == std::string::npos) return otherwise.empty() ? std::string(kUnknown) : otherwise;
+  if (at == 0) return std::string(image_place_name(ImagePlace::kBefore));
+  if (question.ends_with(kImagePlaceholder))
+    return std::string(image_place_name(ImagePlace::kAfter));
+  return "within";
 }
 
 Ours image_place_of(const SweepContext& context, const std::string& theirs) {
@@ -153,12 +168,8 @@ Ours image_place_of(const SweepContext& context, const std::string& theirs) {
     for (const StoredSample& sample : *stored) {
       if (sample.images.empty()) continue;
       ++with_image;
-      const size_t at = sample.question.find(kImagePlaceholder);
-      placed += at == std::string::npos ? 0 : 1;
-      places.insert(at == std::string::npos ? (otherwise.empty() ? "unknown" : otherwise)
-                    : at == 0               ? "before"
-                    : sample.question.ends_with(kImagePlaceholder) ? "after"
-                                                                   : "within");
+      placed += sample.question.find(kImagePlaceholder) == std::string::npos ? 0 : 1;
+      places.insert(place_in(sample.question, otherwise));
     }
   }
   if (with_image == 0) {
@@ -168,9 +179,9 @@ Ours image_place_of(const SweepContext& context, const std::string& theirs) {
   }
   const std::string text = fmt::format("{}", fmt::join(places, " or "));
   if (theirs != "question") {
-    return {text, places.count("unknown") > 0 ? State::kUnknown
-                  : text == theirs            ? State::kSame
-                                              : State::kDiffers};
+    return {text, places.count(std::string(kUnknown)) > 0 ? State::kUnknown
+                  : text == theirs                        ? State::kSame
+                                                          : State::kDiffers};
   }
   const bool all = placed == with_image;
   return {all ? fmt::format("question ({})", text) : text, all ? State::kSame : State::kDiffers};
@@ -205,6 +216,47 @@ constexpr SweepPoint kSweepPoints[] = {
     {"weights", "weights", weights_of},
 };
 
+/// Which samples were taken: a key that belongs to `samples`, no point of its own.
+constexpr const char* kWhichSamples = "which";
+
+Ours bench_dtype_of(const StoredBenchModel& model, const std::string& theirs) {
+  return exactly(model.dtype, theirs);
+}
+
+Ours bench_weights_of(const StoredBenchModel& model, const std::string&) {
+  return {model.random_weights ? "random" : "of a checkpoint", State::kUnknown};
+}
+
+/// Ours is the full name, as in "NVIDIA A100-SXM4-80GB".
+Ours device_of(const StoredBenchModel& model, const std::string& theirs) {
+  const std::string& name = model.device_name.empty() ? model.device : model.device_name;
+  return {name, name.find(theirs) == std::string::npos ? State::kDiffers : State::kSame};
+}
+
+Ours throughput_of(const StoredBenchModel&, const std::string& theirs) {
+  return exactly("batch x new tokens / latency of everything", theirs);
+}
+
+Ours attention_of(const StoredBenchModel&, const std::string&) {
+  return {"returned by none; timed until the device is done", State::kDiffers};
+}
+
+struct BenchPoint {
+  const char* key;
+  Ours (*ours)(const StoredBenchModel&, const std::string& theirs);
+};
+
+constexpr BenchPoint kBenchPoints[] = {
+    {"dtype", bench_dtype_of},     {"weights", bench_weights_of}, {"device", device_of},
+    {"throughput", throughput_of}, {"attention", attention_of},
+};
+
+template <typename Points>
+auto find_point(const Points& points, std::string_view key) {
+  return std::find_if(std::begin(points), std::end(points),
+                      [&](const auto& point) { return key == point.key; });
+}
+
 ProtocolPoint make_point(const char* name, Ours ours, std::string theirs) {
   const State state = theirs == kUnknown ? State::kUnknown : ours.state;
   return {name, std::move(ours.text), std::move(theirs), state};
@@ -217,21 +269,30 @@ ProtocolPoint name_point(const char* what, const PublishedName& theirs, const st
 
 }  // namespace
 
+std::vector<std::string> protocol_keys(bool bench) {
+  std::vector<std::string> keys;
+  if (bench) {
+    for (const BenchPoint& point : kBenchPoints) keys.emplace_back(point.key);
+    return keys;
+  }
+  for (const SweepPoint& point : kSweepPoints) keys.emplace_back(point.key);
+  keys.emplace_back(kWhichSamples);
+  return keys;
+}
+
 std::vector<ProtocolPoint> sweep_protocol(const PublishedTable& table, const PublishedName& model,
                                           const PublishedName& data, const StoredSweep& sweep,
                                           const SweepConfig& config, const GroupSummary& group) {
   const SweepContext context{data, sweep, config, group};
   std::vector<ProtocolPoint> points{name_point("model", model, group.group.model.label),
                                     name_point("data set", data, group.group.data.name)};
-  for (const auto& entry : table.protocol) {
-    const std::string& key = entry.first;
-    const std::string& theirs = entry.second;
-    const auto* point = std::find_if(std::begin(kSweepPoints), std::end(kSweepPoints),
-                                     [&](const SweepPoint& one) { return key == one.key; });
-    if (point == std::end(kSweepPoints)) continue;  // `which` belongs to `samples`
+  const std::string which = table.protocol_of(kWhichSamples);
+  for (const auto& [key, theirs] : table.protocol) {
+    const SweepPoint* point = find_point(kSweepPoints, key);
+    if (point == std::end(kSweepPoints)) continue;
     points.push_back(make_point(point->name, point->ours(context, theirs), theirs));
-    const std::string which = table.protocol_of("which");
-    if (key == "samples" && !which.empty()) points.back().theirs += fmt::format(" ({})", which);
+    if (point->ours == samples_of && !which.empty())
+      points.back().theirs += fmt::format(" ({})", which);
   }
   return points;
 }
@@ -240,21 +301,9 @@ std::vector<ProtocolPoint> bench_protocol(const PublishedTable& table, const Pub
                                           const StoredBenchModel& model) {
   std::vector<ProtocolPoint> points{name_point("model", name, model.label)};
   for (const auto& [key, theirs] : table.protocol) {
-    Ours ours;
-    if (key == "dtype") {
-      ours = exactly(model.dtype, theirs);
-    } else if (key == "weights") {
-      ours = {model.random_weights ? "random" : "of a checkpoint", State::kUnknown};
-    } else if (key == "device") {
-      // Ours is the full name, as in "NVIDIA A100-SXM4-80GB".
-      ours.text = model.device_name.empty() ? model.device : model.device_name;
-      ours.state = ours.text.find(theirs) == std::string::npos ? State::kDiffers : State::kSame;
-    } else if (key == "throughput") {
-      ours = exactly("batch x new tokens / latency of everything", theirs);
-    } else {
-      ours = {"returned by none; timed until the device is done", State::kDiffers};
-    }
-    points.push_back(make_point(key.c_str(), std::move(ours), theirs));
+    const BenchPoint* point = find_point(kBenchPoints, key);
+    if (point != std::end(kBenchPoints))
+      points.push_back(make_point(point->key, point->ours(model, theirs), theirs));
   }
   return points;
 }

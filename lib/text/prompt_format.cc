@@ -107,11 +107,10 @@ ValueForm<std::string> image_text_form() {
 const Keys<PromptFormat::Images>& image_keys() {
   using Images = PromptFormat::Images;
   static const Keys<Images> keys([](Keys<Images>& keys) {
-    keys.add(
-        "place", &Images::place,
-        choice_form<ImagePlace>({{"before", ImagePlace::kBefore}, {"after", ImagePlace::kAfter}},
-                                ", before or after is needed"),
-        "Where the images of a turn go.");
+    keys.add("place", &Images::place,
+             named_form<ImagePlace>({ImagePlace::kBefore, ImagePlace::kAfter}, image_place_name,
+                                    ", before or after is needed"),
+             "Where the images of a turn go.");
     keys.add("text", &Images::text, image_text_form(),
              "An image, wherever it stands; `{n}` is its number within the turn.");
     keys.add("between", &Images::between, text_form(), "Between two images of a turn.");
@@ -145,6 +144,18 @@ const Keys<PromptFormat>& format_keys() {
 }
 
 }  // namespace
+
+std::string_view image_place_name(ImagePlace place) {
+  switch (place) {
+    case ImagePlace::kBefore:
+      return "before";
+    case ImagePlace::kAfter:
+      return "after";
+    case ImagePlace::kDefault:
+      break;
+  }
+  return "auto";
+}
 
 Turn user_turn(std::string question, int64_t images) {
   const bool placed = question.find(kImagePlaceholder) != std::string::npos;

@@ -29,6 +29,8 @@ Turn user_turn(std::string question, int64_t images);
 
 /// Where the images of a turn go.
 enum class ImagePlace { kDefault, kBefore, kAfter };
+/// "auto", "before" or "after".
+std::string_view image_place_name(ImagePlace place);
 
 /// A stretch of text, or an image.
 struct PromptChunk {
