@@ -10,7 +10,7 @@
 namespace elastikv {
 namespace {
 
-/// The decoder of Qwen's first generation.
+/// The decoder of the first Qwen.
 LlamaConfig read_qwen_decoder(const JsonFields& config) {
   LlamaConfig c;
   c.vocab_size = positive_integer(config, "vocab_size", 151936);
