@@ -17,7 +17,8 @@
 namespace elastikv {
 namespace {
 
-constexpr const char* kPixelsVariable = "ELASTIKV_MAX_PICTURE_PIXELS";
+constexpr const char* kPixelsVariable = "ELASTIKV_MAX_IMAGE_PIXELS";
+constexpr const char* kEarlierPixelsVariable = "ELASTIKV_MAX_PICTURE_PIXELS";
 constexpr std::string_view kPng = "PNG";
 constexpr std::string_view kJpeg = "JPEG";
 constexpr std::string_view kWebP = "WebP";
@@ -201,12 +202,17 @@ std::string_view image_orientation_name(ImageOrientation orientation) {
 }
 
 int64_t max_image_pixels() {
-  const char* text = std::getenv(kPixelsVariable);
+  const char* variable = kPixelsVariable;
+  const char* text = std::getenv(variable);
+  if (text == nullptr) {
+    variable = kEarlierPixelsVariable;
+    text = std::getenv(variable);
+  }
   if (text == nullptr || *text == '\0') return kUsualImagePixels;
   constexpr int64_t kMost = kMaxImageSide * kMaxImageSide;
   int64_t pixels = 0;
   if (!parse_int(text, pixels) || pixels < 1 || pixels > kMost)
-    fail("{} is '{}', needs a number of pixels from 1 to {}", kPixelsVariable, text, kMost);
+    fail("{} is '{}', needs a number of pixels from 1 to {}", variable, text, kMost);
   return pixels;
 }
 

@@ -65,8 +65,9 @@ inline constexpr int64_t kMaxImagePixels = int64_t{1} << 28;
 /// Pillow 12's, beyond which it sees a decompression bomb.
 inline constexpr int64_t kUsualImagePixels = 178956970;
 
-/// kUsualImagePixels, or what the environment's ELASTIKV_MAX_PICTURE_PIXELS says. Error when that
-/// is no number from 1 to 2^30, which two sides of kMaxImageSide make.
+/// kUsualImagePixels, or what the environment's ELASTIKV_MAX_IMAGE_PIXELS says, or its earlier name
+/// ELASTIKV_MAX_PICTURE_PIXELS. Error when that is no number from 1 to 2^30, which two sides of
+/// kMaxImageSide make.
 int64_t max_image_pixels();
 
 /// Decodes a PNG, JPEG, WebP or BMP file to what Pillow's `Image.open(file).convert("RGB")` gives:

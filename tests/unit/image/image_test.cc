@@ -126,7 +126,7 @@ TEST(Image, HugePngIsRefusedFromItsHeader) {
   bytes.replace(16, 8, big_endian(16000) + big_endian(16000));
   expect_refused(bytes,
                  "p: the PNG is 16000 x 16000 pixels (width x height), 256000000 in all; more than "
-                 "178956970 are only read when the environment's ELASTIKV_MAX_PICTURE_PIXELS says "
+                 "178956970 are only read when the environment's ELASTIKV_MAX_IMAGE_PIXELS says "
                  "so");
   bytes.replace(16, 8, big_endian(0xFFFFFFFF) + big_endian(0xFFFFFFFF));
   expect_refused(bytes,
@@ -139,23 +139,30 @@ TEST(Image, HugePngIsRefusedFromItsHeader) {
 TEST(Image, TheMostPixelsThatAreReadCanBeSet) {
   const std::string bytes = bytes_of("square_60x60.png");
   const auto with_limit = [&](const char* pixels, const std::string& message) {
-    setenv("ELASTIKV_MAX_PICTURE_PIXELS", pixels, /*overwrite=*/1);
+    setenv("ELASTIKV_MAX_IMAGE_PIXELS", pixels, /*overwrite=*/1);
     if (message.empty()) {
       EXPECT_EQ(decode_image(bytes, "p").size, (ImageSize{60, 60}));
     } else {
       expect_refused(bytes, message);
     }
-    unsetenv("ELASTIKV_MAX_PICTURE_PIXELS");
+    unsetenv("ELASTIKV_MAX_IMAGE_PIXELS");
   };
   with_limit("3600", "");
   with_limit("1073741824", "");
   with_limit("3599",
              "p: the PNG is 60 x 60 pixels (width x height), 3600 in all; more than 3599 are only "
-             "read when the environment's ELASTIKV_MAX_PICTURE_PIXELS says so");
+             "read when the environment's ELASTIKV_MAX_IMAGE_PIXELS says so");
   for (const std::string wrong : {"0", "1073741825", "many", "-4"}) {
-    with_limit(wrong.c_str(), "ELASTIKV_MAX_PICTURE_PIXELS is '" + wrong +
+    with_limit(wrong.c_str(), "ELASTIKV_MAX_IMAGE_PIXELS is '" + wrong +
                                   "', needs a number of pixels from 1 to 1073741824");
   }
+  // The earlier name says the same, unless the name does.
+  setenv("ELASTIKV_MAX_PICTURE_PIXELS", "many", /*overwrite=*/1);
+  expect_refused(bytes,
+                 "ELASTIKV_MAX_PICTURE_PIXELS is 'many', needs a number of pixels from 1 to "
+                 "1073741824");
+  with_limit("3600", "");
+  unsetenv("ELASTIKV_MAX_PICTURE_PIXELS");
 }
 
 TEST(Image, HugeJpegWebpAndBmpAreRefusedFromTheirHeaders) {
