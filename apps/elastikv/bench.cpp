@@ -73,7 +73,7 @@ int bench(const BenchVerbOptions& options) {
     write_file_atomically(options.json, bench_json(outcome));
   if (!config.output.empty() && !options.plan) {
     const std::vector<std::string> files = write_bench(outcome, config.output);
-    inform("\ntables: {0}/{1}; pictures: scripts/plot_bench.py {0}", config.output.string(),
+    inform("\ntables: {0}/{1}; plots: scripts/plot_bench.py {0}", config.output.string(),
            fmt::join(files, ", "));
   }
   if (!outcome.interrupted) return 0;

@@ -19,7 +19,7 @@ struct CheckpointParts {
 
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<PromptWriter> writer;
-  std::unique_ptr<ImagePrompt> image_prompt;        // null for a model without pictures, too
+  std::unique_ptr<ImagePrompt> image_prompt;        // null for a model without images, too
   std::unique_ptr<ImageProcessor> image_processor;  // likewise
   /// What is not there, with the reason.
   std::vector<std::string> missing;

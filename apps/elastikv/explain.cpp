@@ -14,12 +14,12 @@
 #include "base/log.h"
 #include "examples.h"
 #include "explain_subject.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/registry.h"
 #include "prompt_options.h"
 #include "report/explanation.h"
+#include "report/explanation_drawings.h"
 #include "report/explanation_files.h"
-#include "report/explanation_pictures.h"
 #include "report/explanation_tables.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
@@ -46,16 +46,16 @@ int explain_prompt(const ExplainOptions& options) {
   const ModelSummary summary = summarize_model(subject.model.path);
   const TokenizedPrompt prompt = subject.sample ? prompt_of(*reader, *subject.sample)
                                  : of_ids ? prompt_of_ids(options.prompt_ids, summary.vocab_size)
-                                          : reader->tokenize(options.prompt, subject.pictures);
+                                          : reader->tokenize(options.prompt, subject.images);
   require_room(prompt, /*new_tokens=*/0, summary.max_positions, "the prompt");
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   const TokenSpan span = prompt.image_span();
-  PictureSize grid;
+  ImageSize grid;
   if (!options.json) {
     if (prompt.images.empty()) {
-      fail("the prompt has no picture to draw on; --json prints what is kept without one");
+      fail("the prompt has no image to draw on; --json prints what is kept without one");
     }
-    grid = reader->grid(subject.pictures);
+    grid = reader->grid(subject.images);
     require_grid(span.end - span.begin, grid);
   }
   StatisticsRequest request;
@@ -77,7 +77,7 @@ int explain_prompt(const ExplainOptions& options) {
   const std::vector<int64_t> layers = parse_layers(options.layers, shape.layers);
   const EncodedPrompt encoded =
       of_ids ? encode_ids(*model, prompt.ids, request, subject.seed)
-             : encode_prompt(*model, *reader, prompt, subject.pictures, request, subject.seed);
+             : encode_prompt(*model, *reader, prompt, subject.images, request, subject.seed);
   StatisticsRequest attention;
   attention.prefill.column_sums = true;
   require_finite(attention, encoded.non_finite);
@@ -103,14 +103,14 @@ int explain_prompt(const ExplainOptions& options) {
     return 0;
   }
   ShownPrompt shown;
-  shown.picture = reader->image_processor()->crop(read_picture(subject.pictures.front()));
+  shown.image = reader->image_processor()->crop(read_image(subject.images.front()));
   shown.image_begin = span.begin;
   shown.image_end = span.end;
   shown.grid = grid;
   shown.prompt_tokens = tokens;
   shown.title = subject.title();
   const std::vector<std::string> files = write_explanations(options.out, explanations, shown);
-  fmt::print("{}: {} prompt tokens, {} of the picture\n\n{}", shown.title, tokens,
+  fmt::print("{}: {} prompt tokens, {} of the image\n\n{}", shown.title, tokens,
              span.end - span.begin, lost_table(explanations).markdown());
   if (explanations.size() > 1) fmt::print("\n{}", agreement_table(explanations).markdown());
   std::fflush(stdout);
@@ -148,7 +148,7 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
   auto options = std::make_shared<ExplainOptions>();
   CLI::App* verb = app.add_subcommand(
       "explain",
-      "Show which tokens of one prompt each layer keeps, merges and drops: pictures and tables, or "
+      "Show which tokens of one prompt each layer keeps, merges and drops: drawings and tables, or "
       "JSON");
   verb->add_option("file", options->file,
                    "A sweep's YAML file: explains a sample of its first data set with its first "
@@ -158,13 +158,13 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
   verb->add_option("--image", options->images,
-                   "Picture (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
+                   "Image (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
       ->allow_extra_args(false)
       ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,--question,-p", options->prompt,
-                                         "The question; <image> in it places the picture");
+                                         "The question; <image> in it places the image");
   prompt->excludes(verb->add_option("--prompt-ids", options->prompt_ids,
-                                    "Token ids 1,2,3 instead of a prompt and picture")
+                                    "Token ids 1,2,3 instead of a prompt and image")
                        ->check(not_empty()));
   add_prompt_options(*verb, options->prompt_options);
   verb->add_option(
@@ -179,7 +179,7 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
       ->take_all();
   add_budget_options(*verb, options->budget);
   verb->add_option("--layers", options->layers, "Only these, such as 0,4,8-11")->check(not_empty());
-  verb->add_option("--out", options->out, "Folder for pictures and tables")
+  verb->add_option("--out", options->out, "Folder for drawings and tables")
       ->check(not_empty())
       ->capture_default_str();
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
@@ -189,7 +189,7 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_flag("--json", options->json,
                  "Print one JSON object with every kept and merged position instead");
-  add_examples(*verb, {{"Two strategies on a scene of the quickstart: pictures and tables",
+  add_examples(*verb, {{"Two strategies on a scene of the quickstart: drawings and tables",
                         "configs/quickstart.yaml --sample test_0007 --keep 0.2 -s elastic,h2o"},
                        {"Of token ids, every kept position as JSON",
                         "--prompt-ids 1,2,3,4,5,6,7,8,9,10 -s elastic,h2o --keep 0.5 --json"}});

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/nearest_name.h"
 #include "datasets/dataset.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "strategies/registry.h"
 #include "sweep/choices.h"
 #include "sweep/config.h"
@@ -51,7 +51,7 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.model.device = options.device;
   subject.model.dtype = options.dtype;
   options.prompt_options.apply_to(subject.model);
-  subject.pictures = options.prompt_options.pictures(options.images);
+  subject.images = options.prompt_options.images(options.images);
   subject.seed = options.seed;
   subject.budget = options.budget.budget();
   require_distinct(options.strategies);
@@ -64,7 +64,7 @@ Subject read_command_line(const ExplainOptions& options) {
       fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
     }
   }
-  for (const PictureFile& picture : subject.pictures) check_picture(picture);
+  for (const ImageFile& image : subject.images) check_image(image);
   return subject;
 }
 
@@ -115,10 +115,10 @@ Subject read_sweep_file(const ExplainOptions& options) {
   data.needs_answers = false;  // whatever the sweep measures
   const std::unique_ptr<Tokenizer> tokenizer =
       data.tokens ? engines->tokenizer(subject.model) : nullptr;
-  DataSet set = read_data(data, check_picture, tokenizer.get());
+  DataSet set = read_data(data, check_image, tokenizer.get());
   for (const std::string& note : set.notes) inform("{}: {}", set.name, note);
   subject.sample = std::move(set.samples.front());
-  subject.pictures = subject.sample->images;
+  subject.images = subject.sample->images;
   subject.seed = seed_of(config.seed, *subject.sample);
   return subject;
 }

@@ -47,7 +47,7 @@ struct Subject {
   Budget budget = Budget::unlimited();
   std::vector<NamedStrategy> strategies;
   std::optional<Sample> sample;  // of a sweep
-  std::vector<PictureFile> pictures;
+  std::vector<ImageFile> images;
   uint64_t seed = 0;
 
   /// "MODEL, sample ID, BUDGET".

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/stopwatch.h"
 #include "examples.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/registry.h"
 #include "prompt_options.h"
 #include "runtime/generation.h"
@@ -59,7 +59,7 @@ std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
   }
 }
 
-/// What reads the prompt: all that a question and pictures need, or for ids config.json alone.
+/// What reads the prompt: all that a question and images need, or for ids config.json alone.
 struct Reading {
   Reading(const GenerateOptions& options, const ModelChoice& model) {
     if (options.prompt_ids.empty()) {
@@ -70,8 +70,8 @@ struct Reading {
   }
 
   TokenizedPrompt prompt(const GenerateOptions& options,
-                         const std::vector<PictureFile>& pictures) const {
-    return whole ? whole->tokenize(options.prompt, pictures)
+                         const std::vector<ImageFile>& images) const {
+    return whole ? whole->tokenize(options.prompt, images)
                  : prompt_of_ids(options.prompt_ids, summary().vocab_size);
   }
   const ModelSummary& summary() const { return whole ? whole->summary() : ids->summary(); }
@@ -112,20 +112,20 @@ int generate(const GenerateOptions& options) {
   const std::unique_ptr<Strategy> strategy = strategy_of(options);
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
-  const std::vector<PictureFile> pictures = options.prompt_options.pictures(options.images);
-  for (const PictureFile& picture : pictures) check_picture(picture);
+  const std::vector<ImageFile> images = options.prompt_options.images(options.images);
+  for (const ImageFile& image : images) check_image(image);
   require_loadable(options.model);
   ModelChoice choice;
   choice.path = options.model;
   options.prompt_options.apply_to(choice);
   const Reading reading(options, choice);
-  const TokenizedPrompt prompt = reading.prompt(options, pictures);
+  const TokenizedPrompt prompt = reading.prompt(options, images);
   require_room(prompt, options.max_new_tokens, reading.summary().max_positions, "the prompt");
 
   const std::unique_ptr<Model> model = open_model(options.model, device, dtype);
   const EncodedPrompt encoded =
       reading.whole
-          ? encode_prompt(*model, *reading.whole, prompt, pictures, strategy->needs(), options.seed)
+          ? encode_prompt(*model, *reading.whole, prompt, images, strategy->needs(), options.seed)
           : encode_ids(*model, prompt.ids, strategy->needs(), options.seed);
   Sequence sequence(model->language(), encoded, *strategy, budget);
   const std::vector<int64_t> kept = sequence.cache().slots_per_layer();
@@ -194,7 +194,7 @@ int generate(const GenerateOptions& options) {
     if (reading.tokenizer() == nullptr)
       inform("\ntoken ids instead of a text: {}", reading.ids->no_tokenizer());
     fmt::print(stderr,
-               "\n{} prompt tokens ({} of the picture), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
+               "\n{} prompt tokens ({} of the image), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
                "of {:.2f} MiB ({}, {})\n",
                encoded.statistics.prompt_tokens, prompt.placeholders.size(), text.token_ids.size(),
                tokens_per_second, static_cast<double>(bytes_end) / (1 << 20),
@@ -208,17 +208,17 @@ int generate(const GenerateOptions& options) {
 void add_generate_verb(CLI::App& app, Verb& chosen) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* verb = app.add_subcommand(
-      "generate", "Answer one prompt, with a picture or without, under any strategy");
+      "generate", "Answer one prompt, with an image or without, under any strategy");
   verb->add_option("--model", options->model, "Checkpoint folder (Hugging Face layout)")
       ->capture_default_str();
   verb->add_option("--image", options->images,
-                   "Picture (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
+                   "Image (PNG, JPEG, WebP, BMP); may be repeated where the model takes several")
       ->allow_extra_args(false)
       ->check(not_empty());
   CLI::Option* prompt = verb->add_option("--prompt,-p", options->prompt,
-                                         "The question; <image> in it places the picture");
+                                         "The question; <image> in it places the image");
   CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
-                                      "Token ids 1,2,3 instead of a prompt and picture")
+                                      "Token ids 1,2,3 instead of a prompt and image")
                          ->check(not_empty());
   prompt->excludes(ids);
   add_prompt_options(*verb, options->prompt_options);
@@ -235,10 +235,10 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->check(not_negative())
       ->capture_default_str();
   verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
-  add_examples(*verb, {{"One picture, a fifth of the cache",
+  add_examples(*verb, {{"One image, a fifth of the cache",
                         "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
                         "    -p \"What is in the picture?\" --strategy elastic --keep 0.2"},
-                       {"Without a picture, in 32 slots per layer, as JSON",
+                       {"Without an image, in 32 slots per layer, as JSON",
                         "-p \"Tell me about the sea.\" --strategy streaming-llm \\\n"
                         "    --keep-tokens 32 --max-new-tokens 64 --json"}});
   verb->callback([options, prompt, ids, &chosen] {

@@ -15,7 +15,7 @@
 #include "base/json_fields.h"
 #include "checkpoint_parts.h"
 #include "examples.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "image/pixel_backend.h"
 #include "models/quantization.h"
 #include "models/registry.h"
@@ -46,7 +46,7 @@ struct InspectOptions {
   PromptOptions prompt_options;
 };
 
-/// Runs of one id as "151655 x 576", so that a picture takes one word.
+/// Runs of one id as "151655 x 576", so that an image takes one word.
 std::string ids_text(const std::vector<int64_t>& ids) {
   std::string text;
   for (size_t i = 0; i < ids.size();) {
@@ -73,9 +73,9 @@ int show_missing(const std::vector<std::string>& missing, bool strict) {
   return strict && !missing.empty() ? 1 : 0;
 }
 
-void show_picture(size_t number, PictureSize size, const ImageGeometry& geometry,
-                  const std::string& tokens) {
-  fmt::print("picture {}:     {} x {} pixels -> {} view{} of {} x {}{}, {}\n", number, size.width,
+void show_image(size_t number, ImageSize size, const ImageGeometry& geometry,
+                const std::string& tokens) {
+  fmt::print("image {}:       {} x {} pixels -> {} view{} of {} x {}{}, {}\n", number, size.width,
              size.height, geometry.views(), geometry.views() == 1 ? "" : "s", geometry.view.width,
              geometry.view.height,
              geometry.tile_rows > 0 ? fmt::format(" ({} x {} tiles and the whole)",
@@ -85,8 +85,8 @@ void show_picture(size_t number, PictureSize size, const ImageGeometry& geometry
 }
 
 /// What the model reads for a question: the text with its placeholders, and how many tokens each
-/// picture becomes.
-int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSize>& sizes) {
+/// image becomes.
+int show_whole_prompt(const InspectOptions& options, const std::vector<ImageSize>& sizes) {
   const PromptReader reader = make_reader(choice_of(options));
   const WrittenPrompt prompt = reader.write(options.prompt, sizes);
   fmt::print("prompt format: {}\n", reader.writer().source());
@@ -96,13 +96,12 @@ int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSi
     const auto placeholders =
         std::count_if(prompt.tokens.placeholders.begin(), prompt.tokens.placeholders.end(),
                       [&](int64_t index) { return index >= span.begin && index < span.end; });
-    show_picture(
-        i + 1, sizes[i], prompt.geometries[i],
-        fmt::format("{} image tokens at {} to {}", placeholders, span.begin, span.end - 1));
+    show_image(i + 1, sizes[i], prompt.geometries[i],
+               fmt::format("{} image tokens at {} to {}", placeholders, span.begin, span.end - 1));
   }
   if (reader.image_processor() != nullptr)
     fmt::print("processing:    {}\n", shown_image_processing(reader.image_processor()->identity()));
-  fmt::print("tokens:        {}, of them {} for pictures\n", prompt.tokens.ids.size(),
+  fmt::print("tokens:        {}, of them {} for images\n", prompt.tokens.ids.size(),
              prompt.tokens.placeholders.size());
   fmt::print("token ids:     {}\n", ids_text(prompt.tokens.ids));
   return 0;
@@ -111,11 +110,11 @@ int show_whole_prompt(const InspectOptions& options, const std::vector<PictureSi
 /// As much of that as the files allow which are there.
 int show_prompt(const InspectOptions& options) {
   const ModelSummary summary = summarize_model(options.folder);
-  std::vector<PictureSize> sizes;
-  for (const PictureFile& file : options.prompt_options.pictures(options.images))
-    sizes.push_back(check_picture(file));
-  if (!sizes.empty() && !summary.takes_pictures())
-    fail("{}: this model takes no pictures", options.folder);
+  std::vector<ImageSize> sizes;
+  for (const ImageFile& file : options.prompt_options.images(options.images))
+    sizes.push_back(check_image(file));
+  if (!sizes.empty() && !summary.takes_images())
+    fail("{}: this model takes no images", options.folder);
   const CheckpointParts parts(choice_of(options));
   if (parts.missing.empty()) return show_whole_prompt(options, sizes);
   if (parts.writer != nullptr) {
@@ -126,8 +125,8 @@ int show_prompt(const InspectOptions& options) {
   if (parts.image_processor != nullptr) {
     for (size_t i = 0; i < sizes.size(); ++i) {
       const ImageGeometry geometry = parts.image_processor->geometry(sizes[i]);
-      show_picture(i + 1, sizes[i], geometry,
-                   fmt::format("{} image tokens", parts.image_prompt->features(geometry)));
+      show_image(i + 1, sizes[i], geometry,
+                 fmt::format("{} image tokens", parts.image_prompt->features(geometry)));
     }
     fmt::print("processing:    {}\n", shown_image_processing(parts.image_processor->identity()));
   }
@@ -206,7 +205,7 @@ int show_checkpoint(const InspectOptions& options) {
   fmt::print("decoder:       {}\n", summary.text);
   if (!summary.vision.empty()) {
     fmt::print("vision tower:  {}\n", summary.vision);
-    fmt::print("picture:       placeholder token {}\n", summary.image_token);
+    fmt::print("image:         placeholder token {}\n", summary.image_token);
   }
   fmt::print("context:       {} tokens\n", summary.max_positions);
   fmt::print("KV cache:      {} bytes a token at 16 bits\n", summary.cache_bytes_per_token_fp16);
@@ -264,13 +263,13 @@ void add_inspect_verb(CLI::App& app, Verb& chosen) {
   verb->add_flag("--tensors", options->tensors, "List every tensor");
   verb->add_flag("--strict", options->strict, "Exit code 1 where anything is missing");
   CLI::Option* prompt =
-      verb->add_option("--prompt", options->prompt, "A question; <image> in it places a picture");
+      verb->add_option("--prompt", options->prompt, "A question; <image> in it places an image");
   CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids,
-                                      "Token ids 1,2,3 instead of a prompt and picture; needs "
+                                      "Token ids 1,2,3 instead of a prompt and image; needs "
                                       "config.json alone")
                          ->check(not_empty());
   prompt->excludes(ids);
-  verb->add_option("--image", options->images, "Picture (PNG, JPEG, WebP, BMP); may be repeated")
+  verb->add_option("--image", options->images, "Image (PNG, JPEG, WebP, BMP); may be repeated")
       ->allow_extra_args(false)
       ->excludes(ids);
   add_prompt_options(*verb, options->prompt_options);

@@ -74,20 +74,20 @@ ModelSize size_of_model(const ModelChoice& model) {
   return size;
 }
 
-/// Adds what pictures take in a model whose tower takes one size.
-SampleSize with_pictures(const ModelChoice& model, SampleSize size, int64_t pictures) {
+/// Adds what images take in a model whose tower takes one size.
+SampleSize with_images(const ModelChoice& model, SampleSize size, int64_t images) {
   if (model.published_config.empty()) return size;
   const PublishedModel published = read_published_model(model.published_config);
-  size.prompt_tokens += pictures * published.image_tokens;
-  size.patches += pictures * published.image_patches;
+  size.prompt_tokens += images * published.image_tokens;
+  size.patches += images * published.image_patches;
   return size;
 }
 
 /// What a plan by published sizes leaves out of prompts, as the end of a sentence.
 std::string uncounted(const ModelChoice& model) {
   const PublishedModel published = read_published_model(model.published_config);
-  if (!published.pictures_vary) return "";
-  return fmt::format("; of each picture {} tokens are counted, though larger ones become more",
+  if (!published.images_vary) return "";
+  return fmt::format("; of each image {} tokens are counted, though larger ones become more",
                      published.image_tokens);
 }
 
@@ -113,8 +113,8 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
       work.cost.answer_characters = 4 * expected.answer_tokens * std::ssize(set.samples);
     work.sizes.assign(
         set.samples.size(),
-        with_pictures(group.model, {expected.question_tokens, expected.answer_tokens + end, 0},
-                      /*pictures=*/1));
+        with_images(group.model, {expected.question_tokens, expected.answer_tokens + end, 0},
+                    /*images=*/1));
     return work;
   }
   work.cost = cost_of(group, *prepared.set, prepared.problems, config);
@@ -126,7 +126,7 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
     if (!prepared.problems[i].empty()) continue;
     const Sample& sample = prepared.set->samples[i];
     // About four bytes of English make a token.
-    work.sizes.push_back(with_pictures(
+    work.sizes.push_back(with_images(
         group.model,
         {std::ssize(sample.question) / 4 + 40, std::ssize(sample.answer) / 4 + 1 + end, 0},
         std::ssize(sample.images)));

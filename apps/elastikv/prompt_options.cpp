@@ -38,23 +38,22 @@ void PromptOptions::apply_to(ModelChoice& model) const {
   if (image_aspect_ratio != "auto")
     model.image_aspect_ratio = parse_image_aspect_ratio(image_aspect_ratio);
   model.pixels = parse_pixel_backend(pixels);
-  if (picture_place == "before") model.prompt.place = PicturePlace::kBefore;
-  if (picture_place == "after") model.prompt.place = PicturePlace::kAfter;
+  if (image_place == "before") model.prompt.place = ImagePlace::kBefore;
+  if (image_place == "after") model.prompt.place = ImagePlace::kAfter;
 }
 
-std::vector<PictureFile> PromptOptions::pictures(const std::vector<std::string>& files) const {
-  std::vector<PictureFile> pictures;
+std::vector<ImageFile> PromptOptions::images(const std::vector<std::string>& files) const {
+  std::vector<ImageFile> images;
   for (const std::string& file : files) {
-    pictures.emplace_back(std::filesystem::path(file),
-                          parse_picture_orientation(picture_orientation));
-    if (picture_orientation == "stored" && stored_orientation(pictures.back().path) != 1) {
+    images.emplace_back(std::filesystem::path(file), parse_image_orientation(image_orientation));
+    if (image_orientation == "stored" && stored_orientation(images.back().path) != 1) {
       inform(
           "note: {} is stored turned or mirrored (EXIF) and read as stored; --image-orientation "
           "exif turns it upright",
           file);
     }
   }
-  return pictures;
+  return images;
 }
 
 void add_prompt_options(CLI::App& verb, PromptOptions& options) {
@@ -80,7 +79,7 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
       });
   verb.add_option(
           "--image-aspect-ratio", options.image_aspect_ratio,
-          "What becomes of what a square would cut off a picture: crop, pad, or auto: as the "
+          "What becomes of what a square would cut off an image: crop, pad, or auto: as the "
           "checkpoint says")
       ->check(CLI::IsMember({"auto", "crop", "pad"}))
       ->capture_default_str();
@@ -90,20 +89,20 @@ void add_prompt_options(CLI::App& verb, PromptOptions& options) {
       ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str();
   const CLI::IsMember places({"auto", "before", "after"});
-  verb.add_option("--image-place", options.picture_place,
+  verb.add_option("--image-place", options.image_place,
                   "Where images go that the question does not place: before, after, or auto: as "
                   "the format says")
       ->check(places)
       ->capture_default_str();
   const CLI::IsMember orientations({"stored", "exif"});
-  verb.add_option("--image-orientation", options.picture_orientation,
+  verb.add_option("--image-orientation", options.image_orientation,
                   "Images whose file (EXIF) says that they are turned: stored: as they lie there; "
                   "exif: turned upright")
       ->check(orientations)
       ->capture_default_str();
-  add_earlier_name(verb, "--picture-place", "--image-place", options.picture_place, places);
-  add_earlier_name(verb, "--picture-orientation", "--image-orientation",
-                   options.picture_orientation, orientations);
+  add_earlier_name(verb, "--picture-place", "--image-place", options.image_place, places);
+  add_earlier_name(verb, "--picture-orientation", "--image-orientation", options.image_orientation,
+                   orientations);
 }
 
 }  // namespace elastikv

@@ -128,7 +128,7 @@ int sweep(const SweepVerbOptions& options) {
   const Report report = write_report(config.output);
   std::fwrite(report.summary.data(), 1, report.summary.size(), stdout);
   std::fflush(stdout);
-  inform("\ntables: {}/report.md and {} more files beside it; pictures: scripts/plot.py {}", folder,
+  inform("\ntables: {}/report.md and {} more files beside it; plots: scripts/plot.py {}", folder,
          report.files.size() - 1, folder);
   if (config.predict_only) export_predictions(config.output);
   if (outcome.failed_cells > 0) {

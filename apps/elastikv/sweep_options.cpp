@@ -66,7 +66,7 @@ void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& opti
       ->allow_extra_args(false)
       ->check(not_empty());
   verb.add_flag("--keep-going", options->keep_going,
-                "Record samples that cannot be evaluated (a missing picture, a prompt too long) as "
+                "Record samples that cannot be evaluated (a missing image, a prompt too long) as "
                 "failed instead of refusing the sweep");
   verb.add_option("--memory-limit", options->memory_limit,
                   "The most that tensors on the CPU may take, such as 6GiB: cells that need more "

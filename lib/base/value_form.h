@@ -83,12 +83,12 @@ ValueForm<V> choice_form(std::vector<std::pair<std::string, V>> choices, std::st
           std::move(word.takes)};
 }
 
-/// One of some values, each under the name that `name_of` gives it.
+/// One of some values, each under the name that `name_of` gives it; `refusal` as word_form's.
 template <typename V, typename NameOf>
-ValueForm<V> named_form(const std::vector<V>& values, NameOf name_of) {
+ValueForm<V> named_form(const std::vector<V>& values, NameOf name_of, std::string refusal = "") {
   std::vector<std::pair<std::string, V>> choices;
   for (const V& value : values) choices.emplace_back(std::string(name_of(value)), value);
-  return choice_form<V>(std::move(choices));
+  return choice_form<V>(std::move(choices), std::move(refusal));
 }
 
 /// A word that `parse` turns into a value, with an Error for any other, and `name_of` back. `words`

@@ -275,14 +275,14 @@ void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable
     return;
   }
   Layer& layer = at(layer_index);
-  if (plan.give_up.size() > 1) split_groups(layer);
+  if (plan.evict.size() > 1) split_groups(layer);
   if (!plan.join.keeps_everything()) join(layer_index, plan.join, rotary);
-  if (plan.give_up.empty()) return;
+  if (plan.evict.empty()) return;
   for (size_t p = 0; p < layer.positions.size(); ++p) {
-    std::vector<int64_t> slots = plan.give_up[plan.give_up.size() == 1 ? 0 : p];
-    // From the back, so that the slot that fills a hole is never one that is still to be given up.
+    std::vector<int64_t> slots = plan.evict[plan.evict.size() == 1 ? 0 : p];
+    // From the back, so that the slot that fills a hole is never one that is still to be evicted.
     std::sort(slots.begin(), slots.end(), std::greater<>());
-    for (const int64_t slot : slots) give_up(layer_index, static_cast<int64_t>(p), slot);
+    for (const int64_t slot : slots) evict(layer_index, static_cast<int64_t>(p), slot);
   }
 }
 
@@ -299,11 +299,11 @@ void KVCache::join(int64_t layer_index, const LayerPlan& plan, const RotaryTable
   }
 }
 
-void KVCache::give_up(int64_t layer_index, int64_t group, int64_t slot) {
+void KVCache::evict(int64_t layer_index, int64_t group, int64_t slot) {
   Layer& layer = at(layer_index);
   auto& positions = layer.positions[static_cast<size_t>(group)];
   const auto last = static_cast<int64_t>(positions.size()) - 1;
-  ELASTIKV_ASSERT(slot >= 0 && slot <= last && last > 0, "layer {}: slot {} of {} is given up",
+  ELASTIKV_ASSERT(slot >= 0 && slot <= last && last > 0, "layer {}: slot {} of {} is evicted",
                   layer_index, slot, last + 1);
   layer.storage.remove(group, slot);
   positions[static_cast<size_t>(slot)] = positions.back();

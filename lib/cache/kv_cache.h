@@ -12,7 +12,7 @@
 
 namespace elastikv {
 
-/// Where the rotary position of an entry comes from after others were given up (reference:
+/// Where the rotary position of an entry comes from after others were evicted (reference:
 /// strategies' cards).
 enum class PositionMode {
   kOriginal,     ///< kept keys and new tokens have their true positions
@@ -23,7 +23,7 @@ enum class PositionMode {
 };
 
 /// The keys and values of one sequence: per layer a set of slots, each with the index of the token
-/// it came from. Keys carry their rotation, so storage order is free: giving up an entry moves the
+/// it came from. Keys carry their rotation, so storage order is free: evicting an entry moves the
 /// last one into its slot, and nothing is shifted. Layers, and KV heads once a plan differs between
 /// them, have lengths of their own, and take no more memory than that. Forks share the entries that
 /// were there when they parted, whatever each of them does after: a fork only says which of them it
@@ -49,7 +49,7 @@ class KVCache {
   const std::vector<int64_t>& positions(int64_t layer, int64_t group = 0) const;
   /// Slots in use per KV head, [kv_heads]: what the attention kernels walk over.
   const std::vector<int64_t>& head_lengths(int64_t layer) const;
-  /// A number that changes whenever slots are renumbered by anything but append and give_up.
+  /// A number that changes whenever slots are renumbered by anything but append and evict.
   int64_t layout(int64_t layer) const;
   /// Whether slots of this layer have a bias.
   bool has_logit_bias(int64_t layer) const;
@@ -105,8 +105,8 @@ class KVCache {
   void apply(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary = nullptr);
   /// Carries out a decode step's decision.
   void apply(int64_t layer, const StepPlan& plan, const RotaryTable* rotary = nullptr);
-  /// Gives up one slot: the last entry of the group takes its place.
-  void give_up(int64_t layer, int64_t group, int64_t slot);
+  /// Evicts one slot: the last entry of the group takes its place.
+  void evict(int64_t layer, int64_t group, int64_t slot);
   /// Reorders the slots of every head of a layer; `order`: int64 [length], a permutation. Attention
   /// does not notice.
   void permute(int64_t layer, const at::Tensor& order);

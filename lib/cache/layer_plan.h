@@ -50,10 +50,10 @@ struct LayerPlan {
 
 /// What a generation policy decides for one layer after a decode step.
 struct StepPlan {
-  /// [G][...]: slots to give up, G = 1 (the same slot in all KV heads) or kv_heads. Empty: nothing.
-  std::vector<std::vector<int64_t>> give_up;
-  /// When its `kept` is defined, entries join others in place before any are given up: `kept` names
-  /// the anchors' slots and nothing else of the layer moves. Its G is that of give_up.
+  /// [G][...]: slots to evict, G = 1 (the same slot in all KV heads) or kv_heads. Empty: nothing.
+  std::vector<std::vector<int64_t>> evict;
+  /// When its `kept` is defined, entries join others in place before any are evicted: `kept` names
+  /// the anchors' slots and nothing else of the layer moves. Its G is that of evict.
   LayerPlan join;
   /// When its `kept` is defined, the layer is rebuilt by this plan instead (periodic
   /// re-compression). Its G must be that of the layer, or kv_heads.

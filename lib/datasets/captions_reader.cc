@@ -24,7 +24,7 @@ void finish(Draft draft, std::vector<std::string> captions, const Reading& readi
   reading.add(std::move(draft));
 }
 
-/// The names that COCO gives the picture of a number.
+/// The names that COCO gives the image of a number.
 std::vector<std::string> coco_names(const Json& id) {
   if (id.is_string()) return {id.get<std::string>()};
   if (!id.is_number_unsigned()) return {id.dump()};
@@ -33,22 +33,22 @@ std::vector<std::string> coco_names(const Json& id) {
 }
 
 bool is_captioned(const Json& item) {
-  return (picture_key(item) != nullptr || item.contains("image_id")) &&
+  return (image_key(item) != nullptr || item.contains("image_id")) &&
          present_key(item, {"captions", "caption", "sentences"}) != nullptr;
 }
 
-/// Rows of a picture and its captions.
+/// Rows of an image and its captions.
 void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
-  std::vector<std::pair<Draft, std::vector<std::string>>> pictures;
-  std::unordered_map<std::string, size_t> by_id;  // pictures that rows name by image_id
+  std::vector<std::pair<Draft, std::vector<std::string>>> images;
+  std::unordered_map<std::string, size_t> by_id;  // images that rows name by image_id
   for (const Item& item : items) {
     const Json& row = *item.value;
     Draft draft =
         begin_draft(item, {"image_id", "id", "question_id"}, reading.text, reading.problems);
     const bool by_image = present_key(row, {"image_id"}) != nullptr && !draft.sample.id.empty();
-    if (by_image && draft.pictures.empty() && !draft.lacks_pictures)
-      draft.pictures.push_back({coco_names(row["image_id"]), {}});
-    if (draft.pictures.empty() && !draft.lacks_pictures)
+    if (by_image && draft.images.empty() && !draft.lacks_images)
+      draft.images.push_back({coco_names(row["image_id"]), {}});
+    if (draft.images.empty() && !draft.lacks_images)
       reading.problems.add(ProblemKind::kItem, draft, "'image' is missing");
     const char* key = present_key(row, {"captions", "caption", "sentences"});
     std::vector<std::string> captions;
@@ -57,28 +57,28 @@ void read_caption_rows(const std::vector<Item>& items, const Reading& reading) {
           !read_answers(row, key == nullptr ? "caption" : key, captions, draft, reading.problems);
     }
     draft.sample.categories = categories_of(row);
-    const auto [entry, is_new] = by_image ? by_id.try_emplace(draft.sample.id, pictures.size())
+    const auto [entry, is_new] = by_image ? by_id.try_emplace(draft.sample.id, images.size())
                                           : std::make_pair(by_id.end(), true);
     if (is_new) {
-      pictures.emplace_back(std::move(draft), std::move(captions));
+      images.emplace_back(std::move(draft), std::move(captions));
       continue;
     }
-    auto& [known, all] = pictures[entry->second];
+    auto& [known, all] = images[entry->second];
     if (known.sample.problem.empty()) known.sample.problem = draft.sample.problem;
     known.lacks_answer = known.lacks_answer || draft.lacks_answer;
     all.insert(all.end(), captions.begin(), captions.end());
   }
-  for (auto& [draft, captions] : pictures) finish(std::move(draft), std::move(captions), reading);
+  for (auto& [draft, captions] : images) finish(std::move(draft), std::move(captions), reading);
 }
 
 /// The object of COCO's annotation files.
 void read_coco(const std::shared_ptr<const Json>& file, const Reading& reading) {
   const Json& object = *file;
   Problems& problems = reading.problems;
-  std::vector<std::pair<Draft, std::vector<std::string>>> pictures;
+  std::vector<std::pair<Draft, std::vector<std::string>>> images;
   std::unordered_map<std::string, size_t> by_id;
   for (const Json& image : object["images"]) {
-    const auto index = static_cast<int64_t>(pictures.size());
+    const auto index = static_cast<int64_t>(images.size());
     const std::string where = fmt::format("images[{}]", index);
     Draft draft;
     draft.sample.index = index;
@@ -90,18 +90,17 @@ void read_coco(const std::shared_ptr<const Json>& file, const Reading& reading) 
       draft.sample.id = id_text(image["id"], "id", where, problems);
       draft.where = fmt::format("{} ('{}')", where, draft.sample.id);
       std::string name;
-      draft.lacks_pictures = !read_string(image, "file_name", "", name, draft, problems);
-      if (!draft.lacks_pictures) draft.pictures.push_back({{std::move(name)}, {}});
-      if (!draft.sample.id.empty() && !by_id.try_emplace(draft.sample.id, pictures.size()).second) {
-        // Its captions would be those of the first picture: there is nothing to number.
+      draft.lacks_images = !read_string(image, "file_name", "", name, draft, problems);
+      if (!draft.lacks_images) draft.images.push_back({{std::move(name)}, {}});
+      if (!draft.sample.id.empty() && !by_id.try_emplace(draft.sample.id, images.size()).second) {
+        // Its captions would be those of the first image: there is nothing to number.
         draft.lacks_answer = true;
-        problems.add(
-            ProblemKind::kRepeatedId,
-            draft.where + ": the id is used before, and captions name their picture by it");
+        problems.add(ProblemKind::kRepeatedId,
+                     draft.where + ": the id is used before, and captions name their image by it");
         draft.sample.id.clear();  // said
       }
     }
-    pictures.emplace_back(std::move(draft), std::vector<std::string>());
+    images.emplace_back(std::move(draft), std::vector<std::string>());
   }
   size_t index = 0;
   for (const Json& annotation : object["annotations"]) {
@@ -118,16 +117,16 @@ void read_coco(const std::shared_ptr<const Json>& file, const Reading& reading) 
                    fmt::format("{}: image_id {} is not among the images", where, id));
       continue;
     }
-    auto& [draft, captions] = pictures[entry->second];
+    auto& [draft, captions] = images[entry->second];
     std::string caption;
     if (!read_string(annotation, "caption", where + ": ", caption, draft, problems))
       draft.lacks_answer = true;
     else
       captions.push_back(std::move(caption));
   }
-  for (auto& [draft, captions] : pictures) {
+  for (auto& [draft, captions] : images) {
     if (captions.empty() && !draft.lacks_answer && reading.options.needs_answers) {
-      problems.add(ProblemKind::kEmptyText, draft, "the picture has no caption");
+      problems.add(ProblemKind::kEmptyText, draft, "the image has no caption");
       draft.lacks_answer = true;
     }
     finish(std::move(draft), std::move(captions), reading);
@@ -137,7 +136,7 @@ void read_coco(const std::shared_ptr<const Json>& file, const Reading& reading) 
 }  // namespace
 
 /// COCO's object of images and annotations, or rows of {image, caption} or {image_id, caption}; all
-/// captions of a picture are one sample.
+/// captions of an image are one sample.
 extern const DataFormat kCocoCaptionsFormat{
     .name = "coco-captions",
     .looks = "an object with 'images' and 'annotations', or items with 'image' and 'caption'",

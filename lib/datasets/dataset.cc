@@ -18,8 +18,8 @@
 #include "datasets/clusters.h"
 #include "datasets/file_text.h"
 #include "datasets/formats.h"
+#include "datasets/images.h"
 #include "datasets/item_fields.h"
-#include "datasets/pictures.h"
 #include "datasets/problems.h"
 #include "datasets/readers.h"
 #include "datasets/selection.h"
@@ -107,24 +107,24 @@ void number_repeated_ids(std::vector<Draft>& drafts, std::vector<std::string>& n
                   count, drafts.size(), count == 1 ? "s" : "", count == 1 ? "is" : "are", first));
 }
 
-/// Rows of a table without a picture are what they are, or a picture that was lost.
+/// Rows of a table without an image are what they are, or an image that was lost.
 void note_texts_alone(const std::vector<Draft>& drafts, std::vector<std::string>& notes) {
   const auto count = std::count_if(drafts.begin(), drafts.end(), [](const Draft& draft) {
-    return draft.pictures.empty() && !draft.lacks_pictures;
+    return draft.images.empty() && !draft.lacks_images;
   });
   if (count == 0) return;
-  notes.push_back(fmt::format("{} of {} rows {} no picture and {} asked as text alone", count,
+  notes.push_back(fmt::format("{} of {} rows {} no image and {} asked as text alone", count,
                               drafts.size(), count == 1 ? "has" : "have",
                               count == 1 ? "is" : "are"));
 }
 
-/// Writes the pictures' places into questions that leave them to the prompt format.
-void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
+/// Writes the images' places into questions that leave them to the prompt format.
+void place_images(std::vector<Draft>& drafts, const std::string& place) {
   if (place.empty()) return;
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
     if (places_in(question) > 0) continue;
-    for (size_t i = 0; i < draft.pictures.size(); ++i)
+    for (size_t i = 0; i < draft.images.size(); ++i)
       question = place == "before" ? fmt::format("<image>\n{}", question)
                                    : fmt::format("{}\n<image>", question);
   }
@@ -132,7 +132,7 @@ void place_pictures(std::vector<Draft>& drafts, const std::string& place) {
 
 /// The selected samples, with everything noted that is wrong with them or with the file; fills in
 /// what the data set's format says of it.
-std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check& check_picture,
+std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& check_image,
                                const Tokenizer* tokenizer, DataSet& data, Problems& problems) {
   FileText text(options.path, problems);
   std::vector<Draft> drafts;
@@ -148,14 +148,14 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Pictures::Check
   }
   select(drafts, options);
   if (format.notes_texts_alone) note_texts_alone(drafts, notes);
-  place_pictures(drafts, options.picture_place);
-  Pictures pictures(options, check_picture, problems);
+  place_images(drafts, options.image_place);
+  Images images(options, check_image, problems);
   for (Draft& draft : drafts) {
-    pictures.find(draft);
-    draft.pictures.clear();  // they may be pieces of the text, which ends here
+    images.find(draft);
+    draft.images.clear();  // they may be pieces of the text, which ends here
   }
-  pictures.check_root();
-  for (std::string& note : pictures.notes()) notes.push_back(std::move(note));
+  images.check_root();
+  for (std::string& note : images.notes()) notes.push_back(std::move(note));
   assign_clusters(drafts);
   return drafts;
 }
@@ -190,7 +190,7 @@ std::string data_set_name(const std::filesystem::path& file) {
 }
 
 DataSet read_data(const DataOptions& options,
-                  const std::function<void(const std::filesystem::path&)>& check_picture,
+                  const std::function<void(const std::filesystem::path&)>& check_image,
                   const Tokenizer* tokenizer) {
   require_usable(options);
   DataOptions resolved = options;
@@ -200,7 +200,7 @@ DataSet read_data(const DataOptions& options,
   data.name = options.name.empty() ? data_set_name(options.path) : options.name;
   std::vector<Draft> drafts;
   try {
-    drafts = read_drafts(resolved, check_picture, tokenizer, data, problems);
+    drafts = read_drafts(resolved, check_image, tokenizer, data, problems);
   } catch (const Error&) {
     // What was noted before may be why: broken bytes, lines that are not JSON.
     problems.refuse_if_any();

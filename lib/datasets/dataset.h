@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "datasets/sample.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "text/bos.h"
 #include "text/tokenizer.h"
 
@@ -31,7 +31,7 @@ struct TokenWindows {
 /// What is published of a data set that may not be at hand, for plans.
 struct ExpectedData {
   int64_t samples = 0;
-  int64_t question_tokens = 0;  ///< of a prompt without its picture
+  int64_t question_tokens = 0;  ///< of a prompt without its image
   int64_t answer_tokens = 0;
 };
 
@@ -58,10 +58,10 @@ struct DataOptions {
   std::string format = "auto";
   std::string name;  // default: see data_set_name
   /// Which question and answer of a conversation: "first", "all" (one sample per pair), or a number
-  /// from 1. Every pair is asked alone, with the picture and without the pairs before it, so that a
+  /// from 1. Every pair is asked alone, with the image and without the pairs before it, so that a
   /// sample does not depend on which other turns are evaluated.
   std::string turn = "first";
-  /// Where pictures are looked for first, by their whole name and by its last component; default:
+  /// Where images are looked for first, by their whole name and by its last component; default:
   /// the folder of the data file. That folder and its images/ are tried too.
   std::filesystem::path image_root;
   /// JSON lines of {question_id, text} for questions that come without answers; LLaVA-Bench's
@@ -73,14 +73,14 @@ struct DataOptions {
   RepeatedIds ids = RepeatedIds::kNumber;
   /// The question that captions answer; empty: "Provide a one-sentence caption ...".
   std::string prompt;
-  /// "before" or "after": where pictures are written into questions that do not place them, each on
+  /// "before" or "after": where images are written into questions that do not place them, each on
   /// a line of its own; empty: the prompt format decides.
-  std::string picture_place;
-  /// What becomes of pictures whose file says that they are stored turned.
-  PictureOrientation picture_orientation = PictureOrientation::kStored;
-  /// Where pictures that a data file holds in base64 are kept as files, named by their content;
-  /// empty: default_picture_cache().
-  std::filesystem::path picture_cache;
+  std::string image_place;
+  /// What becomes of images whose file says that they are stored turned.
+  ImageOrientation image_orientation = ImageOrientation::kStored;
+  /// Where images that a data file holds in base64 are kept as files, named by their content;
+  /// empty: default_image_cache().
+  std::filesystem::path image_cache;
   OnProblem on_problem = OnProblem::kRefuse;
   std::optional<int64_t> limit;         // at most so many samples, after offset
   int64_t offset = 0;                   // samples left out at the beginning
@@ -112,11 +112,11 @@ std::string data_set_name(const std::filesystem::path& file);
 
 /// $ELASTIKV_CACHE/pictures, else $XDG_CACHE_HOME/elastikv/pictures, else
 /// ~/.cache/elastikv/pictures.
-std::filesystem::path default_picture_cache();
+std::filesystem::path default_image_cache();
 
 /// Reads and checks a data set. All items of the file are checked for their structure, ids and
-/// non-empty texts, and the selected samples' pictures for their existence and by
-/// `check_picture` (which throws Error, and may be empty). One Error reports every problem, by
+/// non-empty texts, and the selected samples' images for their existence and by
+/// `check_image` (which throws Error, and may be empty). One Error reports every problem, by
 /// kind, the first few of each with the item they are in. With OnProblem::kRecord problems of
 /// single samples mark these instead, as long as a selected sample is left without one; problems of
 /// the file (its format, encoding, ids, table rows) still refuse it. Line ends of any system count
@@ -125,7 +125,7 @@ std::filesystem::path default_picture_cache();
 /// text, and each window then begins with what it puts in front (TokenWindows::bos); sample
 /// "tokens-N" takes up at id N of the text, and ids that do not fill a window are left out.
 DataSet read_data(const DataOptions& options,
-                  const std::function<void(const std::filesystem::path&)>& check_picture = {},
+                  const std::function<void(const std::filesystem::path&)>& check_image = {},
                   const Tokenizer* tokenizer = nullptr);
 
 }  // namespace elastikv

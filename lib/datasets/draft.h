@@ -8,11 +8,11 @@
 
 namespace elastikv {
 
-/// A picture as a data file gives it.
-struct PictureSource {
+/// An image as a data file gives it.
+struct ImageSource {
   /// The names that its file may have, the likeliest first: one where the data file says it.
   std::vector<std::string> names;
-  /// Or the picture itself in base64, a piece of the data file's FileText.
+  /// Or the image itself in base64, a piece of the data file's FileText.
   std::string_view embedded;
 };
 
@@ -20,13 +20,13 @@ struct PictureSource {
 struct Draft {
   Sample sample;
   std::string where;  // "item 3 ('x')"
-  std::vector<PictureSource> pictures;
+  std::vector<ImageSource> images;
   /// What makes the sample depend on others that have it too, by name: see cluster().
   std::vector<std::string> shares;
   // What could not be read; that has been noted, so it is not checked again.
   bool lacks_question = false;
   bool lacks_answer = false;
-  bool lacks_pictures = false;
+  bool lacks_images = false;
 };
 
 }  // namespace elastikv

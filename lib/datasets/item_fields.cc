@@ -23,7 +23,7 @@ bool has_value(const Json& object, const char* key) {
   return entry != object.end() && !entry->is_null();
 }
 
-/// Whether a picture's name is the picture itself in base64. Names of files have an extension and
+/// Whether an image's name is the image itself in base64. Names of files have an extension and
 /// base64 has no dot; VLMEvalKit draws the line at the same length.
 bool is_embedded(std::string_view name) {
   constexpr size_t kLongestName = 64;
@@ -31,9 +31,9 @@ bool is_embedded(std::string_view name) {
          (name.size() > kLongestName && name.find('.') == std::string_view::npos);
 }
 
-/// The pictures that an item names: one, or a list.
-void read_pictures(const Json& object, FileText& text, Draft& draft, Problems& problems) {
-  const char* key = picture_key(object);
+/// The images that an item names: one, or a list.
+void read_images(const Json& object, FileText& text, Draft& draft, Problems& problems) {
+  const char* key = image_key(object);
   if (key == nullptr) return;
   const Json& value = object[key];
   for (const Json& name : value.is_array() ? value : Json::array({value})) {
@@ -41,18 +41,18 @@ void read_pictures(const Json& object, FileText& text, Draft& draft, Problems& p
       problems.add(ProblemKind::kItem, draft,
                    fmt::format("'{}' {} of type {}, a string is needed", key,
                                value.is_array() ? "holds an entry" : "is", name.type_name()));
-      draft.pictures.clear();
-      draft.lacks_pictures = true;
+      draft.images.clear();
+      draft.lacks_images = true;
       return;
     }
-    auto picture = name.get<std::string>();
-    if (picture.empty()) {
+    auto image = name.get<std::string>();
+    if (image.empty()) {
       problems.add(ProblemKind::kItem, draft, fmt::format("'{}' is empty", key));
-      draft.lacks_pictures = true;
-    } else if (is_embedded(picture)) {
-      draft.pictures.push_back({{}, text.keep(std::move(picture))});
+      draft.lacks_images = true;
+    } else if (is_embedded(image)) {
+      draft.images.push_back({{}, text.keep(std::move(image))});
     } else {
-      draft.pictures.push_back({{std::move(picture)}, {}});
+      draft.images.push_back({{std::move(image)}, {}});
     }
   }
 }
@@ -86,7 +86,7 @@ bool is_coco(const Json& object) {
          object.contains("annotations") && object["annotations"].is_array();
 }
 
-const char* picture_key(const Json& object) {
+const char* image_key(const Json& object) {
   return present_key(object,
                      {"images", "image", "imagename", "image_path", "file_name", "filename"});
 }
@@ -102,8 +102,8 @@ const char* answer_key(const Json& object) {
                       "gt_answer", "ground_truth", "gt", "answer_text", "label"});
 }
 
-std::string unread_picture_key(const Json& object) {
-  if (picture_key(object) != nullptr) return "";
+std::string unread_image_key(const Json& object) {
+  if (image_key(object) != nullptr) return "";
   for (const auto& [key, value] : object.items()) {
     std::string name = key.substr(0, std::string_view("picture").size());
     std::transform(name.begin(), name.end(), name.begin(),
@@ -138,7 +138,7 @@ Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, 
     draft.sample.id = item.key;
     draft.where = item.where;
   }
-  read_pictures(*item.value, text, draft, problems);
+  read_images(*item.value, text, draft, problems);
   return draft;
 }
 
@@ -288,18 +288,18 @@ void check_texts(Draft& draft, bool needs_answer, Problems& problems) {
   if (needs_answer && !draft.lacks_answer) require_visible(draft.sample.answer, "answer");
   if (draft.lacks_question) return;
   const size_t places = places_in(question);
-  const size_t pictures = draft.pictures.size();
+  const size_t images = draft.images.size();
   if (places == 0) {
     require_visible(question, "question");
-  } else if (draft.lacks_pictures) {
+  } else if (draft.lacks_images) {
     return;
-  } else if (pictures == 0) {
+  } else if (images == 0) {
     problems.add(ProblemKind::kPlaces, draft,
-                 "the question has <image>, but the item names no picture");
-  } else if (places != pictures) {
+                 "the question has <image>, but the item names no image");
+  } else if (places != images) {
     problems.add(ProblemKind::kPlaces, draft,
-                 fmt::format("the question has <image> {} times, the item names {} picture{}",
-                             places, pictures, pictures == 1 ? "" : "s"));
+                 fmt::format("the question has <image> {} times, the item names {} image{}", places,
+                             images, images == 1 ? "" : "s"));
   }
 }
 

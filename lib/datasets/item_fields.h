@@ -21,23 +21,23 @@ const char* present_key(const nlohmann::json& object, std::initializer_list<cons
 /// Whether an object is what COCO's annotation files are: images and annotations.
 bool is_coco(const nlohmann::json& object);
 
-/// What a picture may be called in an item, whichever comes first.
-const char* picture_key(const nlohmann::json& object);
+/// What an image may be called in an item, whichever comes first.
+const char* image_key(const nlohmann::json& object);
 
 /// What a question may be called, the first that is there: question, instruction, query, prompt.
 const char* question_key(const nlohmann::json& object);
 /// What an answer may be called, the first that is there: answer, gpt_answer, gpt4_ans, output,
 /// answers, gt_answer_details, gt_answer, ground_truth, gt, answer_text, label.
 const char* answer_key(const nlohmann::json& object);
-/// A key that speaks of a picture and is none of those that picture_key knows, of an object with
+/// A key that speaks of an image and is none of those that image_key knows, of an object with
 /// none of them; empty without any.
-std::string unread_picture_key(const nlohmann::json& object);
+std::string unread_image_key(const nlohmann::json& object);
 
 /// A string or an integer as an id's text; empty after noting that the value is neither.
 std::string id_text(const nlohmann::json& value, const char* key, const std::string& where,
                     Problems& problems);
 
-/// A draft with the item's id, index, place and pictures. The id is that of an entry, else the
+/// A draft with the item's id, index, place and images. The id is that of an entry, else the
 /// value of the first of `id_keys` that is there, else the item's index.
 Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, FileText& text,
                   Problems& problems);
@@ -64,10 +64,10 @@ void accept_answers(const nlohmann::json& object, const char* key, bool needed, 
 /// What the item is sorted under; a value that is no text says nothing.
 std::vector<std::string> categories_of(const nlohmann::json& object);
 
-/// How often a question places a picture.
+/// How often a question places an image.
 size_t places_in(std::string_view question);
 
-/// Notes texts that are empty and pictures that the question places wrongly, as far as they could
+/// Notes texts that are empty and images that the question places wrongly, as far as they could
 /// be read.
 void check_texts(Draft& draft, bool needs_answer, Problems& problems);
 

@@ -59,7 +59,7 @@ void read_item(const Item& item, Draft draft, const std::string& shared, const R
   const std::string& wanted = reading.options.turn;
   const auto add_turn = [&](size_t number, bool numbered) {
     Draft one = draft;
-    // Its turns are about the same pictures, or the same matter.
+    // Its turns are about the same images, or the same matter.
     one.shares.push_back(shared);
     if (numbered) {
       one.sample.id += fmt::format("#{}", number);

@@ -27,17 +27,17 @@ std::string_view heading(ProblemKind kind) {
     case ProblemKind::kEmptyText:
       return "empty texts";
     case ProblemKind::kPlaces:
-      return "places of pictures that do not fit the pictures";
+      return "places of images that do not fit the images";
     case ProblemKind::kReference:
-      return "references to pictures that are not there";
+      return "references to images that are not there";
     case ProblemKind::kBase64:
       return "malformed base64";
     case ProblemKind::kFolder:
       return "missing folders";
-    case ProblemKind::kMissingPicture:
-      return "missing pictures";
-    case ProblemKind::kUnreadablePicture:
-      return "unreadable pictures";
+    case ProblemKind::kMissingImage:
+      return "missing images";
+    case ProblemKind::kUnreadableImage:
+      return "unreadable images";
   }
   throw InternalError("a kind of problem without a heading");
 }

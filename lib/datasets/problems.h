@@ -24,8 +24,8 @@ enum class ProblemKind {
   kReference,
   kBase64,
   kFolder,
-  kMissingPicture,
-  kUnreadablePicture,
+  kMissingImage,
+  kUnreadableImage,
 };
 
 /// Everything that is wrong with a data set, for one report. The first few problems of each kind

@@ -50,13 +50,13 @@ void read_pairs(const std::vector<Item>& items, const Reading& reading) {
     read_pair(*item.value, question == nullptr ? "question" : question,
               answer == nullptr ? "answer" : answer,
               begin_draft(item, {"id", "question_id"}, reading.text, reading.problems), reading);
-    const std::string key = unread_picture_key(*item.value);
+    const std::string key = unread_image_key(*item.value);
     if (key.empty()) continue;
     if (++unread == 1) example = key;
   }
   if (unread == 0) return;
   reading.notes.push_back(
-      fmt::format("{} of {} items {} asked as text alone: '{}' is not read; a picture is called "
+      fmt::format("{} of {} items {} asked as text alone: '{}' is not read; an image is called "
                   "image, images, imagename, image_path, file_name or filename",
                   unread, items.size(), unread == 1 ? "is" : "are", shortened(example)));
 }
@@ -72,8 +72,8 @@ void read_mm_vet(const std::shared_ptr<const Json>& object, const Reading& readi
 }  // namespace
 
 /// {id, image, question, answer}. The id may also be called question_id, and is the item's index
-/// when absent; the picture may be called by any name of picture_key, is a list where there are
-/// several, may be the picture itself in base64, and is absent for text alone; the question has one
+/// when absent; the image may be called by any name of image_key, is a list where there are
+/// several, may be the image itself in base64, and is absent for text alone; the question has one
 /// of the names of question_key, the answer one of those of answer_key, and it may be a list.
 extern const DataFormat kQaFormat{.name = "qa",
                                   .looks = "items with 'question' and 'answer'",

@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 bool is_question(const Json& item) {
-  return item.contains("text") && (item.contains("question_id") || picture_key(item) != nullptr);
+  return item.contains("text") && (item.contains("question_id") || image_key(item) != nullptr);
 }
 
 /// LLaVA-Bench's own answers lie beside its questions.

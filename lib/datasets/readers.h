@@ -68,7 +68,7 @@ struct DataFormat {
   bool takes_prompt = false;   ///< DataOptions::prompt
   /// It is one text that goes on from window to window: takes DataOptions::tokens.
   bool in_windows = false;
-  /// A sample without a picture may have lost it: DataSet::notes counts them.
+  /// A sample without an image may have lost it: DataSet::notes counts them.
   bool notes_texts_alone = false;
 };
 

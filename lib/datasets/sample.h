@@ -5,18 +5,18 @@
 #include <string>
 #include <vector>
 
-#include "image/picture.h"
+#include "image/image.h"
 
 namespace elastikv {
 
-/// One question with its expected answer, about pictures or about text alone.
+/// One question with its expected answer, about images or about text alone.
 struct Sample {
   /// Unique in its data set; for one of several turns of a conversation "ID#k", k counted from 1,
   /// and for the k-th item of a file that repeats an id (RepeatedIds::kNumber).
   std::string id;
-  /// The pictures' files; none when the sample is text alone.
-  std::vector<PictureFile> images;
-  /// The user's words. May hold the placeholder "<image>" once for each picture, which fixes where
+  /// The images' files; none when the sample is text alone.
+  std::vector<ImageFile> images;
+  /// The user's words. May hold the placeholder "<image>" once for each image, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
   /// The expected answer: what perplexity scores. Never empty unless the sample has a problem or
@@ -37,16 +37,16 @@ struct Sample {
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer, references and the pictures' bytes (not of names and paths)
+  /// Content hash of question, answer, references and the images' bytes (not of names and paths)
   /// with how they are turned, or of the ids of a window of tokens. Of a sample with a problem: of
   /// what is known of it.
   std::string content;
-  /// What the sample shares with others that are no independent draws beside it: a picture, a
+  /// What the sample shares with others that are no independent draws beside it: an image, a
   /// conversation, the very same question and answer, or parts of a text. Intervals resample the
   /// samples of a cluster as one. Empty: the sample is a cluster of its own.
   std::string cluster;
   /// Why the sample cannot be evaluated, for a data set that records such samples
-  /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and pictures be lacking.
+  /// (OnProblem::kRecord); empty: it can. Its texts may then be empty and images be lacking.
   std::string problem;
 
   bool has_ids() const { return !prompt_ids.empty(); }

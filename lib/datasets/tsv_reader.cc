@@ -85,7 +85,7 @@ class TsvSamples {
       const std::string_view category = columns_.of(row, key);
       if (!is_blank(category)) draft.sample.categories.emplace_back(category);
     }
-    read_pictures(row, draft);
+    read_images(row, draft);
     const std::vector<Option> options = options_of(row);
     draft.sample.question = question_of(row, options);
     read_answer(row, options, draft);
@@ -163,7 +163,7 @@ class TsvSamples {
                                std::string(chosen->text)};
   }
 
-  void read_pictures(const TsvRow& row, Draft& draft) {
+  void read_images(const TsvRow& row, Draft& draft) {
     const std::string_view embedded = columns_.of(row, "image");
     const std::string_view named = columns_.of(row, "image_path");
     if (!is_blank(embedded)) {
@@ -171,11 +171,11 @@ class TsvSamples {
                [&](std::string_view image) { add_embedded(image, draft); });
     } else if (!is_blank(named)) {
       for_each(named, "image_path", draft, [&](std::string_view name) {
-        draft.pictures.push_back({{std::string(name)}, {}});
+        draft.images.push_back({{std::string(name)}, {}});
       });
     } else if (!columns_.has("question")) {
-      // There is nothing to caption. A question may be asked without a picture.
-      refuse_pictures(draft, ProblemKind::kItem, "the row has no picture");
+      // There is nothing to caption. A question may be asked without an image.
+      refuse_images(draft, ProblemKind::kItem, "the row has no image");
     }
   }
 
@@ -188,8 +188,8 @@ class TsvSamples {
     }
     std::optional<std::vector<std::string>> list = parse_string_list(cell);
     if (!list) {
-      refuse_pictures(draft, ProblemKind::kItem,
-                      fmt::format("'{}' {} is no list", column, shortened(cell)));
+      refuse_images(draft, ProblemKind::kItem,
+                    fmt::format("'{}' {} is no list", column, shortened(cell)));
       return;
     }
     for (std::string& entry : *list) use(reading_.text.keep(std::move(entry)));
@@ -199,28 +199,28 @@ class TsvSamples {
     if (image.size() <= kLongestReference) {
       const auto target = by_index_.find(image);
       if (target == by_index_.end()) {
-        refuse_pictures(draft, ProblemKind::kReference,
-                        fmt::format("'image' is '{}', no row's index", image));
+        refuse_images(draft, ProblemKind::kReference,
+                      fmt::format("'image' is '{}', no row's index", image));
         return;
       }
       if (repeated_.contains(image)) {
-        refuse_pictures(draft, ProblemKind::kReference,
-                        fmt::format("'image' is '{}', the index of several rows", image));
+        refuse_images(draft, ProblemKind::kReference,
+                      fmt::format("'image' is '{}', the index of several rows", image));
         return;
       }
       image = columns_.of(table_.rows[target->second], "image");
       if (image.size() <= kLongestReference || looks_like_string_list(image)) {
-        refuse_pictures(draft, ProblemKind::kReference,
-                        fmt::format("'image' is '{}', a row without a picture of its own",
-                                    columns_.of(table_.rows[target->second], "index")));
+        refuse_images(draft, ProblemKind::kReference,
+                      fmt::format("'image' is '{}', a row without an image of its own",
+                                  columns_.of(table_.rows[target->second], "index")));
         return;
       }
     }
-    draft.pictures.push_back({{}, image});
+    draft.images.push_back({{}, image});
   }
 
-  void refuse_pictures(Draft& draft, ProblemKind kind, const std::string& why) {
-    draft.lacks_pictures = true;
+  void refuse_images(Draft& draft, ProblemKind kind, const std::string& why) {
+    draft.lacks_images = true;
     reading_.problems.add(kind, draft, why);
   }
 

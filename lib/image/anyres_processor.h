@@ -17,39 +17,39 @@ struct AnyresProcessorConfig {
   /// LlavaOnevisionImageProcessor, or the Fast or Pil variant of either. A missing or null key
   /// means the default of that class, which for LlavaNextImageProcessor do not go together: its
   /// 'size' and 'crop_size' must be given. 'do_pad' changes nothing, as it is about several
-  /// pictures. Error names the file and key, also when a pinpoint is not made of whole tiles or
+  /// images. Error names the file and key, also when a pinpoint is not made of whole tiles or
   /// views would differ in size.
   static AnyresProcessorConfig from_fields(const JsonFields& fields);
 
   /// Resolutions to choose from, each of whole tiles.
-  std::vector<PictureSize> pinpoints;
+  std::vector<ImageSize> pinpoints;
   /// Side of a tile in pixels: the height of 'crop_size', else that of 'size'.
   int64_t tile = 0;
-  /// Size of the view of the whole picture before the steps of `view`: 'size'.
-  PictureSize whole;
-  /// What each view then goes through. Its filter resizes the picture too.
+  /// Size of the view of the whole image before the steps of `view`: 'size'.
+  ImageSize whole;
+  /// What each view then goes through. Its filter resizes the image too.
   ClipProcessorConfig view;
 };
 
-/// LLaVA's "anyres": chooses the resolution that keeps most of the picture, resizes to fit into it,
-/// pads with black around and cuts it into tiles; the whole picture, squeezed into one view, goes
+/// LLaVA's "anyres": chooses the resolution that keeps most of the image, resizes to fit into it,
+/// pads with black around and cuts it into tiles; the whole image, squeezed into one view, goes
 /// first. The pixels of transformers 5.17's LlavaNextImageProcessor and
-/// LlavaOnevisionImageProcessor (for a prompt with one picture) bit for bit, by the backend of
+/// LlavaOnevisionImageProcessor (for a prompt with one image) bit for bit, by the backend of
 /// the view's normalization.
 class AnyresProcessor final : public ImageProcessor {
  public:
   explicit AnyresProcessor(AnyresProcessorConfig config);
 
-  /// `[1 + tiles, 3, height, width]`: the whole picture first, then the tiles row by row.
-  ProcessedImage process(const Picture& picture) const override;
-  ImageGeometry geometry(PictureSize picture) const override;
-  /// The padded picture that is cut into tiles.
-  Picture crop(const Picture& picture) const override;
+  /// `[1 + tiles, 3, height, width]`: the whole image first, then the tiles row by row.
+  ProcessedImage process(const Image& image) const override;
+  ImageGeometry geometry(ImageSize image) const override;
+  /// The padded image that is cut into tiles.
+  Image crop(const Image& image) const override;
   std::string identity() const override;
 
-  /// The pinpoint for a picture: the largest area after fitting the picture into it, counted at
-  /// most as the picture's own; among equals the smallest area left over, then the first.
-  PictureSize best_resolution(PictureSize picture) const;
+  /// The pinpoint for an image: the largest area after fitting the image into it, counted at
+  /// most as the image's own; among equals the smallest area left over, then the first.
+  ImageSize best_resolution(ImageSize image) const;
 
   const AnyresProcessorConfig& config() const { return config_; }
 

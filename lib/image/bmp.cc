@@ -37,7 +37,7 @@ struct Masks {
 using Colour3 = std::array<uint8_t, 3>;
 
 struct Layout {
-  PictureSize size;
+  ImageSize size;
   uint32_t bits = 0;
   bool top_down = false;
   bool run_length = false;
@@ -67,14 +67,14 @@ std::optional<ByteOrder> byte_order(const Masks& masks) {
 }
 
 /// The masks of a BITFIELDS file, which stand in the header or, when it is the shortest, behind it.
-Masks read_masks(const PictureBytes& bytes, uint32_t header) {
+Masks read_masks(const ImageBytes& bytes, uint32_t header) {
   constexpr size_t kMasks = kFileHeader + kInfoHeader;
   Masks masks{bytes.le32(kMasks), bytes.le32(kMasks + 4), bytes.le32(kMasks + 8)};
   if (header >= kAlphaMaskedHeader) masks.alpha = bytes.le32(kMasks + 12);
   return masks;
 }
 
-void apply_masks(const PictureBytes& bytes, uint32_t header, Layout& layout) {
+void apply_masks(const ImageBytes& bytes, uint32_t header, Layout& layout) {
   const Masks masks = read_masks(bytes, header);
   const Masks colours{masks.red, masks.green, masks.blue};
   if (layout.bits == 32) {
@@ -95,7 +95,7 @@ void apply_masks(const PictureBytes& bytes, uint32_t header, Layout& layout) {
 }
 
 /// Reads the palette behind the header at `at` and returns its length in bytes.
-size_t read_palette(const PictureBytes& bytes, size_t at, uint32_t colours, bool core,
+size_t read_palette(const ImageBytes& bytes, size_t at, uint32_t colours, bool core,
                     Layout& layout) {
   if (colours > layout.palette.size())
     bytes.refused(fmt::format("has a palette of {} colours; at most {} are read", colours,
@@ -114,7 +114,7 @@ size_t read_palette(const PictureBytes& bytes, size_t at, uint32_t colours, bool
     grey = grey && colour == Colour3{level, level, level};
   }
   if (!grey) return length;
-  // Pillow takes such a palette for a sign of a picture of grey or of black and white, and the
+  // Pillow takes such a palette for a sign of an image of grey or of black and white, and the
   // pixels for bytes or bits, whatever their depth.
   const bool as_defined = layout.run_length ? colours != 2
                           : colours == 2    ? layout.bits == 1
@@ -130,7 +130,7 @@ size_t read_palette(const PictureBytes& bytes, size_t at, uint32_t colours, bool
   return length;
 }
 
-Layout read_layout(const PictureBytes& bytes, PictureSize size) {
+Layout read_layout(const ImageBytes& bytes, ImageSize size) {
   const uint32_t header = bytes.le32(kFileHeader);
   constexpr std::array<uint32_t, 7> kHeaders{
       kCoreHeader, kInfoHeader, kMaskedHeader, kAlphaMaskedHeader, 64, 108, 124};
@@ -174,11 +174,11 @@ Layout read_layout(const PictureBytes& bytes, PictureSize size) {
   return layout;
 }
 
-/// The codes of an RLE4 or RLE8 picture, spelt out to one palette index a pixel, rows in the order
+/// The codes of an RLE4 or RLE8 image, spelt out to one palette index a pixel, rows in the order
 /// of the file. Skipped pixels are 0.
 class RunLengthCode final {
  public:
-  RunLengthCode(const PictureBytes& bytes, const Layout& layout)
+  RunLengthCode(const ImageBytes& bytes, const Layout& layout)
       : bytes_(bytes),
         four_bits_(layout.bits == 4),
         width_(static_cast<size_t>(layout.size.width)),
@@ -254,7 +254,7 @@ class RunLengthCode final {
     ++column_;
   }
 
-  const PictureBytes& bytes_;
+  const ImageBytes& bytes_;
   bool four_bits_;
   size_t width_;
   size_t at_;
@@ -292,7 +292,7 @@ void unpack_row(const Layout& layout, const uint8_t* from, uint8_t* to) {
 
 }  // namespace
 
-PictureSize bmp_size(const PictureBytes& bytes) {
+ImageSize bmp_size(const ImageBytes& bytes) {
   if (bytes.le32(kFileHeader) == kCoreHeader) return {bytes.le16(20), bytes.le16(18)};
   // A negative height means that rows run from top to bottom.
   const auto width = static_cast<int32_t>(bytes.le32(18));
@@ -300,25 +300,25 @@ PictureSize bmp_size(const PictureBytes& bytes) {
   return {height < 0 ? -height : height, width};
 }
 
-void require_readable_bmp(const PictureBytes& bytes, PictureSize size) {
+void require_readable_bmp(const ImageBytes& bytes, ImageSize size) {
   const Layout layout = read_layout(bytes, size);
   const size_t least =
       layout.run_length ? 2 : layout.row_bytes() * static_cast<size_t>(size.height);
   bytes.require(layout.data, least);
 }
 
-Picture decode_bmp(const PictureBytes& bytes) {
+Image decode_bmp(const ImageBytes& bytes) {
   const Layout layout = read_layout(bytes, bmp_size(bytes));
-  const PictureSize size = layout.size;
+  const ImageSize size = layout.size;
   std::vector<uint8_t> indices;
   if (layout.run_length) indices = RunLengthCode(bytes, layout).spelt_out();
   const std::string_view data =
       layout.run_length
           ? std::string_view()
           : bytes.text(layout.data, layout.row_bytes() * static_cast<size_t>(size.height));
-  Picture picture(size);
+  Image image(size);
   for (int64_t row = 0; row < size.height; ++row) {
-    uint8_t* to = picture.row(layout.top_down ? row : size.height - 1 - row);
+    uint8_t* to = image.row(layout.top_down ? row : size.height - 1 - row);
     if (!layout.run_length) {
       const char* from = data.data() + static_cast<size_t>(row) * layout.row_bytes();
       unpack_row(layout, reinterpret_cast<const uint8_t*>(from), to);
@@ -327,7 +327,7 @@ Picture decode_bmp(const PictureBytes& bytes) {
     for (int64_t x = 0; x < size.width; ++x, to += 3)
       std::copy_n(layout.palette[indices[static_cast<size_t>(row * size.width + x)]].data(), 3, to);
   }
-  return picture;
+  return image;
 }
 
 }  // namespace elastikv

@@ -85,38 +85,38 @@ ClipProcessor::ClipProcessor(const ClipProcessorConfig& config)
                   "exactly one of shortest_edge and resize_to must be set");
 }
 
-PictureSize ClipProcessor::padded_size(PictureSize picture) const {
-  if (config_.aspect_ratio == ImageAspectRatio::kCrop) return picture;
-  const int64_t length = std::max(picture.height, picture.width);
-  const PictureSize padded{length, length};
-  require_pixels(padded, "padded to a square", picture);
+ImageSize ClipProcessor::padded_size(ImageSize image) const {
+  if (config_.aspect_ratio == ImageAspectRatio::kCrop) return image;
+  const int64_t length = std::max(image.height, image.width);
+  const ImageSize padded{length, length};
+  require_pixels(padded, "padded to a square", image);
   return padded;
 }
 
-PictureSize ClipProcessor::resized_size(PictureSize picture) const {
-  if (!config_.do_resize) return picture;
+ImageSize ClipProcessor::resized_size(ImageSize image) const {
+  if (!config_.do_resize) return image;
   if (config_.resize_to) return *config_.resize_to;
   const int64_t edge = *config_.shortest_edge;
-  const auto [shorter, longer] = std::minmax(picture.height, picture.width);
+  const auto [shorter, longer] = std::minmax(image.height, image.width);
   const auto long_edge =
       static_cast<int64_t>(static_cast<double>(edge * longer) / static_cast<double>(shorter));
-  if (picture.width <= picture.height) return {long_edge, edge};
+  if (image.width <= image.height) return {long_edge, edge};
   return {edge, long_edge};
 }
 
-ImageGeometry ClipProcessor::geometry(PictureSize picture) const {
+ImageGeometry ClipProcessor::geometry(ImageSize image) const {
   ImageGeometry geometry;
-  geometry.picture = picture;
-  geometry.view = config_.do_center_crop ? config_.crop_size : resized_size(padded_size(picture));
+  geometry.image = image;
+  geometry.view = config_.do_center_crop ? config_.crop_size : resized_size(padded_size(image));
   return geometry;
 }
 
-Picture ClipProcessor::crop(const Picture& picture) const {
-  const PictureSize square = padded_size(picture.size);
-  Picture padded;
-  const bool pad = square != picture.size;
+Image ClipProcessor::crop(const Image& image) const {
+  const ImageSize square = padded_size(image.size);
+  Image padded;
+  const bool pad = square != image.size;
   if (pad) {
-    padded = Picture(square);
+    padded = Image(square);
     std::array<uint8_t, 3> colour{};
     for (size_t channel = 0; channel < colour.size(); ++channel) {
       // Clamped as a double: a mean beyond all integers would be cast to any of them.
@@ -124,19 +124,19 @@ Picture ClipProcessor::crop(const Picture& picture) const {
           std::clamp(config_.normalization.image_mean[channel] * 255, 0.0, 255.0));
     }
     for (size_t i = 0; i < padded.pixels.size(); ++i) padded.pixels[i] = colour[i % 3];
-    const int64_t top = (square.height - picture.size.height) / 2;
-    const int64_t left = (square.width - picture.size.width) / 2;
-    paste(picture, padded, top, left);
+    const int64_t top = (square.height - image.size.height) / 2;
+    const int64_t left = (square.width - image.size.width) / 2;
+    paste(image, padded, top, left);
   }
-  const Picture& source = pad ? padded : picture;
+  const Image& source = pad ? padded : image;
 
-  const PictureSize resized = resized_size(source.size);
-  const PictureSize out = config_.do_center_crop ? config_.crop_size : resized;
-  require_pixels(out, "resized", picture.size);
+  const ImageSize resized = resized_size(source.size);
+  const ImageSize out = config_.do_center_crop ? config_.crop_size : resized;
+  require_pixels(out, "resized", image.size);
   const bool pil = config_.normalization.backend == PixelBackend::kPil;
-  // torchvision makes all of the resized picture, whatever is cut off.
-  if (!pil) require_pixels(resized, "resized", picture.size);
-  // Row y of the crop is row y + top of the resized picture, where there is one.
+  // torchvision makes all of the resized image, whatever is cut off.
+  if (!pil) require_pixels(resized, "resized", image.size);
+  // Row y of the crop is row y + top of the resized image, where there is one.
   // Where the crop is the larger one, an odd row of black goes above or, with torchvision, below.
   const auto begin = [&](int64_t spare) { return pil ? floor_half(spare) : spare / 2; };
   const int64_t top = begin(resized.height - out.height);
@@ -144,18 +144,17 @@ Picture ClipProcessor::crop(const Picture& picture) const {
   const Region region{std::max<int64_t>(top, 0),
                       std::max<int64_t>(left, 0),
                       {std::min(out.height, resized.height), std::min(out.width, resized.width)}};
-  Picture part =
-      resize_as(config_.normalization.backend, source, resized, config_.resample, region);
+  Image part = resize_as(config_.normalization.backend, source, resized, config_.resample, region);
   if (part.size == out) return part;
 
-  Picture result(out);
+  Image result(out);
   paste(part, result, std::max<int64_t>(-top, 0), std::max<int64_t>(-left, 0));
   return result;
 }
 
-ProcessedImage ClipProcessor::process(const Picture& picture) const {
-  const Picture cropped = crop(picture);
-  return {normalizer_.pixels({&cropped, 1}), geometry(picture.size)};
+ProcessedImage ClipProcessor::process(const Image& image) const {
+  const Image cropped = crop(image);
+  return {normalizer_.pixels({&cropped, 1}), geometry(image.size)};
 }
 
 std::string ClipProcessor::identity() const {

@@ -29,10 +29,10 @@ struct ClipProcessorConfig {
   bool do_resize = true;
   /// Length of the shorter side after resizing; unset when `resize_to` says both.
   std::optional<int64_t> shortest_edge = 224;
-  std::optional<PictureSize> resize_to;
+  std::optional<ImageSize> resize_to;
   ResampleFilter resample = ResampleFilter::kBicubic;
   bool do_center_crop = true;
-  PictureSize crop_size{224, 224};
+  ImageSize crop_size{224, 224};
   NormalizationConfig normalization;
   ImageAspectRatio aspect_ratio = ImageAspectRatio::kCrop;
 };
@@ -43,20 +43,20 @@ class ClipProcessor final : public ImageProcessor {
  public:
   explicit ClipProcessor(const ClipProcessorConfig& config);
 
-  /// One view. Error when a step would make a picture over kMaxPicturePixels.
-  ProcessedImage process(const Picture& picture) const override;
-  ImageGeometry geometry(PictureSize picture) const override;
+  /// One view. Error when a step would make an image over kMaxImagePixels.
+  ProcessedImage process(const Image& image) const override;
+  ImageGeometry geometry(ImageSize image) const override;
   std::string identity() const override;
 
-  /// The 8-bit picture after padding, resizing and cropping: what process() normalizes. Where the
-  /// crop is larger than the resized picture it is black, as in transformers.
-  Picture crop(const Picture& picture) const override;
+  /// The 8-bit image after padding, resizing and cropping: what process() normalizes. Where the
+  /// crop is larger than the resized image it is black, as in transformers.
+  Image crop(const Image& image) const override;
 
   const ClipProcessorConfig& config() const { return config_; }
 
  private:
-  PictureSize padded_size(PictureSize picture) const;
-  PictureSize resized_size(PictureSize picture) const;
+  ImageSize padded_size(ImageSize image) const;
+  ImageSize resized_size(ImageSize image) const;
 
   ClipProcessorConfig config_;
   PixelNormalizer normalizer_;

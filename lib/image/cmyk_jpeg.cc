@@ -65,14 +65,14 @@ void convert_row(const uint8_t* from, int64_t width, uint8_t* to) {
   }
 }
 
-/// Decodes into `picture` through `row`, of 4 bytes a pixel, until done or `decoding` has an error.
+/// Decodes into `image` through `row`, of 4 bytes a pixel, until done or `decoding` has an error.
 /// Whatever needs a destructor lives with the caller: longjmp calls none.
 void read_rows(jpeg_decompress_struct& info, Decoding& decoding, std::string_view bytes,
-               Picture& picture, uint8_t* row) {
+               Image& image, uint8_t* row) {
   if (setjmp(decoding.on_error) != 0) return;
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(&info, TRUE);
-  if (info.image_width != picture.size.width || info.image_height != picture.size.height ||
+  if (info.image_width != image.size.width || info.image_height != image.size.height ||
       info.num_components != 4) {
     constexpr std::string_view kWhy = "its header and its data disagree about the size";
     std::copy(kWhy.begin(), kWhy.end(), decoding.message.begin());
@@ -82,16 +82,15 @@ void read_rows(jpeg_decompress_struct& info, Decoding& decoding, std::string_vie
   jpeg_start_decompress(&info);
   while (info.output_scanline < info.output_height) {
     const int64_t y = info.output_scanline;
-    if (jpeg_read_scanlines(&info, &row, 1) == 1)
-      convert_row(row, picture.size.width, picture.row(y));
+    if (jpeg_read_scanlines(&info, &row, 1) == 1) convert_row(row, image.size.width, image.row(y));
   }
   jpeg_finish_decompress(&info);
 }
 
 }  // namespace
 
-Picture decode_cmyk_jpeg(std::string_view bytes, PictureSize size, const std::string& origin) {
-  Picture picture(size);
+Image decode_cmyk_jpeg(std::string_view bytes, ImageSize size, const std::string& origin) {
+  Image image(size);
   std::vector<uint8_t> row(static_cast<size_t>(size.width) * 4);
   Decoding decoding;
   jpeg_decompress_struct info{};
@@ -100,11 +99,11 @@ Picture decode_cmyk_jpeg(std::string_view bytes, PictureSize size, const std::st
   decoding.errors.emit_message = note_warning;
   decoding.errors.output_message = print_nothing;
   jpeg_create_decompress(&info);
-  read_rows(info, decoding, bytes, picture, row.data());
+  read_rows(info, decoding, bytes, image, row.data());
   jpeg_destroy_decompress(&info);
   if (decoding.message[0] != '\0')
     fail("{}: the JPEG is damaged ({})", origin, decoding.message.data());
-  return picture;
+  return image;
 }
 
 }  // namespace elastikv

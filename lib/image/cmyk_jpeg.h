@@ -3,13 +3,13 @@
 #include <string>
 #include <string_view>
 
-#include "image/picture.h"
+#include "image/image.h"
 
 namespace elastikv {
 
 /// The pixels of a JPEG of four channels, CMYK or YCCK, whose header has been checked and says
 /// `size`, as Pillow gives them: libjpeg's CMYK, taken for inverted as Adobe writes it, made RGB by
 /// (1 - C) (1 - K). Error when the data are damaged.
-Picture decode_cmyk_jpeg(std::string_view bytes, PictureSize size, const std::string& origin);
+Image decode_cmyk_jpeg(std::string_view bytes, ImageSize size, const std::string& origin);
 
 }  // namespace elastikv

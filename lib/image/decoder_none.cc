@@ -4,12 +4,12 @@
 
 namespace elastikv {
 
-Picture decode_pixels(std::string_view /*bytes*/, std::string_view /*format*/, PictureSize /*size*/,
-                      bool /*grey16*/, const std::string& origin) {
-  fail("{}: this program was built without picture decoding (ELASTIKV_IMAGES=OFF)", origin);
+Image decode_pixels(std::string_view /*bytes*/, std::string_view /*format*/, ImageSize /*size*/,
+                    bool /*grey16*/, const std::string& origin) {
+  fail("{}: this program was built without image decoding (ELASTIKV_IMAGES=OFF)", origin);
 }
 
-void draw_text(Picture& /*picture*/, int64_t /*x*/, int64_t /*y*/, const std::string& /*text*/,
+void draw_text(Image& /*image*/, int64_t /*x*/, int64_t /*y*/, const std::string& /*text*/,
                int64_t /*height*/, Colour /*colour*/) {
   fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
 }
@@ -18,11 +18,11 @@ int64_t text_width(const std::string& /*text*/, int64_t /*height*/) {
   fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
 }
 
-std::string encode_png(const Picture& /*picture*/) {
+std::string encode_png(const Image& /*image*/) {
   fail("this program was built without drawing (ELASTIKV_IMAGES=OFF)");
 }
 
-void write_png(const std::filesystem::path& file, const Picture& /*picture*/) {
+void write_png(const std::filesystem::path& file, const Image& /*image*/) {
   fail("{}: this program was built without drawing (ELASTIKV_IMAGES=OFF)", file.string());
 }
 

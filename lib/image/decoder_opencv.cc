@@ -17,8 +17,8 @@
 #include "image/cmyk_jpeg.h"
 #include "image/decoder.h"
 #include "image/drawing.h"
+#include "image/image_bytes.h"
 #include "image/jpeg.h"
-#include "image/picture_bytes.h"
 
 namespace elastikv {
 namespace {
@@ -117,7 +117,7 @@ std::optional<std::string> damage(const std::vector<std::string>& messages) {
 }
 
 /// OpenCV's decoding with everything it may throw or print turned into an Error.
-cv::Mat decode(std::string_view bytes, std::string_view format, PictureSize size, int flags,
+cv::Mat decode(std::string_view bytes, std::string_view format, ImageSize size, int flags,
                const std::string& origin) {
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1,
                         const_cast<char*>(bytes.data()));
@@ -150,29 +150,29 @@ cv::Mat decode(std::string_view bytes, std::string_view format, PictureSize size
 
 }  // namespace
 
-Picture decode_pixels(std::string_view bytes, std::string_view format, PictureSize size,
-                      bool grey16, const std::string& origin) {
+Image decode_pixels(std::string_view bytes, std::string_view format, ImageSize size, bool grey16,
+                    const std::string& origin) {
   constexpr size_t kMaxFileBytes = size_t{1} << 31;  // OpenCV counts the bytes with an int
   if (bytes.size() >= kMaxFileBytes) {
     fail("{}: the {} is a file of {} bytes; less than {} are read", origin, format, bytes.size(),
          kMaxFileBytes);
   }
   // OpenCV has a formula of its own for these.
-  if (format == "JPEG" && is_four_channel_jpeg(PictureBytes(bytes, format, origin)))
+  if (format == "JPEG" && is_four_channel_jpeg(ImageBytes(bytes, format, origin)))
     return decode_cmyk_jpeg(bytes, size, origin);
   const cv::Mat decoded =
       decode(bytes, format, size,
              grey16 ? cv::IMREAD_GRAYSCALE | cv::IMREAD_ANYDEPTH : cv::IMREAD_COLOR, origin);
   ELASTIKV_ASSERT(decoded.isContinuous() && decoded.type() == (grey16 ? CV_16UC1 : CV_8UC3),
                   "{}: OpenCV gives type {}", origin, decoded.type());
-  Picture picture(size);
-  uint8_t* to = picture.pixels.data();
+  Image image(size);
+  uint8_t* to = image.pixels.data();
   if (grey16) {
     const auto* from = decoded.ptr<uint16_t>();
     for (int64_t i = 0; i < size.pixels(); ++i) {
       std::fill_n(to + i * 3, 3, static_cast<uint8_t>(std::min<uint16_t>(from[i], 255)));
     }
-    return picture;
+    return image;
   }
   const auto* from = decoded.ptr<uint8_t>();
   for (int64_t i = 0; i < size.pixels() * 3; i += 3) {
@@ -180,7 +180,7 @@ Picture decode_pixels(std::string_view bytes, std::string_view format, PictureSi
     to[i + 1] = from[i + 1];
     to[i + 2] = from[i];
   }
-  return picture;
+  return image;
 }
 
 namespace {
@@ -192,16 +192,16 @@ constexpr double kFontCapitals = 21;  // height of its capitals at scale 1, in p
 int stroke_of(int64_t height) { return std::max<int>(1, static_cast<int>(height) / 7); }
 
 /// The same pixels, not copied.
-cv::Mat mat_of(Picture& picture) {
-  return {static_cast<int>(picture.size.height), static_cast<int>(picture.size.width), CV_8UC3,
-          picture.pixels.data()};
+cv::Mat mat_of(Image& image) {
+  return {static_cast<int>(image.size.height), static_cast<int>(image.size.width), CV_8UC3,
+          image.pixels.data()};
 }
 
 }  // namespace
 
-void draw_text(Picture& picture, int64_t x, int64_t y, const std::string& text, int64_t height,
+void draw_text(Image& image, int64_t x, int64_t y, const std::string& text, int64_t height,
                Colour colour) {
-  cv::Mat target = mat_of(picture);
+  cv::Mat target = mat_of(image);
   // Both are in our order of channels here, which OpenCV does not need to know.
   cv::putText(target, text, {static_cast<int>(x), static_cast<int>(y)}, kFont,
               static_cast<double>(height) / kFontCapitals,
@@ -215,18 +215,18 @@ int64_t text_width(const std::string& text, int64_t height) {
       .width;
 }
 
-std::string encode_png(const Picture& picture) {
-  Picture copy = picture;
+std::string encode_png(const Image& image) {
+  Image copy = image;
   cv::Mat bgr;
   cv::cvtColor(mat_of(copy), bgr, cv::COLOR_RGB2BGR);
   std::vector<unsigned char> bytes;
-  ELASTIKV_ASSERT(cv::imencode(".png", bgr, bytes), "a picture of {} x {} pixels is not encoded",
-                  picture.size.height, picture.size.width);
+  ELASTIKV_ASSERT(cv::imencode(".png", bgr, bytes), "an image of {} x {} pixels is not encoded",
+                  image.size.height, image.size.width);
   return {bytes.begin(), bytes.end()};
 }
 
-void write_png(const std::filesystem::path& file, const Picture& picture) {
-  write_file_atomically(file, encode_png(picture));
+void write_png(const std::filesystem::path& file, const Image& image) {
+  write_file_atomically(file, encode_png(image));
 }
 
 }  // namespace elastikv

@@ -36,12 +36,12 @@ Colour viridis(double value) {
   return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
 }
 
-void fill(Picture& picture, int64_t x, int64_t y, int64_t width, int64_t height, Colour colour) {
+void fill(Image& image, int64_t x, int64_t y, int64_t width, int64_t height, Colour colour) {
   const int64_t left = std::max<int64_t>(x, 0);
-  const int64_t right = std::min(x + width, picture.size.width);
-  for (int64_t row = std::max<int64_t>(y, 0); row < std::min(y + height, picture.size.height);
+  const int64_t right = std::min(x + width, image.size.width);
+  for (int64_t row = std::max<int64_t>(y, 0); row < std::min(y + height, image.size.height);
        ++row) {
-    uint8_t* pixel = picture.row(row) + left * 3;
+    uint8_t* pixel = image.row(row) + left * 3;
     for (int64_t column = left; column < right; ++column) {
       *pixel++ = colour.red;
       *pixel++ = colour.green;
@@ -50,22 +50,22 @@ void fill(Picture& picture, int64_t x, int64_t y, int64_t width, int64_t height,
   }
 }
 
-void outline(Picture& picture, int64_t x, int64_t y, int64_t width, int64_t height,
-             int64_t thickness, Colour colour) {
-  fill(picture, x, y, width, thickness, colour);
-  fill(picture, x, y + height - thickness, width, thickness, colour);
-  fill(picture, x, y, thickness, height, colour);
-  fill(picture, x + width - thickness, y, thickness, height, colour);
+void outline(Image& image, int64_t x, int64_t y, int64_t width, int64_t height, int64_t thickness,
+             Colour colour) {
+  fill(image, x, y, width, thickness, colour);
+  fill(image, x, y + height - thickness, width, thickness, colour);
+  fill(image, x, y, thickness, height, colour);
+  fill(image, x + width - thickness, y, thickness, height, colour);
 }
 
-void paste(Picture& picture, int64_t x, int64_t y, const Picture& part) {
+void paste(Image& image, int64_t x, int64_t y, const Image& part) {
   const int64_t left = std::max<int64_t>(-x, 0);
-  const int64_t right = std::min(part.size.width, picture.size.width - x);
+  const int64_t right = std::min(part.size.width, image.size.width - x);
   if (left >= right) return;
   for (int64_t row = std::max<int64_t>(-y, 0);
-       row < std::min(part.size.height, picture.size.height - y); ++row) {
+       row < std::min(part.size.height, image.size.height - y); ++row) {
     std::copy(part.row(row) + left * 3, part.row(row) + right * 3,
-              picture.row(y + row) + (x + left) * 3);
+              image.row(y + row) + (x + left) * 3);
   }
 }
 

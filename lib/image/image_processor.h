@@ -9,15 +9,15 @@
 #include <ATen/core/Tensor.h>
 
 #include "base/json_fields.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "image/pixel_backend.h"
 
 namespace elastikv {
 
-/// What becomes of the parts of a picture that a square crop would cut off.
+/// What becomes of the parts of an image that a square crop would cut off.
 enum class ImageAspectRatio {
   kCrop,  ///< cut off, as Hugging Face's processors do
-  kPad,   ///< kept: the picture is first padded to a square, as LLaVA's own code does
+  kPad,   ///< kept: the image is first padded to a square, as LLaVA's own code does
 };
 
 /// "crop" or "pad". Error for anything else.
@@ -31,13 +31,13 @@ struct ImageChoice {
   PixelBackend pixels = PixelBackend::kPil;
 };
 
-/// What becomes of a picture of some size, known before its pixels are: what the number of its
+/// What becomes of an image of some size, known before its pixels are: what the number of its
 /// tokens and their positions follow from.
 struct ImageGeometry {
-  PictureSize picture;  ///< as decoded
-  PictureSize view;     ///< of each view that the vision tower takes, in pixels
-  /// The grid of tiles that the picture is cut into; 0 x 0 where it is not cut. Tiles are views
-  /// beside one of the whole picture.
+  ImageSize image;  ///< as decoded
+  ImageSize view;   ///< of each view that the vision tower takes, in pixels
+  /// The grid of tiles that the image is cut into; 0 x 0 where it is not cut. Tiles are views
+  /// beside one of the whole image.
   int64_t tile_rows = 0;
   int64_t tile_columns = 0;
 
@@ -50,20 +50,20 @@ struct ProcessedImage {
   ImageGeometry geometry;
 };
 
-/// Turns a decoded picture into what a vision tower takes.
+/// Turns a decoded image into what a vision tower takes.
 class ImageProcessor {
  public:
   virtual ~ImageProcessor() = default;
 
-  virtual ProcessedImage process(const Picture& picture) const = 0;
+  virtual ProcessedImage process(const Image& image) const = 0;
 
-  /// The geometry that process() gives for a picture of this size. Error for a size that it
+  /// The geometry that process() gives for an image of this size. Error for a size that it
   /// refuses.
-  virtual ImageGeometry geometry(PictureSize picture) const = 0;
+  virtual ImageGeometry geometry(ImageSize image) const = 0;
 
-  /// The 8-bit picture that the model sees: what process() normalizes, in one piece where it is cut
+  /// The 8-bit image that the model sees: what process() normalizes, in one piece where it is cut
   /// into tiles.
-  virtual Picture crop(const Picture& picture) const = 0;
+  virtual Image crop(const Image& image) const = 0;
 
   /// Names the processing with every parameter that can change a pixel: part of a record's key.
   virtual std::string identity() const = 0;

@@ -17,14 +17,14 @@ struct Frame {
   uint32_t kind = 0;
   uint32_t bits = 0;
   uint32_t channels = 0;
-  PictureSize size;
+  ImageSize size;
 };
 
 /// Walks the marker segments of a JPEG (ITU-T T.81, annex B), reporting each to
 /// `visit(marker, at)` with the offset of its length field; stops at the end-of-image marker or
 /// when `visit` returns false.
 template <typename Visitor>
-void walk_jpeg(const PictureBytes& bytes, Visitor visit) {
+void walk_jpeg(const ImageBytes& bytes, Visitor visit) {
   constexpr uint32_t kEndOfImage = 0xD9;
   constexpr uint32_t kTemporary = 0x01;
   const auto is_restart = [](uint32_t marker) { return marker >= 0xD0 && marker <= 0xD7; };
@@ -64,23 +64,23 @@ bool is_frame(uint32_t marker) {
          marker != kArithmeticConditioning;
 }
 
-Frame read_frame(const PictureBytes& bytes) {
+Frame read_frame(const ImageBytes& bytes) {
   Frame frame;
   bool found = false;
   walk_jpeg(bytes, [&](uint32_t marker, size_t at) {
     if (!is_frame(marker)) return true;
     frame = {marker & 0xF, bytes.u8(at + 2), bytes.u8(at + 7),
-             PictureSize{bytes.be16(at + 3), bytes.be16(at + 5)}};
+             ImageSize{bytes.be16(at + 3), bytes.be16(at + 5)}};
     found = true;
     return false;
   });
-  if (!found || frame.size == PictureSize{}) bytes.damaged("it has no frame header");
+  if (!found || frame.size == ImageSize{}) bytes.damaged("it has no frame header");
   return frame;
 }
 
 bool is_progressive(const Frame& frame) { return frame.kind == 2 || frame.kind == 10; }
 
-void require_known_kind(const PictureBytes& bytes, const Frame& frame) {
+void require_known_kind(const ImageBytes& bytes, const Frame& frame) {
   const uint32_t kind = frame.kind;
   if (kind == 3 || kind == 7 || kind == 11 || kind == 15)
     bytes.refused("is coded without loss (lossless JPEG), which is not read; convert it to PNG");
@@ -98,7 +98,7 @@ void require_known_kind(const PictureBytes& bytes, const Frame& frame) {
 class KnownBits final {
  public:
   /// A scan header, whose length field is at `at`.
-  void add_scan(const PictureBytes& bytes, size_t at) {
+  void add_scan(const ImageBytes& bytes, size_t at) {
     const uint32_t channels = bytes.u8(at + 2);
     const size_t fields = at + 3 + size_t{channels} * 2;
     const uint32_t first = bytes.u8(fields);
@@ -134,14 +134,14 @@ class KnownBits final {
 
 }  // namespace
 
-PictureSize jpeg_size(const PictureBytes& bytes) {
+ImageSize jpeg_size(const ImageBytes& bytes) {
   const Frame frame = read_frame(bytes);
   if (frame.size.height == 0)
     bytes.refused("states its height only behind its pixels (DNL), which is not read");
   return frame.size;
 }
 
-void require_readable_jpeg(const PictureBytes& bytes) {
+void require_readable_jpeg(const ImageBytes& bytes) {
   const Frame frame = read_frame(bytes);
   require_known_kind(bytes, frame);
   bool scan = false;
@@ -157,6 +157,6 @@ void require_readable_jpeg(const PictureBytes& bytes) {
     bytes.damaged("it is progressive and lacks scans, so that details would be guessed");
 }
 
-bool is_four_channel_jpeg(const PictureBytes& bytes) { return read_frame(bytes).channels == 4; }
+bool is_four_channel_jpeg(const ImageBytes& bytes) { return read_frame(bytes).channels == 4; }
 
 }  // namespace elastikv

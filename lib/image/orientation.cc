@@ -19,7 +19,7 @@ constexpr int kUpright = 1;
 constexpr std::string_view kExifMark = "Exif\0\0"sv;
 constexpr std::string_view kXmpMark = "http://ns.adobe.com/xap/1.0/\0"sv;
 
-/// What a file says of its picture beside the pixels.
+/// What a file says of its image beside the pixels.
 struct Notes {
   std::string_view exif;  // a TIFF file, with or without the mark in front
   std::string_view xmp;
@@ -203,17 +203,17 @@ int stored_orientation(const std::filesystem::path& file) {
   }
 }
 
-PictureSize turned_upright(PictureSize size, int orientation) {
+ImageSize turned_upright(ImageSize size, int orientation) {
   if (swaps_sides(orientation)) std::swap(size.height, size.width);
   return size;
 }
 
-Picture turned_upright(Picture picture, int orientation) {
+Image turned_upright(Image image, int orientation) {
   ELASTIKV_ASSERT(orientation >= 1 && orientation <= 8, "there is no orientation {}", orientation);
-  if (orientation == kUpright) return picture;
-  const int64_t height = picture.size.height;
-  const int64_t width = picture.size.width;
-  Picture upright(turned_upright(picture.size, orientation));
+  if (orientation == kUpright) return image;
+  const int64_t height = image.size.height;
+  const int64_t width = image.size.width;
+  Image upright(turned_upright(image.size, orientation));
   // Which end of the stored rows and columns comes first.
   const bool from_bottom =
       orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
@@ -226,7 +226,7 @@ Picture turned_upright(Picture picture, int orientation) {
       int64_t column = swaps_sides(orientation) ? y : x;
       if (from_bottom) row = height - 1 - row;
       if (from_right) column = width - 1 - column;
-      std::copy_n(picture.row(row) + column * 3, 3, to);
+      std::copy_n(image.row(row) + column * 3, 3, to);
     }
   }
   return upright;

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "image/picture.h"
+#include "image/image.h"
 
 namespace elastikv {
 
@@ -17,9 +17,9 @@ int stored_orientation(std::string_view bytes);
 /// The same of a file; 1 for one that cannot be read.
 int stored_orientation(const std::filesystem::path& file);
 
-/// A picture turned upright: the pixels of Pillow's ImageOps.exif_transpose.
-Picture turned_upright(Picture picture, int orientation);
-/// The size of a picture after that.
-PictureSize turned_upright(PictureSize size, int orientation);
+/// An image turned upright: the pixels of Pillow's ImageOps.exif_transpose.
+Image turned_upright(Image image, int orientation);
+/// The size of an image after that.
+ImageSize turned_upright(ImageSize size, int orientation);
 
 }  // namespace elastikv

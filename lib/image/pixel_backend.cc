@@ -48,18 +48,18 @@ void require_torchvision_filter(ResampleFilter filter) {
       filter_name(filter));
 }
 
-Picture torchvision_resize(const Picture& picture, PictureSize size, ResampleFilter filter) {
+Image torchvision_resize(const Image& image, ImageSize size, ResampleFilter filter) {
   require_torchvision_filter(filter);
-  if (picture.size == size) return picture;
+  if (image.size == size) return image;
   if (size.pixels() == 1) {
     fail(
-        "a picture of {} x {} pixels (width x height) would become 1 x 1 pixel, on which "
+        "an image of {} x {} pixels (width x height) would become 1 x 1 pixel, on which "
         "torchvision's resizing fails; take pixels 'pil'",
-        picture.size.width, picture.size.height);
+        image.size.width, image.size.height);
   }
   // [1, 3, height, width] with the channels last, as the pixels lie. Nothing writes to them.
-  const at::Tensor from = at::from_blob(const_cast<uint8_t*>(picture.pixels.data()),
-                                        {1, picture.size.height, picture.size.width, 3}, at::kByte)
+  const at::Tensor from = at::from_blob(const_cast<uint8_t*>(image.pixels.data()),
+                                        {1, image.size.height, image.size.width, 3}, at::kByte)
                               .permute({0, 3, 1, 2});
   const at::Tensor to =
       filter == ResampleFilter::kBicubic
@@ -68,25 +68,24 @@ Picture torchvision_resize(const Picture& picture, PictureSize size, ResampleFil
           : at::_upsample_bilinear2d_aa(from, {size.height, size.width}, /*align_corners=*/false,
                                         /*scales_h=*/{}, /*scales_w=*/{});
   const at::Tensor rows = to.permute({0, 2, 3, 1}).contiguous();
-  Picture result(size);
+  Image result(size);
   std::copy_n(rows.const_data_ptr<uint8_t>(), result.pixels.size(), result.pixels.data());
   return result;
 }
 
-Picture resize_as(PixelBackend backend, const Picture& picture, PictureSize size,
-                  ResampleFilter filter, const Region& region) {
-  if (backend == PixelBackend::kPil) return resample(picture, size, filter, region);
-  const Picture whole = torchvision_resize(picture, size, filter);
+Image resize_as(PixelBackend backend, const Image& image, ImageSize size, ResampleFilter filter,
+                const Region& region) {
+  if (backend == PixelBackend::kPil) return resample(image, size, filter, region);
+  const Image whole = torchvision_resize(image, size, filter);
   if (region.size == size) return whole;
-  Picture part(region.size);
+  Image part(region.size);
   for (int64_t y = 0; y < part.size.height; ++y)
     std::copy_n(whole.row(region.top + y) + region.left * 3, part.size.width * 3, part.row(y));
   return part;
 }
 
-Picture resize_as(PixelBackend backend, const Picture& picture, PictureSize size,
-                  ResampleFilter filter) {
-  return resize_as(backend, picture, size, filter, {/*top=*/0, /*left=*/0, size});
+Image resize_as(PixelBackend backend, const Image& image, ImageSize size, ResampleFilter filter) {
+  return resize_as(backend, image, size, filter, {/*top=*/0, /*left=*/0, size});
 }
 
 }  // namespace elastikv

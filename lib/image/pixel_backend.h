@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "image/picture.h"
+#include "image/image.h"
 #include "image/resample.h"
 
 namespace elastikv {
@@ -29,17 +29,16 @@ PixelBackend pixel_backend_of(std::string_view identity);
 /// all processors: bilinear and bicubic.
 void require_torchvision_filter(ResampleFilter filter);
 
-/// Resizes as torchvision does 8-bit pictures on the CPU with antialiasing: by ATen's kernels,
-/// whose weights have fewer bits than Pillow's. A picture that has the size already is copied.
+/// Resizes as torchvision does 8-bit images on the CPU with antialiasing: by ATen's kernels,
+/// whose weights have fewer bits than Pillow's. An image that has the size already is copied.
 /// Error for one that would become 1 x 1 pixel, where ATen's kernel fails, and a filter that
 /// require_torchvision_filter() refuses.
-Picture torchvision_resize(const Picture& picture, PictureSize size, ResampleFilter filter);
+Image torchvision_resize(const Image& image, ImageSize size, ResampleFilter filter);
 
 /// By the backend's resampler; of `region` alone, which must lie within `size`.
-Picture resize_as(PixelBackend backend, const Picture& picture, PictureSize size,
-                  ResampleFilter filter, const Region& region);
+Image resize_as(PixelBackend backend, const Image& image, ImageSize size, ResampleFilter filter,
+                const Region& region);
 /// Of all of it.
-Picture resize_as(PixelBackend backend, const Picture& picture, PictureSize size,
-                  ResampleFilter filter);
+Image resize_as(PixelBackend backend, const Image& image, ImageSize size, ResampleFilter filter);
 
 }  // namespace elastikv

@@ -90,14 +90,14 @@ PixelNormalizer::PixelNormalizer(const NormalizationConfig& config) {
   }
 }
 
-at::Tensor PixelNormalizer::pixels(std::span<const Picture> views) const {
+at::Tensor PixelNormalizer::pixels(std::span<const Image> views) const {
   ELASTIKV_ASSERT(!views.empty(), "no views");
-  const PictureSize size = views.front().size;
+  const ImageSize size = views.front().size;
   at::Tensor result =
       at::empty({static_cast<int64_t>(views.size()), 3, size.height, size.width}, at::kFloat);
   const int64_t plane = size.pixels();
   float* to = result.mutable_data_ptr<float>();
-  for (const Picture& view : views) {
+  for (const Image& view : views) {
     ELASTIKV_ASSERT(view.size == size, "views of {} x {} and {} x {}", size.height, size.width,
                     view.size.height, view.size.width);
     for (int64_t i = 0; i < plane; ++i) {

@@ -8,7 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "base/json_fields.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "image/pixel_backend.h"
 
 namespace elastikv {
@@ -39,8 +39,8 @@ class PixelNormalizer final {
  public:
   explicit PixelNormalizer(const NormalizationConfig& config);
 
-  /// f32 [views, 3, height, width] of pictures of one size.
-  at::Tensor pixels(std::span<const Picture> views) const;
+  /// f32 [views, 3, height, width] of images of one size.
+  at::Tensor pixels(std::span<const Image> views) const;
 
  private:
   /// `[3][256]`: the value of each level of each channel.

@@ -70,28 +70,28 @@ bool has_exactly(const Json& value, std::initializer_list<std::string_view> keys
 
 int64_t read_side(const JsonFields& fields, std::string_view key, const Json& value) {
   if (!value.is_number_integer() || value.get<int64_t>() < 1 ||
-      value.get<int64_t>() > kMaxPictureSide) {
+      value.get<int64_t>() > kMaxImageSide) {
     fields.fail_key(key, fmt::format("has the side {}, an integer from 1 to {} is needed",
-                                     value.dump(), kMaxPictureSide));
+                                     value.dump(), kMaxImageSide));
   }
   return value.get<int64_t>();
 }
 
-std::optional<PictureSize> read_both_sides(const JsonFields& fields, std::string_view key,
-                                           const Json& value) {
+std::optional<ImageSize> read_both_sides(const JsonFields& fields, std::string_view key,
+                                         const Json& value) {
   if (has_exactly(value, {"height", "width"})) {
-    return PictureSize{read_side(fields, key, value["height"]),
-                       read_side(fields, key, value["width"])};
+    return ImageSize{read_side(fields, key, value["height"]),
+                     read_side(fields, key, value["width"])};
   }
   if (value.is_array() && value.size() == 2) {
-    return PictureSize{read_side(fields, key, value[0]), read_side(fields, key, value[1])};
+    return ImageSize{read_side(fields, key, value[0]), read_side(fields, key, value[1])};
   }
   return std::nullopt;
 }
 
-std::vector<PictureSize> read_pinpoints(const JsonFields& fields) {
+std::vector<ImageSize> read_pinpoints(const JsonFields& fields) {
   const Json& value = fields.json()[std::string(kPinpointsKey)];
-  std::vector<PictureSize> pinpoints;
+  std::vector<ImageSize> pinpoints;
   if (value.is_array()) {
     pinpoints.reserve(value.size());
     for (const Json& item : value) {
@@ -124,15 +124,15 @@ int64_t read_positive(const JsonFields& fields, std::string_view key, int64_t ot
   return value;
 }
 
-void require_pixels(PictureSize size, std::string_view step, PictureSize picture) {
-  if (size.height <= kMaxPicturePixels && size.width <= kMaxPicturePixels &&
-      size.pixels() <= kMaxPicturePixels) {
+void require_pixels(ImageSize size, std::string_view step, ImageSize image) {
+  if (size.height <= kMaxImagePixels && size.width <= kMaxImagePixels &&
+      size.pixels() <= kMaxImagePixels) {
     return;
   }
   fail(
-      "a picture of {} x {} pixels (width x height) {} would be {} x {}; at most {} pixels in all "
+      "an image of {} x {} pixels (width x height) {} would be {} x {}; at most {} pixels in all "
       "are made",
-      picture.width, picture.height, step, size.width, size.height, kMaxPicturePixels);
+      image.width, image.height, step, size.width, size.height, kMaxImagePixels);
 }
 
 }  // namespace elastikv

@@ -9,7 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "base/json_fields.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "image/resample.h"
 
 namespace elastikv {
@@ -33,17 +33,17 @@ std::string require_processor_type(const JsonFields& fields,
 /// Whether the object holds these keys and no other that is not null.
 bool has_exactly(const nlohmann::json& value, std::initializer_list<std::string_view> keys);
 
-/// A side of `key` in pixels, from 1 to kMaxPictureSide. Error naming the key.
+/// A side of `key` in pixels, from 1 to kMaxImageSide. Error naming the key.
 int64_t read_side(const JsonFields& fields, std::string_view key, const nlohmann::json& value);
 
 /// {"height": h, "width": w} or [h, w]; nothing when `value` is something else.
-std::optional<PictureSize> read_both_sides(const JsonFields& fields, std::string_view key,
-                                           const nlohmann::json& value);
+std::optional<ImageSize> read_both_sides(const JsonFields& fields, std::string_view key,
+                                         const nlohmann::json& value);
 
-/// The sizes that the tiles of a picture may make up (LLaVA-NeXT, LLaVA-OneVision).
+/// The sizes that the tiles of an image may make up (LLaVA-NeXT, LLaVA-OneVision).
 inline constexpr std::string_view kPinpointsKey = "image_grid_pinpoints";
 /// The list of [height, width] under kPinpointsKey, which must be there.
-std::vector<PictureSize> read_pinpoints(const JsonFields& fields);
+std::vector<ImageSize> read_pinpoints(const JsonFields& fields);
 
 /// The number of a filter under 'resample'.
 ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise);
@@ -51,10 +51,10 @@ ResampleFilter read_filter(const JsonFields& fields, ResampleFilter otherwise);
 /// An integer of at least 1.
 int64_t read_positive(const JsonFields& fields, std::string_view key, int64_t otherwise);
 
-/// The most tiles that a picture is cut into; a hundred times what any published processor makes.
+/// The most tiles that an image is cut into; a hundred times what any published processor makes.
 inline constexpr int64_t kMaxTiles = 10000;
 
-/// Error when a picture made on the way would have over kMaxPicturePixels.
-void require_pixels(PictureSize size, std::string_view step, PictureSize picture);
+/// Error when an image made on the way would have over kMaxImagePixels.
+void require_pixels(ImageSize size, std::string_view step, ImageSize image);
 
 }  // namespace elastikv

@@ -138,7 +138,7 @@ void horizontal_pass(const uint8_t* from, const Axis& axis, uint8_t* to) {
 }
 
 /// `sums` is scratch space of one row.
-void vertical_pass(const Picture& from, int64_t row_offset, const Taps& taps,
+void vertical_pass(const Image& from, int64_t row_offset, const Taps& taps,
                    std::vector<int32_t>& sums, uint8_t* to) {
   std::fill(sums.begin(), sums.end(), kHalf);
   for (int64_t t = 0; t < taps.count; ++t) {
@@ -168,29 +168,28 @@ std::string_view filter_name(ResampleFilter filter) {
   return {};
 }
 
-Picture resample(const Picture& picture, PictureSize size, ResampleFilter filter) {
-  return resample(picture, size, filter, {/*top=*/0, /*left=*/0, size});
+Image resample(const Image& image, ImageSize size, ResampleFilter filter) {
+  return resample(image, size, filter, {/*top=*/0, /*left=*/0, size});
 }
 
-Picture resample(const Picture& picture, PictureSize size, ResampleFilter filter,
-                 const Region& region) {
-  ELASTIKV_ASSERT(picture.size.height > 0 && picture.size.width > 0, "resampling an empty picture");
+Image resample(const Image& image, ImageSize size, ResampleFilter filter, const Region& region) {
+  ELASTIKV_ASSERT(image.size.height > 0 && image.size.width > 0, "resampling an empty image");
   ELASTIKV_ASSERT(region.size.height > 0 && region.size.width > 0 && region.top >= 0 &&
                       region.left >= 0 && region.top + region.size.height <= size.height &&
                       region.left + region.size.width <= size.width,
-                  "region {}x{} at ({}, {}) leaves a picture of {}x{}", region.size.height,
+                  "region {}x{} at ({}, {}) leaves an image of {}x{}", region.size.height,
                   region.size.width, region.top, region.left, size.height, size.width);
   const Kernel kernel = kernel_of(filter);
-  const Axis columns(picture.size.width, size.width, region.left, region.size.width, kernel);
-  const Axis rows(picture.size.height, size.height, region.top, region.size.height, kernel);
+  const Axis columns(image.size.width, size.width, region.left, region.size.width, kernel);
+  const Axis rows(image.size.height, size.height, region.top, region.size.height, kernel);
 
   // A side that keeps its length has all its weight on one sample: those passes copy exactly.
   const int64_t row_offset = rows.first_input();
-  Picture narrow({rows.end_input() - row_offset, region.size.width});
+  Image narrow({rows.end_input() - row_offset, region.size.width});
   for (int64_t y = 0; y < narrow.size.height; ++y) {
-    horizontal_pass(picture.row(row_offset + y), columns, narrow.row(y));
+    horizontal_pass(image.row(row_offset + y), columns, narrow.row(y));
   }
-  Picture result(region.size);
+  Image result(region.size);
   std::vector<int32_t> sums(static_cast<size_t>(region.size.width * 3));
   for (int64_t y = 0; y < region.size.height; ++y) {
     vertical_pass(narrow, row_offset, rows[y], sums, result.row(y));

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "image/picture.h"
+#include "image/image.h"
 
 namespace elastikv {
 
@@ -19,22 +19,21 @@ enum class ResampleFilter : int {
 /// "bicubic" and so on.
 std::string_view filter_name(ResampleFilter filter);
 
-/// A rectangle of a picture, in pixels.
+/// A rectangle of an image, in pixels.
 struct Region {
   int64_t top = 0;
   int64_t left = 0;
-  PictureSize size;
+  ImageSize size;
 };
 
 /// Resizes with Pillow's 8-bit resampler, bit for bit (Pillow up to 12.3): separable, the filter
 /// widened by the shrinking factor (so there is no aliasing), weights in 22-bit fixed point, each
 /// pass rounded and clipped to 8 bits, the horizontal pass first. Image processors of published
 /// checkpoints resize with it; OpenCV's and torch's resizing give other pixels.
-Picture resample(const Picture& picture, PictureSize size, ResampleFilter filter);
+Image resample(const Image& image, ImageSize size, ResampleFilter filter);
 
-/// Only `region` of the resized picture, without computing the rest. The region must lie within
+/// Only `region` of the resized image, without computing the rest. The region must lie within
 /// `size`.
-Picture resample(const Picture& picture, PictureSize size, ResampleFilter filter,
-                 const Region& region);
+Image resample(const Image& image, ImageSize size, ResampleFilter filter, const Region& region);
 
 }  // namespace elastikv

@@ -15,8 +15,8 @@ namespace {
 
 /// How many times as long as the other a side may be.
 constexpr int64_t kMaxAspect = 200;
-/// Up to here the size of a picture that is refused for it is a number that can be said.
-constexpr int64_t kMostMinPixels = kMaxPicturePixels << 20;
+/// Up to here the size of an image that is refused for it is a number that can be said.
+constexpr int64_t kMostMinPixels = kMaxImagePixels << 20;
 
 /// One limit: `key`, else `size_key` of 'size', else `otherwise`.
 int64_t read_limit(const JsonFields& fields, std::string_view key, std::string_view size_key,
@@ -48,21 +48,21 @@ SmartResizeProcessorConfig SmartResizeProcessorConfig::from_fields(const JsonFie
       read_positive(fields, "temporal_patch_size", config.temporal_patch_size);
   for (const auto& [key, value] :
        {std::pair{"patch_size", config.patch_size}, std::pair{"merge_size", config.merge_size}}) {
-    if (value > kMaxPictureSide) {
-      fields.fail_key(key, fmt::format("is {}, at most {} is supported", value, kMaxPictureSide));
+    if (value > kMaxImageSide) {
+      fields.fail_key(key, fmt::format("is {}, at most {} is supported", value, kMaxImageSide));
     }
   }
-  if (config.factor() > kMaxPictureSide) {
+  if (config.factor() > kMaxImageSide) {
     fields.fail_key(
         "merge_size",
         fmt::format("is {}, which with patch_size {} makes {} pixels; at most {} are "
                     "supported",
-                    config.merge_size, config.patch_size, config.factor(), kMaxPictureSide));
+                    config.merge_size, config.patch_size, config.factor(), kMaxImageSide));
   }
   if (config.min_pixels > kMostMinPixels) {
     fields.fail_key(fields.has("min_pixels") ? "min_pixels" : "size",
                     fmt::format("asks for {} pixels at least; at most {} are made",
-                                config.min_pixels, kMaxPicturePixels));
+                                config.min_pixels, kMaxImagePixels));
   }
   config.resample = read_filter(fields, config.resample);
   config.normalization = NormalizationConfig::from_fields(fields, config.normalization);
@@ -72,33 +72,33 @@ SmartResizeProcessorConfig SmartResizeProcessorConfig::from_fields(const JsonFie
 SmartResizeProcessor::SmartResizeProcessor(const SmartResizeProcessorConfig& config)
     : config_(config), normalizer_(config_.normalization) {}
 
-ImageGeometry SmartResizeProcessor::geometry(PictureSize picture) const {
+ImageGeometry SmartResizeProcessor::geometry(ImageSize image) const {
   ImageGeometry geometry;
-  geometry.picture = picture;
-  geometry.view = picture;
+  geometry.image = image;
+  geometry.view = image;
   const int64_t factor = config_.factor();
   if (!config_.do_resize) {
-    if (picture.height % factor != 0 || picture.width % factor != 0) {
+    if (image.height % factor != 0 || image.width % factor != 0) {
       fail(
-          "a picture of {} x {} pixels (width x height) cannot be taken as it is (do_resize is "
+          "an image of {} x {} pixels (width x height) cannot be taken as it is (do_resize is "
           "false): both sides must be multiples of {}",
-          picture.width, picture.height, factor);
+          image.width, image.height, factor);
     }
     return geometry;
   }
-  const auto [shorter, longer] = std::minmax(picture.height, picture.width);
+  const auto [shorter, longer] = std::minmax(image.height, image.width);
   if (longer > kMaxAspect * shorter) {
     fail(
-        "a picture of {} x {} pixels (width x height) is too narrow: one side may be at most {} "
+        "an image of {} x {} pixels (width x height) is too narrow: one side may be at most {} "
         "times the other",
-        picture.width, picture.height, kMaxAspect);
+        image.width, image.height, kMaxAspect);
   }
   // The order of the divisions and products is that of transformers: it decides which way a length
   // near a whole number of factors falls.
-  const auto height = static_cast<double>(picture.height);
-  const auto width = static_cast<double>(picture.width);
+  const auto height = static_cast<double>(image.height);
+  const auto width = static_cast<double>(image.width);
   const auto unit = static_cast<double>(factor);
-  PictureSize& view = geometry.view;
+  ImageSize& view = geometry.view;
   // A half goes to the even neighbour, as Python's round() does it.
   view = {factors(std::nearbyint(height / unit), factor),
           factors(std::nearbyint(width / unit), factor)};
@@ -111,18 +111,18 @@ ImageGeometry SmartResizeProcessor::geometry(PictureSize picture) const {
     view = {factors(std::ceil(height * by / unit), factor),
             factors(std::ceil(width * by / unit), factor)};
   }
-  require_pixels(view, "resized", picture);
+  require_pixels(view, "resized", image);
   return geometry;
 }
 
-Picture SmartResizeProcessor::crop(const Picture& picture) const {
-  return resize_as(config_.normalization.backend, picture, geometry(picture.size).view,
+Image SmartResizeProcessor::crop(const Image& image) const {
+  return resize_as(config_.normalization.backend, image, geometry(image.size).view,
                    config_.resample);
 }
 
-ProcessedImage SmartResizeProcessor::process(const Picture& picture) const {
-  const Picture resized = crop(picture);
-  return {normalizer_.pixels({&resized, 1}), geometry(picture.size)};
+ProcessedImage SmartResizeProcessor::process(const Image& image) const {
+  const Image resized = crop(image);
+  return {normalizer_.pixels({&resized, 1}), geometry(image.size)};
 }
 
 std::string SmartResizeProcessor::identity() const {

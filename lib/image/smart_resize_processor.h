@@ -26,7 +26,7 @@ struct SmartResizeProcessorConfig {
   int64_t patch_size = 14;
   /// merge_size x merge_size patches become one token.
   int64_t merge_size = 2;
-  /// Frames in a patch; a still picture is repeated as often. No pixel depends on it: repeating is
+  /// Frames in a patch; a still image is repeated as often. No pixel depends on it: repeating is
   /// for who cuts the patches.
   int64_t temporal_patch_size = 2;
   ResampleFilter resample = ResampleFilter::kBicubic;
@@ -36,7 +36,7 @@ struct SmartResizeProcessorConfig {
   int64_t factor() const { return patch_size * merge_size; }
 };
 
-/// Resizes to multiples of `factor` pixels close to the picture's own size and shape, within limits
+/// Resizes to multiples of `factor` pixels close to the image's own size and shape, within limits
 /// on the area: the pixels of transformers 5.17's Qwen2VLImageProcessor with its PIL backend, bit
 /// for bit, before that cuts them into patches.
 class SmartResizeProcessor final : public ImageProcessor {
@@ -44,11 +44,11 @@ class SmartResizeProcessor final : public ImageProcessor {
   explicit SmartResizeProcessor(const SmartResizeProcessorConfig& config);
 
   /// One view `[1, 3, height, width]`, not cut into patches. Error when one side is over 200 times
-  /// the other (as in transformers), when the view would be over kMaxPicturePixels, or, without
+  /// the other (as in transformers), when the view would be over kMaxImagePixels, or, without
   /// resizing, when a side is no multiple of `factor`.
-  ProcessedImage process(const Picture& picture) const override;
-  ImageGeometry geometry(PictureSize picture) const override;
-  Picture crop(const Picture& picture) const override;
+  ProcessedImage process(const Image& image) const override;
+  ImageGeometry geometry(ImageSize image) const override;
+  Image crop(const Image& image) const override;
   std::string identity() const override;
 
   const SmartResizeProcessorConfig& config() const { return config_; }

@@ -41,14 +41,14 @@ void read_tile(const JsonFields& fields, TileProcessorConfig& config) {
   config.tile = read_side(fields, "max_image_size", value["longest_edge"]);
 }
 
-double aspect_of(PictureSize size) {
+double aspect_of(ImageSize size) {
   return static_cast<double>(size.width) / static_cast<double>(size.height);
 }
 
-/// `length` of the longer side; the other follows from the picture's shape, rounded down.
-PictureSize with_longer_side(PictureSize picture, int64_t length) {
-  const double aspect = aspect_of(picture);
-  if (picture.width >= picture.height) {
+/// `length` of the longer side; the other follows from the image's shape, rounded down.
+ImageSize with_longer_side(ImageSize image, int64_t length) {
+  const double aspect = aspect_of(image);
+  if (image.width >= image.height) {
     return {static_cast<int64_t>(static_cast<double>(length) / aspect), length};
   }
   return {length, static_cast<int64_t>(static_cast<double>(length) * aspect)};
@@ -76,13 +76,13 @@ TileProcessor::TileProcessor(const TileProcessorConfig& config)
                   "exactly one of longest_edge and resize_to must be set");
 }
 
-TileProcessor::Steps TileProcessor::steps(PictureSize picture) const {
-  Steps steps{picture, {config_.tile, config_.tile}};
+TileProcessor::Steps TileProcessor::steps(ImageSize image) const {
+  Steps steps{image, {config_.tile, config_.tile}};
   if (config_.do_resize && config_.resize_to) {
     steps.resized = *config_.resize_to;
   } else if (config_.do_resize) {
-    PictureSize size = with_longer_side(picture, *config_.longest_edge);
-    int64_t& shorter = picture.width >= picture.height ? size.height : size.width;
+    ImageSize size = with_longer_side(image, *config_.longest_edge);
+    int64_t& shorter = image.width >= image.height ? size.height : size.width;
     shorter = std::max<int64_t>(shorter + shorter % 2, 1);
     // Which side is the longer one is asked again: rounding up can have made it the other.
     if (std::max(size.height, size.width) > TileProcessorConfig::kMaxLongestEdge) {
@@ -90,28 +90,28 @@ TileProcessor::Steps TileProcessor::steps(PictureSize picture) const {
     }
     steps.resized = {std::max<int64_t>(size.height, 1), std::max<int64_t>(size.width, 1)};
   }
-  require_pixels(steps.resized, "resized", picture);
+  require_pixels(steps.resized, "resized", image);
   if (config_.do_image_splitting) {
     // The longer side goes up first and the other follows it before it goes up itself.
     const int64_t longer = std::max(steps.resized.height, steps.resized.width);
-    const PictureSize size = with_longer_side(steps.resized, up_to_multiple(longer, config_.tile));
+    const ImageSize size = with_longer_side(steps.resized, up_to_multiple(longer, config_.tile));
     // A side of one pixel can come out as none: 49 * (1.0 / 49) is below 1.
     steps.tiled = {up_to_multiple(std::max<int64_t>(size.height, 1), config_.tile),
                    up_to_multiple(std::max<int64_t>(size.width, 1), config_.tile)};
   }
-  require_pixels(steps.tiled, "resized to whole tiles", picture);
+  require_pixels(steps.tiled, "resized to whole tiles", image);
   if (steps.tiled.pixels() / (config_.tile * config_.tile) > kMaxTiles) {
-    fail("a picture of {} x {} pixels (width x height) would be cut into more than {} tiles of {}",
-         picture.width, picture.height, kMaxTiles, config_.tile);
+    fail("an image of {} x {} pixels (width x height) would be cut into more than {} tiles of {}",
+         image.width, image.height, kMaxTiles, config_.tile);
   }
   return steps;
 }
 
-ImageGeometry TileProcessor::geometry(PictureSize picture) const {
+ImageGeometry TileProcessor::geometry(ImageSize image) const {
   ImageGeometry geometry;
-  geometry.picture = picture;
+  geometry.image = image;
   geometry.view = {config_.tile, config_.tile};
-  const PictureSize tiled = steps(picture).tiled;
+  const ImageSize tiled = steps(image).tiled;
   if (tiled != geometry.view) {
     geometry.tile_rows = tiled.height / config_.tile;
     geometry.tile_columns = tiled.width / config_.tile;
@@ -119,18 +119,18 @@ ImageGeometry TileProcessor::geometry(PictureSize picture) const {
   return geometry;
 }
 
-Picture TileProcessor::crop(const Picture& picture) const {
-  const auto [resized, tiled] = steps(picture.size);
-  if (resized == picture.size) return resample(picture, tiled, config_.resample);
-  return resample(resample(picture, resized, config_.resample), tiled, config_.resample);
+Image TileProcessor::crop(const Image& image) const {
+  const auto [resized, tiled] = steps(image.size);
+  if (resized == image.size) return resample(image, tiled, config_.resample);
+  return resample(resample(image, resized, config_.resample), tiled, config_.resample);
 }
 
-ProcessedImage TileProcessor::process(const Picture& picture) const {
-  const ImageGeometry geometry = this->geometry(picture.size);
-  const Picture whole = crop(picture);
+ProcessedImage TileProcessor::process(const Image& image) const {
+  const ImageGeometry geometry = this->geometry(image.size);
+  const Image whole = crop(image);
   if (geometry.views() == 1) return {normalizer_.pixels({&whole, 1}), geometry};
-  std::vector<Picture> views = cut_into_tiles(whole, config_.tile);
-  // transformers makes it of the picture as it is cut, not of the one that was given.
+  std::vector<Image> views = cut_into_tiles(whole, config_.tile);
+  // transformers makes it of the image as it is cut, not of the one that was given.
   views.push_back(resample(whole, geometry.view, config_.resample));
   return {normalizer_.pixels(views), geometry};
 }

@@ -12,11 +12,11 @@
 namespace elastikv {
 
 /// The parameters of transformers' Idefics3ImageProcessor and SmolVLMImageProcessor, which process
-/// a picture alike, with those classes' defaults.
+/// an image alike, with those classes' defaults.
 struct TileProcessorConfig {
   /// From a preprocessor_config.json whose image_processor_type is Idefics3ImageProcessor or
   /// SmolVLMImageProcessor, or the Fast or Pil variant of either. A missing or null key means the
-  /// class default. 'do_pad' changes nothing, as all views of a picture are of one size. Error
+  /// class default. 'do_pad' changes nothing, as all views of an image are of one size. Error
   /// names the file and key.
   static TileProcessorConfig from_fields(const JsonFields& fields);
 
@@ -24,8 +24,8 @@ struct TileProcessorConfig {
   /// Length of the longer side after the first resizing, at most kMaxLongestEdge of which is made;
   /// unset when `resize_to` says both sides.
   std::optional<int64_t> longest_edge = 4 * 364;
-  std::optional<PictureSize> resize_to;
-  /// Whether the picture is cut into tiles; otherwise it becomes one view.
+  std::optional<ImageSize> resize_to;
+  /// Whether the image is cut into tiles; otherwise it becomes one view.
   bool do_image_splitting = true;
   /// Side of a view in pixels: 'max_image_size.longest_edge'.
   int64_t tile = 364;
@@ -37,20 +37,20 @@ struct TileProcessorConfig {
 };
 
 /// Resizes to a given longer side, then each side up to a multiple of the tile, and gives the tiles
-/// row by row, then the whole picture squeezed into one tile. A picture that fits into one tile is
-/// one view; so is every picture without splitting, squeezed into the square. The pixels of
+/// row by row, then the whole image squeezed into one tile. An image that fits into one tile is
+/// one view; so is every image without splitting, squeezed into the square. The pixels of
 /// transformers 5.17's Idefics3ImageProcessor and SmolVLMImageProcessor with their PIL backend, bit
 /// for bit.
 class TileProcessor final : public ImageProcessor {
  public:
   explicit TileProcessor(const TileProcessorConfig& config);
 
-  /// `[tiles + 1, 3, tile, tile]`: the tiles row by row, the whole picture last. Error when a step
-  /// would make a picture over kMaxPicturePixels.
-  ProcessedImage process(const Picture& picture) const override;
-  ImageGeometry geometry(PictureSize picture) const override;
-  /// The picture that is cut into tiles, or the one view.
-  Picture crop(const Picture& picture) const override;
+  /// `[tiles + 1, 3, tile, tile]`: the tiles row by row, the whole image last. Error when a step
+  /// would make an image over kMaxImagePixels.
+  ProcessedImage process(const Image& image) const override;
+  ImageGeometry geometry(ImageSize image) const override;
+  /// The image that is cut into tiles, or the one view.
+  Image crop(const Image& image) const override;
   std::string identity() const override;
 
   const TileProcessorConfig& config() const { return config_; }
@@ -58,10 +58,10 @@ class TileProcessor final : public ImageProcessor {
  private:
   /// The sizes after the two resizings.
   struct Steps {
-    PictureSize resized;
-    PictureSize tiled;
+    ImageSize resized;
+    ImageSize tiled;
   };
-  Steps steps(PictureSize picture) const;
+  Steps steps(ImageSize image) const;
 
   TileProcessorConfig config_;
   PixelNormalizer normalizer_;

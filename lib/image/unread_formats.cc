@@ -15,8 +15,8 @@ using namespace std::string_view_literals;
 /// What an ISO media file (ISO/IEC 14496-12, section 4.3) says it is: the brand of its first box,
 /// which may be a general one, and those that it is compatible with.
 std::string_view iso_media_format(std::string_view bytes) {
-  constexpr std::string_view kHeic = "a HEIC picture, as telephones write them";
-  constexpr std::string_view kAvif = "an AVIF picture";
+  constexpr std::string_view kHeic = "a HEIC image, as telephones write them";
+  constexpr std::string_view kAvif = "an AVIF image";
   constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kBrands{{{"heic", kHeic},
                                                                                   {"heix", kHeic},
                                                                                   {"heim", kHeic},
@@ -34,7 +34,7 @@ std::string_view iso_media_format(std::string_view bytes) {
       if (box.substr(at, 4) == brand) return name;
   }
   const std::string_view brand = bytes.substr(8, 4);
-  return brand == "mif1" || brand == "msf1" ? "a HEIF picture" : "a film or another ISO media file";
+  return brand == "mif1" || brand == "msf1" ? "a HEIF image" : "a film or another ISO media file";
 }
 
 bool is_netpbm(std::string_view bytes) {
@@ -55,13 +55,13 @@ bool is_svg(std::string_view bytes) {
 
 }  // namespace
 
-std::string_view unread_picture_format(std::string_view bytes) {
-  constexpr std::string_view kTiff = "a TIFF picture";
-  constexpr std::string_view kJpeg2000 = "a JPEG 2000 picture";
-  constexpr std::string_view kJpegXl = "a JPEG XL picture";
+std::string_view unread_image_format(std::string_view bytes) {
+  constexpr std::string_view kTiff = "a TIFF image";
+  constexpr std::string_view kJpeg2000 = "a JPEG 2000 image";
+  constexpr std::string_view kJpegXl = "a JPEG XL image";
   constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kSignatures{{
-      {"GIF87a"sv, "a GIF picture"},
-      {"GIF89a"sv, "a GIF picture"},
+      {"GIF87a"sv, "a GIF image"},
+      {"GIF89a"sv, "a GIF image"},
       {"II*\0"sv, kTiff},
       {"MM\0*"sv, kTiff},
       {"II+\0"sv, kTiff},
@@ -73,13 +73,13 @@ std::string_view unread_picture_format(std::string_view bytes) {
       {"\0\0\1\0"sv, "an icon (ICO)"},
       {"\0\0\2\0"sv, "a cursor (CUR)"},
       {"8BPS"sv, "a Photoshop file (PSD)"},
-      {"qoif"sv, "a QOI picture"},
+      {"qoif"sv, "a QOI image"},
       {"%PDF-"sv, "a PDF file"},
   }};
   for (const auto& [signature, name] : kSignatures)
     if (bytes.starts_with(signature)) return name;
   if (bytes.size() >= 12 && bytes.substr(4, 4) == "ftyp") return iso_media_format(bytes);
-  if (is_netpbm(bytes)) return "a Netpbm picture (PBM, PGM, PPM or PAM)";
+  if (is_netpbm(bytes)) return "a Netpbm image (PBM, PGM, PPM or PAM)";
   if (is_svg(bytes)) return "a drawing (SVG)";
   return {};
 }

@@ -26,7 +26,7 @@ class Linear {
   /// residual += the layer's output; residual: contiguous [rows, out_features].
   void add_to(const at::Tensor& residual, const at::Tensor& x) const;
 
-  /// The same for rows that always come together, the tokens of a prompt or a picture, by whichever
+  /// The same for rows that always come together, the tokens of a prompt or an image, by whichever
   /// of our kernel and LibTorch's is the faster one here (see prompt_products).
   at::Tensor of_prompt(const at::Tensor& x) const;
   void add_prompt_to(const at::Tensor& residual, const at::Tensor& x) const;

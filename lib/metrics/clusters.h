@@ -7,7 +7,7 @@
 
 namespace elastikv {
 
-/// Which samples are no independent draws beside each other (questions about one picture, windows
+/// Which samples are no independent draws beside each other (questions about one image, windows
 /// of one document) and are therefore resampled as one. By default every sample is a cluster of its
 /// own.
 class Clusters final {

@@ -72,7 +72,7 @@ struct MeasuredCell {
   const Clusters& clusters;  // of all samples of the cell
 };
 
-/// A metric: everything that records, tables, pages and pictures know of it. One object of a sweep
+/// A metric: everything that records, tables, pages and plots know of it. One object of a sweep
 /// sees all of its cells.
 class Metric {
  public:

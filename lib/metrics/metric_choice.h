@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace elastikv {
@@ -10,6 +11,10 @@ enum class TextReference {
   kFullCache,  // what the model itself writes with its full cache (Elastic Cache's protocol)
   kDataSet,    // the data set's answer
 };
+/// "full-cache" or "dataset".
+constexpr std::string_view text_reference_name(TextReference reference) {
+  return reference == TextReference::kFullCache ? "full-cache" : "dataset";
+}
 
 /// Which metrics a sweep asks for, and how it wants them.
 struct MetricChoice {

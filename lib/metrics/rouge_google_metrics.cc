@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kSentences = "-sentences";
 
-/// Other words than the package's, as names end with them and pictures call them.
+/// Other words than the package's, as names end with them and plots call them.
 struct OtherWords {
   std::string_view end;
   RougeWords words;

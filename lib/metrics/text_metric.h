@@ -24,7 +24,7 @@ struct TextField {
 /// What a metric of texts is called and what it computes.
 struct TextForm {
   std::string name;        // as `metrics.text` lists it: "rougeL"
-  std::string label;       // as pictures call it: "ROUGE-L (Google)"
+  std::string label;       // as plots call it: "ROUGE-L (Google)"
   std::string mean;        // which mean tables show: "F"
   std::string definition;  // in its signature
   std::string lacking;     // what a text without a score has not: "a word of a-z and 0-9"

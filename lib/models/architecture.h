@@ -54,9 +54,9 @@ class Architecture {
   virtual std::vector<std::string> missing_weights(const ModelFolder& folder) const {
     return missing_weight_files(folder.path);
   }
-  /// Null for a model without pictures.
+  /// Null for a model without images.
   virtual std::unique_ptr<ImagePrompt> image_prompt(const ModelFolder&) const { return nullptr; }
-  /// Only for a model with pictures.
+  /// Only for a model with images.
   virtual std::unique_ptr<ImageProcessor> image_processor(const ModelFolder& folder,
                                                           const ImageChoice& choice) const {
     return read_image_processor(folder.path, choice);

@@ -103,7 +103,7 @@ std::vector<at::Tensor> ClipVisionTower::hidden_states(const at::Tensor& pixels,
 }
 
 at::Tensor ClipVisionTower::last_state(const at::Tensor& pixels, const Observer* observer) const {
-  // The fp32 steps of the original: a patch's fraction of the picture, found among the borders of
+  // The fp32 steps of the original: a patch's fraction of the image, found among the borders of
   // the table's cells, is not always its own index.
   const int64_t side = config_.patches_per_side();
   const double step = 1.0 / static_cast<double>(side);

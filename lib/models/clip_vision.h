@@ -27,7 +27,7 @@ class ClipVisionTower {
                                         const std::vector<int64_t>& layers,
                                         const Observer* observer) const;
   /// What the last block gives, normalized, [patches, hidden]. Positions are looked up by where a
-  /// patch lies as a fraction of the picture, as Idefics3 does. Needs LastNorm::kLoad.
+  /// patch lies as a fraction of the image, as Idefics3 does. Needs LastNorm::kLoad.
   at::Tensor last_state(const at::Tensor& pixels, const Observer* observer) const;
 
  private:
@@ -41,7 +41,7 @@ class ClipVisionTower {
   };
 
   at::Tensor attention(const Block& block, const at::Tensor& x) const;
-  /// [patches, hidden] of a picture's patches, without positions.
+  /// [patches, hidden] of an image's patches, without positions.
   at::Tensor embed_patches(const at::Tensor& pixels) const;
   at::Tensor run(const Block& block, const at::Tensor& x) const;
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest_name.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/config_fields.h"
 
 namespace elastikv {
@@ -33,7 +33,7 @@ ClipVisionConfig ClipVisionConfig::read(const JsonFields& config) {
   c.layers = positive_integer(config, "num_hidden_layers", c.layers, kMostLayers);
   c.heads = positive_integer(config, "num_attention_heads", c.heads);
   c.channels = positive_integer(config, "num_channels", c.channels, kMostPatchSide);
-  c.image_size = square_side(config, "image_size", c.image_size, kMaxPictureSide);
+  c.image_size = square_side(config, "image_size", c.image_size, kMaxImageSide);
   c.patch_size = square_side(config, "patch_size", c.patch_size);
   c.layer_norm_eps = config.number("layer_norm_eps", c.layer_norm_eps);
   c.activation =

@@ -12,10 +12,10 @@ ImageText ImagePrompt::text(const ImageGeometry& geometry) const {
   const int64_t made = features(geometry);
   if (text.placeholders() != made) {
     fail(
-        "a picture of {} x {} pixels (width x height) gets {} image tokens in the prompt ({}), but "
+        "an image of {} x {} pixels (width x height) gets {} image tokens in the prompt ({}), but "
         "the vision tower makes {} features of it ({})",
-        geometry.picture.width, geometry.picture.height, text.placeholders(), processor_keys(),
-        made, config_keys());
+        geometry.image.width, geometry.image.height, text.placeholders(), processor_keys(), made,
+        config_keys());
   }
   return text;
 }
@@ -27,7 +27,7 @@ JsonFields read_processor_config(const std::filesystem::path& folder) {
 }
 
 void require_view(const ImageGeometry& geometry, int64_t image_size) {
-  if (geometry.view == PictureSize{image_size, image_size}) return;
+  if (geometry.view == ImageSize{image_size, image_size}) return;
   fail(
       "the image processor makes views of {} x {} pixels (width x height; "
       "preprocessor_config.json: size, crop_size), the vision tower takes {} x {} (config.json: "

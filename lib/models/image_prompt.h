@@ -10,23 +10,23 @@
 
 namespace elastikv {
 
-/// How a family of models writes pictures into prompts. Two sides have a say, as in transformers:
-/// the processor's files say how many placeholders a picture gets, config.json how many features
+/// How a family of models writes images into prompts. Two sides have a say, as in transformers:
+/// the processor's files say how many placeholders an image gets, config.json how many features
 /// the vision tower makes of it; a checkpoint whose sides disagree is refused.
 class ImagePrompt {
  public:
   virtual ~ImagePrompt() = default;
 
-  /// What stands in the prompt for a picture. Error naming both numbers, the picture's size and the
+  /// What stands in the prompt for an image. Error naming both numbers, the image's size and the
   /// keys behind them when the vision tower makes another number of features.
   ImageText text(const ImageGeometry& geometry) const;
 
-  /// The number of features that the vision tower makes of a picture.
+  /// The number of features that the vision tower makes of an image.
   virtual int64_t features(const ImageGeometry& geometry) const = 0;
   /// The number of patches that the vision tower computes for them.
   virtual int64_t patches(const ImageGeometry& geometry) const = 0;
-  /// Rows and columns when a picture's placeholders lie on it as one grid, in that order; else 0.
-  virtual PictureSize grid(const ImageGeometry& geometry) const = 0;
+  /// Rows and columns when an image's placeholders lie on it as one grid, in that order; else 0.
+  virtual ImageSize grid(const ImageGeometry& geometry) const = 0;
 
  protected:
   virtual ImageText write(const ImageGeometry& geometry) const = 0;

@@ -31,7 +31,7 @@ Linear take_stacked_linear(const WeightReader& weights,
 
 at::Tensor activate(Activation activation, const at::Tensor& x);
 
-/// The patches of a picture as rows, [side * side, channels * patch * patch], row by row: a
+/// The patches of an image as rows, [side * side, channels * patch * patch], row by row: a
 /// convolution whose stride is its kernel is one product over them, and as such it stays in fp32 on
 /// a GPU, where convolutions are computed in TF32 unless that is forbidden for the whole process.
 /// pixels: [channels, height, width]; those beyond `side` patches are in none.

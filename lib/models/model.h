@@ -11,7 +11,7 @@
 
 namespace elastikv {
 
-/// A picture of a prompt.
+/// An image of a prompt.
 struct PlacedImage {
   TokenSpan span;  ///< from the first of its tokens to the last
   ImageGeometry geometry;
@@ -23,9 +23,9 @@ class Model {
   virtual ~Model() = default;
 
   virtual const LanguageModel& language() const = 0;
-  /// Placeholder token whose embeddings a picture replaces; -1 for a model without pictures.
+  /// Placeholder token whose embeddings an image replaces; -1 for a model without images.
   virtual int64_t image_token() const = 0;
-  /// A picture -> what stands in place of its placeholders, in their order: [features, hidden] in
+  /// An image -> what stands in place of its placeholders, in their order: [features, hidden] in
   /// the decoder's embedding space. An observer sees the intermediates of every view.
   virtual at::Tensor encode_image(const ProcessedImage& image,
                                   const Observer* observer = nullptr) const = 0;

@@ -19,7 +19,7 @@ struct ModelSummary {
   int64_t vocab_size = 0;
   int64_t cache_bytes_per_token_fp16 = 0;
 
-  bool takes_pictures() const { return !vision.empty(); }
+  bool takes_images() const { return !vision.empty(); }
   /// Fills in what a decoder decides.
   void take_decoder(const LlamaConfig& config);
 };

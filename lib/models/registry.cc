@@ -167,18 +167,18 @@ PublishedModel read_published_model(const std::filesystem::path& config_file) {
   architecture.summarize(folder, model.summary);
   model.parameters = count_parameters(folder);
   if (model.summary.image_size == 0) {
-    model.pictures_vary = model.summary.takes_pictures();
+    model.images_vary = model.summary.takes_images();
     return model;
   }
   ImageGeometry square;
-  square.picture = square.view = {model.summary.image_size, model.summary.image_size};
+  square.image = square.view = {model.summary.image_size, model.summary.image_size};
   const std::unique_ptr<ImagePrompt> prompt = architecture.image_prompt(folder);
   model.image_tokens = prompt->features(square);
   model.image_patches = prompt->patches(square);
   ImageGeometry tiles = square;
-  tiles.picture = {2 * square.view.width, 2 * square.view.height};
+  tiles.image = {2 * square.view.width, 2 * square.view.height};
   tiles.tile_rows = tiles.tile_columns = 2;
-  model.pictures_vary = prompt->features(tiles) != model.image_tokens;
+  model.images_vary = prompt->features(tiles) != model.image_tokens;
   return model;
 }
 

@@ -24,12 +24,12 @@ std::vector<std::string> known_architectures();
 /// field.
 ModelSummary summarize_model(const std::filesystem::path& folder);
 
-/// How a checkpoint's family writes pictures into prompts, read without any weights; null for a
-/// model without pictures.
+/// How a checkpoint's family writes images into prompts, read without any weights; null for a
+/// model without images.
 std::unique_ptr<ImagePrompt> read_image_prompt(const std::filesystem::path& folder);
 
 /// The image processor of a checkpoint, wherever its family keeps what describes it; only for a
-/// model with pictures. `choice` overrides what the checkpoint says.
+/// model with images. `choice` overrides what the checkpoint says.
 std::unique_ptr<ImageProcessor> read_model_image_processor(const std::filesystem::path& folder,
                                                            const ImageChoice& choice = {});
 
@@ -62,12 +62,12 @@ PartialModel read_partial_model(const std::filesystem::path& folder);
 struct PublishedModel {
   ModelSummary summary;
   int64_t parameters = 0;
-  /// Of one view of a picture; 0 where the tower takes pictures as large as they come.
+  /// Of one view of an image; 0 where the tower takes images as large as they come.
   int64_t image_tokens = 0;
   int64_t image_patches = 0;
-  /// Whether a picture's own size decides how many tokens it becomes, which config.json alone
+  /// Whether an image's own size decides how many tokens it becomes, which config.json alone
   /// does not say: more tokens than those of one view.
-  bool pictures_vary = false;
+  bool images_vary = false;
 };
 PublishedModel read_published_model(const std::filesystem::path& config_file);
 

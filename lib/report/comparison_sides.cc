@@ -76,8 +76,8 @@ class SweepSide final : public Side {
   bool growth_fits(const BudgetChoice& budget) const {
     if (!both_growths_) return true;
     const std::string growth = table_.protocol_of("growth");
-    return (growth != "generation" && growth != "prompt") ||
-           growth == (budget.growth == Growth::kGeneration ? "generation" : "prompt");
+    const auto says = [&](Growth one) { return growth == growth_name(one); };
+    return says(budget.growth) || (!says(Growth::kGeneration) && !says(Growth::kPrompt));
   }
 
   const CellSummary* find(const std::string& strategy, double budget) const {

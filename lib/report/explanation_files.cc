@@ -12,8 +12,8 @@ std::vector<std::string> write_explanations(const std::filesystem::path& folder,
                                             const std::vector<Explanation>& explanations,
                                             const ShownPrompt& prompt) {
   std::vector<std::string> files;
-  const auto draw = [&](const std::string& name, const Picture& picture) {
-    write_png(folder / name, picture);
+  const auto draw = [&](const std::string& name, const Image& image) {
+    write_png(folder / name, image);
     files.push_back(name);
   };
   const auto write = [&](const std::string& name, const Table& table) {

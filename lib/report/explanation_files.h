@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "report/explanation_pictures.h"
+#include "report/explanation_drawings.h"
 
 namespace elastikv {
 
-/// Writes what the strategies decided of a prompt with a picture into a folder that is there: a
+/// Writes what the strategies decided of a prompt with an image into a folder that is there: a
 /// sheet of what each keeps and, where it ranks entries, of how; attention_lost.*; of several
 /// strategies agreement.png and agreement.* too. Tables come in every form for programs. Returns
 /// the files' names. Error in a build without OpenCV.

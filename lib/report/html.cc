@@ -24,7 +24,7 @@ std::string heading(const ReportGroup& group, size_t number) {
   if (summary.samples > 0) {
     html += fmt::format("; prompts of {:.1f} tokens on average", summary.prompt_tokens);
     if (summary.image_tokens > 0) {
-      html += fmt::format(", {:.1f} of them pictures", summary.image_tokens);
+      html += fmt::format(", {:.1f} of them images", summary.image_tokens);
     }
   } else {
     html += summary.pending > 0 ? "; there are no numbers yet"
@@ -103,7 +103,7 @@ std::string group_section(const ReportGroup& group, size_t number) {
   html += html_charts(group);
   html +=
       "<p class=\"note\">Bars and brackets are 95 % bootstrap-t intervals over samples, resampled "
-      "alike in all cells; samples of one cluster (one picture, one document) are resampled as "
+      "alike in all cells; samples of one cluster (one image, one document) are resampled as "
       "one. "
       "Bold: the best of its column and all that the paired bootstrap does "
       "not tell apart from it; the full cache does not take part.</p>\n";
@@ -146,7 +146,7 @@ std::string provenance(const std::vector<ReportRun>& runs) {
   return html;
 }
 
-/// report.html: one page with everything inside it (style, charts, pictures), no script and no
+/// report.html: one page with everything inside it (style, charts, images), no script and no
 /// address that a browser would load, legible in light and dark and in print. Everything that comes
 /// from data, models or file names is escaped. Besides what report.md has: charts against budget
 /// and bytes, what the strategies keep of a few samples, example texts, and the runs' provenance,

@@ -21,7 +21,7 @@ std::string html_table(const Table& table,
 /// budget), and each measure of the summary against the bytes that are held.
 std::string html_charts(const ReportGroup& group);
 
-/// A few samples of a group: what is kept of their pictures and prompts at the lowest budget,
+/// A few samples of a group: what is kept of their images and prompts at the lowest budget,
 /// attention by position, question, answer and texts. `id` begins the ids of the elements.
 /// Empty when no sample was evaluated.
 std::string html_samples(const ReportGroup& group, const std::string& id);

@@ -84,7 +84,7 @@ std::vector<size_t> keepers(const std::vector<std::vector<int64_t>>& groups, int
   return count;
 }
 
-/// Dark shapes over the picture's tokens that were dropped; where heads keep different tokens, the
+/// Dark shapes over the image's tokens that were dropped; where heads keep different tokens, the
 /// darker the fewer keep one.
 std::string dropped_overlay(const SampleDetail& detail, const std::vector<size_t>& count,
                             size_t groups) {
@@ -103,14 +103,14 @@ std::string dropped_overlay(const SampleDetail& detail, const std::vector<size_t
   return svg;
 }
 
-std::string layer_picture(const SampleDetail& detail, const std::vector<size_t>& count,
-                          size_t groups, const std::string& picture) {
+std::string layer_image(const SampleDetail& detail, const std::vector<size_t>& count, size_t groups,
+                        const std::string& image) {
   std::string svg = fmt::format("<svg class=\"layer\" viewBox=\"0 0 {} {}\">", detail.grid_columns,
                                 detail.grid_rows);
-  svg += picture.empty() ? fmt::format("<path class=\"picture-place\" d=\"M0 0h{}v{}H0z\"/>",
-                                       detail.grid_columns, detail.grid_rows)
-                         : fmt::format("<use href=\"#{}\" width=\"{}\" height=\"{}\"/>", picture,
-                                       detail.grid_columns, detail.grid_rows);
+  svg += image.empty() ? fmt::format("<path class=\"image-place\" d=\"M0 0h{}v{}H0z\"/>",
+                                     detail.grid_columns, detail.grid_rows)
+                       : fmt::format("<use href=\"#{}\" width=\"{}\" height=\"{}\"/>", image,
+                                     detail.grid_columns, detail.grid_rows);
   return svg + dropped_overlay(detail, count, groups) + "</svg>";
 }
 
@@ -131,7 +131,7 @@ std::string position_line(const SampleDetail& detail,
                   detail.prompt_tokens);
   if (detail.image_end > detail.image_begin) {
     svg +=
-        fmt::format("<path class=\"picture-place\" d=\"M{} 0h{}v1h-{}z\"/>", detail.image_begin,
+        fmt::format("<path class=\"image-place\" d=\"M{} 0h{}v1h-{}z\"/>", detail.image_begin,
                     detail.image_end - detail.image_begin, detail.image_end - detail.image_begin);
   }
   for (size_t level = 1; level <= levels; ++level) {
@@ -160,7 +160,7 @@ std::vector<size_t> chosen_layers(size_t layers) {
 
 std::string strip(const Cell& cell, const SampleDetail& detail,
                   const std::vector<std::vector<std::vector<int64_t>>>& layers,
-                  const std::string& picture) {
+                  const std::string& image) {
   int64_t image_kept = 0;
   int64_t kept = 0;
   int64_t sets = 0;
@@ -178,7 +178,7 @@ std::string strip(const Cell& cell, const SampleDetail& detail,
   };
   const int64_t image_tokens = detail.image_end - detail.image_begin;
   std::string html = fmt::format(
-      "<div class=\"strip\"><div class=\"name\">{}<small>{:.1f} of {} picture, {:.1f} of {} other "
+      "<div class=\"strip\"><div class=\"name\">{}<small>{:.1f} of {} image, {:.1f} of {} other "
       "tokens</small></div><div>",
       xml_escape(cell.strategy.label), mean(image_kept), image_tokens, mean(kept - image_kept),
       detail.prompt_tokens - image_tokens);
@@ -186,7 +186,7 @@ std::string strip(const Cell& cell, const SampleDetail& detail,
     html += "<div class=\"layers\">";
     for (const size_t layer : chosen_layers(layers.size())) {
       const std::vector<size_t> count = keepers(layers[layer], detail.prompt_tokens);
-      html += "<figure>" + layer_picture(detail, count, layers[layer].size(), picture) +
+      html += "<figure>" + layer_image(detail, count, layers[layer].size(), image) +
               fmt::format("<figcaption>{}</figcaption></figure>", layer);
     }
     html += "</div>";
@@ -195,7 +195,7 @@ std::string strip(const Cell& cell, const SampleDetail& detail,
 }
 
 std::string strips(const ReportGroup& group, const Shown& shown, const std::string& budget,
-                   const std::string& picture) {
+                   const std::string& image) {
   std::string html;
   const StoredDetail& stored = *shown.detail;
   for (const CellSource& source : group.source.cells) {
@@ -206,16 +206,16 @@ std::string strips(const ReportGroup& group, const Shown& shown, const std::stri
     if (place == stored.cells.end()) continue;
     const auto& layers = stored.detail.kept[static_cast<size_t>(place - stored.cells.begin())];
     if (layers.empty()) continue;
-    html += strip(source.cell, stored.detail, layers, picture);
+    html += strip(source.cell, stored.detail, layers, image);
   }
   if (html.empty()) return "";
   const std::string what =
       has_grid(stored.detail)
-          ? "The picture by layer (numbers below), dropped tokens darkened. The line below it is "
+          ? "The image by layer (numbers below), dropped tokens darkened. The line below it is "
             "the whole prompt: blue what is kept, the darker by the more layers; orange the "
-            "picture's place."
+            "image's place."
           : "The whole prompt as a line: blue what is kept, the darker by the more layers; orange "
-            "the pictures' place.";
+            "the images' place.";
   return fmt::format("<h4>Kept after the prefill at budget {}</h4>\n<p class=\"note\">{}</p>\n",
                      xml_escape(budget), what) +
          html;
@@ -245,7 +245,7 @@ std::string importance_chart(const SampleDetail& detail) {
   if (detail.image_end > detail.image_begin) {
     chart.shaded.push_back(
         {static_cast<double>(detail.image_begin), static_cast<double>(detail.image_end - 1)});
-    chart.shaded_label = "the picture's tokens";
+    chart.shaded_label = "the image's tokens";
   }
   return "<div class=\"charts\">\n" + svg_chart(chart) + "</div>\n";
 }
@@ -294,10 +294,10 @@ std::string html_samples(const ReportGroup& group, const std::string& id) {
   for (const Shown& shown : shown_samples(group)) {
     html += fmt::format("<div class=\"sample\">\n<h4>{}</h4>\n<div class=\"sample-top\">",
                         xml_escape(shown.id));
-    std::string picture;
+    std::string image;
     if (shown.detail != nullptr && is_base64(shown.detail->detail.thumbnail)) {
       const SampleDetail& detail = shown.detail->detail;
-      picture = fmt::format("{}-picture-{}", id, number);
+      image = fmt::format("{}-image-{}", id, number);
       const int64_t columns = has_grid(detail) ? detail.grid_columns : 1;
       const int64_t rows = has_grid(detail) ? detail.grid_rows : 1;
       html += fmt::format(
@@ -305,11 +305,11 @@ std::string html_samples(const ReportGroup& group, const std::string& id) {
           "viewBox=\"0 0 {0} {1}\" preserveAspectRatio=\"none\"><image width=\"{0}\" "
           "height=\"{1}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{3}\"/>"
           "</symbol></defs><use href=\"#{2}\" width=\"{0}\" height=\"{1}\"/></svg>\n",
-          columns, rows, picture, detail.thumbnail);
+          columns, rows, image, detail.thumbnail);
     }
     html += "<div class=\"question\">" + question_of(find_sample(group, shown)) + "</div></div>\n";
     if (shown.detail != nullptr) {
-      html += strips(group, shown, budget, picture) + importance_chart(shown.detail->detail);
+      html += strips(group, shown, budget, image) + importance_chart(shown.detail->detail);
     }
     html += texts(group, shown, budget) + "</div>\n";
     ++number;

@@ -39,7 +39,7 @@ td.best small{font-weight:400}
 .layers figure{margin:0;text-align:center}.layers figcaption{font-size:10px;color:var(--soft);line-height:1.2}
 .layer{width:64px;height:auto;display:block;border:1px solid var(--rule)}
 .positions{width:100%;height:10px;display:block;border:1px solid var(--rule);margin-top:3px}
-.dropped{fill:#000}.kept{fill:#0072b2}.picture-place{fill:#e69f00;opacity:.35}
+.dropped{fill:#000}.kept{fill:#0072b2}.image-place{fill:#e69f00;opacity:.35}
 .texts td{white-space:pre-wrap;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .texts td:first-child{white-space:nowrap}
 .provenance td{text-align:left;white-space:pre-wrap;overflow-wrap:anywhere}.provenance th{text-align:left;vertical-align:top}

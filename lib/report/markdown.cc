@@ -18,7 +18,7 @@ std::string intro(const std::vector<ReportRun>& runs) {
   return text +
          "Intervals are 95 % bootstrap-t intervals over samples, resampled alike in all cells; "
          "samples "
-         "of one cluster (one picture, one document) are resampled as one.\n";
+         "of one cluster (one image, one document) are resampled as one.\n";
 }
 
 std::string heading(const ReportGroup& group) {
@@ -42,7 +42,7 @@ std::string heading(const ReportGroup& group) {
   if (!amount.empty()) text += amount + ". ";
   text += fmt::format("Prompts of {:.1f} tokens on average", summary.prompt_tokens);
   if (summary.image_tokens > 0) {
-    text += fmt::format(", {:.1f} of them pictures", summary.image_tokens);
+    text += fmt::format(", {:.1f} of them images", summary.image_tokens);
   }
   return text + ". Columns: KV budget, the fraction of entries kept.\n";
 }

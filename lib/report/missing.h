@@ -26,7 +26,7 @@ Writing as_it_is();
 /// samples that failed, each with its reason. One line each; empty when nothing is missing.
 std::vector<std::string> missing_lines(const GroupSummary& group, const Writing& writing);
 
-/// "left out in all cells: `s3` (the picture is torn)", in Markdown, without a trailing stop; empty
+/// "left out in all cells: `s3` (the image is torn)", in Markdown, without a trailing stop; empty
 /// for none.
 std::string left_out_text(const GroupSummary& group);
 

@@ -10,6 +10,7 @@
 #include "base/nearest_name.h"
 #include "base/yaml_fields.h"
 #include "metrics/text_metrics.h"
+#include "report/comparison_protocol.h"
 
 namespace elastikv {
 namespace {
@@ -84,13 +85,7 @@ std::vector<PublishedStrategy> read_strategies(const YamlFields& map) {
 }
 
 std::vector<std::pair<std::string, std::string>> read_protocol(const YamlFields& map, bool bench) {
-  if (bench) {
-    map.require_known_keys({"dtype", "weights", "device", "throughput", "attention"});
-  } else {
-    map.require_known_keys({"dtype", "growth", "batch", "samples", "which", "score_last_token",
-                            "text_metric", "text_reference", "max_new_tokens", "prompt_format",
-                            "image_aspect_ratio", "picture_place", "weights"});
-  }
+  map.require_known_keys(protocol_keys(bench));
   std::vector<std::pair<std::string, std::string>> protocol;
   for (const std::string& key : map.keys()) protocol.emplace_back(key, map.string(key));
   return protocol;

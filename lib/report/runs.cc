@@ -268,9 +268,8 @@ std::vector<std::string> reading_notes(const DataOptions& data) {
                                                : "each begins as the tokenizer begins a text",
         bos_rule_name(data.tokens->bos)));
   }
-  if (data.picture_orientation == PictureOrientation::kExif)
-    notes.emplace_back(
-        "Pictures were turned upright as their files say (picture_orientation: exif).");
+  if (data.image_orientation == ImageOrientation::kExif)
+    notes.emplace_back("Images were turned upright as their files say (image_orientation: exif).");
   return notes;
 }
 

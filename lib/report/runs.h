@@ -40,7 +40,7 @@ struct ReportGroup {
 std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folders);
 
 /// The groups of all runs, aggregated. Groups of the same model and data set from different runs
-/// become one when the model's engine is the same (weights, tokenizer, pictures, prompt), the
+/// become one when the model's engine is the same (weights, tokenizer, images, prompt), the
 /// samples are (ids and content), and the metrics are (signatures, limit of generated tokens);
 /// otherwise each stands by itself, and its notes say why. In a joined group
 ///  * intervals are made with the first run's bootstrap, for all cells alike;

@@ -57,7 +57,7 @@ std::string svg_chart(const Chart& chart);
 /// logarithmic axis 1, 2 and 5 times powers of ten.
 std::vector<double> axis_ticks(double low, double high, bool logarithmic, int count);
 
-/// Tokens of a picture's grid as a path in units of one token, runs of a row merged: the tokens at
+/// Tokens of an image's grid as a path in units of one token, runs of a row merged: the tokens at
 /// which `chosen` ([rows * columns], row by row) is true. Empty when none is.
 std::string grid_path(const std::vector<bool>& chosen, int64_t columns);
 

@@ -46,7 +46,7 @@ struct ForcedOptions {
   /// The released evaluation of the Elastic Cache paper never scores the last answer token; true
   /// scores it.
   bool score_last_token = true;
-  /// Runs sequences that know beforehand what they give up as one masked pass over the answer
+  /// Runs sequences that know beforehand what they evict as one masked pass over the answer
   /// instead of token by token; the scores are the same up to rounding.
   bool one_pass = true;
   /// Undefined ones are filled with what sequences[0] gives, defined ones are the reference in its

@@ -39,7 +39,7 @@ class LimitedAllocator final : public c10::Allocator {
     ELASTIKV_ASSERT(!in_force_, "two memory limits at a time");
     in_force_ = true;
     limit_ = limit;
-    ++generation_;
+    ++epoch_;
     taken_ = taken;
     used_ = 0;
     peak_ = 0;
@@ -81,7 +81,7 @@ class LimitedAllocator final : public c10::Allocator {
       ELASTIKV_ASSERT(memory == data.get_context(), "an allocator with contexts of its own");
       if (memory != nullptr) {
         const std::lock_guard lock(mutex_);
-        blocks_[memory] = {size, generation_, before_->raw_deleter()};
+        blocks_[memory] = {size, epoch_, before_->raw_deleter()};
         data.release_context();
       }
     } catch (...) {
@@ -107,7 +107,7 @@ class LimitedAllocator final : public c10::Allocator {
  private:
   struct Block {
     int64_t bytes = 0;
-    int64_t generation = 0;
+    int64_t epoch = 0;  // of the limit that it was allocated under
     c10::DeleterFnPtr deleter = nullptr;
   };
 
@@ -123,7 +123,7 @@ class LimitedAllocator final : public c10::Allocator {
     const Block block = found->second;
     blocks_.erase(found);
     // A block of an earlier limit is none of this one's.
-    if (block.generation == generation_) used_ -= block.bytes;
+    if (block.epoch == epoch_) used_ -= block.bytes;
     return block;
   }
 
@@ -131,7 +131,7 @@ class LimitedAllocator final : public c10::Allocator {
   int64_t limit_ = 0;
   int64_t taken_ = 0;  // by others than tensors since the beginning
   std::atomic<bool> in_force_ = false;
-  std::atomic<int64_t> generation_ = 0;
+  std::atomic<int64_t> epoch_ = 0;
   std::atomic<int64_t> used_ = 0;
   std::atomic<int64_t> peak_ = 0;
   std::mutex mutex_;

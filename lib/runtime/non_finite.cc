@@ -63,12 +63,11 @@ bool newest_entry_is_lost(const KVCache& cache, int64_t layer) {
 std::string first_non_finite(const LanguageModel& model, const EmbeddedPrompt& prompt) {
   const CacheShape shape = model.cache_shape();
   if (const int64_t row = first_broken_row(prompt.embeddings); row >= 0) {
-    for (size_t i = 0; i < prompt.pictures.size(); ++i) {
-      // Between its features a picture may have text, such as the names of its tiles.
-      if (row >= prompt.pictures[i].begin && row < prompt.pictures[i].end &&
+    for (size_t i = 0; i < prompt.images.size(); ++i) {
+      // Between its features an image may have text, such as the names of its tiles.
+      if (row >= prompt.images[i].begin && row < prompt.images[i].end &&
           std::binary_search(prompt.placeholders.begin(), prompt.placeholders.end(), row))
-        return because(fmt::format("the features of picture {} are not finite", i + 1),
-                       shape.dtype);
+        return because(fmt::format("the features of image {} are not finite", i + 1), shape.dtype);
     }
     return because(fmt::format("the embedding of {}, number {} of the prompt's {}, is not finite",
                                token_text(prompt.ids[static_cast<size_t>(row)], prompt.tokenizer),

@@ -18,16 +18,16 @@ namespace elastikv {
 
 /// A prompt as a decoder takes it.
 struct EmbeddedPrompt {
-  at::Tensor embeddings;              ///< [tokens, hidden], the pictures' features in their places
-  at::Tensor positions;               ///< see PrefillInput
-  std::vector<int64_t> ids;           ///< [tokens]
-  std::vector<TokenSpan> pictures;    ///< in the order of the prompt
-  std::vector<int64_t> placeholders;  ///< the tokens that pictures' features stand for, ascending
+  at::Tensor embeddings;                 ///< [tokens, hidden], the images' features in their places
+  at::Tensor positions;                  ///< see PrefillInput
+  std::vector<int64_t> ids;              ///< [tokens]
+  std::vector<TokenSpan> images;         ///< in the order of the prompt
+  std::vector<int64_t> placeholders;     ///< the tokens that images' features stand for, ascending
   const Tokenizer* tokenizer = nullptr;  ///< writes the token that is at fault; null: its id alone
 };
 
 /// What is not finite first of a prompt whose logits are not, in the order of computation: a
-/// token's embedding, a picture's features, or a layer's keys, values, attention or output, or the
+/// token's embedding, an image's features, or a layer's keys, values, attention or output, or the
 /// logits: "layer 3: the keys of the prompt are not finite; a weight of the checkpoint may be
 /// damaged". Runs the prompt again.
 std::string first_non_finite(const LanguageModel& model, const EmbeddedPrompt& prompt);

@@ -44,7 +44,7 @@ void add_answer_end(const PromptWriter& writer, const Tokenizer& tokenizer,
 
 PromptModel prompt_model(const std::filesystem::path& folder, const ModelSummary& summary,
                          const Tokenizer* tokenizer) {
-  return {folder, summary.takes_pictures(), summary.image_token, tokenizer};
+  return {folder, summary.takes_images(), summary.image_token, tokenizer};
 }
 
 PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
@@ -60,15 +60,15 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSett
 }
 
 WrittenPrompt PromptReader::write(const std::string& question,
-                                  const std::vector<PictureSize>& pictures) const {
-  if (!pictures.empty() && image_prompt_ == nullptr)
-    fail("{}: this model takes no pictures", folder_.string());
-  const Prompt prompt = writer_->write({user_turn(question, std::ssize(pictures))});
+                                  const std::vector<ImageSize>& images) const {
+  if (!images.empty() && image_prompt_ == nullptr)
+    fail("{}: this model takes no images", folder_.string());
+  const Prompt prompt = writer_->write({user_turn(question, std::ssize(images))});
   WrittenPrompt written;
   written.text = prompt.text;
   std::vector<ImageText> texts;
-  for (const PictureSize picture : pictures) {
-    written.geometries.push_back(image_processor_->geometry(picture));
+  for (const ImageSize image : images) {
+    written.geometries.push_back(image_processor_->geometry(image));
     try {
       texts.push_back(image_prompt_->text(written.geometries.back()));
     } catch (const Error& error) {
@@ -81,16 +81,16 @@ WrittenPrompt PromptReader::write(const std::string& question,
 }
 
 TokenizedPrompt PromptReader::tokenize(const std::string& question,
-                                       const std::vector<PictureFile>& pictures) const {
-  std::vector<PictureSize> sizes;
-  sizes.reserve(pictures.size());
-  for (const PictureFile& picture : pictures) sizes.push_back(check_picture(picture));
+                                       const std::vector<ImageFile>& images) const {
+  std::vector<ImageSize> sizes;
+  sizes.reserve(images.size());
+  for (const ImageFile& image : images) sizes.push_back(check_image(image));
   return tokenize(question, sizes);
 }
 
-PictureSize PromptReader::grid(const std::vector<PictureFile>& pictures) const {
-  if (pictures.size() != 1 || image_prompt_ == nullptr) return {};
-  return image_prompt_->grid(image_processor_->geometry(check_picture(pictures.front())));
+ImageSize PromptReader::grid(const std::vector<ImageFile>& images) const {
+  if (images.size() != 1 || image_prompt_ == nullptr) return {};
+  return image_prompt_->grid(image_processor_->geometry(check_image(images.front())));
 }
 
 TokenizedPrompt PromptReader::from_ids(std::vector<int64_t> ids) {
@@ -110,8 +110,8 @@ void PromptReader::require_text(const std::vector<int64_t>& ids, const std::stri
   if (image_prompt_ == nullptr ||
       std::find(ids.begin(), ids.end(), summary_.image_token) == ids.end())
     return;
-  fail("{} holds '{}', which this model's tokenizer reads as token {}, the place of a picture",
-       what, tokenizer_->id_to_token(summary_.image_token).value_or(""), summary_.image_token);
+  fail("{} holds '{}', which this model's tokenizer reads as token {}, the place of an image", what,
+       tokenizer_->id_to_token(summary_.image_token).value_or(""), summary_.image_token);
 }
 
 int64_t PromptReader::answer_end() const {
@@ -170,7 +170,7 @@ namespace {
 at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFloat); }
 
 /// Runs the prefill over a prompt's embeddings and takes its statistics. `image`: the span of all
-/// pictures together.
+/// images together.
 void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
             const StatisticsRequest& request, uint64_t seed, const LayerWatch& on_layer,
             EncodedPrompt& encoded) {
@@ -220,11 +220,11 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 }  // namespace
 
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
+                            const TokenizedPrompt& prompt, const std::vector<ImageFile>& images,
                             const StatisticsRequest& request, uint64_t seed,
                             const LayerWatch& on_layer) {
-  ELASTIKV_ASSERT(prompt.images.size() == pictures.size(), "{} pictures for {} places",
-                  pictures.size(), prompt.images.size());
+  ELASTIKV_ASSERT(prompt.images.size() == images.size(), "{} images for {} places", images.size(),
+                  prompt.images.size());
   const TokenSpan image = prompt.image_span();
   require_possible(request, prompt.ids.size(), image);
   const LanguageModel& language = model.language();
@@ -239,17 +239,17 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                           prompt.images,
                           prompt.placeholders,
                           &reader.tokenizer()};
-  if (!pictures.empty()) {
+  if (!images.empty()) {
     std::vector<at::Tensor> features;
     std::vector<PlacedImage> placed;
-    for (size_t i = 0; i < pictures.size(); ++i) {
-      const ProcessedImage processed = reader.image_processor()->process(read_picture(pictures[i]));
+    for (size_t i = 0; i < images.size(); ++i) {
+      const ProcessedImage processed = reader.image_processor()->process(read_image(images[i]));
       features.push_back(model.encode_image(processed).to(embedded.embeddings.scalar_type()));
       placed.push_back({prompt.images[i], processed.geometry});
     }
     const at::Tensor all = at::cat(features);
     ELASTIKV_ASSERT(all.size(0) == static_cast<int64_t>(prompt.placeholders.size()),
-                    "{} picture features for {} tokens", all.size(0), prompt.placeholders.size());
+                    "{} image features for {} tokens", all.size(0), prompt.placeholders.size());
     embedded.embeddings = embedded.embeddings.index_copy(
         0, at::tensor(prompt.placeholders, at::kLong).to(all.device()), all);
     embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);

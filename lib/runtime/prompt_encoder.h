@@ -13,8 +13,8 @@
 #include <c10/core/ScalarType.h>
 
 #include "cache/kv_cache.h"
+#include "image/image.h"
 #include "image/image_processor.h"
-#include "image/picture.h"
 #include "models/image_prompt.h"
 #include "models/model.h"
 #include "models/registry.h"
@@ -27,9 +27,9 @@ namespace elastikv {
 
 /// A question as the model reads it.
 struct WrittenPrompt {
-  std::string text;  ///< with `<image>` for each picture
+  std::string text;  ///< with `<image>` for each image
   TokenizedPrompt tokens;
-  /// Of each picture, in order.
+  /// Of each image, in order.
   std::vector<ImageGeometry> geometries;
 };
 
@@ -46,29 +46,28 @@ class PromptReader {
   PromptReader(const std::filesystem::path& folder, const PromptSettings& settings,
                const ImageChoice& images = {});
 
-  /// One user turn with pictures of these sizes, behind the system turn of the settings. They go
+  /// One user turn with images of these sizes, behind the system turn of the settings. They go
   /// where the question says `<image>`, else where the format puts them. Error for a model without
-  /// pictures, and where the checkpoint's files disagree about a picture's tokens (see
+  /// images, and where the checkpoint's files disagree about an image's tokens (see
   /// ImagePrompt::text).
-  WrittenPrompt write(const std::string& question, const std::vector<PictureSize>& pictures) const;
+  WrittenPrompt write(const std::string& question, const std::vector<ImageSize>& images) const;
   /// The ids of the same.
   TokenizedPrompt tokenize(const std::string& question,
-                           const std::vector<PictureSize>& pictures) const {
-    return write(question, pictures).tokens;
+                           const std::vector<ImageSize>& images) const {
+    return write(question, images).tokens;
   }
-  /// With the pictures' files, of which only headers are read.
-  TokenizedPrompt tokenize(const std::string& question,
-                           const std::vector<PictureFile>& pictures) const;
-  /// How the tokens of the one picture lie on it, in rows and columns; 0 x 0 where they do not, and
-  /// for another number of pictures. Reads the header of the file.
-  PictureSize grid(const std::vector<PictureFile>& pictures) const;
-  /// Ids as they are, without a picture.
+  /// With the images' files, of which only headers are read.
+  TokenizedPrompt tokenize(const std::string& question, const std::vector<ImageFile>& images) const;
+  /// How the tokens of the one image lie on it, in rows and columns; 0 x 0 where they do not, and
+  /// for another number of images. Reads the header of the file.
+  ImageSize grid(const std::vector<ImageFile>& images) const;
+  /// Ids as they are, without an image.
   static TokenizedPrompt from_ids(std::vector<int64_t> ids);
-  /// The ids of an answer: no special tokens around it. Error when one is the placeholder of a
-  /// picture, which no answer can hold: scored as text it would be a token that is none; `what`
+  /// The ids of an answer: no special tokens around it. Error when one is the placeholder of an
+  /// image, which no answer can hold: scored as text it would be a token that is none; `what`
   /// names the answer.
   std::vector<int64_t> tokenize_answer(const std::string& answer, const std::string& what) const;
-  /// Error when ids that are to be text hold the placeholder of a picture; `what` names them.
+  /// Error when ids that are to be text hold the placeholder of an image; `what` names them.
   void require_text(const std::vector<int64_t>& ids, const std::string& what) const;
 
   /// The token that ends an answer: what the prompt's form says, or else the checkpoint's first end
@@ -81,7 +80,7 @@ class PromptReader {
                     const std::string& what) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
-  /// Null for a model without pictures.
+  /// Null for a model without images.
   const ImageProcessor* image_processor() const { return image_processor_.get(); }
   /// Likewise.
   const ImagePrompt* image_prompt() const { return image_prompt_.get(); }
@@ -141,18 +140,18 @@ struct EncodedPrompt {
   std::vector<StatisticsRequest> non_finite{};
 };
 
-/// Encodes the prompt's pictures and runs the prefill. Computes what `request` asks for; Error when
-/// this prompt cannot give it (rows of text after a picture, where there is none), and when the
+/// Encodes the prompt's images and runs the prefill. Computes what `request` asks for; Error when
+/// this prompt cannot give it (rows of text after an image, where there is none), and when the
 /// model's numbers are not finite, which says what is first (first_non_finite). Strategies see
-/// the pictures as one span, from the first one's first token to the last one's last, text between
+/// the images as one span, from the first one's first token to the last one's last, text between
 /// them included. Keys and values in the statistics may be views of the prompt's cache, which must
 /// stay as it is. `on_layer`: see PrefillInput.
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
-                            const TokenizedPrompt& prompt, const std::vector<PictureFile>& pictures,
+                            const TokenizedPrompt& prompt, const std::vector<ImageFile>& images,
                             const StatisticsRequest& request, uint64_t seed,
                             const LayerWatch& on_layer = {});
 
-/// The same for ids alone, without a picture.
+/// The same for ids alone, without an image.
 EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
                          const StatisticsRequest& request, uint64_t seed);
 

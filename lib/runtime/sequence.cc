@@ -21,7 +21,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       prompt_(prompt),
       budget_(budget),
       cache_(prompt.cache.fork()),
-      // Nothing is ever given up without a limit, so true positions, cache lengths and ranks are
+      // Nothing is ever evicted without a limit, so true positions, cache lengths and ranks are
       // the same number; taking the true ones keeps every strategy equal to the full cache to the
       // last bit.
       positions_(budget.is_unlimited() ? PositionMode::kOriginal : strategy.positions()),
@@ -234,7 +234,7 @@ void Sequence::after_chunk(int64_t tokens) {
       const std::vector<int64_t> slots = slots_by_position(
           cache_.positions(static_cast<int64_t>(layer), static_cast<int64_t>(group)));
       std::vector<int64_t> still;
-      std::vector<int64_t>& gone = plan.give_up.emplace_back();
+      std::vector<int64_t>& gone = plan.evict.emplace_back();
       for (size_t rank = 0; rank < groups[group].size(); ++rank) {
         const int64_t until = groups[group][rank];
         if (rank < slots.size() && until <= tokens) {

@@ -32,16 +32,16 @@ class Sequence {
   /// What the model needs to run `token` as this sequence's next one.
   DecodeInput next(int64_t token);
   /// To be called after each decode step with the sequence's attention rows (empty if none were
-  /// asked for): gives up what the policy says.
+  /// asked for): evicts what the policy says.
   void after_step(std::vector<at::Tensor> weights);
 
-  /// Finds out what will be given up over the next `new_tokens`. False when that depends on what
+  /// Finds out what will be evicted over the next `new_tokens`. False when that depends on what
   /// the model computes; if true, the sequence is run by chunks from now on and no more step by
   /// step.
   bool foresee(int64_t new_tokens);
   /// After foresee: what the model needs to run the next `tokens` of the tokens foreseen at once.
   ChunkInput next_chunk(int64_t tokens);
-  /// To be called after each chunk: gives up what is gone by then.
+  /// To be called after each chunk: evicts what is gone by then.
   void after_chunk(int64_t tokens);
 
   const KVCache& cache() const { return cache_; }
@@ -53,7 +53,7 @@ class Sequence {
   /// Why no token of this sequence can be told any more: what was not finite when it was run, see
   /// first_non_finite. Empty as long as all is well.
   const std::string& failure() const { return failure_; }
-  /// Takes note of that after the tokens `fed` left logits that are not finite. Nothing is given up
+  /// Takes note of that after the tokens `fed` left logits that are not finite. Nothing is evicted
   /// from then on, since policies would read what is not finite, too.
   void note_failure(const LanguageModel& model, const std::vector<int64_t>& fed);
 

@@ -15,8 +15,8 @@ namespace {
 
 /// Layers whose attention is spread wide get more (MEDA, arXiv 2502.17599): in proportion to
 /// softmax(E_l / temperature), with E_l the mean entropy in nats of a layer's attention rows. `of:
-/// text_to_image` takes the rows of the text after the picture and the part of them that lies on
-/// the picture, the cross-modal block of the paper; `of: all` takes all rows whole, as its released
+/// text_to_image` takes the rows of the text after the image and the part of them that lies on
+/// the image, the cross-modal block of the paper; `of: all` takes all rows whole, as its released
 /// code does.
 class EntropyAllocation final : public ProportionalAllocation {
  public:

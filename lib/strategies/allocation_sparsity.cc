@@ -12,7 +12,7 @@ namespace elastikv {
 namespace {
 
 /// Layers whose attention is dense get more (VL-Cache, arXiv 2410.23317): in proportion to 1 - s_l,
-/// with s_l the share of the entries that the rows of the text after the picture could see, but
+/// with s_l the share of the entries that the rows of the text after the image could see, but
 /// give less than `threshold` of their row's largest weight, averaged over heads.
 class SparsityAllocation final : public ProportionalAllocation {
  public:

@@ -7,7 +7,7 @@
 namespace elastikv {
 namespace {
 
-/// In proportion to the attention that the text after the picture pays to the picture (TGV-KV,
+/// In proportion to the attention that the text after the image pays to the image (TGV-KV,
 /// arXiv 2606.03075), averaged over heads and rows.
 class TextToImageAllocation final : public ProportionalAllocation {
  public:

@@ -79,7 +79,7 @@ struct SelectionInput {
   /// [1] or [kv_heads]: slots that each group may keep, between 1 and tokens.
   std::vector<int64_t> slots;
   Budget budget = Budget::unlimited();
-  int64_t image_begin = 0;  ///< the picture's tokens, as in PromptStatistics
+  int64_t image_begin = 0;  ///< the image's tokens, as in PromptStatistics
   int64_t image_end = 0;
   const LayerStatistics* layer = nullptr;
 

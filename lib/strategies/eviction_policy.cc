@@ -104,7 +104,7 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
     if (compaction_ != nullptr) plan.join = merged(cache, layer, evicted);
     for (size_t group = 0; group < evicted.size(); ++group) {
       const Evicted& here = evicted[group];
-      auto& slots = plan.give_up.emplace_back();
+      auto& slots = plan.evict.emplace_back();
       slots.reserve(here.ranks.size());
       for (const int64_t rank : here.ranks) {
         slots.push_back(here.by_position[static_cast<size_t>(rank)]);

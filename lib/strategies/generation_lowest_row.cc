@@ -46,7 +46,7 @@ class LowestRowPolicy final : public EvictionPolicy {
       const auto text = std::lower_bound(choice.positions.begin(), choice.positions.end(),
                                          start().prompt.image_end);
       const int64_t before = text - choice.positions.begin();
-      // With the picture used up, the answer has to pay for itself.
+      // With the image used up, the answer has to pay for itself.
       if (before - sinks >= choice.count) last = before;
     }
     std::vector<int64_t> candidates;
@@ -64,7 +64,7 @@ class LowestRowPolicy final : public EvictionPolicy {
 };
 
 /// The unprotected entry to which the new token pays least goes (TOVA, arXiv 2401.06104), averaged
-/// over the heads that share a cache. `among: before_text` leaves alone the text after the picture
+/// over the heads that share a cache. `among: before_text` leaves alone the text after the image
 /// and what was generated since (TGV-KV, arXiv 2606.03075) while anything else is left.
 class LowestRowGeneration final : public Generation {
  public:

@@ -42,10 +42,10 @@ at::Tensor pooled(const at::Tensor& scores, int64_t kernel, bool largest);
 /// Rows of `statistics.last_rows` of the last `count` queries, f32 [query_heads, n, tokens], with n
 /// the smaller of `count` and the rows there are.
 at::Tensor last_rows(const LayerStatistics& statistics, int64_t count);
-/// The rows of the tokens after the picture, f32 [query_heads, tokens_after_image, tokens]. Error
+/// The rows of the tokens after the image, f32 [query_heads, tokens_after_image, tokens]. Error
 /// when the prompt has none.
 at::Tensor post_image_rows(const PromptStatistics& prompt, const LayerStatistics& layer);
-/// Their columns on the picture, f32 [query_heads, tokens_after_image, image tokens].
+/// Their columns on the image, f32 [query_heads, tokens_after_image, image tokens].
 at::Tensor image_block(const PromptStatistics& prompt, const LayerStatistics& layer);
 /// Euclidean norms over the last dimension of f32 [heads, tokens, head_dim].
 at::Tensor norms(const at::Tensor& entries);

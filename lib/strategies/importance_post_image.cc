@@ -10,7 +10,7 @@
 namespace elastikv {
 namespace {
 
-/// Attention that the text after the picture pays to an entry, summed over its rows (VL-Cache,
+/// Attention that the text after the image pays to an entry, summed over its rows (VL-Cache,
 /// arXiv 2410.23317). `weights: text` weighs each row by how much the text itself attends to its
 /// token (TGV-KV, arXiv 2606.03075): the token's column over those rows, averaged over heads and
 /// divided by the rows that can see it.

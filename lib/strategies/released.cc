@@ -54,7 +54,7 @@ std::vector<StepPlan> evict_rank(const KVCache& cache, int64_t layers, int64_t r
     ELASTIKV_ASSERT(cache.groups(layer) == 1, "layer {}: released code shares slots between heads",
                     layer);
     const std::vector<int64_t> slots = slots_by_position(cache.positions(layer));
-    plans[static_cast<size_t>(layer)].give_up = {{slots.at(static_cast<size_t>(rank))}};
+    plans[static_cast<size_t>(layer)].evict = {{slots.at(static_cast<size_t>(rank))}};
   }
   return plans;
 }

@@ -9,7 +9,7 @@ namespace elastikv {
 namespace {
 
 /// The first `sinks`, the last `recent` (or `recent_share` of the slots, when that is more), and of
-/// the others those with the largest scores. `text_first` keeps text before picture tokens,
+/// the others those with the largest scores. `text_first` keeps text before image tokens,
 /// whatever their scores (LOOK-M, arXiv 2406.18139).
 class TopSelection final : public Selection {
  public:

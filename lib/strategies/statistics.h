@@ -13,8 +13,8 @@ namespace elastikv {
 /// What the engine has to compute for the strategies of a sweep; it computes the union, once.
 struct StatisticsRequest {
   PrefillRequest prefill{};
-  /// The attention rows of all prompt tokens after the picture, among `last_rows`. Only a prompt
-  /// that has a picture, and tokens after it, can give them.
+  /// The attention rows of all prompt tokens after the image, among `last_rows`. Only a prompt
+  /// that has an image, and tokens after it, can give them.
   bool post_image_rows = false;
   bool keys = false;         ///< the prompt's keys
   bool values = false;       ///< and values
@@ -38,12 +38,12 @@ struct LayerStatistics : PrefillStatistics {
 /// Everything a strategy may know of a prompt.
 struct PromptStatistics {
   int64_t prompt_tokens = 0;
-  /// Rotary position of the first token after the prompt, less prompt_tokens: negative where a
-  /// picture takes fewer positions than tokens (mRoPE).
+  /// Rotary position of the first token after the prompt, less prompt_tokens: negative where an
+  /// image takes fewer positions than tokens (mRoPE).
   int64_t position_delta = 0;
   int64_t query_heads = 0;
   int64_t kv_heads = 0;
-  /// Token range [image_begin, image_end) of the picture; empty without one.
+  /// Token range [image_begin, image_end) of the image; empty without one.
   int64_t image_begin = 0;
   int64_t image_end = 0;
   /// Seed of this sample, for strategies that draw: equal for equal (sweep seed, data item).
@@ -54,11 +54,11 @@ struct PromptStatistics {
   std::vector<LayerStatistics> layers;
 
   bool has_image() const { return image_end > image_begin; }
-  /// Prompt tokens after the picture; 0 without one.
+  /// Prompt tokens after the image; 0 without one.
   int64_t tokens_after_image() const { return has_image() ? prompt_tokens - image_end : 0; }
 };
 
-/// Why this prompt cannot give what is asked for ("has no picture, ..."), or an empty text.
+/// Why this prompt cannot give what is asked for ("has no image, ..."), or an empty text.
 std::string missing_for(const StatisticsRequest& request, int64_t prompt_tokens,
                         int64_t image_begin, int64_t image_end);
 

@@ -37,7 +37,7 @@ struct Lifetimes {
 
 /// Decides, token by token, what a sequence's cache evicts. One object per sequence: it may keep
 /// state, which it must keep in step with the slots itself (an evicted slot is taken by the last
-/// one, see KVCache::give_up).
+/// one, see KVCache::evict).
 class GenerationPolicy {
  public:
   virtual ~GenerationPolicy() = default;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -18,7 +19,7 @@ namespace {
 using Budgets = std::vector<BudgetChoice>;
 
 ValueForm<Growth> growth_form() {
-  return choice_form<Growth>({{"generation", Growth::kGeneration}, {"prompt", Growth::kPrompt}});
+  return named_form<Growth>({Growth::kGeneration, Growth::kPrompt}, growth_name);
 }
 
 void add_once(OrderedJson& list, const OrderedJson& value) {
@@ -55,6 +56,10 @@ OrderedJson growth_json(const Budgets& budgets) {
 }
 
 }  // namespace
+
+std::string_view growth_name(Growth growth) {
+  return growth == Growth::kGeneration ? "generation" : "prompt";
+}
 
 std::string BudgetChoice::text() const {
   if (keep_tokens) return fmt::format("{}t", *keep_tokens);

@@ -47,6 +47,8 @@ enum class Growth {
   kGeneration,  // of all tokens seen so far: the cache grows while text is generated (the paper's)
   kPrompt,      // of the prompt: the cache keeps its size while text is generated
 };
+/// "generation" or "prompt".
+std::string_view growth_name(Growth growth);
 
 /// How much of the cache is kept. Neither set: everything (the full cache has no budget).
 struct BudgetChoice {

@@ -17,7 +17,7 @@ class CellSize {
   /// At most, while `added` tokens follow a prompt.
   int64_t room(int64_t prompt, int64_t added) const;
   /// At most, after its compression: merging changes the anchors that something is merged into, no
-  /// more than it gives up.
+  /// more than it evicts.
   int64_t merged(int64_t prompt) const;
   /// Whether its positions are ranks: such cells together need the prompt's keys un-rotated, too.
   bool rerotates() const { return rerotates_; }

@@ -125,7 +125,7 @@ void add_selection(Keys<DataOptions>& keys) {
            {.hashed = false});
   keys.add("sample_ids", &DataOptions::sample_ids, ids_form(), "These samples alone.",
            {.written = Written::kWhereSet, .hashed = false, .otherwise = "all"});
-  keys.add("image_cache", &DataOptions::picture_cache, filled_path_form(),
+  keys.add("image_cache", &DataOptions::image_cache, filled_path_form(),
            "Where images that the file holds in base64 are written.",
            {.written = Written::kWhereSet,
             .hashed = false,
@@ -211,20 +211,19 @@ const Keys<DataOptions>& data_keys() {
              {.lists = ListedValues{.order = 4, .ranges = true}});
     keys.add("image_root", &DataOptions::image_root, path_form(),
              "Where images are looked for first.", {.otherwise = "the file's folder"});
-    keys.add("image_place", &DataOptions::picture_place, word_form({"before", "after"}),
+    keys.add("image_place", &DataOptions::image_place, word_form({"before", "after"}),
              "Where images stand in a question that does not place them.",
              {.written = Written::kWhereSet,
               .otherwise = "the model's",
               .earlier = "picture_place",
               .lists = ListedValues{.order = 1}});
-    keys.add(
-        "image_orientation", &DataOptions::picture_orientation,
-        named_form<PictureOrientation>({PictureOrientation::kStored, PictureOrientation::kExif},
-                                       picture_orientation_name),
-        "Images as they are stored, or turned as their files say.",
-        {.written = Written::kWhereSet,
-         .earlier = "picture_orientation",
-         .lists = ListedValues{.order = 2}});
+    keys.add("image_orientation", &DataOptions::image_orientation,
+             named_form<ImageOrientation>({ImageOrientation::kStored, ImageOrientation::kExif},
+                                          image_orientation_name),
+             "Images as they are stored, or turned as their files say.",
+             {.written = Written::kWhereSet,
+              .earlier = "picture_orientation",
+              .lists = ListedValues{.order = 2}});
     keys.add("answers", &DataOptions::answers, filled_path_form(),
              "A file of answers to questions that come without.", {.written = Written::kWhereSet});
     keys.add("prompt", &DataOptions::prompt, filled_text_form(),

@@ -7,8 +7,8 @@
 #include "base/base64.h"
 #include "base/error.h"
 #include "image/drawing.h"
+#include "image/image.h"
 #include "image/image_processor.h"
-#include "image/picture.h"
 #include "image/resample.h"
 
 namespace elastikv {
@@ -18,8 +18,8 @@ namespace {
 constexpr int64_t kThumbnailSide = 192;
 
 /// What the vision tower sees of an image, as a small PNG in base64.
-std::string thumbnail(const ImageProcessor& processor, const PictureFile& file) {
-  Picture seen = processor.crop(read_picture(file));
+std::string thumbnail(const ImageProcessor& processor, const ImageFile& file) {
+  Image seen = processor.crop(read_image(file));
   const int64_t longest = std::max(seen.size.height, seen.size.width);
   if (longest > kThumbnailSide) {
     const auto scaled = [&](int64_t side) {
@@ -47,7 +47,7 @@ SampleDetail look_at_prompt(const PromptReader& reader, const Sample& sample,
     const TokenSpan span = prompt.image_span();
     detail.image_begin = span.begin;
     detail.image_end = span.end;
-    const PictureSize grid = reader.grid(sample.images);
+    const ImageSize grid = reader.grid(sample.images);
     if (grid.pixels() == span.end - span.begin) {
       detail.grid_rows = grid.height;
       detail.grid_columns = grid.width;

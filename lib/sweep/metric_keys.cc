@@ -107,8 +107,8 @@ const Keys<MetricChoice>& metric_keys() {
     keys.group("rouge", {.read = read_rouge}, rouge_keys(), "mapping", "",
                {.written = Written::kNever});
     keys.add("reference", &MetricChoice::reference,
-             choice_form<TextReference>(
-                 {{"full-cache", TextReference::kFullCache}, {"dataset", TextReference::kDataSet}}),
+             named_form<TextReference>({TextReference::kFullCache, TextReference::kDataSet},
+                                       text_reference_name),
              "What generated texts are compared with: those of the full cache, or the answers.");
     keys.add("agreement", &MetricChoice::agreement, boolean_form(),
              "Whether tokens are compared with the full cache's.");

@@ -78,9 +78,8 @@ void add_input_keys(Keys<ModelChoice>& keys) {
            "What becomes of what a square would cut off an image; `auto`: as the checkpoint says.",
            {.lists = ListedValues{.order = 4}});
   keys.add("image_place", [](auto& model) -> auto& { return model.prompt.place; },
-           choice_form<PicturePlace>({{"auto", PicturePlace::kDefault},
-                                      {"before", PicturePlace::kBefore},
-                                      {"after", PicturePlace::kAfter}}),
+           named_form<ImagePlace>({ImagePlace::kDefault, ImagePlace::kBefore, ImagePlace::kAfter},
+                                  image_place_name),
            "Where images go that a question does not place; `auto`: as the format says.",
            {.earlier = "picture_place", .lists = ListedValues{.order = 6}});
   keys.add(

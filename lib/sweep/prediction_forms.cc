@@ -42,7 +42,7 @@ Json jsonl_line(const Cell& cell, const AnsweredSample& answered) {
   return json;
 }
 
-/// The question without the places of its pictures, which LLaVA's answers do not show.
+/// The question without the places of its images, which LLaVA's answers do not show.
 std::string bare_question(std::string question) {
   for (size_t at = question.find(kPlaceholder); at != std::string::npos;
        at = question.find(kPlaceholder)) {

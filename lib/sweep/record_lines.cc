@@ -228,7 +228,7 @@ SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
 }
 
 std::string detail_line(const StoredDetail& stored) {
-  constexpr int kDigits = 4;  // enough for a picture
+  constexpr int kDigits = 4;  // enough for a plot
   const SampleDetail& detail = stored.detail;
   Json importance = Json::array();
   for (const std::vector<float>& layer : detail.importance) {

@@ -162,7 +162,7 @@ struct SampleEntry {
 /// Error that begins with `place` when the line is none.
 SampleEntry parse_sample_line(std::string_view line, const std::string& place);
 
-/// A line of details.jsonl; importance is rounded to the four digits that a picture shows.
+/// A line of details.jsonl; importance is rounded to the four digits that a plot shows.
 std::string detail_line(const StoredDetail& detail);
 /// The reverse; Error that begins with `place` when the line is none.
 StoredDetail parse_detail_line(std::string_view line, const std::string& place);

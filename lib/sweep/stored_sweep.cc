@@ -105,7 +105,7 @@ StoredSample stored_sample(const Sample& sample) {
                       .images = {},
                       .cluster = sample.cluster,
                       .problem = sample.problem};
-  for (const PictureFile& image : sample.images) stored.images.push_back(image.path.string());
+  for (const ImageFile& image : sample.images) stored.images.push_back(image.path.string());
   return stored;
 }
 

@@ -129,7 +129,7 @@ SampleChoice choose_samples(const SweepConfig& config, const std::vector<std::st
     all.on_problem = OnProblem::kRecord;  // of samples that may not be chosen
     const std::unique_ptr<Tokenizer> tokenizer =
         options.tokens ? engines.tokenizer(config.models.front()) : nullptr;
-    sets.push_back(read_data(all, /*check_picture=*/{}, tokenizer.get()));
+    sets.push_back(read_data(all, /*check_image=*/{}, tokenizer.get()));
     for (const Sample& sample : sets.back().samples) known.push_back(sample.id);
   }
   const std::set<std::string> ids = ids_of(words, known);

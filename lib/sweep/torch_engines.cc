@@ -11,7 +11,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
 #include "runtime/memory.h"
@@ -59,9 +59,9 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
 /// Patches that the vision tower computes of a sample's images. Reads their headers.
 int64_t patches_of(const PromptReader& reader, const Sample& sample) {
   int64_t patches = 0;
-  for (const PictureFile& picture : sample.images) {
+  for (const ImageFile& image : sample.images) {
     patches +=
-        reader.image_prompt()->patches(reader.image_processor()->geometry(check_picture(picture)));
+        reader.image_prompt()->patches(reader.image_processor()->geometry(check_image(image)));
   }
   return patches;
 }
@@ -134,7 +134,9 @@ class TorchEngines final : public Engines {
     return load_tokenizer(model.path);
   }
 
-  void check_image(const std::filesystem::path& file) const override { check_picture(file); }
+  void check_image(const std::filesystem::path& file) const override {
+    elastikv::check_image(file);
+  }
 
   EngineIdentity identity(const ModelChoice& model) const override {
     EngineIdentity identity;

@@ -78,7 +78,7 @@ void put_tokens(const nlohmann::json& object, std::map<std::string, std::string>
 }  // namespace
 
 std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& checkpoint,
-                                               bool takes_pictures) {
+                                               bool takes_images) {
   const auto as_processor = [&]() -> std::optional<ChatTemplate> {
     if (auto found = in_json(checkpoint, kProcessorFile)) return found;
     if (auto found = in_json(checkpoint, kJsonFile)) return found;
@@ -88,7 +88,7 @@ std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& chec
     if (auto found = in_jinja(checkpoint)) return found;
     return in_json(checkpoint, kTokenizerFile);
   };
-  if (takes_pictures) {
+  if (takes_images) {
     if (auto found = as_processor()) return found;
     return as_tokenizer();
   }

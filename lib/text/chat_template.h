@@ -21,14 +21,14 @@ struct ChatTemplate {
   std::string hash;
 };
 
-/// The template that transformers 5 takes. With pictures, as its processors look for it: the key
+/// The template that transformers 5 takes. With images, as its processors look for it: the key
 /// 'chat_template' of processor_config.json, chat_template.json, chat_template.jinja; a tokenizer
 /// alone takes chat_template.jinja, then tokenizer_config.json. Where none of these is there, what
 /// the other of the two would take. Of several named templates the one called "default". Nothing
 /// when no file has one; Error naming file and key for a malformed entry, and where there are named
 /// templates of which none is "default".
 std::optional<ChatTemplate> find_chat_template(const std::filesystem::path& checkpoint,
-                                               bool takes_pictures);
+                                               bool takes_images);
 
 /// The texts of the tokens that templates name: "bos_token" -> "<s>", as tokenizer_config.json
 /// (extra_special_tokens included), else special_tokens_map.json, has them.

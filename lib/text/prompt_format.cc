@@ -18,24 +18,24 @@ namespace {
 
 const std::vector<std::string> kRoles{"system", "user", "assistant"};
 
-/// The text of a turn with `<image>` for each of its pictures.
-std::string with_pictures(const PromptFormat& format, const Turn& turn, PicturePlace place) {
+/// The text of a turn with `<image>` for each of its images.
+std::string with_images(const PromptFormat& format, const Turn& turn, ImagePlace place) {
   const std::string_view text = format.trim ? trimmed(turn.text) : std::string_view(turn.text);
   if (turn.images == 0) return std::string(text);
-  if (place == PicturePlace::kDefault) place = format.pictures.place;
-  std::string pictures;
+  if (place == ImagePlace::kDefault) place = format.images.place;
+  std::string images;
   for (int64_t i = 0; i < turn.images; ++i) {
-    if (i > 0) pictures += format.pictures.between;
-    pictures += kImagePlaceholder;
+    if (i > 0) images += format.images.between;
+    images += kImagePlaceholder;
   }
-  if (place == PicturePlace::kAfter) {
-    return fmt::format("{}{}{}", text, format.pictures.text_then, pictures);
+  if (place == ImagePlace::kAfter) {
+    return fmt::format("{}{}{}", text, format.images.text_then, images);
   }
-  return fmt::format("{}{}{}", pictures, format.pictures.then_text, text);
+  return fmt::format("{}{}{}", images, format.images.then_text, text);
 }
 
 /// Writes each `<image>` as the format has it.
-std::string spell_pictures(const PromptFormat& format, std::string_view text) {
+std::string spell_images(const PromptFormat& format, std::string_view text) {
   constexpr std::string_view kNumber = "{n}";
   std::string result;
   int64_t number = 0;
@@ -45,7 +45,7 @@ std::string spell_pictures(const PromptFormat& format, std::string_view text) {
       continue;
     }
     ++number;
-    const std::string& form = format.pictures.text;
+    const std::string& form = format.images.text;
     const size_t at = form.find(kNumber);
     if (at == std::string::npos) {
       result += form;
@@ -70,10 +70,10 @@ const Keys<PromptFormat::Frame>& frame_keys() {
   static const Keys<Frame> keys([](Keys<Frame>& keys) {
     keys.add("before", &Frame::before, text_form(), "What stands before a turn's text.",
              {.required = true});
-    keys.add("before_image", &Frame::before_picture, text_form(),
+    keys.add("before_image", &Frame::before_image, text_form(),
              "The same where the turn begins with an image.",
              {.otherwise = "`before`", .earlier = "before_picture"},
-             [](const YamlFields&, Frame& frame) { frame.before_picture = frame.before; });
+             [](const YamlFields&, Frame& frame) { frame.before_image = frame.before; });
     keys.add("after", &Frame::after, text_form(), "What stands behind it.", {.required = true});
   });
   return keys;
@@ -104,13 +104,12 @@ ValueForm<std::string> image_text_form() {
   return form;
 }
 
-const Keys<PromptFormat::Pictures>& image_keys() {
-  using Images = PromptFormat::Pictures;
+const Keys<PromptFormat::Images>& image_keys() {
+  using Images = PromptFormat::Images;
   static const Keys<Images> keys([](Keys<Images>& keys) {
     keys.add("place", &Images::place,
-             choice_form<PicturePlace>(
-                 {{"before", PicturePlace::kBefore}, {"after", PicturePlace::kAfter}},
-                 ", before or after is needed"),
+             named_form<ImagePlace>({ImagePlace::kBefore, ImagePlace::kAfter}, image_place_name,
+                                    ", before or after is needed"),
              "Where the images of a turn go.");
     keys.add("text", &Images::text, image_text_form(),
              "An image, wherever it stands; `{n}` is its number within the turn.");
@@ -137,7 +136,7 @@ const Keys<PromptFormat>& format_keys() {
              "What the model writes to end its answer.", {.required = true});
     keys.add("trim", &PromptFormat::trim, boolean_form(),
              "Whether white space at both ends of a turn's text goes.");
-    keys.section("images", &PromptFormat::pictures, image_keys(), "", {.earlier = "pictures"});
+    keys.section("images", &PromptFormat::images, image_keys(), "", {.earlier = "pictures"});
     keys.add("architectures", &PromptFormat::architectures, text_list_form(),
              "Whose checkpoints use this format where they have no chat template.");
   });
@@ -146,9 +145,21 @@ const Keys<PromptFormat>& format_keys() {
 
 }  // namespace
 
-Turn user_turn(std::string question, int64_t pictures) {
+std::string_view image_place_name(ImagePlace place) {
+  switch (place) {
+    case ImagePlace::kBefore:
+      return "before";
+    case ImagePlace::kAfter:
+      return "after";
+    case ImagePlace::kDefault:
+      break;
+  }
+  return "auto";
+}
+
+Turn user_turn(std::string question, int64_t images) {
   const bool placed = question.find(kImagePlaceholder) != std::string::npos;
-  return {"user", std::move(question), placed ? 0 : pictures};
+  return {"user", std::move(question), placed ? 0 : images};
 }
 
 PromptFormat read_prompt_format(const std::filesystem::path& file) {
@@ -217,7 +228,7 @@ std::vector<PromptChunk> cut_at_images(std::string_view text) {
 }
 
 Prompt PromptFormat::render(const std::vector<Turn>& turns, bool answer_follows,
-                            PicturePlace place) const {
+                            ImagePlace place) const {
   check_turns(turns);
   Prompt prompt;
   prompt.text = start;
@@ -226,10 +237,10 @@ Prompt PromptFormat::render(const std::vector<Turn>& turns, bool answer_follows,
     if (frame == roles.end()) {
       fail("prompt format '{}' has no form for a turn of the role '{}'", name, turn.role);
     }
-    const std::string text = with_pictures(*this, turn, place);
+    const std::string text = with_images(*this, turn, place);
     prompt.text +=
-        text.starts_with(kImagePlaceholder) ? frame->second.before_picture : frame->second.before;
-    prompt.text += spell_pictures(*this, text) + frame->second.after;
+        text.starts_with(kImagePlaceholder) ? frame->second.before_image : frame->second.before;
+    prompt.text += spell_images(*this, text) + frame->second.after;
   };
   if (system && turns.front().role != "system") put({"system", *system, /*images=*/0});
   for (const Turn& turn : turns) put(turn);

@@ -11,39 +11,41 @@
 
 namespace elastikv {
 
-/// Where a picture stands in a prompt's text.
+/// Where an image stands in a prompt's text.
 inline constexpr std::string_view kImagePlaceholder = "<image>";
 
 /// One turn of a conversation.
 struct Turn {
   /// "system" (the first turn only), "user" or "assistant".
   std::string role;
-  /// May hold `<image>` anywhere, once per picture.
+  /// May hold `<image>` anywhere, once per image.
   std::string text;
-  /// Pictures to put before or behind the text, beside those that the text places itself.
+  /// Images to put before or behind the text, beside those that the text places itself.
   int64_t images = 0;
 };
 
-/// A user's question about so many pictures, which stand where it says `<image>`, if it does.
-Turn user_turn(std::string question, int64_t pictures);
+/// A user's question about so many images, which stand where it says `<image>`, if it does.
+Turn user_turn(std::string question, int64_t images);
 
-/// Where the pictures of a turn go.
-enum class PicturePlace { kDefault, kBefore, kAfter };
+/// Where the images of a turn go.
+enum class ImagePlace { kDefault, kBefore, kAfter };
+/// "auto", "before" or "after".
+std::string_view image_place_name(ImagePlace place);
 
-/// A stretch of text, or a picture.
+/// A stretch of text, or an image.
 struct PromptChunk {
   enum class Kind { kText, kImage };
   Kind kind = Kind::kText;
-  /// Empty for a picture.
+  /// Empty for an image.
   std::string text;
   bool operator==(const PromptChunk&) const = default;
 };
 
 /// A conversation as the model reads it.
 struct Prompt {
-  /// With `<image>` for each picture.
+  /// With `<image>` for each image.
   std::string text;
-  /// The same, cut at the pictures; no text chunk is empty.
+  /// The same, cut at the images; no text chunk is empty.
   std::vector<PromptChunk> chunks;
 };
 
@@ -52,17 +54,17 @@ struct PromptFormat {
   /// What stands around the text of a role's turns.
   struct Frame {
     std::string before;
-    /// Instead of `before` where the turn begins with a picture.
-    std::string before_picture;
+    /// Instead of `before` where the turn begins with an image.
+    std::string before_image;
     std::string after;
   };
-  struct Pictures {
+  struct Images {
     /// kBefore or kAfter.
-    PicturePlace place = PicturePlace::kBefore;
-    /// A picture, wherever it stands: holds `<image>` once; {n} is its number within the turn.
+    ImagePlace place = ImagePlace::kBefore;
+    /// An image, wherever it stands: holds `<image>` once; {n} is its number within the turn.
     std::string text{kImagePlaceholder};
-    /// Between two pictures of a turn, between them and the text that follows, and between the text
-    /// and the pictures that follow.
+    /// Between two images of a turn, between them and the text that follows, and between the text
+    /// and the images that follow.
     std::string between = "\n";
     std::string then_text = "\n";
     std::string text_then = "\n";
@@ -83,7 +85,7 @@ struct PromptFormat {
   std::string answer_end;
   /// Whether white space at both ends of a turn's text goes.
   bool trim = false;
-  Pictures pictures;
+  Images images;
   /// Architectures (config.json) whose checkpoints use this format when they have no chat template.
   std::vector<std::string> architectures;
 
@@ -91,7 +93,7 @@ struct PromptFormat {
   /// turns, a role that is unknown or that this format has no form for, or a system turn that is
   /// not the first.
   Prompt render(const std::vector<Turn>& turns, bool answer_follows = true,
-                PicturePlace place = PicturePlace::kDefault) const;
+                ImagePlace place = ImagePlace::kDefault) const;
 };
 
 /// Reads a format; Error naming file, line and key for an unknown, missing or malformed entry.

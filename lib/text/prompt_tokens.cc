@@ -40,7 +40,7 @@ TokenizedPrompt encode_whole(const Tokenizer& tokenizer, const std::vector<Promp
                              const std::vector<ImageText>& images) {
   std::string text;
   struct Run {
-    bool first = false;  // of its picture
+    bool first = false;  // of its image
     int64_t placeholders = 0;
   };
   std::vector<Run> runs;
@@ -61,7 +61,7 @@ TokenizedPrompt encode_whole(const Tokenizer& tokenizer, const std::vector<Promp
   const std::vector<int64_t> ids = tokenizer.encode(text);
   const auto found = static_cast<size_t>(std::count(ids.begin(), ids.end(), image_token_id));
   if (found != runs.size()) {
-    fail("the prompt's text holds '{}', which stands for pictures: {} found, {} expected",
+    fail("the prompt's text holds '{}', which stands for images: {} found, {} expected",
          placeholder, found, runs.size());
   }
   Assembly assembly(image_token_id);

@@ -10,7 +10,7 @@
 
 namespace elastikv {
 
-/// The text of the token that stands for a picture, if the tokenizer makes that one token of it.
+/// The text of the token that stands for an image, if the tokenizer makes that one token of it.
 std::optional<std::string> placeholder_text(const Tokenizer& tokenizer, int64_t id);
 
 /// Tokens [begin, end) of a prompt.
@@ -20,7 +20,7 @@ struct TokenSpan {
   bool operator==(const TokenSpan&) const = default;
 };
 
-/// What a picture becomes in a prompt: runs of its family's placeholder token, one for each
+/// What an image becomes in a prompt: runs of its family's placeholder token, one for each
 /// feature, with text before, between and after them (Idefics3 names each tile).
 struct ImageText {
   struct Run {
@@ -37,22 +37,22 @@ struct ImageText {
 
 struct TokenizedPrompt {
   std::vector<int64_t> ids;
-  /// One span per picture, in order: from its first placeholder to its last.
+  /// One span per image, in order: from its first placeholder to its last.
   std::vector<TokenSpan> images;
   /// Indices of all placeholders, ascending.
   std::vector<int64_t> placeholders;
 
-  /// From the first picture's first placeholder to the last one's last; empty without pictures.
+  /// From the first image's first placeholder to the last one's last; empty without images.
   TokenSpan image_span() const;
 };
 
 /// The ids of a prompt. Where the tokenizer knows the placeholder, the whole text is encoded at
 /// once with one placeholder for each run, which is then repeated; special tokens never merge with
 /// text, so this is what encoding all of them gives. Where it does not (the original LLaVA), the
-/// texts between pictures are encoded each by itself. With `add_special` the tokenizer's special
+/// texts between images are encoded each by itself. With `add_special` the tokenizer's special
 /// ids (a BOS) are put around the whole once, unless the text itself begins with them. Error when
 /// the number of
-/// `<image>` in `chunks` and of pictures differ, and when the text itself holds the placeholder.
+/// `<image>` in `chunks` and of images differ, and when the text itself holds the placeholder.
 TokenizedPrompt tokenize_prompt(const Tokenizer& tokenizer, const std::vector<PromptChunk>& chunks,
                                 int64_t image_token_id, const std::vector<ImageText>& images,
                                 bool add_special = true);

@@ -116,7 +116,7 @@ std::unique_ptr<PromptWriter> make_prompt_writer(const PromptModel& model,
   if (settings.format != PromptSettings::kAuto) {
     return std::make_unique<FormatWriter>(prompt_format(settings.format), settings, "as named");
   }
-  if (auto found = find_chat_template(model.checkpoint, model.takes_pictures))
+  if (auto found = find_chat_template(model.checkpoint, model.takes_images))
     return make_template_writer(std::move(*found), model, settings);
   const std::string architecture = architecture_of(model.checkpoint);
   return std::make_unique<FormatWriter>(

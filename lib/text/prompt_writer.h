@@ -27,8 +27,8 @@ struct PromptSettings {
   std::optional<std::string> date{};
   /// Further variables of the template and their values as JSON: "enable_thinking" -> "false".
   std::map<std::string, std::string> variables{};
-  /// Where pictures go that a question does not place.
-  PicturePlace place = PicturePlace::kDefault;
+  /// Where images go that a question does not place.
+  ImagePlace place = ImagePlace::kDefault;
 
   /// The date that Llama 3's published templates fall back to where they are not told today's.
   static constexpr const char* kDefaultDate = "2024-07-26";
@@ -48,7 +48,7 @@ class PromptWriter {
   virtual ~PromptWriter() = default;
 
   /// Writes the turns; with `answer_follows`, up to where the model's answer begins. A turn's
-  /// pictures stand where its text says `<image>`, else where the settings or the format put them.
+  /// images stand where its text says `<image>`, else where the settings or the format put them.
   /// A system turn goes before that of the settings. Error for no turns, a role that is unknown or
   /// that there is no form for, a system turn that is not the first, and for what the template
   /// itself refuses, in its words.
@@ -73,11 +73,11 @@ class PromptWriter {
 /// What of a model its prompts depend on.
 struct PromptModel {
   std::filesystem::path checkpoint;
-  /// Whether prompts may hold pictures.
-  bool takes_pictures = false;
-  /// The id that stands for a picture in prompts; below 0 where no token does.
+  /// Whether prompts may hold images.
+  bool takes_images = false;
+  /// The id that stands for an image in prompts; below 0 where no token does.
   int64_t image_token = -1;
-  /// Null where the folder has none yet: then the text of the picture's token is found in what the
+  /// Null where the folder has none yet: then the text of the image's token is found in what the
   /// template writes, and the end of an answer is not known.
   const Tokenizer* tokenizer = nullptr;
 };

@@ -54,14 +54,14 @@ jinja::CivilTime noon_of(const std::string& text) {
 Json text_part(std::string_view text) { return {{"type", "text"}, {"text", text}}; }
 Json image_part() { return {{"type", "image"}}; }
 
-/// What a second picture adds to a prompt, without blanks around it: how the template spells one.
+/// What a second image adds to a prompt, without blanks around it: how the template spells one.
 std::string spelling_of(std::string_view one, std::string_view two) {
   size_t begin = 0;
   while (begin < one.size() && one[begin] == two[begin]) ++begin;
   size_t end = 0;
   while (end < one.size() - begin && one[one.size() - 1 - end] == two[two.size() - 1 - end]) ++end;
   std::string_view more = two.substr(begin, two.size() - begin - end);
-  // The common beginning may reach into the second picture: "<a><b>" added to "<a><b>x" is found as
+  // The common beginning may reach into the second image: "<a><b>" added to "<a><b>x" is found as
   // "x<a><b>" turned round, of which the whole spelling is the turn that the text holds.
   for (size_t shift = 0; shift <= std::min(begin, more.size()); ++shift) {
     const std::string_view turned = two.substr(begin - shift, more.size());
@@ -79,11 +79,11 @@ class TemplateWriter final : public PromptWriter {
   TemplateWriter(ChatTemplate found, const PromptModel& model, const PromptSettings& settings)
       : found_(std::move(found)),
         settings_(settings),
-        takes_pictures_(model.takes_pictures),
+        takes_images_(model.takes_images),
         template_(jinja::Template::parse(found_.text, found_.place)) {
     take_settings();
     for (const auto& [name, text] : template_tokens(model.checkpoint)) tokens_[name] = text;
-    if (takes_pictures_) learn_pictures(model);
+    if (takes_images_) learn_images(model);
     learn_answer_end(model);
   }
 
@@ -92,11 +92,11 @@ class TemplateWriter final : public PromptWriter {
     std::vector<Turn> all = turns;
     if (settings_.system && turns.front().role != "system")
       all.insert(all.begin(), Turn{"system", *settings_.system, /*images=*/0});
-    size_t pictures = 0;
+    size_t images = 0;
     for (const Turn& turn : all) {
-      pictures += static_cast<size_t>(turn.images) + count_of(turn.text, kImagePlaceholder);
+      images += static_cast<size_t>(turn.images) + count_of(turn.text, kImagePlaceholder);
     }
-    return cut_at_markers(render(all, answer_follows), pictures);
+    return cut_at_markers(render(all, answer_follows), images);
   }
 
   std::string name() const override { return kChatTemplate; }
@@ -119,7 +119,7 @@ class TemplateWriter final : public PromptWriter {
   std::string answer_end() const override { return answer_end_; }
 
   /// As transformers: a tokenizer's apply_chat_template adds none, a processor's does.
-  bool adds_special_tokens() const override { return takes_pictures_; }
+  bool adds_special_tokens() const override { return takes_images_; }
 
  private:
   std::string date() const { return settings_.date.value_or(PromptSettings::kDefaultDate); }
@@ -166,8 +166,8 @@ class TemplateWriter final : public PromptWriter {
                            /*answer_follows=*/true);
   }
 
-  /// How a template with pictures takes and writes them.
-  void learn_pictures(const PromptModel& model) {
+  /// How a template with images takes and writes them.
+  void learn_images(const PromptModel& model) {
     std::string one;
     std::string two;
     try {
@@ -191,12 +191,12 @@ class TemplateWriter final : public PromptWriter {
     const std::string mixed =
         render_user({text_part(kSystemProbe), image_part(), text_part(kUserProbe)});
     const size_t first = mixed.find(kSystemProbe);
-    const size_t picture = mixed.find(marker_);
+    const size_t image = mixed.find(marker_);
     const size_t last = mixed.find(kUserProbe);
-    keeps_order_ = first < picture && picture < last && last != std::string::npos;
+    keeps_order_ = first < image && image < last && last != std::string::npos;
   }
 
-  /// The text of the token that stands for a picture. `spelling`: what the template writes for one.
+  /// The text of the token that stands for an image. `spelling`: what the template writes for one.
   std::string marker_of(const PromptModel& model, const std::string& spelling) const {
     if (model.tokenizer != nullptr && model.image_token >= 0) {
       if (auto text = placeholder_text(*model.tokenizer, model.image_token)) return *text;
@@ -229,41 +229,41 @@ class TemplateWriter final : public PromptWriter {
     if (rest.starts_with(token)) answer_end_ = token;
   }
 
-  /// A turn's text with its pictures as one text.
+  /// A turn's text with its images as one text.
   std::string as_text(const Turn& turn) const {
     std::string text = replace_each(turn.text, kImagePlaceholder, spelling_);
     for (int64_t i = 0; i < turn.images; ++i) {
-      text = settings_.place == PicturePlace::kAfter ? fmt::format("{}\n{}", text, spelling_)
-                                                     : fmt::format("{}\n{}", spelling_, text);
+      text = settings_.place == ImagePlace::kAfter ? fmt::format("{}\n{}", text, spelling_)
+                                                   : fmt::format("{}\n{}", spelling_, text);
     }
     return text;
   }
 
   /// The same as parts.
   Json as_parts(const Turn& turn) const {
-    Json pictures = Json::array();
-    for (int64_t i = 0; i < turn.images; ++i) pictures.push_back(image_part());
-    const bool after = settings_.place == PicturePlace::kAfter;
-    Json parts = after ? Json::array() : pictures;
-    bool behind_picture = false;
+    Json images = Json::array();
+    for (int64_t i = 0; i < turn.images; ++i) images.push_back(image_part());
+    const bool after = settings_.place == ImagePlace::kAfter;
+    Json parts = after ? Json::array() : images;
+    bool behind_image = false;
     bool text_came = false;
-    bool picture_behind_text = after && turn.images > 0;
+    bool image_behind_text = after && turn.images > 0;
     for (const PromptChunk& chunk : cut_at_images(turn.text)) {
       if (chunk.kind == PromptChunk::Kind::kImage) {
-        picture_behind_text |= text_came;
+        image_behind_text |= text_came;
         parts.push_back(image_part());
-        behind_picture = true;
+        behind_image = true;
         continue;
       }
       std::string_view text = chunk.text;
-      if (behind_picture && line_end_behind_ && text.starts_with('\n')) text.remove_prefix(1);
-      behind_picture = false;
+      if (behind_image && line_end_behind_ && text.starts_with('\n')) text.remove_prefix(1);
+      behind_image = false;
       if (text.empty()) continue;
       text_came = true;
       parts.push_back(text_part(text));
     }
-    if (after) parts.insert(parts.end(), pictures.begin(), pictures.end());
-    if (picture_behind_text && !keeps_order_) return Json::array({text_part(as_text(turn))});
+    if (after) parts.insert(parts.end(), images.begin(), images.end());
+    if (image_behind_text && !keeps_order_) return Json::array({text_part(as_text(turn))});
     if (parts.empty()) parts.push_back(text_part(""));
     return parts;
   }
@@ -301,8 +301,8 @@ class TemplateWriter final : public PromptWriter {
       texts.push_back(probe.back().text);
     }
     const std::array<Contents, 3> in_order =
-        takes_pictures_ ? std::array{Contents::kParts, Contents::kUserParts, Contents::kTexts}
-                        : std::array{Contents::kTexts, Contents::kParts, Contents::kUserParts};
+        takes_images_ ? std::array{Contents::kParts, Contents::kUserParts, Contents::kTexts}
+                      : std::array{Contents::kTexts, Contents::kParts, Contents::kUserParts};
     std::string dropped;
     for (const Contents contents : in_order) {
       try {
@@ -330,12 +330,11 @@ class TemplateWriter final : public PromptWriter {
     return render_messages(messages_of(turns, contents_for(turns)), answer_follows);
   }
 
-  Prompt cut_at_markers(const std::string& text, size_t pictures) const {
+  Prompt cut_at_markers(const std::string& text, size_t images) const {
     const size_t found = count_of(text, marker_);
-    if (found != pictures) {
-      fail(
-          "{}: the chat template wrote '{}', which stands for a picture, {} times for {} picture{}",
-          found_.place, marker_, found, pictures, pictures == 1 ? "" : "s");
+    if (found != images) {
+      fail("{}: the chat template wrote '{}', which stands for an image, {} times for {} image{}",
+           found_.place, marker_, found, images, images == 1 ? "" : "s");
     }
     Prompt prompt;
     size_t done = 0;
@@ -359,20 +358,20 @@ class TemplateWriter final : public PromptWriter {
 
   ChatTemplate found_;
   PromptSettings settings_;
-  bool takes_pictures_;
+  bool takes_images_;
   jinja::Template template_;
   jinja::Environment environment_;
   std::map<std::string, std::string> tokens_;
   Json variables_ = Json::object();
   bool reads_date_ = false;
-  /// The token that stands for a picture, and what the template writes for one ("<a><marker><b>").
-  /// A model without pictures keeps `<image>`, which whoever counts pictures then finds.
+  /// The token that stands for an image, and what the template writes for one ("<a><marker><b>").
+  /// A model without images keeps `<image>`, which whoever counts images then finds.
   std::string marker_{kImagePlaceholder};
   std::string spelling_{kImagePlaceholder};
   bool image_parts_ = false;
-  /// Whether the template writes a line end between a picture and the text behind it.
+  /// Whether the template writes a line end between an image and the text behind it.
   bool line_end_behind_ = false;
-  /// Whether pictures stay where the parts have them.
+  /// Whether images stay where the parts have them.
   bool keeps_order_ = false;
   std::string answer_end_;
 };

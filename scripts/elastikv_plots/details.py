@@ -12,7 +12,7 @@ from .base import PlotError
 
 STRIPS = 10  # strategies below an importance picture
 FEW_LAYERS = {"full": 5, "column": 4}
-PICTURE = looks.SKY
+IMAGE = looks.SKY
 
 
 class Detail:
@@ -28,7 +28,7 @@ class Detail:
             raise PlotError(f"{place}: damaged: {self.importance.shape[-1]} importances of {self.tokens} tokens")
         if self.has_grid and self.rows * self.columns != self.end - self.begin:
             raise PlotError(f"{place}: damaged: a grid of {self.rows} x {self.columns} for "
-                            f"{self.end - self.begin} picture tokens")
+                            f"{self.end - self.begin} image tokens")
         self.thumbnail = self.decode(stored["thumbnail"])
         self.kept = dict(zip(stored["cells"], stored["kept"]))
 
@@ -37,7 +37,7 @@ class Detail:
         return self.rows > 0 and self.columns > 0
 
     def decode(self, text):
-        """[height, width, 3] in 0..1, or None without a picture."""
+        """[height, width, 3] in 0..1, or None without an image."""
         if not text:
             return None
         try:
@@ -95,14 +95,14 @@ def shown_cells(detail, budget):
     return found
 
 
-def mark_picture(axes, detail, named=False):
+def mark_image(axes, detail, named=False):
     if detail.end <= detail.begin:
         return
     for edge in (detail.begin - 0.5, detail.end - 0.5):
-        axes.axvline(edge, color=PICTURE, linewidth=0.8)
+        axes.axvline(edge, color=IMAGE, linewidth=0.8)
     if named:
-        axes.axvspan(detail.begin - 0.5, detail.end - 0.5, color=PICTURE, alpha=0.15, linewidth=0)
-        axes.text((detail.begin + detail.end) / 2, 0.97, "picture's tokens", transform=axes.get_xaxis_transform(), ha="center",
+        axes.axvspan(detail.begin - 0.5, detail.end - 0.5, color=IMAGE, alpha=0.15, linewidth=0)
+        axes.text((detail.begin + detail.end) / 2, 0.97, "image's tokens", transform=axes.get_xaxis_transform(), ha="center",
                   va="top", fontsize=looks.SMALL)
 
 
@@ -125,7 +125,7 @@ def importance_figure(detail, budget, width):
     looks.logarithmic(line.yaxis, mean.min(), mean.max())
     line.set_ylabel("Attention received,\nmean over layers")
     looks.grid(line)
-    mark_picture(line, detail, named=True)
+    mark_image(line, detail, named=True)
     # Half of a per cent of very small values would take the colours from all others.
     low = max(smallest, np.quantile(importance[importance > 0], 0.005))
     norm = colors.LogNorm(low, max(importance.max(), low * 1.001))
@@ -133,7 +133,7 @@ def importance_figure(detail, budget, width):
                         extent=(-0.5, detail.tokens - 0.5, len(importance) - 0.5, -0.5))
     heat.set_ylabel("Layer")
     heat.yaxis.set_major_locator(looks.ticker.MaxNLocator(4, integer=True))
-    mark_picture(heat, detail)
+    mark_image(heat, detail)
     bar = figure.colorbar(shown, ax=heat, pad=0.01, aspect=9, fraction=0.05)
     bar.ax.tick_params(labelsize=looks.SMALL)
     bar.ax.yaxis.set_minor_locator(looks.ticker.NullLocator())
@@ -147,7 +147,7 @@ def importance_figure(detail, budget, width):
         for edge in np.arange(0.5, len(cells) - 1):
             strips.axhline(edge, color="white", linewidth=1.0)
         strips.tick_params(axis="y", length=0)
-        mark_picture(strips, detail)
+        mark_image(strips, detail)
     note = f"\n(rows: kept at budget {budget}; black: in all layers)" if cells else ""
     axes[-1].set_xlabel(f"Position in the prompt{note}")
     line.set_xlim(-0.5, detail.tokens - 0.5)
@@ -156,7 +156,7 @@ def importance_figure(detail, budget, width):
 
 
 def faded(thumbnail, shares):
-    """The picture where patches are kept, faint where they are not; `shares` is [grid rows, grid columns]."""
+    """The image where patches are kept, faint where they are not; `shares` is [grid rows, grid columns]."""
     height, width = thumbnail.shape[:2]
     rows, columns = shares.shape
     down = np.arange(height) * rows // height
@@ -166,7 +166,7 @@ def faded(thumbnail, shares):
     return share * thumbnail + (1 - share) * (0.82 + 0.15 * grey)
 
 
-def show_picture(axes, pixels):
+def show_image(axes, pixels):
     axes.imshow(np.clip(pixels, 0, 1), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -175,9 +175,9 @@ def show_picture(axes, pixels):
 
 
 def draw_layer(axes, detail, shares, layer):
-    picture = shares[layer, detail.begin:detail.end].reshape(detail.rows, detail.columns)
-    show_picture(axes, faded(detail.thumbnail, picture))
-    return f"{picture.sum():.0f}/{shares[layer].sum():.0f}"
+    grid = shares[layer, detail.begin:detail.end].reshape(detail.rows, detail.columns)
+    show_image(axes, faded(detail.thumbnail, grid))
+    return f"{grid.sum():.0f}/{shares[layer].sum():.0f}"
 
 
 def few_layers(count, wanted):
@@ -186,7 +186,7 @@ def few_layers(count, wanted):
 
 
 def overview_figure(detail, budget, width):
-    """Rows of strategies, columns of a few layers; None without a picture or without cells."""
+    """Rows of strategies, columns of a few layers; None without an image or without cells."""
     cells = shown_cells(detail, budget)[:STRIPS]
     if not detail.has_grid or detail.thumbnail is None or not cells:
         return None
@@ -198,20 +198,20 @@ def overview_figure(detail, budget, width):
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.02)
     for row, (name, shares) in enumerate(cells):
         whole = panels[row][0]
-        show_picture(whole, detail.thumbnail)
+        show_image(whole, detail.thumbnail)
         whole.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=looks.SMALL)
         for column, layer in enumerate(layers):
             axes = panels[row][column + 1]
             axes.set_xlabel(draw_layer(axes, detail, shares, layer), fontsize=looks.SMALL, labelpad=1)
             if row == 0:
                 axes.set_title(f"layer {layer}", fontsize=looks.SMALL, pad=3)
-    panels[0][0].set_title("picture", fontsize=looks.SMALL, pad=3)
-    looks.heading(figure, f"{detail.group.name}, sample {detail.sample}: kept picture tokens / all kept, budget {budget}", width)
+    panels[0][0].set_title("image", fontsize=looks.SMALL, pad=3)
+    looks.heading(figure, f"{detail.group.name}, sample {detail.sample}: kept image tokens / all kept, budget {budget}", width)
     return figure
 
 
 def layers_figure(detail, strategy, budget, width):
-    """Every layer of one strategy; None without a picture or when nothing is known of the cell."""
+    """Every layer of one strategy; None without an image or when nothing is known of the cell."""
     cell = detail.group.cells.get((strategy, budget))
     shares = None if cell is None else detail.shares(cell)
     if shares is None or not detail.has_grid or detail.thumbnail is None:
@@ -228,5 +228,5 @@ def layers_figure(detail, strategy, budget, width):
         axes.set_title(f"layer {layer}", fontsize=looks.SMALL, pad=2)
     for axes in panels.flat[count:]:
         axes.set_axis_off()
-    looks.heading(figure, f"{strategy} at budget {budget}, sample {detail.sample}: kept picture tokens / all kept", width)
+    looks.heading(figure, f"{strategy} at budget {budget}, sample {detail.sample}: kept image tokens / all kept", width)
     return figure

@@ -4,7 +4,7 @@
     ~/.cache/elastikv/oracle/bin/python scripts/peers/sweep_peer.py --output results/sweep-peer --samples 4
 
 Every cell (strategy and budget) runs by itself, as one script call per cell would: for each sample
-the picture is encoded and the prompt prefilled again, eager attention returns its matrices
+the image is encoded and the prompt prefilled again, eager attention returns its matrices
 (output_attentions), and the expected answer is fed token by token through a DynamicCache whose
 tensors are rebuilt at each eviction. Loading the model is not counted. The strategies are
 implementations of this file's own, written from the papers: full, streaming-llm, h2o and elastic, with
@@ -189,7 +189,7 @@ STRATEGIES = {"full": Full, "streaming-llm": StreamingLlm, "h2o": H2o, "elastic"
 
 
 def read_samples(folder, count):
-    """Question, picture and expected answer of the first turn of each scene."""
+    """Question, image file and expected answer of the first turn of each scene."""
     samples = []
     for scene in json.loads((folder / "annotations.json").read_text())[:count]:
         question, answer = (turn["value"] for turn in scene["conversations"][:2])
@@ -200,10 +200,10 @@ def read_samples(folder, count):
 @torch.inference_mode()
 def score(model, processor, sample, strategy):
     """Negative log likelihoods of the answer's tokens: the first from the uncompressed prompt."""
-    question, picture, answer = sample
+    question, file, answer = sample
     content = [{"type": "image"}, {"type": "text", "text": question}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    with Image.open(picture) as image:
+    with Image.open(file) as image:
         inputs = processor(images=image.convert("RGB"), text=prompt, return_tensors="pt")
     ids = processor.tokenizer(answer, add_special_tokens=False, return_tensors="pt").input_ids[0]
     cache = DynamicCache(config=model.config.text_config)

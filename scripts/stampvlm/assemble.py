@@ -214,7 +214,7 @@ def write_text_model(base, parts, folder):
     config["dtype"] = "bfloat16"
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     (folder / "chat_template.jinja").write_text(base.chat_template())
-    # The picture's placeholder goes back to the name SmolLM2 gave it.
+    # The image's placeholder goes back to the name SmolLM2 gave it.
     tokenizer = (parts / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer = tokenizer.replace(json.dumps(IMAGE_TOKEN), json.dumps(ITS_OLD_NAME))
     (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")

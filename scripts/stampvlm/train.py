@@ -174,7 +174,7 @@ class Conversations:
 
 
 def patch_features(model, pixels):
-    """[pictures, patches, hidden]: the tower's last layer without the class token, before
+    """[images, patches, hidden]: the tower's last layer without the class token, before
     post_layernorm, as `vision_feature_layer` -1 and strategy "default" say."""
     tower = model.model.vision_tower
     return tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
@@ -293,7 +293,7 @@ def train_vision(model, pictures, options):
 
 
 def train_projector(model, pictures, tokenizer, options):
-    """Regression on what the language model itself would read in the picture's place."""
+    """Regression on what the language model itself would read in the image's place."""
     projector, device = model.model.multi_modal_projector, options.device
     embeddings = model.model.language_model.embed_tokens.weight.detach()
     means = []

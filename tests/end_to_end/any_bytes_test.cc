@@ -24,7 +24,7 @@ class AnyBytes : public testing::Test {
  protected:
   AnyBytes() {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
-    write_tiny_checkpoint(folder_, "model", /*pictures=*/false);
+    write_tiny_checkpoint(folder_, "model", /*images=*/false);
     folder_.write("data.jsonl", R"({"id": "a,b", "question": "q", "answer": "one"}
 {"id": "c\\d", "question": "r", "answer": "two"}
 {"id": "e", "question": "s", "answer": "six"}

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-const fs::path kPictures = source_path("datasets/stamp-scenes/test/images");
+const fs::path kImages = source_path("datasets/stamp-scenes/test/images");
 
 uint32_t png_checksum(std::string_view bytes) {
   uint32_t sum = 0xffffffff;
@@ -44,7 +44,7 @@ class BadInput : public testing::Test {
   BadInput() {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     weights_ = write_tiny_checkpoint(folder_, "model");
-    fs::copy_file(kPictures / "test_0000.png", folder_.path() / "a.png");
+    fs::copy_file(kImages / "test_0000.png", folder_.path() / "a.png");
     write_data({item("a"), item("b")});
   }
 
@@ -298,7 +298,7 @@ TEST_F(BadInput, StrategiesThatReadWhatAPromptHasNot) {
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_NE(result.errors.find(sweep + ":3: strategy 'vl-cache' cannot run: "), std::string::npos)
         << result.errors;
-    EXPECT_NE(result.errors.find("has no picture, but the strategy reads the attention of the text "
+    EXPECT_NE(result.errors.find("has no image, but the strategy reads the attention of the text "
                                  "after one"),
               std::string::npos)
         << result.errors;
@@ -329,7 +329,7 @@ TEST_F(BadInput, DataSets) {
   expect_sweep_refused(write_sweep(),
                        data +
                            ": 2 problems\n  empty texts: 1\n    line 2 ('b'): the answer is empty\n"
-                           "  missing pictures: 1\n    line 1 ('gone'): no picture " +
+                           "  missing images: 1\n    line 1 ('gone'): no image " +
                            at("gone.png") + "; also looked in " + at("images"));
 
   folder_.write("data.jsonl", item("a").dump() + "\n{\"id\": \"b\", \n");
@@ -357,8 +357,8 @@ TEST_F(BadInput, DataSets) {
   EXPECT_FALSE(fs::exists(at("out")));
 }
 
-TEST_F(BadInput, Pictures) {
-  const std::string whole = read_file(kPictures / "test_0000.png");
+TEST_F(BadInput, Images) {
+  const std::string whole = read_file(kImages / "test_0000.png");
   std::string wide = whole;
   wide.replace(16, 4, big_endian(100000));
   wide.replace(29, 4, big_endian(png_checksum(std::string_view(wide).substr(12, 17))));
@@ -373,7 +373,7 @@ TEST_F(BadInput, Pictures) {
            " bytes; copy or download it again"},
       {"nothing.png", "", "is empty"},
       {"text.png", "no picture",
-       "not a picture of a known format (PNG, JPEG, WebP and BMP are "
+       "not an image of a known format (PNG, JPEG, WebP and BMP are "
        "read)"},
       {"wide.png", wide,
        "the PNG is 100000 x 192 pixels (width x height); at most 32768 on a side are read"},
@@ -397,7 +397,7 @@ TEST_F(BadInput, Pictures) {
   Json gone = item("gone");
   gone["image"] = "gone.png";
   write_data({item("a"), gone});
-  expect_sweep_refused(write_sweep(), at("data.jsonl") + ": line 2 ('gone'): no picture " +
+  expect_sweep_refused(write_sweep(), at("data.jsonl") + ": line 2 ('gone'): no image " +
                                           at("gone.png") + "; also looked in " + at("images"));
   expect_generate_refused({"--image", at("gone.png"), "-p", "What?"},
                           at("gone.png") + ": cannot open: No such file or directory");

@@ -90,7 +90,7 @@ TEST(Completion, ZshIsToldTheSame) {
         "'(--growth)--growth=[A fraction applies to all tokens so far, or to the prompt "
         "only]:value:(generation prompt)'",
         "'(--prompt --question -p)-p[The question; <image> in it places the "
-        "picture]:value:_files'",
+        "image]:value:_files'",
         "'(--json)--json[Print one JSON object instead of the text]'",
         "'*--set=[KEY=VALUE replaces a value of the file, ", "'1:file:_files'", "'*:runs:_files'",
         "'1:shell:(bash zsh)'",

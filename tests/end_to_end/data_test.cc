@@ -1,4 +1,4 @@
-// What data and pictures may hold, through the verbs that read them, on small checkpoints.
+// What data and images may hold, through the verbs that read them, on small checkpoints.
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -13,7 +13,7 @@
 
 #include "base/files.h"
 #include "image/drawing.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
@@ -25,7 +25,7 @@ using nlohmann::json;
 
 const std::filesystem::path kSource(source_path());
 constexpr const char* kNote =
-    "1 of 1 picture is stored turned or mirrored (EXIF) and read as stored, as lmms-eval does; "
+    "1 of 1 image is stored turned or mirrored (EXIF) and read as stored, as lmms-eval does; "
     "'image_orientation: exif' turns them upright";
 
 std::string checkpoint(const char* family) {
@@ -73,8 +73,8 @@ class DataVerbs : public testing::Test {
     for (const auto& [name, record] : records(output)) all[name] = record.at("nll");
     return all;
   }
-  std::string item_about(const std::string& picture) const {
-    return json{{"id", "x"}, {"image", picture}, {"question", "What?"}, {"answer", "A red kite."}}
+  std::string item_about(const std::string& image) const {
+    return json{{"id", "x"}, {"image", image}, {"question", "What?"}, {"answer", "A red kite."}}
                .dump() +
            "\n";
   }
@@ -82,11 +82,11 @@ class DataVerbs : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(DataVerbs, ATurnedPictureIsReadAsStoredOrAsOneThatIsStoredUpright) {
+TEST_F(DataVerbs, ATurnedImageIsReadAsStoredOrAsOneThatIsStoredUpright) {
   const std::string turned = (kSource / "tests/golden/image/turned_6.png").string();
-  const PictureFile upright(turned, PictureOrientation::kExif);
-  write_png(at("upright.png"), read_picture(upright));
-  write_png(at("as_stored.png"), read_picture(turned));
+  const ImageFile upright(turned, ImageOrientation::kExif);
+  write_png(at("upright.png"), read_image(upright));
+  write_png(at("as_stored.png"), read_image(turned));
   folder_.write("turned.jsonl", item_about(turned));
   folder_.write("upright.jsonl", item_about(at("upright.png")));
   folder_.write("as_stored.jsonl", item_about(at("as_stored.png")));
@@ -125,7 +125,7 @@ TEST_F(DataVerbs, ATurnedPictureIsReadAsStoredOrAsOneThatIsStoredUpright) {
   EXPECT_EQ(count_of(planned.output, kNote), 1U) << planned.output;
 }
 
-TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
+TEST_F(DataVerbs, ImagesOfTheCommandLineAreTurnedLikewise) {
   const std::string turned = (kSource / "tests/golden/image/turned_6.png").string();
   const std::string note =
       "is stored turned or mirrored (EXIF) and read as stored; "
@@ -162,13 +162,13 @@ TEST_F(DataVerbs, PicturesOfTheCommandLineAreTurnedLikewise) {
   EXPECT_NE(text_of({}), text_of({"--image-orientation", "exif"}));
 }
 
-TEST_F(DataVerbs, AnAnswerWithAPicturesPlaceIsRefusedOrRecorded) {
-  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
-  folder_.write("d.jsonl", item_about(picture) + json{{"id", "y"},
-                                                      {"image", picture},
-                                                      {"question", "What?"},
-                                                      {"answer", "An <image> of a kite."}}
-                                                     .dump());
+TEST_F(DataVerbs, AnAnswerWithAnImagesPlaceIsRefusedOrRecorded) {
+  const std::string image = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("d.jsonl", item_about(image) + json{{"id", "y"},
+                                                    {"image", image},
+                                                    {"question", "What?"},
+                                                    {"answer", "An <image> of a kite."}}
+                                                   .dump());
   const std::string why =
       "the answer of sample 'y' holds '<image>', which this model's tokenizer reads as token ";
   const std::string data = "path: " + at("d.jsonl");
@@ -235,19 +235,19 @@ std::string longest_prompt(const std::string& output) {
 }
 
 TEST_F(DataVerbs, PlanTakesTheSamplesThatSweepRecordsAsFailed) {
-  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
-  folder_.write("good.jsonl", item_about(picture));
+  const std::string image = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("good.jsonl", item_about(image));
   folder_.write("both.jsonl",
-                item_about(picture) + json{{"id", "y"},
-                                           {"image", "gone.png"},
-                                           {"question", "<image>\n" + std::string(90, 'x')},
-                                           {"answer", "A kite."}}
-                                          .dump());
+                item_about(image) + json{{"id", "y"},
+                                         {"image", "gone.png"},
+                                         {"question", "<image>\n" + std::string(90, 'x')},
+                                         {"answer", "A kite."}}
+                                        .dump());
   const std::string recorded = "path: " + at("both.jsonl") + ", on_problem: record";
   const ProgramResult good =
       run_elastikv({"plan", sweep("plan", "llava", "path: " + at("good.jsonl"))});
   ASSERT_EQ(good.exit_code, 0) << good.errors;
-  const std::string why = "no picture " + at("gone.png");
+  const std::string why = "no image " + at("gone.png");
   for (const std::vector<std::string>& plan : std::vector<std::vector<std::string>>{
            {"plan", sweep("plan", "llava", recorded)},
            {"plan", sweep("going", "llava", "path: " + at("both.jsonl")), "--keep-going"}}) {
@@ -320,22 +320,22 @@ TEST_F(DataVerbs, TextsAreComparedWithEachOtherWithoutAnswers) {
     EXPECT_NE(refused.errors.find("'answer' is missing"), std::string::npos) << refused.errors;
   }
   // An answer that nothing reads may be what the model could not take.
-  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
-  folder_.write("p.jsonl", json{{"id", "y"},
-                                {"image", picture},
-                                {"question", "What?"},
-                                {"answer", "An <image> of a kite."}}
-                               .dump());
+  const std::string image = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write(
+      "p.jsonl",
+      json{
+          {"id", "y"}, {"image", image}, {"question", "What?"}, {"answer", "An <image> of a kite."}}
+          .dump());
   const ProgramResult unread = run("sweep", sweep("unread", "llava", "path: " + at("p.jsonl")), {});
   EXPECT_EQ(unread.exit_code, 0) << unread.errors;
 }
 
-TEST_F(DataVerbs, RowsOfATableWithoutAPictureAreTextAlone) {
-  const std::string picture = (kSource / "tests/golden/image/square_60x60.png").string();
-  folder_.write("t.tsv", "index\timage_path\tquestion\tanswer\n1\t" + picture +
+TEST_F(DataVerbs, RowsOfATableWithoutAnImageAreTextAlone) {
+  const std::string image = (kSource / "tests/golden/image/square_60x60.png").string();
+  folder_.write("t.tsv", "index\timage_path\tquestion\tanswer\n1\t" + image +
                              "\tWhat is it?\tA square.\n2\t\tIs water wet?\tIt is.\n");
   const std::string data = "path: " + at("t.tsv");
-  const std::string note = "d: 1 of 2 rows has no picture and is asked as text alone";
+  const std::string note = "d: 1 of 2 rows has no image and is asked as text alone";
   const ProgramResult both = run_elastikv({"sweep", sweep("both", "llava", data)});
   EXPECT_EQ(both.exit_code, 0) << both.errors;
   EXPECT_EQ(count_of(both.errors, note), 1U) << both.errors;
@@ -349,12 +349,12 @@ TEST_F(DataVerbs, RowsOfATableWithoutAPictureAreTextAlone) {
   EXPECT_EQ(text.exit_code, 2) << text.errors;
   EXPECT_EQ(records("text").at("m-fp32/d/full 1").at("status"), "sample");
   EXPECT_EQ(records("text").at("m-fp32/d/full 2").at("status"), "ok");
-  // A strategy that reads the text after a picture says which sample has none.
+  // A strategy that reads the text after an image says which sample has none.
   for (const char* verb : {"sweep", "plan"}) {
     const ProgramResult refused =
         run_elastikv({verb, sweep("strategy", "llava", data), "--set", "strategies=full,vl-cache"});
     EXPECT_EQ(refused.exit_code, 1) << verb;
-    EXPECT_NE(refused.errors.find("the prompt of sample '2' has no picture"), std::string::npos)
+    EXPECT_NE(refused.errors.find("the prompt of sample '2' has no image"), std::string::npos)
         << refused.errors;
   }
 }

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/registry.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/registry.h"
@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;
 using Ids = std::vector<int64_t>;
 
-const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
+const std::string kImage = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr int64_t kLayers = 2;
 constexpr int64_t kKvHeads = 2;
 
@@ -69,11 +69,10 @@ Ids row_of(const at::Tensor& tensor, int64_t row) {
 
 TEST_F(Explain, JsonIsWhatTheStrategiesDecide) {
   const std::vector<std::string> names{"elastic", "h2o", "streaming-llm", "random"};
-  const Json json =
-      explain_json({"--image", kPicture, "-p", "Hi", "-s", "elastic,h2o,streaming-llm", "-s",
-                    "random", "--keep", "0.25", "--seed", "5"});
+  const Json json = explain_json({"--image", kImage, "-p", "Hi", "-s", "elastic,h2o,streaming-llm",
+                                  "-s", "random", "--keep", "0.25", "--seed", "5"});
   const PromptReader reader(at("model"), PromptSettings());
-  const TokenizedPrompt prompt = reader.tokenize("Hi", std::vector<PictureSize>{{192, 192}});
+  const TokenizedPrompt prompt = reader.tokenize("Hi", std::vector<ImageSize>{{192, 192}});
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   EXPECT_EQ(json.at("prompt_token_ids"), Json(prompt.ids));
   EXPECT_EQ(json.at("prompt_tokens"), tokens);
@@ -93,7 +92,7 @@ TEST_F(Explain, JsonIsWhatTheStrategiesDecide) {
   request.prefill.column_sums = true;
   for (const std::string& name : names) request = request | make_strategy(name)->needs();
   const EncodedPrompt encoded =
-      encode_prompt(*model, reader, prompt, {kPicture}, request, /*seed=*/5);
+      encode_prompt(*model, reader, prompt, {kImage}, request, /*seed=*/5);
   for (size_t s = 0; s < names.size(); ++s) {
     const std::unique_ptr<Strategy> strategy = make_strategy(names[s]);
     const auto plans = strategy->compress(encoded.statistics, Budget::fraction(0.25));
@@ -156,9 +155,9 @@ TEST_F(Explain, PromptIdsLayersAndOverrides) {
             std::string::npos);
 }
 
-TEST_F(Explain, WritesPicturesAndTables) {
+TEST_F(Explain, WritesDrawingsAndTables) {
   const ProgramResult result =
-      explain({"--image", kPicture, "-p", "Hi", "-s", "elastic,streaming-llm", "--keep", "0.3",
+      explain({"--image", kImage, "-p", "Hi", "-s", "elastic,streaming-llm", "--keep", "0.3",
                "--out", at("out")});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_NE(result.output.find("\n| elastic "), std::string::npos) << result.output;
@@ -166,7 +165,7 @@ TEST_F(Explain, WritesPicturesAndTables) {
   for (const auto& entry : std::filesystem::directory_iterator(at("out"))) {
     files.insert(entry.path().filename().string());
     if (entry.path().extension() != ".png") continue;
-    EXPECT_GT(read_picture(entry.path()).size.width, 200);
+    EXPECT_GT(read_image(entry.path()).size.width, 200);
   }
   // streaming-llm ranks nothing.
   EXPECT_EQ(files, (std::set<std::string>{"agreement.csv", "agreement.png", "attention_lost.csv",
@@ -212,7 +211,7 @@ TEST_F(Explain, ASampleOfASweep) {
   refused(
       {"-s", "evictin"},
       sweep + ": has no strategy 'evictin', and no preset has that name; did you mean 'evicting'?");
-  refused({"--image", kPicture},
+  refused({"--image", kImage},
           "--image: takes no sweep file: the file says it (see --set) (see elastikv explain "
           "--help)");
 }
@@ -237,14 +236,14 @@ TEST_F(Explain, BadInputIsOneLine) {
                  "--layers: 'x' is no layer (a list such as 0,4,8-11 is needed)");
   expect_refused(with_ids({"-s", "elastic"}), "--keep or --keep-tokens is required" + see);
   expect_refused(with_ids({"--keep", "0.5"}), "--strategy is required" + see);
-  expect_refused(with_ids({"-s", "elastic", "--keep", "0.5", "--image", kPicture}),
+  expect_refused(with_ids({"-s", "elastic", "--keep", "0.5", "--image", kImage}),
                  "--prompt-ids: takes no --image: the ids are the whole prompt" + see);
   expect_refused({"-s", "elastic", "--keep", "0.5"},
                  "a sweep file, --prompt or --prompt-ids is required" + see);
   expect_refused({"-s", "elastic", "--keep", "0.5", "-p", "Hi", "--sample", "x"},
                  "--sample: needs a sweep file" + see);
   expect_refused({"-s", "elastic", "--keep", "0.5", "-p", "Hi"},
-                 "the prompt has no picture to draw on; --json prints what is kept without one");
+                 "the prompt has no image to draw on; --json prints what is kept without one");
   expect_refused({"-s", "elastic", "--keep", "0.5", "--json", "--prompt-ids", "1,260"},
                  "--prompt-ids: 260 is outside the vocabulary of 260");
   expect_refused({"-s", "elastic", "--keep", "0.5", "--json", "--prompt-ids", "1,,2"},

@@ -111,13 +111,13 @@ class FailingSweep : public testing::Test {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     write_tiny_checkpoint(folder_, "one");
     write_tiny_checkpoint(folder_, "two");
-    const fs::path pictures = source_path("datasets/stamp-scenes/test/images");
+    const fs::path images = source_path("datasets/stamp-scenes/test/images");
     for (const std::string set : {"x", "y"}) {
       std::string lines;
       for (int i = 0; i < kSamples; ++i) {
         const std::string id = set + std::to_string(i);
         fs::create_directories(folder_.path() / "pictures");
-        fs::copy(pictures / ("test_00" + std::to_string(10 + i) + ".png"),
+        fs::copy(images / ("test_00" + std::to_string(10 + i) + ".png"),
                  folder_.path() / "pictures" / (id + ".png"));
         lines += nlohmann::json{{"id", id},
                                 {"question", "What is number " + std::to_string(i) + "?"},
@@ -138,7 +138,7 @@ class FailingSweep : public testing::Test {
   }
 
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
-  /// Spoils the inside of a picture, which looks like one until it is decoded.
+  /// Spoils the inside of an image, which looks like one until it is decoded.
   void spoil(const std::string& id) const {
     const fs::path file = folder_.path() / "pictures" / (id + ".png");
     std::string bytes = read_file(file);
@@ -202,7 +202,7 @@ TEST_F(FailingSweep, EveryOtherCellIsComplete) {
   }
 }
 
-TEST_F(FailingSweep, AMissingPictureIsRefusedWithoutKeepGoing) {
+TEST_F(FailingSweep, AMissingImageIsRefusedWithoutKeepGoing) {
   fs::remove(folder_.path() / "pictures/y2.png");
   const ProgramResult refused = run_elastikv({"sweep", sweep_.string()});
   EXPECT_EQ(refused.exit_code, 1);

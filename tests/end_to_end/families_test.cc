@@ -23,7 +23,7 @@ std::filesystem::path families_folder() { return source_path("tests/parity/data/
 struct FamilyCheckpoint {
   std::string name;
   std::string prompt_format;
-  bool pictures = false;
+  bool images = false;
 };
 
 std::vector<FamilyCheckpoint> checkpoints() {
@@ -42,13 +42,13 @@ std::vector<FamilyCheckpoint> checkpoints() {
 class Families : public testing::Test {
  protected:
   Families() {
-    const auto picture = [](const char* name) {
+    const auto image = [](const char* name) {
       return (families_folder() / "pictures" / name).string();
     };
     std::string lines;
     for (const char* name : {"00_64x48.png", "01_40x120.png"}) {
       lines += json{{"id", name},
-                    {"image", picture(name)},
+                    {"image", image(name)},
                     {"question", "What is in this picture?"},
                     {"answer", "A red circle above two blue squares."}}
                    .dump() +
@@ -61,15 +61,15 @@ class Families : public testing::Test {
   }
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
 
-  /// A sweep of `elastic` and others over all families, with or without pictures.
-  std::string sweep(bool pictures) const {
+  /// A sweep of `elastic` and others over all families, with or without images.
+  std::string sweep(bool images) const {
     std::string text = "models:\n";
     for (const FamilyCheckpoint& checkpoint : checkpoints()) {
-      if (checkpoint.pictures != pictures) continue;
+      if (checkpoint.images != images) continue;
       text += fmt::format("  - {{path: {}, prompt_format: {}}}\n",
                           (families_folder() / checkpoint.name).string(), checkpoint.prompt_format);
     }
-    text += fmt::format("data: {{path: {}}}\n", at(pictures ? "pictures.jsonl" : "text.jsonl"));
+    text += fmt::format("data: {{path: {}}}\n", at(images ? "pictures.jsonl" : "text.jsonl"));
     text +=
         "strategies: [full, elastic, h2o, streaming-llm]\nbudgets: {keep: [0.2, 0.5, 1.0]}\n"
         "metrics: {perplexity: true, text: [rouge-l-pltrdy, rougeL]}\n"
@@ -80,20 +80,20 @@ class Families : public testing::Test {
   TemporaryFolder folder_;
 };
 
-// The original LLaVA has no token for a picture: -200 stands for one.
-TEST_F(Families, InspectShowsPicturesOfAModelWithoutATokenForThem) {
+// The original LLaVA has no token for an image: -200 stands for one.
+TEST_F(Families, InspectShowsImagesOfAModelWithoutATokenForThem) {
   const ProgramResult result =
       run_elastikv({"inspect", (families_folder() / "original_llava").string(), "--prompt", "Hi",
                     "--image", (families_folder() / "pictures/00_64x48.png").string()});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
-  EXPECT_NE(result.output.find("picture 1:     64 x 48 pixels"), std::string::npos)
+  EXPECT_NE(result.output.find("image 1:       64 x 48 pixels"), std::string::npos)
       << result.output;
 }
 
 TEST_F(Families, SweepThroughPerplexityAndRouge) {
-  for (const bool pictures : {true, false}) {
-    const std::string out = at(pictures ? "with" : "without");
-    const ProgramResult result = run_elastikv({"sweep", sweep(pictures), "--output", out});
+  for (const bool images : {true, false}) {
+    const std::string out = at(images ? "with" : "without");
+    const ProgramResult result = run_elastikv({"sweep", sweep(images), "--output", out});
     ASSERT_EQ(result.exit_code, 0) << result.errors;
     size_t cells = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(out)) {
@@ -110,18 +110,18 @@ TEST_F(Families, SweepThroughPerplexityAndRouge) {
     }
     size_t models = 0;
     for (const FamilyCheckpoint& checkpoint : checkpoints())
-      models += checkpoint.pictures == pictures ? 1 : 0;
+      models += checkpoint.images == images ? 1 : 0;
     // The full cache and three strategies at three budgets, for each sample.
-    EXPECT_EQ(cells, models * 10 * (pictures ? 2 : 1));
+    EXPECT_EQ(cells, models * 10 * (images ? 2 : 1));
     EXPECT_NE(result.output.find("elastic"), std::string::npos);
   }
 }
 
 TEST_F(Families, InspectShowsThePromptAndItsTokens) {
   const std::string model = (families_folder() / "qwen2_vl").string();
-  const std::string picture = (families_folder() / "pictures/02_333x257.png").string();
+  const std::string image = (families_folder() / "pictures/02_333x257.png").string();
   const ProgramResult result = run_elastikv(
-      {"inspect", model, "--prompt", "What is it?", "--image", picture, "--image-place", "after"});
+      {"inspect", model, "--prompt", "What is it?", "--image", image, "--image-place", "after"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_NE(result.output.find(R"(prompt:        "<|im_start|>system\nYou are a helpful assistant.)"
                                R"(<|im_end|>\n<|im_start|>user\nWhat is it?<|vision_start|><image>)"
@@ -133,10 +133,10 @@ TEST_F(Families, InspectShowsThePromptAndItsTokens) {
       << result.output;
   const ProgramResult refused =
       run_elastikv({"inspect", (families_folder() / "qwen3").string(), "--prompt", "x", "--image",
-                    picture, "--prompt-format", "qwen3"});
+                    image, "--prompt-format", "qwen3"});
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_EQ(refused.errors, "error: " + (families_folder() / "qwen3").string() +
-                                ": this model takes no pictures\n");
+  EXPECT_EQ(refused.errors,
+            "error: " + (families_folder() / "qwen3").string() + ": this model takes no images\n");
 }
 
 /// A copy of a family's checkpoint whose files a test may spoil.
@@ -162,7 +162,7 @@ TEST_F(Families, SidesThatDisagreeOverImageTokensAreNamed) {
   EXPECT_EQ(
       result.errors,
       "error: " + model.string() +
-          ": a picture of 64 x 48 pixels (width x height) gets 15 image tokens in the prompt "
+          ": an image of 64 x 48 pixels (width x height) gets 15 image tokens in the prompt "
           "(processor_config.json: patch_size 7, num_additional_image_tokens 0, "
           "vision_feature_select_strategy default), but the vision tower makes 16 features of "
           "it (config.json: vision_config.image_size 28, vision_config.patch_size 7, "
@@ -201,7 +201,7 @@ TEST_F(Families, WrongCheckpointsListWhatIsMissingUnexpectedAndMisshapen) {
 }
 
 /// Published Qwen2-VL folders keep the decoder's fields at the top, name the rotary embedding
-/// "mrope", and describe pictures in a preprocessor_config.json with min_pixels and max_pixels.
+/// "mrope", and describe images in a preprocessor_config.json with min_pixels and max_pixels.
 TEST_F(Families, Qwen2VlAsItWasPublished) {
   const std::filesystem::path model = copy_of(folder_, "qwen2_vl");
   json config = json::parse(read_file(model / "config.json"));

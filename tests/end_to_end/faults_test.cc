@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
-/// A sweep over a tiny model: three samples with a picture, of which "long" does not fit into the
+/// A sweep over a tiny model: three samples with an image, of which "long" does not fit into the
 /// context, and two are looked at; strategies that read column sums, rows and nothing.
 class Faults : public testing::Test {
  protected:

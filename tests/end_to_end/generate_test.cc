@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kNewTokens = 12;
-const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
+const std::string kImage = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 const std::vector<std::string> kPresets{"full",   "elastic",       "elastic-released",
                                         "h2o",    "h2o-released",  "local-released",
                                         "random", "streaming-llm", "stride"};
@@ -50,14 +50,13 @@ class Generate : public testing::Test {
 };
 
 TEST_F(Generate, JsonHoldsTextTokensCacheAndSeconds) {
-  const Json answer =
-      generate_json({"--image", kPicture, "-p", "Hi", "-s", "h2o", "--keep", "0.25"});
+  const Json answer = generate_json({"--image", kImage, "-p", "Hi", "-s", "h2o", "--keep", "0.25"});
   EXPECT_TRUE(answer.at("text").is_string());
   EXPECT_EQ(answer.at("token_ids").size(), kNewTokens);
   EXPECT_EQ(answer.at("finished"), false);
   EXPECT_EQ(answer.at("strategy"), "h2o");
   EXPECT_EQ(answer.at("budget"), "keep=0.25");
-  // ChatML with a picture: one token per byte, 9 of the picture.
+  // ChatML with an image: one token per byte, 9 of the image.
   std::string expected =
       "\001system\nYou are a helpful assistant that looks at pictures.\002\n"
       "\001user\n\003\nHi\002\n\001assistant\n";
@@ -88,11 +87,11 @@ TEST_F(Generate, JsonHoldsTextTokensCacheAndSeconds) {
 }
 
 TEST_F(Generate, TextIsTheJsonsText) {
-  const Json json = generate_json({"--image", kPicture, "-p", "Hi"});
-  const ProgramResult text = generate({"--image", kPicture, "-p", "Hi"});
+  const Json json = generate_json({"--image", kImage, "-p", "Hi"});
+  const ProgramResult text = generate({"--image", kImage, "-p", "Hi"});
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_EQ(text.output, json.at("text").get<std::string>() + "\n");
-  EXPECT_NE(text.errors.find(" prompt tokens (9 of the picture), 12 new; "), std::string::npos)
+  EXPECT_NE(text.errors.find(" prompt tokens (9 of the image), 12 new; "), std::string::npos)
       << text.errors;
 }
 
@@ -105,10 +104,10 @@ TEST_F(Generate, PromptIdsAreTheWholePrompt) {
 }
 
 TEST_F(Generate, BudgetOneEqualsTheFullCache) {
-  const Json full = generate_json({"--image", kPicture, "-p", "Hi", "-s", "full"});
+  const Json full = generate_json({"--image", kImage, "-p", "Hi", "-s", "full"});
   bool any_differs = false;
   for (const std::string& preset : kPresets) {
-    const std::vector<std::string> common{"--image", kPicture, "-p", "Hi", "-s", preset};
+    const std::vector<std::string> common{"--image", kImage, "-p", "Hi", "-s", preset};
     std::vector<std::string> everything = common;
     everything.insert(everything.end(), {"--keep", "1.0"});
     EXPECT_EQ(generate_json(everything).at("token_ids"), full.at("token_ids")) << preset;
@@ -119,15 +118,15 @@ TEST_F(Generate, BudgetOneEqualsTheFullCache) {
   EXPECT_TRUE(any_differs) << "a tenth of the cache changes nothing: the test could not fail";
 }
 
-TEST_F(Generate, TextModelTakesNoPicture) {
-  write_tiny_checkpoint(folder_, "model", /*pictures=*/false);
+TEST_F(Generate, TextModelTakesNoImage) {
+  write_tiny_checkpoint(folder_, "model", /*images=*/false);
   EXPECT_EQ(generate_json({"-p", "Hi", "-s", "streaming-llm", "--keep-tokens", "9"})
                 .at("cache")
                 .at("tokens_per_layer_at_end"),
             Json({9, 9}));
-  const ProgramResult refused = generate({"--image", kPicture, "-p", "Hi"});
+  const ProgramResult refused = generate({"--image", kImage, "-p", "Hi"});
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_EQ(refused.errors, "error: " + model() + ": this model takes no pictures\n");
+  EXPECT_EQ(refused.errors, "error: " + model() + ": this model takes no images\n");
 }
 
 TEST_F(Generate, InspectDescribesTheCheckpoint) {
@@ -138,7 +137,7 @@ TEST_F(Generate, InspectDescribesTheCheckpoint) {
                 "architecture:  LlavaForConditionalGeneration\n"
                 "decoder:       2 layers, hidden 32, 4 query and 2 KV heads of 8, vocabulary 260\n"
                 "vision tower:  CLIP, 2 layers, hidden 16, 2 heads, 24 px in patches of 8\n"
-                "picture:       placeholder token 259\n"
+                "image:         placeholder token 259\n"
                 "context:       512 tokens\n"
                 "KV cache:      128 bytes a token at 16 bits\n"
                 "weights:       "),
@@ -180,7 +179,7 @@ TEST(List, NamesWhatThereIs) {
 TEST(TextSweep, LlamaOnAPlainTextFile) {
   setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
   const TemporaryFolder folder;
-  write_tiny_checkpoint(folder, "model", /*pictures=*/false);
+  write_tiny_checkpoint(folder, "model", /*images=*/false);
   std::string words;
   for (int i = 0; i < 40; ++i) words += "word" + std::to_string(i) + (i % 8 == 7 ? "\n" : " ");
   folder.write("book.txt", words);
@@ -217,7 +216,7 @@ TEST(TextSweep, LlamaOnAPlainTextFile) {
 TEST(TextSweep, WindowsOfTokensAreScoredTokenByToken) {
   setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
   const TemporaryFolder folder;
-  write_tiny_checkpoint(folder, "model", /*pictures=*/false);
+  write_tiny_checkpoint(folder, "model", /*images=*/false);
   std::string words;
   for (int i = 0; i < 40; ++i) words += "word" + std::to_string(i) + (i % 8 == 7 ? "\n" : " ");
   folder.write("book.txt", words);

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
+const std::string kImage = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr const char* kNoTokenizer =
     ": no tokenizer; tokenizer.json, tokenizer.model, qwen.tiktoken, or vocab.json with merges.txt "
     "is needed";
@@ -128,11 +128,11 @@ TEST_F(Inspect, WhatIsThereIsShownAndWhatIsNotIsListed) {
 TEST_F(Inspect, APromptIsShownAsFarAsTheFilesAllow) {
   write_tiny_checkpoint(folder_, "model");
   remove("model.safetensors");
-  const std::vector<std::string> question{"--prompt", "Hi", "--image", kPicture};
+  const std::vector<std::string> question{"--prompt", "Hi", "--image", kImage};
   const ProgramResult whole = inspect(model(), question);
   EXPECT_EQ(whole.exit_code, 0) << whole.errors;
   EXPECT_NE(whole.output.find("\ntoken ids:     "), std::string::npos) << whole.output;
-  const std::string start = whole.output.substr(0, whole.output.find("\npicture 1:"));
+  const std::string start = whole.output.substr(0, whole.output.find("\nimage 1:"));
 
   remove("tokenizer.json");
   const ProgramResult text = inspect(model(), question);
@@ -208,8 +208,8 @@ TEST_F(Inspect, IdsNeedNoTokenizerAndNoChatTemplate) {
 
 /// Each published way to say that weights are quantised, where it stands and what it is called.
 TEST_F(Inspect, QuantisedCheckpointsAreNamedAndRefusedByEveryVerbThatLoads) {
-  write_tiny_checkpoint(folder_, "model", /*pictures=*/false);
-  const Json config = tiny_config(/*pictures=*/false);
+  write_tiny_checkpoint(folder_, "model", /*images=*/false);
+  const Json config = tiny_config(/*images=*/false);
   const std::string sweep =
       folder_
           .write("sweep.yaml", "models: {path: " + model() +

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support/paths.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
@@ -127,8 +127,8 @@ TEST_F(Leavings, ThumbnailIsWhatTheVisionTowerSees) {
     return decoded.output;
   };
   // 192 x 192 pixels are resized to the 24 x 24 that this model's tower takes.
-  const Picture seen = decode_picture(bytes_of(details[0]), "thumbnail");
-  EXPECT_EQ(seen.size, (PictureSize{24, 24}));
+  const Image seen = decode_image(bytes_of(details[0]), "thumbnail");
+  EXPECT_EQ(seen.size, (ImageSize{24, 24}));
   EXPECT_EQ(details[0].at("grid"), Json({3, 3}));
   EXPECT_EQ(details[2].at("thumbnail"), "");
   EXPECT_EQ(details[2].at("grid"), Json({0, 0}));

@@ -26,7 +26,7 @@ constexpr const char* kEmbedding =
 /// A text model of random weights in which the embedding of "W" is no number.
 class NonFiniteVerbs : public testing::Test {
  protected:
-  NonFiniteVerbs() : weights_(write_tiny_checkpoint(folder_, "model", /*pictures=*/false)) {
+  NonFiniteVerbs() : weights_(write_tiny_checkpoint(folder_, "model", /*images=*/false)) {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     damage("embed_tokens.weight", size_t{'W'} * 32);
   }

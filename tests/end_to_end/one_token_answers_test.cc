@@ -21,7 +21,7 @@ constexpr int kSamples = 8;
 class OneTokenAnswers : public testing::Test {
  protected:
   OneTokenAnswers() {
-    write_tiny_checkpoint(folder_, "model", /*pictures=*/false);
+    write_tiny_checkpoint(folder_, "model", /*images=*/false);
     std::string lines;
     for (int i = 0; i < kSamples; ++i) {
       lines += nlohmann::json{{"id", fmt::format("s{}", i)},

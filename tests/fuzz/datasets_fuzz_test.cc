@@ -62,7 +62,7 @@ TEST_P(DataFuzz, DamagedFilesGiveSoundSamplesOrAnError) {
   if (exists(options.image_root / "images")) options.image_root /= "images";
   if (options.image_root.filename() == "annotations")
     options.image_root = options.image_root.parent_path() / "val2014";
-  options.picture_cache = folder.path() / "cache";
+  options.image_cache = folder.path() / "cache";
   options.context_words = 4;
   options.answer_words = 2;
   if (const auto answers = original.parent_path() / "answers.jsonl"; exists(answers))

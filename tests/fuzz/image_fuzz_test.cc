@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support/paths.h"
 
 namespace elastikv {
@@ -47,25 +47,25 @@ std::string mutated(std::string bytes, std::mt19937& random) {
 
 class ImageFuzz : public testing::TestWithParam<const char*> {};
 
-TEST_P(ImageFuzz, DamagedBytesGiveAPictureOrAnError) {
+TEST_P(ImageFuzz, DamagedBytesGiveAnImageOrAnError) {
   const std::string original =
       read_file(std::filesystem::path(source_path("tests/golden")) / GetParam());
   constexpr int kRounds = 1500;
   // Larger claims are legal, and only cost time here.
   constexpr int64_t kMaxPixels = 1 << 18;
   std::mt19937 random(20240229);
-  int pictures = 0;
+  int images = 0;
   int errors = 0;
   testing::internal::CaptureStderr();
   for (int round = 0; round < kRounds; ++round) {
     const std::string bytes = mutated(original, random);
     try {
-      const PictureSize size = check_picture_bytes(bytes, "p");
+      const ImageSize size = check_image_bytes(bytes, "p");
       if (size.pixels() > kMaxPixels) continue;
-      const Picture picture = decode_picture(bytes, "p");
-      EXPECT_EQ(picture.size, size);
-      EXPECT_EQ(picture.pixels.size(), static_cast<size_t>(size.pixels() * 3));
-      ++pictures;
+      const Image image = decode_image(bytes, "p");
+      EXPECT_EQ(image.size, size);
+      EXPECT_EQ(image.pixels.size(), static_cast<size_t>(size.pixels() * 3));
+      ++images;
     } catch (const Error& error) {
       EXPECT_EQ(std::string(error.what()).substr(0, 3), "p: ");
       EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
@@ -74,7 +74,7 @@ TEST_P(ImageFuzz, DamagedBytesGiveAPictureOrAnError) {
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   // Mutations must neither all be harmless nor all be caught at the first byte.
-  EXPECT_GT(pictures, 0);
+  EXPECT_GT(images, 0);
   EXPECT_GT(errors, kRounds / 4);
 }
 

@@ -223,15 +223,15 @@ def records():
     put("record", "detail", json.dumps(detail))
 
 
-def pictures():
+def images():
     for file in sorted((ROOT / "tests/golden/image").iterdir()):
         if file.suffix != ".json" and file.stat().st_size <= 8192:
-            put("picture", file.name, file.read_bytes())
+            put("image", file.name, file.read_bytes())
     # Of the many variants, those that code of this project reads itself.
     for file in sorted((ROOT / "tests/golden/pictures").iterdir()):
         of_ours = file.name.startswith(("rle", "masks", "cmyk", "ycck", "progressive")) or "palette" in file.name
         if of_ours:
-            put("picture", file.name, file.read_bytes())
+            put("image", file.name, file.read_bytes())
 
 
 def texts():
@@ -256,7 +256,7 @@ def templates():
         put("jinja_template", f"snippet-{number}", source, json.dumps(read, ensure_ascii=False))
 
 
-for make in (weights, tokenizers, configs, yamls, data_sets, records, pictures, texts, templates):
+for make in (weights, tokenizers, configs, yamls, data_sets, records, images, texts, templates):
     make()
 for folder in sorted(CORPUS.iterdir()):
     files = list(folder.iterdir())

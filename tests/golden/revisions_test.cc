@@ -28,7 +28,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "datasets/dataset.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "metrics/agreement.h"
 #include "metrics/metric_set.h"
 #include "metrics/text_metrics.h"
@@ -223,11 +223,11 @@ void add_prompts(AllResults& all) {
       {{"user", "Two.", 2}}};
   Results& by_template = all["prompt/chat-template"];
   for (const char* model : {"models/stampvlm"}) {
-    for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
+    for (const ImagePlace place : {ImagePlace::kDefault, ImagePlace::kAfter}) {
       PromptSettings settings;
       settings.place = place;
       const auto writer =
-          make_prompt_writer({source_path(model), /*takes_pictures=*/true, -1, nullptr}, settings);
+          make_prompt_writer({source_path(model), /*takes_images=*/true, -1, nullptr}, settings);
       for (const std::vector<Turn>& turns : conversations)
         by_template.add("{}", writer->write(turns).text);
     }
@@ -235,7 +235,7 @@ void add_prompts(AllResults& all) {
   for (const PromptFormat& format : prompt_formats()) {
     Results& results = all["prompt/" + format.name];
     for (const std::vector<Turn>& turns : conversations) {
-      for (const PicturePlace place : {PicturePlace::kDefault, PicturePlace::kAfter}) {
+      for (const ImagePlace place : {ImagePlace::kDefault, ImagePlace::kAfter}) {
         try {
           results.add("{}", format.render(turns, /*answer_follows=*/true, place).text);
         } catch (const Error& error) {
@@ -253,20 +253,19 @@ void add_images(AllResults& all) {
     const auto processor = read_model_image_processor(families / family);
     const std::string identity = processor->identity();
     Results& results = all["image/" + identity.substr(0, identity.find_first_of(" (:,"))];
-    std::vector<fs::path> pictures;
+    std::vector<fs::path> images;
     for (const auto& entry : fs::directory_iterator(families / "pictures"))
       if (entry.path().extension() == ".png" && fs::file_size(entry.path()) < 300'000)
-        pictures.push_back(entry.path());
-    std::sort(pictures.begin(), pictures.end());
-    for (const fs::path& picture : pictures) {
+        images.push_back(entry.path());
+    std::sort(images.begin(), images.end());
+    for (const fs::path& image : images) {
       try {
-        const Picture seen = processor->crop(read_picture(picture));
+        const Image seen = processor->crop(read_image(image));
         results.add(
-            "{} {} {}x{} {}", family, picture.filename().string(), seen.size.height,
-            seen.size.width,
+            "{} {} {}x{} {}", family, image.filename().string(), seen.size.height, seen.size.width,
             content_hash({reinterpret_cast<const char*>(seen.pixels.data()), seen.pixels.size()}));
       } catch (const Error&) {
-        results.add("{} {} refused", family, picture.filename().string());
+        results.add("{} {} refused", family, image.filename().string());
       }
     }
   }
@@ -276,24 +275,24 @@ void add_images(AllResults& all) {
 void add_decoders(AllResults& all) {
   const auto is_read = [](const fs::path& file) {
     try {
-      check_picture(file);
+      check_image(file);
       return true;
     } catch (const Error&) {
       return false;
     }
   };
   for (const char* folder : {"golden/image", "golden/pictures"}) {
-    std::vector<fs::path> pictures;
+    std::vector<fs::path> images;
     for (const auto& entry : fs::directory_iterator(kTests / folder))
-      if (is_read(entry.path())) pictures.push_back(entry.path());
-    std::sort(pictures.begin(), pictures.end());
-    for (const fs::path& file : pictures) {
-      Results& results = all[std::string(picture_decoder(file))];
+      if (is_read(entry.path())) images.push_back(entry.path());
+    std::sort(images.begin(), images.end());
+    for (const fs::path& file : images) {
+      Results& results = all[std::string(image_decoder(file))];
       try {
-        const Picture picture = read_picture(file);
+        const Image image = read_image(file);
         results.add("{} {}", file.filename().string(),
-                    content_hash({reinterpret_cast<const char*>(picture.pixels.data()),
-                                  picture.pixels.size()}));
+                    content_hash(
+                        {reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size()}));
       } catch (const Error&) {
         results.add("{} refused", file.filename().string());
       }

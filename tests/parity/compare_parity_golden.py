@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden data of the parity tests and of the picture formats anew and compares it with what is committed.
+"""Makes the golden data of the parity tests and of the image formats anew and compares it with what is committed.
 
 Exits with 1 and says what differs. The new files lie in a temporary folder, or in --output, which is
 kept. Needs what make_parity_golden.py needs.

@@ -65,17 +65,17 @@ class FamilyParity : public testing::TestWithParam<std::string> {
     }
     return *model_;
   }
-  static std::vector<PictureFile> pictures_of(const json& one) {
-    std::vector<PictureFile> pictures;
+  static std::vector<ImageFile> images_of(const json& one) {
+    std::vector<ImageFile> images;
     for (const std::string file : one.at("pictures"))
-      pictures.emplace_back(families_folder() / "pictures" / file);
-    return pictures;
+      images.emplace_back(families_folder() / "pictures" / file);
+    return images;
   }
   TokenizedPrompt prompt_of(const json& one) const {
-    return reader_.tokenize(one.at("question").get<std::string>(), pictures_of(one));
+    return reader_.tokenize(one.at("question").get<std::string>(), images_of(one));
   }
   EncodedPrompt encode(const json& one, const StatisticsRequest& request = {}) {
-    return encode_prompt(model(), reader_, prompt_of(one), pictures_of(one), request, /*seed=*/0);
+    return encode_prompt(model(), reader_, prompt_of(one), images_of(one), request, /*seed=*/0);
   }
   at::Tensor golden(const json& one, const std::string& what) const {
     return golden_.tensor(one.at("name").get<std::string>() + "." + what);
@@ -112,9 +112,9 @@ TEST_P(FamilyParity, PixelsBitForBit) {
   for (const json& one : cases()) {
     if (!one.contains("pixels_crc")) continue;
     SCOPED_TRACE(one.dump());
-    const Picture picture = read_picture(pictures_of(one).at(0));
-    const ProcessedImage image = reader_.image_processor()->process(picture);
-    EXPECT_EQ(image.geometry, reader_.image_processor()->geometry(picture.size));
+    const Image decoded = read_image(images_of(one).at(0));
+    const ProcessedImage image = reader_.image_processor()->process(decoded);
+    EXPECT_EQ(image.geometry, reader_.image_processor()->geometry(decoded.size));
     ASSERT_EQ(image.pixels.sizes().vec(), one.at("views").get<std::vector<int64_t>>());
     EXPECT_EQ(crc32(image.pixels.const_data_ptr<float>(),
                     static_cast<size_t>(image.pixels.numel()) * sizeof(float)),
@@ -135,7 +135,7 @@ TEST_P(FamilyParity, VisionFeatures) {
     if (one.at("pictures").size() != 1) continue;
     SCOPED_TRACE(one.dump());
     const at::Tensor features =
-        model().encode_image(reader_.image_processor()->process(read_picture(pictures_of(one)[0])));
+        model().encode_image(reader_.image_processor()->process(read_image(images_of(one)[0])));
     EXPECT_EQ(features.size(0), static_cast<int64_t>(prompt_of(one).placeholders.size()));
     // A sum over the hidden size may be off by that much more.
     EXPECT_LE(max_difference(features.sum(1), golden(one, "feature_sums")),

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes tests/parity/data/templates/prompts.jsonl: the prompts that transformers makes of conversations with each template.
 
-The conversations are given as ElastiKV's turns: a role, a text, and a number of pictures that go before the text. They
-become messages as people write them for transformers: parts where the template writes pictures, texts where it does not.
+The conversations are given as ElastiKV's turns: a role, a text, and a number of images that go before the text. They
+become messages as people write them for transformers: parts where the template writes images, texts where it does not.
 
-The first line holds the special tokens, the templates that take pictures with their token for one, and the conversations;
+The first line holds the special tokens, the templates that take images with their token for one, and the conversations;
 each other line is a template's name, a conversation's name, the template's variables, and the prompt, or null where the
 template or jinja2 raises an exception.
 """
@@ -15,7 +15,7 @@ from make_template_golden import FOLDER, TOKENS, render, templates_of
 
 OUTPUT = FOLDER / "prompts.jsonl"
 
-# Templates that write pictures, and the token that stands for one in what they write.
+# Templates that write images, and the token that stands for one in what they write.
 PICTURES = {
     "gemma-3": "<start_of_image>",
     "gemma-4": "<|image|>",

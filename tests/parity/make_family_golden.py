@@ -3,9 +3,9 @@
 computes with them: token ids, pixel values, vision features, logits, greedy tokens and perplexity.
 
 Writes into tests/parity/data/families (or --output):
-  pictures/                      twelve pictures of very different sizes
+  pictures/                      twelve images of very different sizes
   NAME/                          a checkpoint folder: configuration, weights, tokenizer, processor
-  NAME.golden.safetensors        what transformers makes of the pictures with it
+  NAME.golden.safetensors        what transformers makes of the images with it
   families.json                  versions, prompts, and what is no tensor
 
 All in fp32 on the CPU with eager attention, Pillow's image processing. README.md describes the tensors.
@@ -326,7 +326,7 @@ def run(model, inputs, tensors, name, closely, answer):
 
 
 def usable(inputs):
-    """What models take; the ids of multimodal types go only to those that place pictures by them."""
+    """What models take; the ids of multimodal types go only to those that place images by them."""
     return {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
 
 
@@ -371,7 +371,7 @@ def make_family(output, name, number, pictures):
             case["views"] = list(views.shape)
             case["pixels_crc"] = zlib.crc32(np.ascontiguousarray(views.astype("<f4")).tobytes())
             run(model, inputs, tensors, case["name"], index < CLOSELY, answer)
-        # Two pictures where the format writes one: as many placeholders, in order.
+        # Two images where the format writes one: as many placeholders, in order.
         token = processor.image_token
         before, after = template.split(picture_text(template, token))
         prompt = before + picture_text(template, token) * 2 + after.format(q=QUESTION)
@@ -385,8 +385,8 @@ def make_family(output, name, number, pictures):
 
 
 def picture_text(template, token):
-    """What the template writes for a picture: the placeholder with what belongs to it."""
-    # LLaVA-OneVision's newline belongs to the text that follows all pictures.
+    """What the template writes for an image: the placeholder with what belongs to it."""
+    # LLaVA-OneVision's newline belongs to the text that follows all images.
     written = [token] if "<|im_start|>user <image>" in template else []
     for text in written + [f"<|vision_start|>{token}<|vision_end|>", f"{token}\n", token]:
         if text in template:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/image: small pictures of every kind and what Pillow and transformers make of them.
+"""Makes tests/golden/image: small images of every kind and what Pillow and transformers make of them.
 
 Needs Pillow 12.3 (Pillow 13 resamples in another order), transformers 5.17 without torchvision, and numpy. The
 committed files are the output of
@@ -49,7 +49,7 @@ def pattern(height, width):
 
 
 def scene(height, width, seed=0):
-    """A picture with smooth areas, edges and texture, in the manner of a photograph."""
+    """An image with smooth areas, edges and texture, in the manner of a photograph."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     y, x = y / max(height - 1, 1), x / max(width - 1, 1)
@@ -116,7 +116,7 @@ def write_pictures():
     write("grey_alpha16_30x20.png", png(20, 30, 16, 4, [r.tobytes() for r in samples[: 20 * 30 * 2].reshape(20, -1)]))
     write("grey2_32x20.png", png(20, 32, 2, 0, [bytes((i * 7 + j * 31) % 256 for j in range(8)) for i in range(20)]))
     write("grey4_32x20.png", png(20, 32, 4, 0, [bytes((i * 7 + j * 31) % 256 for j in range(16)) for i in range(20)]))
-    # A colour profile that libpng complains about, as many pictures on the web have, and a gamma that nobody applies.
+    # A colour profile that libpng complains about, as many images on the web have, and a gamma that nobody applies.
     profile = chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"no profile" * 20))
     rows = [r.tobytes() for r in scene(20, 30, 6).reshape(20, -1)]
     write("bad_profile_30x20.png", png(20, 30, 8, 2, rows, profile))
@@ -144,7 +144,7 @@ def xmp(text):
 
 
 def write_turned_pictures():
-    """Pictures whose files say that they are turned, in every way that Pillow reads, and in some that it does not."""
+    """Images whose files say that they are turned, in every way that Pillow reads, and in some that it does not."""
     picture = Image.fromarray(scene(16, 24, 8))
     save = lambda name, **options: picture.save(FOLDER / f"turned_{name}", **options)
     short = lambda order, value: struct.pack(order + "H", value) + b"\0\0"
@@ -276,7 +276,7 @@ ALL = MOST + [(4000, 3000), (1200, 4000)]
 ROUNDED = [(450, 4000), (520, 2600), (98, 125), (490, 25), (343, 175), (441, 100), (686, 70), (9, 1), (18, 8), (147, 6),
            (637, 39), (588, 6)]  # fmt: skip
 
-# Type, configuration, pictures: noise of a height and width, or a file. The first of a type are those of published
+# Type, configuration, images: noise of a height and width, or a file. The first of a type are those of published
 # checkpoints: Qwen2-VL and Qwen3-VL, SmolVLM-256M and -2.2B, LLaVA-NeXT, LLaVA-OneVision.
 PROCESSORS = [
     (QWEN2_VL, {"min_pixels": 3136, "max_pixels": 12845056}, ALL),
@@ -343,7 +343,7 @@ def views_of(processor, kind, config, picture):
 
 
 def levels_of(processor, kind, config, picture):
-    """The whole 8-bit picture [height, width, 3] that is normalized or cut."""
+    """The whole 8-bit image [height, width, 3] that is normalized or cut."""
     array = np.asarray(picture).transpose(2, 0, 1)
     if kind == QWEN2_VL:
         plain = make_processor(kind, dict(config, do_rescale=False, do_normalize=False))
@@ -399,7 +399,7 @@ def families():
 
 
 def geometries():
-    """Heights and widths with the views and the grid they give, of many pictures of which no pixel is computed."""
+    """Heights and widths with the views and the grid they give, of many images of which no pixel is computed."""
     resize = PilBackend.resize
 
     def resize_without_pixels(self, image, size, resample=None, **kwargs):

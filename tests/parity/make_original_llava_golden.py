@@ -7,8 +7,8 @@ Writes into tests/parity/data/families (or --output):
   tiny-clip/                     its vision tower, as openai/clip-vit-large-patch14-336 lies on the hub
   original_llava.golden.safetensors, original_llava.json
 
-What is rebuilt here, from LLaVA's published code: texts between pictures are encoded one by one, each begins with a
-BOS that all but the first lose; -200 stands for a picture; pictures are padded to a square with the mean colour; the
+What is rebuilt here, from LLaVA's published code: texts between images are encoded one by one, each begins with a
+BOS that all but the first lose; -200 stands for an image; images are padded to a square with the mean colour; the
 features of CLIP's last but one hidden state, without the class token, go through two linear layers with a GELU between.
 The decoder and the tower are transformers' LlamaForCausalLM and CLIPVisionModel.
 """
@@ -131,7 +131,7 @@ class Reference:
 
 @torch.no_grad()
 def make(output):
-    """Writes into `output`, which holds the pictures of make_family_golden.py."""
+    """Writes into `output`, which holds the images of make_family_golden.py."""
     torch.set_num_threads(1)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER))
     reference = Reference(pieces)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/pictures: a small file of every variant of the picture formats, and what Pillow makes of each.
+"""Makes tests/golden/pictures: a small file of every variant of the image formats, and what Pillow makes of each.
 
 Needs Pillow 12.3. The committed files are the output of
 
@@ -321,7 +321,7 @@ def bmp_files():
 
 
 def run_length_files(palettes, grey, black_white):
-    """RLE8 and RLE4: runs, literals, skipped pixels, ends of line and of the picture."""
+    """RLE8 and RLE4: runs, literals, skipped pixels, ends of line and of the image."""
     line, end = b"\0\0", b"\0\1"
 
     def row8(y, close=line):

@@ -4,7 +4,7 @@
   make_prompt_golden.py --templates FOLDER
 
 FOLDER holds NAME.jinja for prompt formats of configs/prompts, as their checkpoints publish them (they are not ours to
-keep here); SmolVLM's comes with transformers. A template's pad token for a picture becomes <image>.
+keep here); SmolVLM's comes with transformers. A template's pad token for an image becomes <image>.
 """
 import argparse
 import json

@@ -2,9 +2,9 @@
 """Makes a random tiny checkpoint of Qwen-VL-Chat, laid out as the published one, and what qwen_vl_reference.py computes
 with it: token ids, pixel values, vision features, logits, greedy tokens and perplexity.
 
-Writes into tests/parity/data/families (or --output), whose pictures make_family_golden.py makes:
+Writes into tests/parity/data/families (or --output), whose images make_family_golden.py makes:
   qwen_vl_chat/                     a checkpoint folder: config.json, qwen.tiktoken, two shards of weights
-  qwen_vl_chat.golden.safetensors   what the reference makes of the pictures with it
+  qwen_vl_chat.golden.safetensors   what the reference makes of the images with it
   qwen_vl_chat.json                 versions, prompts, and what is no tensor
 
 The shards are torch's, as the published ones are. seq_length is so short that the first cases pass it while they write,
@@ -138,7 +138,7 @@ def long_question(tokenizer, tokens):
 
 @torch.no_grad()
 def make(output):
-    """Writes into `output`, which holds the pictures of make_family_golden.py; returns what was reached of NTK."""
+    """Writes into `output`, which holds the images of make_family_golden.py; returns what was reached of NTK."""
     torch.set_num_threads(1)
     rank_text, rank_ids = ranks()
     tokenizer = Tokenizer(rank_ids)

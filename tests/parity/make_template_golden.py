@@ -38,7 +38,7 @@ def text(role, content, **more):
 
 
 def parts(role, *content):
-    """Content as a list: "<image>" is a picture, any other text is a text."""
+    """Content as a list: "<image>" is an image, any other text is a text."""
     return {"role": role, "content": [{"type": "image"} if one == "<image>" else {"type": "text", "text": one} for one in content]}
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/torchvision/golden.json: what transformers' processors with torchvision make of pictures.
+"""Makes tests/golden/torchvision/golden.json: what transformers' processors with torchvision make of images.
 
 Needs what make_image_golden.py needs and torchvision 0.26, which the oracle's environment is without on purpose (with it
 transformers takes torchvision's processors by default). It may lie in a folder of its own:
@@ -38,7 +38,7 @@ SIZE = Qwen2VLImageProcessor.size.copy()
 SMALL = ["palette_70x50.png", "grey_70x50.png", "rgba_70x50.png"]
 SOURCES = pil.FILES + SMALL + pil.PATTERNS
 
-# Shapes of the crop larger than the picture, by odd and even lengths, are among them.
+# Shapes of the crop larger than the image, by odd and even lengths, are among them.
 PROCESSORS = [
     (CLIP, {}, SOURCES),
     (CLIP, {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}, SOURCES),

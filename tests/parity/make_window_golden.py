@@ -20,7 +20,7 @@ def window(name):
     tokenizer = tf.AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(TEXT).input_ids
     case = {"model": name, "bos": tokenizer.bos_token_id, "ids": ids}
-    if name != "smolvlm":  # a model of pictures: its tokenizer alone
+    if name != "smolvlm":  # a model of images: its tokenizer alone
         model = tf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
         with torch.no_grad():
             logits = model(torch.tensor([ids])).logits[0]

@@ -1,4 +1,4 @@
-"""Writes picture files byte by byte, of kinds that Pillow reads but does not write.
+"""Writes image files byte by byte, of kinds that Pillow reads but does not write.
 
 Everything is whole numbers, so that every machine writes the same bytes.
 """
@@ -83,7 +83,7 @@ def bmp_rows(width, height, bits, values):
     return data
 
 
-# The order in which a block's coefficients are written does not matter to a picture of noise; their codes are plain:
+# The order in which a block's coefficients are written does not matter to an image of noise; their codes are plain:
 # every DC category has 4 bits, every AC symbol 8.
 DC_CODES = {size: (size, 4) for size in range(12)}
 AC_SYMBOLS = [0x00, 0xF0] + [run << 4 | size for run in range(16) for size in range(1, 11)]

@@ -38,12 +38,12 @@ class QwenVlParity : public testing::Test {
   EncodedPrompt encode(const std::string& name, const StatisticsRequest& request = {}) {
     for (const json& one : family_.at("cases")) {
       if (one.at("name") != name) continue;
-      std::vector<PictureFile> pictures;
+      std::vector<ImageFile> images;
       for (const std::string file : one.at("pictures"))
-        pictures.emplace_back(families_folder() / "pictures" / file);
+        images.emplace_back(families_folder() / "pictures" / file);
       const TokenizedPrompt prompt =
-          reader_.tokenize(one.at("question").get<std::string>(), pictures);
-      return encode_prompt(*model_, reader_, prompt, pictures, request, /*seed=*/0);
+          reader_.tokenize(one.at("question").get<std::string>(), images);
+      return encode_prompt(*model_, reader_, prompt, images, request, /*seed=*/0);
     }
     throw std::out_of_range(name);
   }
@@ -86,7 +86,7 @@ TEST_F(QwenVlParity, PromptsOfAllLengthsShareABatch) {
   }
 }
 
-/// Un-rotated keys take the prompt's own table: with nothing given up, ranks are positions.
+/// Un-rotated keys take the prompt's own table: with nothing evicted, ranks are positions.
 TEST_F(QwenVlParity, UnrotatedKeysOfALongPrompt) {
   const auto strategy = make_strategy("streaming-llm");
   const EncodedPrompt prompt = encode("long", strategy->needs());
@@ -130,10 +130,10 @@ TEST_F(QwenVlParity, WhatTheFolderDoesNotSay) {
   EXPECT_EQ(reader_.writer().name(), "qwen-vl-chat");
   EXPECT_EQ(reader_.tokenizer().id_to_token(model_->image_token()), "<imgpad>");
   const ImageGeometry geometry = reader_.image_processor()->geometry({30, 500});
-  EXPECT_EQ(geometry.view, (PictureSize{84, 84}));
+  EXPECT_EQ(geometry.view, (ImageSize{84, 84}));
   EXPECT_EQ(reader_.image_prompt()->features(geometry), 256);
   EXPECT_EQ(reader_.image_prompt()->patches(geometry), 21 * 21);
-  EXPECT_EQ(reader_.image_prompt()->grid(geometry), (PictureSize{0, 0}));
+  EXPECT_EQ(reader_.image_prompt()->grid(geometry), (ImageSize{0, 0}));
   EXPECT_TRUE(check_weights(checkpoint()).clean());
 }
 
@@ -226,9 +226,9 @@ TEST_F(QwenVlFolder, AnotherNumberOfQueriesThanThePromptHasTokens) {
   change([](json& c) { c["visual"]["n_queries"] = 64; });
   const PromptReader reader(folder_.path(), PromptSettings());
   EXPECT_ERROR(
-      reader.tokenize("What?", std::vector<PictureSize>{{30, 20}}),
+      reader.tokenize("What?", std::vector<ImageSize>{{30, 20}}),
       folder_.path().string() +
-          ": a picture of 20 x 30 pixels (width x height) gets 256 image tokens in the prompt "
+          ": an image of 20 x 30 pixels (width x height) gets 256 image tokens in the prompt "
           "(fixed by Qwen-VL's tokenizer), but the vision tower makes 64 features of it "
           "(config.json: visual.n_queries 64)");
 }

@@ -41,7 +41,7 @@ class Tokenizer:
         return self.encoding.encode(unicodedata.normalize("NFC", text), allowed_special="all")
 
     def picture(self, number):
-        """What stands in a question for its picture `number`. The ids inside are never looked at: the original puts
+        """What stands in a question for its image `number`. The ids inside are never looked at: the original puts
         the bytes of the file's path there and pads."""
         inside = [self.special["<imgpad>"]] * IMAGE_TOKENS
         return self.text(f"Picture {number}: ") + [self.special["<img>"]] + inside + [self.special["</img>"]]
@@ -59,11 +59,11 @@ class Tokenizer:
                 + start + self.text("assistant") + newline)
 
 
-# ---- pictures ----
+# ---- images ----
 
 
 def pixels(picture, side):
-    """A picture of Pillow's -> [3, side, side]."""
+    """An image of Pillow's -> [3, side, side]."""
     from PIL import Image
     levels = np.asarray(picture.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
     scaled = torch.from_numpy(levels.copy()).permute(2, 0, 1).to(torch.float32) / 255
@@ -254,7 +254,7 @@ class QwenVl(nn.Module):
         return torch.tensor([math.log(n, trained) if n > trained else 1.0 for n in range(1, tokens + 1)])
 
     def forward(self, ids, features, prompt_tokens):
-        """ids: a list; features: of its pictures, in order; prompt_tokens: of the ids, those that were there before
+        """ids: a list; features: of its images, in order; prompt_tokens: of the ids, those that were there before
         anything was written, whose number fixes the rotation of all. -> [ids, vocabulary]"""
         x = self.transformer.wte(torch.tensor(ids))
         start = self.config["visual"]["image_start_id"]

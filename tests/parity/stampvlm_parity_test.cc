@@ -16,7 +16,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "image/picture.h"
+#include "image/image.h"
 #include "runtime/generation.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
@@ -48,7 +48,7 @@ nlohmann::json read_json(const std::filesystem::path& file) {
 
 struct Scene {
   std::string question;
-  std::filesystem::path picture;
+  std::filesystem::path image;
 };
 
 /// KL(p || q) in nats of two rows of logits.
@@ -98,8 +98,8 @@ class StampvlmParity : public testing::Test {
     StatisticsRequest request;
     request.prefill.column_sums = column_sums;
     return encode_prompt(model, *reader_,
-                         reader_->tokenize(s.question, std::vector<PictureFile>{s.picture}),
-                         {s.picture}, request, /*seed=*/0);
+                         reader_->tokenize(s.question, std::vector<ImageFile>{s.image}), {s.image},
+                         request, /*seed=*/0);
   }
 
   static std::unique_ptr<SafetensorsFile> golden_;
@@ -116,7 +116,7 @@ std::unique_ptr<Model> StampvlmParity::model_;
 TEST_F(StampvlmParity, PromptTokens) {
   for (int64_t i = 0; i < kScenes; ++i) {
     const TokenizedPrompt prompt = reader_->tokenize(scenes_[static_cast<size_t>(i)].question,
-                                                     std::vector<PictureSize>{{192, 192}});
+                                                     std::vector<ImageSize>{{192, 192}});
     EXPECT_EQ(prompt.ids, to_ids(golden(i, "input_ids"))) << "scene " << i;
     ASSERT_EQ(prompt.images.size(), 1U);
     EXPECT_EQ(prompt.images[0].end - prompt.images[0].begin, 144) << "scene " << i;
@@ -131,7 +131,7 @@ TEST_F(StampvlmParity, PixelValues) {
     for (int64_t c = 0; c < 3; ++c)
       channels.push_back(table[c].index_select(0, levels[c].flatten()).view(levels[c].sizes()));
     const at::Tensor pixels = reader_->image_processor()
-                                  ->process(read_picture(scenes_[static_cast<size_t>(i)].picture))
+                                  ->process(read_image(scenes_[static_cast<size_t>(i)].image))
                                   .pixels[0];
     EXPECT_TRUE(at::equal(pixels, at::stack(channels)))
         << "scene " << i << ": largest difference " << max_difference(pixels, at::stack(channels));

@@ -123,7 +123,7 @@ void expect_decode_equals_prefill(const TinyModel& tiny, size_t rows) {
   const LanguageModel& language = tiny.language();
   const std::vector<int64_t> ids = to_ids(tiny.ids());
   const at::Tensor golden = tiny.golden.tensor("logits");
-  // Placeholders have no embedding of their own, so a picture belongs to the first part.
+  // Placeholders have no embedding of their own, so an image belongs to the first part.
   const int64_t begin = tiny.text_begin() == 0 ? tiny.tokens() / 2 : tiny.text_begin() + 1;
   ASSERT_LT(begin, tiny.tokens());
   PrefillInput input;

@@ -40,7 +40,7 @@ Sample window_of(const json& one) {
   options.tokens = TokenWindows{prompt, static_cast<int64_t>(ids.size()) - prompt};
   const std::unique_ptr<Tokenizer> tokenizer =
       load_tokenizer(parity_folder() / "families" / one.at("model").get<std::string>());
-  const DataSet data = read_data(options, /*check_picture=*/{}, tokenizer.get());
+  const DataSet data = read_data(options, /*check_image=*/{}, tokenizer.get());
   EXPECT_EQ(data.samples.size(), 1U);
   return data.samples.front();
 }
@@ -62,9 +62,8 @@ TEST(WindowsParity, BeginAsPromptsDo) {
     SCOPED_TRACE(one.at("model").get<std::string>());
     const PromptReader reader(parity_folder() / "families" / one.at("model").get<std::string>(),
                               PromptSettings{"plain"});
-    EXPECT_EQ(
-        reader.tokenize(golden().at("text").get<std::string>(), std::vector<PictureFile>{}).ids,
-        one.at("ids").get<std::vector<int64_t>>());
+    EXPECT_EQ(reader.tokenize(golden().at("text").get<std::string>(), std::vector<ImageFile>{}).ids,
+              one.at("ids").get<std::vector<int64_t>>());
   }
 }
 

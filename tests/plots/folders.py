@@ -105,7 +105,7 @@ def thumbnail():
 
 
 def detail(about, sample="s0", **changes):
-    """A line of details.jsonl: 4 tokens before the picture, a grid of 4 x 4, 4 after it."""
+    """A line of details.jsonl: 4 tokens before the image, a grid of 4 x 4, 4 after it."""
     draw = random.Random(sample)
     cells = [(row["cell"], None if row["preset"] == "full" else dict(budgets_of(about))[row["budget"]]) for row in cells_of(about)]
     kept = []

@@ -356,7 +356,7 @@ class Details(PictureTest):
         self.assertEqual(shares[0, position], 1.0 if position in kept[0][1] else 0.5)
         self.assertIsNone(detail.shares(detail.group.full))
 
-    def test_the_pictures_tokens_are_marked(self):
+    def test_the_images_tokens_are_marked(self):
         detail = self.detail()
         figure = details.importance_figure(detail, "0.2", "full")
         line = figure.axes[0]
@@ -367,9 +367,9 @@ class Details(PictureTest):
         self.assertEqual([t.get_text() for t in strips.get_yticklabels()], ["elastic", "h2o-released", "snapkv", "random"])
         np.testing.assert_allclose(strips.images[0].get_array()[0], detail.shares(detail.group.cells["elastic", "0.2"]).mean(axis=0))
 
-    def test_kept_patches_show_the_picture(self):
-        picture = np.full((8, 8, 3), [1.0, 0.0, 0.0])
-        shown = details.faded(picture, np.array([[1.0, 0.0], [0.5, 0.0]]))
+    def test_kept_patches_show_the_image(self):
+        image = np.full((8, 8, 3), [1.0, 0.0, 0.0])
+        shown = details.faded(image, np.array([[1.0, 0.0], [0.5, 0.0]]))
         np.testing.assert_allclose(shown[0, 0], [1, 0, 0])
         np.testing.assert_allclose(shown[0, 7], [0.87] * 3)
         np.testing.assert_allclose(shown[7, 0], [0.935, 0.435, 0.435])
@@ -379,7 +379,7 @@ class Details(PictureTest):
         self.assertEqual(details.few_layers(2, 4), [0, 1])
         self.assertEqual(details.few_layers(1, 4), [0])
 
-    def test_pictures_that_do_not_divide_evenly(self):
+    def test_images_that_do_not_divide_evenly(self):
         self.assertEqual(details.faded(np.zeros((7, 5, 3)), np.ones((4, 4))).shape, (7, 5, 3))
 
     def test_readable_in_both_widths(self):
@@ -389,14 +389,14 @@ class Details(PictureTest):
             self.assert_legible(details.overview_figure(detail, "0.2", width))
             self.assert_legible(details.layers_figure(detail, "elastic", "0.2", width))
 
-    def test_text_alone_has_no_picture(self):
+    def test_text_alone_has_no_image(self):
         detail = self.detail(image=[0, 0], grid=[0, 0], thumbnail="")
         self.assertIsNone(details.overview_figure(detail, "0.2", "full"))
         self.assertIsNone(details.layers_figure(detail, "elastic", "0.2", "full"))
         figure = details.importance_figure(detail, "0.2", "full")
-        self.assertNotIn("picture's tokens", [t.get_text() for t in figure.findobj(Text)])
+        self.assertNotIn("image's tokens", [t.get_text() for t in figure.findobj(Text)])
 
-    def test_several_pictures_have_no_grid(self):
+    def test_several_images_have_no_grid(self):
         self.assertIsNone(details.overview_figure(self.detail(grid=[0, 0]), "0.2", "full"))
 
     def test_an_engine_without_importance(self):
@@ -416,7 +416,7 @@ class Details(PictureTest):
                 detail.shares(detail.group.cells["elastic", "0.1"])
             self.assertEqual(str(caught.exception)[:len(place + message)], place + message)
         refused("5 importances of 24 tokens", importance=[[1.0] * 5])
-        refused("a grid of 3 x 4 for 16 picture tokens", grid=[3, 4])
+        refused("a grid of 3 x 4 for 16 image tokens", grid=[3, 4])
         refused("the thumbnail is no PNG: ", thumbnail="AAAA")
         refused("the thumbnail is no PNG: ", thumbnail="%")
         cells = len(folders.cells_of(folders.sweep(strategies=("full", "elastic", "h2o-released", "snapkv", "random"))))

@@ -12,7 +12,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "random_checkpoint.py"
 PROGRAM = sys.argv.pop(1)
-# One with pictures and one without, as small as published shapes come.
+# One with images and one without, as small as published shapes come.
 SMALL = ["smolvlm-256m-instruct", "qwen2.5-0.5b-instruct"]
 
 
@@ -41,13 +41,13 @@ class RandomCheckpointTest(unittest.TestCase):
                 generated = run(PROGRAM, "generate", "--model", folder, "--prompt", "What is it?", "--max-new-tokens", 3)
                 self.assertEqual(generated.returncode, 0, generated.stderr)
 
-    def test_pictures_become_as_many_tokens_as_published(self):
+    def test_images_become_as_many_tokens_as_published(self):
         folder = self.make("smolvlm-256m-instruct")
-        picture = next((ROOT / "datasets" / "stamp-scenes").rglob("*.png"))
-        inspected = run(PROGRAM, "inspect", folder, "--prompt", "What is it?", "--image", picture)
+        image = next((ROOT / "datasets" / "stamp-scenes").rglob("*.png"))
+        inspected = run(PROGRAM, "inspect", folder, "--prompt", "What is it?", "--image", image)
         self.assertEqual(inspected.returncode, 0, inspected.stderr)
         # A square is enlarged to 2048 pixels: 4 x 4 tiles and the whole, 64 tokens each.
-        self.assertIn("of them 1088 for pictures", inspected.stdout)
+        self.assertIn("of them 1088 for images", inspected.stdout)
 
     def test_values_have_the_scale_of_untrained_weights_and_follow_the_seed(self):
         folder = self.make("qwen2.5-0.5b-instruct", "--dtype", "fp32")

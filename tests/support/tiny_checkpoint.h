@@ -52,9 +52,9 @@ class CraftedTensors {
   }
 };
 
-/// What a small LLaVA (or with `pictures` off, LLaMA) checkpoint says of itself: 2 layers, grouped
-/// queries, one token per byte, 9 tokens per picture.
-inline nlohmann::json tiny_config(bool pictures = true) {
+/// What a small LLaVA (or with `images` off, LLaMA) checkpoint says of itself: 2 layers, grouped
+/// queries, one token per byte, 9 tokens per image.
+inline nlohmann::json tiny_config(bool images = true) {
   nlohmann::json text{{"architectures", {"LlamaForCausalLM"}},
                       {"model_type", "llama"},
                       {"vocab_size", 260},
@@ -66,7 +66,7 @@ inline nlohmann::json tiny_config(bool pictures = true) {
                       {"head_dim", 8},
                       {"max_position_embeddings", 512},
                       {"eos_token_id", 258}};
-  if (!pictures) return text;
+  if (!images) return text;
   return {{"architectures", {"LlavaForConditionalGeneration"}},
           {"model_type", "llava"},
           {"image_token_index", 259},
@@ -112,15 +112,15 @@ inline nlohmann::json tiny_tokenizer() {
 /// Writes a whole checkpoint folder NAME of random weights that depend on nothing and returns the
 /// tensors; they are found by asking which ones the configuration needs.
 inline CraftedTensors write_tiny_checkpoint(const TemporaryFolder& folder, const std::string& name,
-                                            bool pictures = true) {
+                                            bool images = true) {
   const std::filesystem::path path =
-      folder.write(name + "/config.json", tiny_config(pictures).dump()).parent_path();
+      folder.write(name + "/config.json", tiny_config(images).dump()).parent_path();
   folder.write(name + "/tokenizer.json", tiny_tokenizer().dump());
   const std::filesystem::path stampvlm = source_path("models/stampvlm");
   const auto overwrite = std::filesystem::copy_options::overwrite_existing;
   std::filesystem::copy_file(stampvlm / "chat_template.jinja", path / "chat_template.jinja",
                              overwrite);
-  if (pictures) {
+  if (images) {
     folder.write(name + "/preprocessor_config.json",
                  R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 24},
                      "crop_size": {"height": 24, "width": 24}})");

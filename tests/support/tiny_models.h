@@ -57,7 +57,7 @@ struct TinyModel {
   const elastikv::LanguageModel& language() const { return model->language(); }
   at::Tensor ids() const { return golden.tensor("input_ids"); }
   int64_t tokens() const { return ids().size(0); }
-  /// First token after the picture; 0 without one.
+  /// First token after the image; 0 without one.
   int64_t text_begin() const {
     int64_t begin = 0;
     const std::vector<int64_t> all = to_ids(ids());
@@ -67,7 +67,7 @@ struct TinyModel {
     return begin;
   }
 
-  /// The prompt as the decoder takes it, the picture in place of its placeholders: [tokens,
+  /// The prompt as the decoder takes it, the image in place of its placeholders: [tokens,
   /// hidden].
   at::Tensor embeddings(const elastikv::Observer* observer = nullptr) const {
     const at::Tensor text = language().embed(ids());
@@ -75,9 +75,9 @@ struct TinyModel {
     if (end == 0) return text;
     const at::Tensor pixels = golden.tensor("pixel_values");
     elastikv::ProcessedImage image{pixels.unsqueeze(0), {}};
-    image.geometry.picture = image.geometry.view = {pixels.size(1), pixels.size(2)};
-    const at::Tensor picture = model->encode_image(image, observer);
-    return at::cat({text.narrow(0, 0, end - picture.size(0)), picture,
+    image.geometry.image = image.geometry.view = {pixels.size(1), pixels.size(2)};
+    const at::Tensor features = model->encode_image(image, observer);
+    return at::cat({text.narrow(0, 0, end - features.size(0)), features,
                     text.narrow(0, end, text.size(0) - end)});
   }
 
@@ -125,7 +125,7 @@ struct TinyModel {
   std::unique_ptr<elastikv::Model> model;
 };
 
-/// Whether a prompt has what a strategy reads: some need text after a picture.
+/// Whether a prompt has what a strategy reads: some need text after an image.
 inline bool can_run(const elastikv::Strategy& strategy, const elastikv::EncodedPrompt& prompt) {
   const elastikv::PromptStatistics& s = prompt.statistics;
   return elastikv::missing_for(strategy.needs(), s.prompt_tokens, s.image_begin, s.image_end)

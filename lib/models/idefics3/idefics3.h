@@ -11,7 +11,7 @@
 
 namespace elastikv {
 
-/// Idefics3 and SmolVLM: SigLIP features of the tiles and of the whole picture, so many neighbours
+/// Idefics3 and SmolVLM: SigLIP features of the tiles and of the whole image, so many neighbours
 /// in one token, through one linear layer into a LLaMA decoder (transformers'
 /// Idefics3ForConditionalGeneration, SmolVLMForConditionalGeneration).
 class Idefics3 final : public Model {

@@ -24,7 +24,7 @@ class Idefics3ImagePrompt final : public ImagePrompt {
   int64_t patches(const ImageGeometry& geometry) const override {
     return geometry.views() * config_.vision.patches();
   }
-  PictureSize grid(const ImageGeometry& geometry) const override {
+  ImageSize grid(const ImageGeometry& geometry) const override {
     const int64_t side =
         geometry.views() == 1 ? config_.vision.patches_per_side() / config_.scale_factor : 0;
     return {side, side};

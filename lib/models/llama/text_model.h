@@ -12,7 +12,7 @@
 
 namespace elastikv {
 
-/// A decoder without pictures.
+/// A decoder without images.
 class TextModel final : public Model {
  public:
   TextModel(const LlamaConfig& config, const WeightReader& weights)
@@ -20,7 +20,7 @@ class TextModel final : public Model {
   const LanguageModel& language() const override { return language_; }
   int64_t image_token() const override { return -1; }
   at::Tensor encode_image(const ProcessedImage&, const Observer*) const override {
-    throw InternalError("a text model was given a picture");
+    throw InternalError("a text model was given an image");
   }
 
  private:

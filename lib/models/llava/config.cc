@@ -15,7 +15,7 @@
 namespace elastikv {
 namespace {
 
-/// What LLaVA's own code writes into a prompt's ids for a picture.
+/// What LLaVA's own code writes into a prompt's ids for an image.
 constexpr int64_t kOriginalImageToken = -200;
 
 ClipVisionConfig clip_large_336() {
@@ -103,7 +103,7 @@ LlavaConfig LlavaConfig::read(const JsonFields& config, Family family) {
                     fmt::format("is '{}', 'default' or 'full' is needed", select));
   }
   c.drop_class_token = select == "default";
-  // The image processor's own list is what pictures are cut by; this one only has to be sound.
+  // The image processor's own list is what images are cut by; this one only has to be sound.
   if (c.has_tiles() && config.has(kPinpointsKey)) read_pinpoints(config);
   if (onevision) c.max_tiles = read_max_tiles(config);
   c.projector_activation = read_activation(config, "projector_hidden_act", "gelu");

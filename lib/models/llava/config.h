@@ -15,7 +15,7 @@ namespace elastikv {
 struct LlavaConfig {
   enum class Family {
     kLlava,
-    kNext,  ///< the whole picture and tiles, without what padded them, a newline after each row
+    kNext,       ///< the whole image and tiles, without what padded them, a newline after each row
     kOnevision,  ///< the same, scaled down where the tiles are more than max_tiles
     kOriginal,   ///< LlavaLlamaForCausalLM: the layout of liuhaotian/llava-v1.5-*
   };
@@ -34,7 +34,7 @@ struct LlavaConfig {
   /// The original layout, where the tower has a configuration of its own.
   static LlavaConfig read_original(const JsonFields& config, const ClipVisionConfig& vision);
   bool has_class_token() const { return !vision.siglip; }
-  /// Whether pictures are cut into tiles.
+  /// Whether images are cut into tiles.
   bool has_tiles() const { return family == Family::kNext || family == Family::kOnevision; }
   /// Features that one view gives.
   int64_t view_features() const {

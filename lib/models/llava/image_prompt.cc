@@ -38,7 +38,7 @@ class LlavaImagePrompt final : public ImagePrompt {
   int64_t patches(const ImageGeometry& geometry) const override {
     return geometry.views() * config_.vision.patches();
   }
-  PictureSize grid(const ImageGeometry&) const override {
+  ImageSize grid(const ImageGeometry&) const override {
     const int64_t side = config_.has_tiles() ? 0 : square_root(config_.view_features());
     return {side, side};
   }

@@ -21,8 +21,8 @@ TileFeatures tile_features(const LlavaConfig& config, const ImageGeometry& geome
   TileFeatures f;
   f.rows = f.kept_rows = side * geometry.tile_rows;
   f.columns = f.kept_columns = side * geometry.tile_columns;
-  const auto height = static_cast<double>(geometry.picture.height);
-  const auto width = static_cast<double>(geometry.picture.width);
+  const auto height = static_cast<double>(geometry.image.height);
+  const auto width = static_cast<double>(geometry.image.width);
   const auto rows = static_cast<double>(f.rows);
   const auto columns = static_cast<double>(f.columns);
   if (width / height > columns / rows) {

@@ -35,7 +35,7 @@ class Llava final : public Model {
   Llama language_;
 };
 
-/// The grid of features that a picture's tiles leave, NeXT and OneVision.
+/// The grid of features that an image's tiles leave, NeXT and OneVision.
 struct TileFeatures {
   int64_t rows = 0;  ///< of the tiles' features together
   int64_t columns = 0;

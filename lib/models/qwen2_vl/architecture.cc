@@ -22,7 +22,7 @@ class Qwen2VlArchitecture final : public Architecture {
     const Qwen2VlConfig c = Qwen2VlConfig::read(folder.config);
     summary.take_decoder(c.text);
     summary.vision =
-        fmt::format("Qwen, {} layers, hidden {}, {} heads, pictures of any size in patches of {}",
+        fmt::format("Qwen, {} layers, hidden {}, {} heads, images of any size in patches of {}",
                     c.vision.layers, c.vision.hidden_size, c.vision.heads, c.vision.patch_size);
     if (c.vision.window_size > 0)
       summary.vision += fmt::format(", windows of {} px", c.vision.window_size);

@@ -23,7 +23,7 @@ class Qwen2VlImagePrompt final : public ImagePrompt {
   int64_t patches(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size).pixels();
   }
-  PictureSize grid(const ImageGeometry& geometry) const override {
+  ImageSize grid(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size * config_.vision.merge_size);
   }
 
@@ -42,7 +42,7 @@ class Qwen2VlImagePrompt final : public ImagePrompt {
   }
 
  private:
-  static PictureSize squares(const ImageGeometry& geometry, int64_t side) {
+  static ImageSize squares(const ImageGeometry& geometry, int64_t side) {
     return {geometry.view.height / side, geometry.view.width / side};
   }
 

@@ -68,7 +68,7 @@ Qwen2VlTower::Qwen2VlTower(const Qwen2VlConfig::Vision& config, const WeightRead
   const at::Tensor kernel = weights.take(
       "patch_embed.proj.weight",
       {hidden, config.channels, config.temporal_patch_size, config.patch_size, config.patch_size});
-  // A still picture is all frames of its patch, so the kernels of the frames add up.
+  // A still image is all frames of its patch, so the kernels of the frames add up.
   if (kernel.defined())
     patch_embedding_ = kernel.to(at::kFloat).sum(2).flatten(1).to(kernel.scalar_type());
   for (int64_t i = 0; i < config.layers; ++i) {
@@ -223,7 +223,7 @@ at::Tensor Qwen2Vl::rotary_positions(int64_t tokens, const std::vector<PlacedIma
     const int64_t rows = image.geometry.view.height / square;
     const int64_t columns = image.geometry.view.width / square;
     ELASTIKV_ASSERT(image.span.end - image.span.begin == rows * columns,
-                    "{} tokens for a picture of {} x {}", image.span.end - image.span.begin, rows,
+                    "{} tokens for an image of {} x {}", image.span.end - image.span.begin, rows,
                     columns);
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t column = 0; column < columns; ++column, ++token) {

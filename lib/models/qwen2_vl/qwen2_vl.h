@@ -12,7 +12,7 @@
 namespace elastikv {
 
 /// The vision transformer of Qwen2-VL and Qwen2.5-VL: patches in squares of merge_size x
-/// merge_size, rotary positions by row and column, no limit to a picture's size (transformers'
+/// merge_size, rotary positions by row and column, no limit to an image's size (transformers'
 /// Qwen2VisionTransformerPretrainedModel, Qwen2_5_VisionTransformerPretrainedModel).
 class Qwen2VlTower {
  public:
@@ -61,7 +61,7 @@ class Qwen2VlTower {
 };
 
 /// Qwen2-VL and Qwen2.5-VL (transformers' Qwen2VLForConditionalGeneration and
-/// Qwen2_5_VLForConditionalGeneration) for still pictures.
+/// Qwen2_5_VLForConditionalGeneration) for still images.
 class Qwen2Vl final : public Model {
  public:
   Qwen2Vl(const Qwen2VlConfig& config, const WeightReader& weights);
@@ -69,7 +69,7 @@ class Qwen2Vl final : public Model {
   const LanguageModel& language() const override { return language_; }
   int64_t image_token() const override { return config_.image_token; }
   at::Tensor encode_image(const ProcessedImage& image, const Observer* observer) const override;
-  /// mRoPE: text has the same position in all three axes (time, row, column); a picture's tokens
+  /// mRoPE: text has the same position in all three axes (time, row, column); an image's tokens
   /// count rows and columns from where the text before it ended, and text goes on behind the longer
   /// side.
   at::Tensor rotary_positions(int64_t tokens,

@@ -46,7 +46,7 @@ class QwenVlArchitecture final : public Architecture {
     const int64_t side = QwenVlConfig::read(folder.config).vision.image_size;
     ClipProcessorConfig processor;
     processor.shortest_edge.reset();
-    processor.resize_to = PictureSize{side, side};
+    processor.resize_to = ImageSize{side, side};
     processor.do_center_crop = false;
     processor.aspect_ratio = choice.aspect_ratio.value_or(ImageAspectRatio::kCrop);
     return std::make_unique<ClipProcessor>(processor);

@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
-#include "image/picture.h"
+#include "image/image.h"
 #include "models/config_fields.h"
 
 namespace elastikv {
 namespace {
 
-/// The decoder of Qwen's first generation.
+/// The decoder of the first Qwen.
 LlamaConfig read_qwen_decoder(const JsonFields& config) {
   LlamaConfig c;
   c.vocab_size = positive_integer(config, "vocab_size", 151936);
@@ -85,9 +85,9 @@ QwenVlConfig QwenVlConfig::read(const JsonFields& config) {
     visual.fail_key("patch_size",
                     fmt::format("is {}, more than image_size {}", v.patch_size, v.image_size));
   }
-  if (v.image_size > kMaxPictureSide) {
+  if (v.image_size > kMaxImageSide) {
     visual.fail_key("image_size",
-                    fmt::format("is {}, at most {} is computed", v.image_size, kMaxPictureSide));
+                    fmt::format("is {}, at most {} is computed", v.image_size, kMaxImageSide));
   }
   if (const double side = std::sqrt(static_cast<double>(v.queries)); side != std::floor(side)) {
     visual.fail_key("n_queries", fmt::format("is {}, a square number is needed", v.queries));

@@ -17,7 +17,7 @@ struct QwenVlConfig {
     int64_t heads = 16;
     int64_t image_size = 448;
     int64_t patch_size = 14;
-    int64_t queries = 256;   ///< of the resampler: so many features become of a picture
+    int64_t queries = 256;   ///< of the resampler: so many features become of an image
     int64_t out = 4096;      ///< the decoder's hidden size, and the resampler's
     int64_t out_heads = 32;  ///< of the resampler
 

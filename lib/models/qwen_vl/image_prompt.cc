@@ -7,8 +7,8 @@
 namespace elastikv {
 namespace {
 
-/// Qwen-VL-Chat, whose tokenizer gives every picture as many ids. Published code writes the
-/// picture's path there, which no model sees.
+/// Qwen-VL-Chat, whose tokenizer gives every image as many ids. Published code writes the
+/// image's path there, which no model sees.
 class QwenVlImagePrompt final : public ImagePrompt {
  public:
   explicit QwenVlImagePrompt(const QwenVlConfig& config) : config_(config) {}
@@ -17,8 +17,8 @@ class QwenVlImagePrompt final : public ImagePrompt {
   int64_t patches(const ImageGeometry&) const override {
     return config_.vision.patches_per_side() * config_.vision.patches_per_side();
   }
-  /// What a resampler gives lies nowhere in the picture.
-  PictureSize grid(const ImageGeometry&) const override { return {}; }
+  /// What a resampler gives lies nowhere in the image.
+  ImageSize grid(const ImageGeometry&) const override { return {}; }
 
  protected:
   ImageText write(const ImageGeometry&) const override { return ImageText::one_run(kTokens); }

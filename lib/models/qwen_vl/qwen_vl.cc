@@ -15,7 +15,7 @@ namespace elastikv {
 namespace {
 
 constexpr double kNormEps = 1e-6;  // not in any configuration
-/// The tower's own positions are a grid of 16 x 16, whatever the picture's size.
+/// The tower's own positions are a grid of 16 x 16, whatever the image's size.
 constexpr int64_t kPositions = 256;
 
 /// Positions of a square grid, [cells, size] -> [side * side, size]. In fp32 whatever the weights

@@ -13,8 +13,8 @@
 
 namespace elastikv {
 
-/// The vision transformer of Qwen-VL and the resampler behind it: learned queries attend to a
-/// picture's patches, so that every picture becomes as many features (visual.py of
+/// The vision transformer of Qwen-VL and the resampler behind it: learned queries attend to an
+/// image's patches, so that every image becomes as many features (visual.py of
 /// Qwen/Qwen-VL-Chat).
 class QwenVlTower {
  public:
@@ -47,7 +47,7 @@ class QwenVlTower {
   std::vector<Block> blocks_;
   Linear widen_;               // where width and out differ
   LayerNorm pool_norm_;        // of patches
-  at::Tensor pool_queries_;    // [out_heads, queries, out / out_heads]: no picture changes them
+  at::Tensor pool_queries_;    // [out_heads, queries, out / out_heads]: no image changes them
   at::Tensor pool_positions_;  // [patches, out]: of keys
   Linear pool_keys_;
   Linear pool_values_;

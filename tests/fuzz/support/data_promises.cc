@@ -15,7 +15,7 @@ void read_data_file(const std::string& name, std::string_view bytes, DataOptions
   static const ScratchFolder folder;
   options.path = folder.write(name, bytes);
   options.image_root = source_path("tests/unit/datasets/data/qa/images");
-  options.picture_cache = folder.path() / "cache";
+  options.image_cache = folder.path() / "cache";
   accepted([&] {
     const DataSet data = read_data(options);
     require(!data.samples.empty(), "a data set has samples");
@@ -33,13 +33,13 @@ void read_data_file(const std::string& name, std::string_view bytes, DataOptions
       require(!sample.question.empty(), "a sample without a problem has a question");
       require(!sample.answer.empty() || !options.needs_answers, "and the answer that is needed");
       for (const auto& image : sample.images)
-        require(std::filesystem::exists(image), "and pictures that are there");
+        require(std::filesystem::exists(image), "and images that are there");
     }
   });
-  // Pictures inside data files become files there.
+  // Images inside data files become files there.
   std::error_code ignored;
-  if (std::filesystem::exists(options.picture_cache, ignored)) {
-    std::filesystem::remove_all(options.picture_cache, ignored);
+  if (std::filesystem::exists(options.image_cache, ignored)) {
+    std::filesystem::remove_all(options.image_cache, ignored);
   }
 }
 

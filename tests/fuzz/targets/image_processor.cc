@@ -1,4 +1,4 @@
-// The input is a preprocessor_config.json. What is read processes a small picture, where that stays
+// The input is a preprocessor_config.json. What is read processes a small image, where that stays
 // small.
 
 #include "image/image_processor.h"
@@ -19,19 +19,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!json.is_object()) return;
     const auto processor = make_image_processor(JsonFields(std::move(json), "p.json"));
     fuzz::require(!processor->identity().empty(), "a processor has an identity");
-    for (const PictureSize picture : {PictureSize{7, 13}, PictureSize{640, 480},
-                                      PictureSize{1, 300}, PictureSize{kMaxPictureSide, 8}}) {
+    for (const ImageSize given :
+         {ImageSize{7, 13}, ImageSize{640, 480}, ImageSize{1, 300}, ImageSize{kMaxImageSide, 8}}) {
       fuzz::accepted([&] {
-        const ImageGeometry geometry = processor->geometry(picture);
-        fuzz::require(geometry.picture == picture && geometry.view.height > 0 &&
+        const ImageGeometry geometry = processor->geometry(given);
+        fuzz::require(geometry.image == given && geometry.view.height > 0 &&
                           geometry.view.width > 0 && geometry.views() > 0,
-                      "a picture becomes a view or several");
-        if (picture.pixels() > 100 || geometry.view.height > kMostPixels ||
+                      "an image becomes a view or several");
+        if (given.pixels() > 100 || geometry.view.height > kMostPixels ||
             geometry.view.width > kMostPixels || geometry.views() > kMostPixels ||
             geometry.view.pixels() > kMostPixels / geometry.views()) {
           return;
         }
-        const ProcessedImage image = processor->process(Picture(picture));
+        const ProcessedImage image = processor->process(Image(given));
         fuzz::require(image.geometry == geometry, "process() has the geometry that is promised");
       });
     }

@@ -17,11 +17,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   folder.write_unless_empty("tokenizer_config.json", files[1]);
   folder.write_unless_empty("chat_template.json", files[2]);
   folder.write_unless_empty("chat_template.jinja", files[3]);
-  for (const bool takes_pictures : {true, false}) {
+  for (const bool takes_images : {true, false}) {
     fuzz::accepted([&] {
       const auto writer =
-          make_prompt_writer({folder.path(), takes_pictures, -1, nullptr}, PromptSettings());
-      writer->write({{"user", "What is it?", takes_pictures ? 1 : 0}});
+          make_prompt_writer({folder.path(), takes_images, -1, nullptr}, PromptSettings());
+      writer->write({{"user", "What is it?", takes_images ? 1 : 0}});
     });
   }
   return 0;

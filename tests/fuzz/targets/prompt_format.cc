@@ -14,8 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::accepted([&] {
     const PromptFormat format = read_prompt_format(file);
     const std::vector<Turn> turns{{"user", "What is <image>this?", 1}, {"assistant", " A cat. "}};
-    for (const PicturePlace place :
-         {PicturePlace::kDefault, PicturePlace::kBefore, PicturePlace::kAfter}) {
+    for (const ImagePlace place : {ImagePlace::kDefault, ImagePlace::kBefore, ImagePlace::kAfter}) {
       fuzz::accepted([&] {
         const Prompt prompt = format.render(turns, /*answer_follows=*/true, place);
         std::string joined;

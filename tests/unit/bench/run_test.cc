@@ -211,7 +211,7 @@ TEST(BenchRun, StrategiesAreCheckedFirst) {
   EXPECT_ERROR_CONTAINS(run("elastik"), "b.yaml:5: strategy 'elastik' is unknown");
   EXPECT_ERROR_CONTAINS(run("vl-cache"),
                         "b.yaml:5: strategy 'vl-cache' cannot run: a benchmark's prompt has no "
-                        "picture");
+                        "image");
 }
 
 TEST(BenchRun, AnInterruptedRunKeepsWhatItHas) {

@@ -54,7 +54,7 @@ TEST(KVCache, AForkDoesNotSeeTheOthersChanges) {
   const at::Tensor before = cache.keys(0).clone();
   KVCache fork = cache.fork();
   EXPECT_EQ(fork.keys(0).const_data_ptr(), cache.keys(0).const_data_ptr());
-  fork.give_up(0, 0, 2);
+  fork.evict(0, 0, 2);
   fork.append(0, random_tensor({3, 1, 4}, 9), random_tensor({3, 1, 4}, 8), 6);
   EXPECT_TRUE(cache.keys(0).equal(before));
   cache.append(0, random_tensor({3, 1, 4}, 5), random_tensor({3, 1, 4}, 4), 6);
@@ -107,8 +107,8 @@ TEST(KVCache, HeadsMayDiffer) {
   EXPECT_EQ(cache.head_lengths(0), (std::vector<int64_t>{4, 3, 2}));
   for (int64_t h = 0; h < 3; ++h)
     EXPECT_TRUE(cache.head_keys(0, h)[3 - h].equal(entry[h][0])) << "head " << h;
-  // Giving up one head's slot leaves the others alone.
-  cache.give_up(0, 1, 0);
+  // Evicting one head's slot leaves the others alone.
+  cache.evict(0, 1, 0);
   EXPECT_EQ(cache.positions(0, 0), (std::vector<int64_t>{0, 1, 5, 6}));
   EXPECT_EQ(cache.positions(0, 1), (std::vector<int64_t>{6, 2}));
   // 4 + 2 + 2 slots in layer 0, 3 * 6 in layer 1, of 4 floats each for keys and values.
@@ -116,10 +116,10 @@ TEST(KVCache, HeadsMayDiffer) {
   EXPECT_EQ(cache.slots_per_layer(), (std::vector<int64_t>{3, 6}));
 }
 
-TEST(KVCache, SeveralSlotsAreGivenUpWhateverTheirOrder) {
+TEST(KVCache, SeveralSlotsAreEvictedWhateverTheirOrder) {
   KVCache cache = filled(6);
   StepPlan plan;
-  plan.give_up = {{1, 5, 0}};
+  plan.evict = {{1, 5, 0}};
   cache.apply(0, plan);
   std::vector<int64_t> left = cache.positions(0);
   std::sort(left.begin(), left.end());
@@ -180,7 +180,7 @@ TEST(KVCacheMemory, StepsWithinTheReservedRoomMoveNothing) {
     cache.append(0, entry, entry, 20 + i);
     StepPlan plan;
     if (i % 2 == 0) {
-      plan.give_up = {{0}, {1}, {0}};
+      plan.evict = {{0}, {1}, {0}};
     } else {
       plan.rebuild = keep_by_head({{1, 2, 3}, {0, 2, 3, 4, 5}, {1}});
     }
@@ -251,9 +251,9 @@ class RaggedCache {
     }
   }
 
-  void give_up(const std::vector<int64_t>& slots) {
+  void evict(const std::vector<int64_t>& slots) {
     StepPlan plan;
-    for (const int64_t slot : slots) plan.give_up.push_back({slot});
+    for (const int64_t slot : slots) plan.evict.push_back({slot});
     cache_.apply(0, plan);
     for (size_t h = 0; h < 3; ++h) {
       const auto slot = static_cast<size_t>(slots[slots.size() == 1 ? 0 : h]);
@@ -311,7 +311,7 @@ TEST(KVCacheHeads, AnythingInAnyOrderEqualsPlainLists) {
           std::vector<int64_t> slots;
           for (size_t h = 0; h < (by_head ? 3 : 1); ++h)
             slots.push_back(static_cast<int64_t>(random() % static_cast<uint64_t>(shortest)));
-          ragged.give_up(slots);
+          ragged.evict(slots);
           break;
         }
         case 3: {
@@ -355,7 +355,7 @@ TEST(KVCacheHeads, ViewsOfAllHeads) {
   EXPECT_EQ(*cache.view(0).starts, (std::vector<int64_t>{0, 9, 18}));
   // Heads that have become equally long again, at uneven distances.
   cache.apply(0, keep_by_head({{0, 1}, {2, 3, 4}, {5, 1}}));
-  cache.give_up(0, /*group=*/1, /*slot=*/2);
+  cache.evict(0, /*group=*/1, /*slot=*/2);
   EXPECT_TRUE(
       cache.keys(0).equal(at::stack({keys[0].index_select(0, at::tensor({0, 1}, at::kLong)),
                                      keys[1].index_select(0, at::tensor({2, 3}, at::kLong)),

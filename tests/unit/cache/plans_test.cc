@@ -206,7 +206,7 @@ TEST(KVCacheRotaryPositions, TokensAfterThePromptGoOnBehindTheLargest) {
   KVCache cache = filled(6);
   EXPECT_EQ(cache.rotary_position(9), 9);
   EXPECT_TRUE(cache.rotary_positions({4, 1}).equal(at::tensor({4, 1}, at::kLong)));
-  // Three axes: a picture of 1 x 2 tokens within text.
+  // Three axes: an image of 1 x 2 tokens within text.
   const at::Tensor positions =
       at::tensor({0, 1, 2, 2, 4, 5, 0, 1, 2, 2, 4, 5, 0, 1, 2, 3, 4, 5}, at::kLong).view({3, 6});
   cache.set_rotary_positions(positions);

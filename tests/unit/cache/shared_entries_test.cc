@@ -95,7 +95,7 @@ class RandomPlans {
     return plan;
   }
 
-  /// Entries that join others before some are given up.
+  /// Entries that join others before some are evicted.
   StepPlan step(const KVCache& cache, bool by_head) {
     int64_t shortest = cache.head_lengths(0)[0];
     for (const int64_t length : cache.head_lengths(0)) shortest = std::min(shortest, length);
@@ -103,7 +103,7 @@ class RandomPlans {
     std::vector<std::vector<int64_t>> anchors(by_head ? 3 : 1);
     for (auto& of_group : anchors) {
       of_group.push_back(below(shortest));
-      step.give_up.push_back({below(shortest)});
+      step.evict.push_back({below(shortest)});
     }
     if (below(2) == 0) {
       step.join = keep_by_head(anchors);
@@ -227,7 +227,7 @@ TEST(SharedEntries, AForkThatEvictsHoldsNothing) {
       } else {
         fork.apply(layer, keep_by_head({{1, 2, 3}, {4, 5 + i}, {i}}));
       }
-      fork.give_up(layer, 0, 1);
+      fork.evict(layer, 0, 1);
     }
     EXPECT_EQ(fork.allocated_bytes(), 0);
   }
@@ -242,7 +242,7 @@ TEST(SharedEntries, AForkThatEvictsHoldsNothing) {
       for (int64_t layer = 0; layer < 2; ++layer) {
         const at::Tensor entry = random_tensor({3, 1, 4}, 9);
         fork.append(layer, entry, entry, 100 + t);
-        for (int64_t group = 0; group < fork.groups(layer); ++group) fork.give_up(layer, group, 0);
+        for (int64_t group = 0; group < fork.groups(layer); ++group) fork.evict(layer, group, 0);
       }
     }
     EXPECT_EQ(fork.view(0).keys.const_data_ptr(), before);

@@ -68,7 +68,7 @@ TEST(Benchmarks, TenPeoplesAnswersAreOneThatIsScoredAndAllAccepted) {
       Texts{"x"});
 }
 
-TEST(Benchmarks, MmesTwoQuestionsAboutAPicture) {
+TEST(Benchmarks, MmesTwoQuestionsAboutAnImage) {
   const Files files;
   const DataSet data = read_data(files.with(
       "mme.jsonl",
@@ -170,14 +170,14 @@ TEST(Benchmarks, AnswersAreAskedForOnlyWhereTheyAreNeeded) {
   }
 }
 
-TEST(Benchmarks, PicturesUnderOtherNamesAreMissed) {
+TEST(Benchmarks, ImagesUnderOtherNamesAreMissed) {
   const Files files;
   const DataSet data = read_data(files.with("d.json", R"([
     {"question": "q", "answer": "x", "image_id": 46207},
     {"question": "q", "answer": "y", "image": "a.png", "image_id": 46207},
     {"question": "q", "answer": "z"}])"));
-  EXPECT_EQ(data.notes, (Texts{"1 of 3 items is asked as text alone: 'image_id' is not read; a "
-                               "picture is called image, images, imagename, image_path, file_name "
+  EXPECT_EQ(data.notes, (Texts{"1 of 3 items is asked as text alone: 'image_id' is not read; an "
+                               "image is called image, images, imagename, image_path, file_name "
                                "or filename"}));
 }
 
@@ -193,19 +193,19 @@ TEST(Benchmarks, RowsOfATableMayBeTextAlone) {
   EXPECT_EQ(mixed.samples[1].images.size(), 0U);
   EXPECT_EQ(mixed.samples[1].problem, "");
   EXPECT_EQ(mixed.samples[1].answer, "A. yes");
-  EXPECT_EQ(mixed.notes, Texts{"2 of 3 rows have no picture and are asked as text alone"});
+  EXPECT_EQ(mixed.notes, Texts{"2 of 3 rows have no image and are asked as text alone"});
   const DataSet texts = read_data(
       files.with("t.tsv", "index\tquestion\tanswer\n1\tIs water wet?\tyes\n2\tAnd ice?\tno\n"));
   EXPECT_EQ(texts.format, "vlmevalkit-tsv");
   EXPECT_EQ(answers(texts), (Texts{"yes", "no"}));
-  // A picture's place is a question about one, and so is the request for a caption.
+  // An image's place is a question about one, and so is the request for a caption.
   EXPECT_ERROR(
       read_data(files.with("t.tsv", "index\timage\tquestion\tanswer\n1\t\t<image> q\tx\n")),
       files.message("t.tsv",
                     "line 2 ('1'): the question has <image>, but the item names no "
-                    "picture"));
+                    "image"));
   EXPECT_ERROR(read_data(files.with("t.tsv", "index\timage\tanswer\n1\t\tx\n")),
-               files.message("t.tsv", "line 2 ('1'): the row has no picture"));
+               files.message("t.tsv", "line 2 ('1'): the row has no image"));
 }
 
 }  // namespace

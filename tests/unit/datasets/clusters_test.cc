@@ -19,7 +19,7 @@ std::vector<std::string> clusters(const DataSet& data) {
   return names;
 }
 
-TEST(Clusters, QuestionsAboutTheSamePictureAreOne) {
+TEST(Clusters, QuestionsAboutTheSameImageAreOne) {
   const Files files;
   files.folder.write("images/copy.png", "first picture");  // the bytes of a.png
   const std::vector<std::string> of = clusters(read_data(
@@ -38,7 +38,7 @@ TEST(Clusters, QuestionsAboutTheSamePictureAreOne) {
   EXPECT_NE(of[1], "");
 }
 
-TEST(Clusters, AreJoinedByASampleWithSeveralPictures) {
+TEST(Clusters, AreJoinedByASampleWithSeveralImages) {
   const Files files;
   files.folder.write("images/c.png", "third picture");
   const std::vector<std::string> of = clusters(read_data(files.with(
@@ -83,9 +83,9 @@ TEST(Clusters, TheSameQuestionAndAnswerAgainIsNoFurtherDraw) {
   EXPECT_NE(of[1], of[0]);
 }
 
-TEST(Clusters, CopiesOfAPictureInATableAreOne) {
+TEST(Clusters, CopiesOfAnImageInATableAreOne) {
   const Files files;
-  // The second row names the first one's picture, the third has it again, the fourth another one.
+  // The second row names the first one's image, the third has it again, the fourth another one.
   const std::string one =
       "Zmlyc3QgcGljdHVyZSBvZiB0aGUgdGFibGUsIGxvbmcgZW5vdWdoIHRvIGJlIG9uZS4gWWVzLg==";
   const std::string other =
@@ -107,7 +107,7 @@ TEST(Clusters, WindowsOfATextAreOneWhereTheyOverlap) {
     DataOptions options = files.with(
         "t.txt", "Alice was beginning to get very tired of sitting by her sister on the bank.\n");
     options.tokens = TokenWindows{4, 2, stride};
-    return clusters(read_data(options, /*check_picture=*/{}, tokenizer.get()));
+    return clusters(read_data(options, /*check_image=*/{}, tokenizer.get()));
   };
   const std::vector<std::string> apart = windows(6);
   ASSERT_GE(apart.size(), 4U);

@@ -82,7 +82,7 @@ TEST(ReadQa, JsonAndLinesWithTheirAliases) {
   EXPECT_TRUE(data.samples[1].images.empty());
 }
 
-TEST(ReadQa, PictureBesideTheRootIsFoundByItsLastComponent) {
+TEST(ReadQa, ImageBesideTheRootIsFoundByItsLastComponent) {
   const Files files;
   files.folder.write("a.png", "x");
   const DataSet data = read_data(
@@ -115,9 +115,9 @@ TEST(ReadData, ProblemsAreGatheredWithTheirPlace) {
                              "    line 2 ('a'): the id is used before\n"
                              "  empty texts: 1\n"
                              "    line 1 ('a'): the answer is empty\n"
-                             "  places of pictures that do not fit the pictures: 1\n"
+                             "  places of images that do not fit the images: 1\n"
                              "    line 5 ('e'): the question has <image>, but the item names no "
-                             "picture"));
+                             "image"));
 }
 
 TEST(ReadData, DuplicateIdAndEmptyAnswerAreFoundBeyondTheLimit) {
@@ -130,7 +130,7 @@ TEST(ReadData, DuplicateIdAndEmptyAnswerAreFoundBeyondTheLimit) {
   EXPECT_ERROR(read_data(options), files.message("d.jsonl", "line 2 ('a'): the id is used before"));
 }
 
-TEST(ReadData, PicturesOfTheSelectedSamplesAreChecked) {
+TEST(ReadData, ImagesOfTheSelectedSamplesAreChecked) {
   const Files files;
   files.folder.write("images/empty.png", "");
   DataOptions options = files.with("p.json", R"([
@@ -140,16 +140,16 @@ TEST(ReadData, PicturesOfTheSelectedSamplesAreChecked) {
     {"id": "d", "image": "images/b.png", "question": "q", "answer": "x"}])");
   const std::string images = (files.folder.path() / "images").string();
   const auto reject_b = [](const std::filesystem::path& file) {
-    if (file.filename() == "b.png") fail("{}: not a picture", file.string());
+    if (file.filename() == "b.png") fail("{}: not an image", file.string());
   };
   EXPECT_ERROR(
       read_data(options, reject_b),
-      files.message("p.json", "3 problems\n  missing pictures: 1\n    item 1 ('b'): no picture " +
+      files.message("p.json", "3 problems\n  missing images: 1\n    item 1 ('b'): no image " +
                                   images + "/none.png; also looked in " +
                                   files.folder.path().string() + ", " + images +
-                                  "/images\n  unreadable pictures: 2\n    item 2 ('c'): " + images +
+                                  "/images\n  unreadable images: 2\n    item 2 ('c'): " + images +
                                   "/empty.png: the file is empty\n    item 3 ('d'): " + images +
-                                  "/b.png: not a picture"));
+                                  "/b.png: not an image"));
   options.limit = 1;
   EXPECT_EQ(read_data(options, reject_b).samples.size(), 1U);
 }
@@ -261,7 +261,7 @@ TEST(DataSetName, ComesFromThePath) {
   EXPECT_EQ(data_set_name("data/llava-bench-in-the-wild/"), "llava-bench-in-the-wild");
 }
 
-TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
+TEST(ReadQa, SeveralImagesAndTheirPlaces) {
   const Files files;
   const std::string text =
       R"([{"id": "x", "image": ["images/a.png", "images/b.png"], "question": "Which?", "answer": "a"},
@@ -272,12 +272,12 @@ TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
   EXPECT_EQ(data.samples[0].images[1].path, files.folder.path() / "images/b.png");
   EXPECT_EQ(data.samples[0].question, "Which?");
   EXPECT_NE(data.samples[0].content, data.samples[1].content);
-  options.picture_place = "after";
+  options.image_place = "after";
   const DataSet after = read_data(options);
   EXPECT_EQ(after.samples[0].question, "Which?\n<image>\n<image>");
   EXPECT_EQ(after.samples[1].question, "<image> What?");
   EXPECT_NE(after.samples[0].content, data.samples[0].content);
-  options.picture_place = "before";
+  options.image_place = "before";
   EXPECT_EQ(read_data(options).samples[0].question, "<image>\n<image>\nWhich?");
   EXPECT_ERROR(
       read_data(files.with("n.json", R"([{"id": "x", "image": ["images/a.png", "images/b.png"],
@@ -288,9 +288,9 @@ TEST(ReadQa, SeveralPicturesAndTheirPlaces) {
                     "2 problems\n"
                     "  malformed items: 1\n"
                     "    item 1 ('y'): 'image' holds an entry of type number, a string is needed\n"
-                    "  places of pictures that do not fit the pictures: 1\n"
+                    "  places of images that do not fit the images: 1\n"
                     "    item 0 ('x'): the question has <image> 1 times, the item names 2 "
-                    "pictures"));
+                    "images"));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support.h"
 #include "support/expect_error.h"
 
@@ -15,17 +15,17 @@ namespace {
 namespace fs = std::filesystem;
 using Texts = std::vector<std::string>;
 
-/// Every fixture is read with its pictures checked as a sweep checks them.
+/// Every fixture is read with its images checked as a sweep checks them.
 class Fixtures : public testing::Test {
  protected:
   DataOptions options(const std::string& name) const {
     DataOptions data;
     data.path = fixtures() / name;
-    data.picture_cache = cache_.path();
+    data.image_cache = cache_.path();
     return data;
   }
   static DataSet read(const DataOptions& data) {
-    return read_data(data, [](const fs::path& file) { check_picture(file); });
+    return read_data(data, [](const fs::path& file) { check_image(file); });
   }
   DataSet read(const std::string& name) const { return read(options(name)); }
 
@@ -56,7 +56,7 @@ TEST_F(Fixtures, LlavaDescription) {
   EXPECT_EQ(data.samples[1].answer,
             "A green bus waits at a stop. Its doors are open and a child is getting in.");
   EXPECT_EQ(data.samples[1].images,
-            std::vector<PictureFile>{fixtures() / "llava/coco/train2017/000000114742.jpg"});
+            std::vector<ImageFile>{fixtures() / "llava/coco/train2017/000000114742.jpg"});
   EXPECT_TRUE(data.samples[1].references.empty());
   EXPECT_TRUE(data.samples[1].categories.empty());
   DataOptions all = options("llava/detail_1k.json");
@@ -66,7 +66,7 @@ TEST_F(Fixtures, LlavaDescription) {
 
 TEST_F(Fixtures, RepackedMmVet) {
   DataOptions data = options("qa/mm-vet.json");
-  data.picture_place = "after";
+  data.image_place = "after";
   const DataSet set = read_as("qa", data);
   ASSERT_EQ(ids(set), (Texts{"0", "1", "2"}));
   EXPECT_EQ(set.samples[0].question, "Which number stands for x?\n<image>");
@@ -75,7 +75,7 @@ TEST_F(Fixtures, RepackedMmVet) {
   EXPECT_EQ(set.samples[1].answer, "3");
   EXPECT_TRUE(set.samples[1].references.empty());
   EXPECT_EQ(set.samples[2].references, (Texts{"ice", "black ice"}));
-  EXPECT_EQ(set.samples[2].images, std::vector<PictureFile>{fixtures() / "qa/images/v1_2.png"});
+  EXPECT_EQ(set.samples[2].images, std::vector<ImageFile>{fixtures() / "qa/images/v1_2.png"});
   // As the released scripts name it.
   data.image_root = fixtures() / "qa/images";
   EXPECT_EQ(read(data).samples[2].images.at(0).path, fixtures() / "qa/images/v1_2.png");
@@ -91,7 +91,7 @@ TEST_F(Fixtures, InstructionsAndOutputs) {
   EXPECT_EQ(data.samples[1].images.at(0).path, fixtures() / "qa/images/v1_0.png");
 }
 
-TEST_F(Fixtures, ParquetExportedWithItsPictures) {
+TEST_F(Fixtures, ParquetExportedWithItsImages) {
   const DataSet data = read_as("qa", options("qa/captions_export.jsonl"));
   ASSERT_EQ(ids(data), (Texts{"391895", "60623"}));
   EXPECT_EQ(data.samples[0].answer, "A man rides a motorbike.");
@@ -100,7 +100,7 @@ TEST_F(Fixtures, ParquetExportedWithItsPictures) {
   EXPECT_TRUE(data.samples[1].references.empty());
   EXPECT_EQ(read_file(data.samples[0].images.at(0).path),
             read_file(fixtures() / "qa/images/v1_2.png"));
-  EXPECT_EQ(check_picture(data.samples[1].images.at(0)), (PictureSize{8, 12}));
+  EXPECT_EQ(check_image(data.samples[1].images.at(0)), (ImageSize{8, 12}));
 }
 
 TEST_F(Fixtures, OfficialMmVet) {
@@ -159,7 +159,7 @@ TEST_F(Fixtures, LlavaBenchByItsFolder) {
   EXPECT_EQ(data.samples[2].categories, Texts{"complex"});
   EXPECT_EQ(data.samples[2].images.at(0).path.filename(), "002.jpg");
   EXPECT_EQ(data.samples[2].source.filename(), "questions.jsonl");
-  // What the judge is told of the pictures is a set of captions.
+  // What the judge is told of the images is a set of captions.
   const DataSet context =
       read_as("coco-captions", options("llava-bench/llava-bench-in-the-wild/context.jsonl"));
   ASSERT_EQ(ids(context), (Texts{"001", "002"}));
@@ -183,7 +183,7 @@ TEST_F(Fixtures, MultipleChoiceTable) {
             "letter and its text.");
   EXPECT_EQ(data.samples[1].answer, "A. yes");
   EXPECT_EQ(data.samples[1].categories, Texts{"weather"});
-  // The picture of row 241, and the two of a list.
+  // The image of row 241, and the two of a list.
   EXPECT_EQ(data.samples[1].images, data.samples[0].images);
   ASSERT_EQ(data.samples[2].images.size(), 2U);
   EXPECT_EQ(data.samples[2].answer, "C. all");
@@ -203,7 +203,7 @@ TEST_F(Fixtures, CaptionTable) {
   EXPECT_TRUE(data.samples[1].references.empty());
 }
 
-TEST_F(Fixtures, TableOfNamedPicturesWithLineEndsOfWindows) {
+TEST_F(Fixtures, TableOfNamedImagesWithLineEndsOfWindows) {
   const DataSet data = read_as("vlmevalkit-tsv", options("vlmevalkit-tsv/LLaVABench.tsv"));
   ASSERT_EQ(ids(data), (Texts{"0", "1"}));
   EXPECT_EQ(data.samples[0].answer, "It is called Mount Fuji.");
@@ -294,7 +294,7 @@ TEST(Recognition, ObjectsOnOneLineOrOnSeveral) {
   EXPECT_EQ(format_of("a.json", coco), "coco-captions");
   EXPECT_EQ(format_of("a.json", coco + "\n"), "coco-captions");
   EXPECT_EQ(format_of("a.json", "{" + entry + ", " + coco.substr(1)), "coco-captions")
-      << "an entry with a picture makes no MM-Vet of COCO's object";
+      << "an entry with an image makes no MM-Vet of COCO's object";
   EXPECT_EQ(format_of("a.jsonl", R"({"question": "q", "answer": "a"})"), "qa");
   EXPECT_EQ(format_of("a.jsonl", "{\n\"question\": \"q\",\n\"answer\": \"a\"\n}\n"), "qa");
 }

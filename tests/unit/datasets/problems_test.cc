@@ -22,7 +22,7 @@ TEST(ProblemsReport, ShowsFiveOfAKindAndCountsAll) {
   draft.where = "item 7 ('x')";
   for (int i = 0; i < 12; ++i) {
     draft.sample.problem.clear();
-    problems.add(ProblemKind::kMissingPicture, draft, "no picture " + std::to_string(i) + ".png");
+    problems.add(ProblemKind::kMissingImage, draft, "no image " + std::to_string(i) + ".png");
   }
   EXPECT_FALSE(problems.of_file());
   problems.add(ProblemKind::kRepeatedId, "item 9 ('y'): the id is used before");
@@ -34,12 +34,12 @@ TEST(ProblemsReport, ShowsFiveOfAKindAndCountsAll) {
                "    line 3: not valid JSON\n"
                "  repeated ids: 1\n"
                "    item 9 ('y'): the id is used before\n"
-               "  missing pictures: 12\n"
-               "    item 7 ('x'): no picture 0.png\n"
-               "    item 7 ('x'): no picture 1.png\n"
-               "    item 7 ('x'): no picture 2.png\n"
-               "    item 7 ('x'): no picture 3.png\n"
-               "    item 7 ('x'): no picture 4.png\n"
+               "  missing images: 12\n"
+               "    item 7 ('x'): no image 0.png\n"
+               "    item 7 ('x'): no image 1.png\n"
+               "    item 7 ('x'): no image 2.png\n"
+               "    item 7 ('x'): no image 3.png\n"
+               "    item 7 ('x'): no image 4.png\n"
                "    and 7 more");
 }
 
@@ -77,7 +77,7 @@ TEST(ProblemsReport, TakesOverThoseOfAnotherFile) {
                "    a.jsonl: line 9: 'question_id' is missing");
 }
 
-TEST(ProblemsOfData, StructureAndPicturesAreInOneReport) {
+TEST(ProblemsOfData, StructureAndImagesAreInOneReport) {
   const Files files;
   const std::string folder = files.folder.path().string();
   EXPECT_ERROR(
@@ -95,10 +95,10 @@ TEST(ProblemsOfData, StructureAndPicturesAreInOneReport) {
                     "    item 3: 'id' is \"\", a string or an integer is needed\n"
                     "  empty texts: 1\n"
                     "    item 0 ('a'): the answer is empty\n"
-                    "  places of pictures that do not fit the pictures: 1\n"
-                    "    item 1 ('b'): the question has <image> 2 times, the item names 1 picture\n"
-                    "  missing pictures: 1\n"
-                    "    item 0 ('a'): no picture " +
+                    "  places of images that do not fit the images: 1\n"
+                    "    item 1 ('b'): the question has <image> 2 times, the item names 1 image\n"
+                    "  missing images: 1\n"
+                    "    item 0 ('a'): no image " +
                         folder + "/gone.png; also looked in " + folder + "/images"));
 }
 
@@ -218,13 +218,13 @@ TEST(ProblemsOfData, CocoCaptions) {
                              "    images[5] ('5'): annotations[4]: 'caption' is missing\n"
                              "  repeated ids: 1\n"
                              "    images[4] ('1'): the id is used before, and captions name their "
-                             "picture by it\n"
+                             "image by it\n"
                              "  empty texts: 1\n"
-                             "    images[3] ('4'): the picture has no caption\n"
-                             "  references to pictures that are not there: 1\n"
+                             "    images[3] ('4'): the image has no caption\n"
+                             "  references to images that are not there: 1\n"
                              "    annotations[1]: image_id 7 is not among the images\n"
-                             "  missing pictures: 1\n"
-                             "    images[5] ('5'): no picture " +
+                             "  missing images: 1\n"
+                             "    images[5] ('5'): no image " +
                                  files.at("gone.png") + "; also looked in " + files.at("images")));
   EXPECT_ERROR(read_data(files.with("c.json", R"({"images": [], "annotations": []})")),
                files.message("c.json", "the file holds no items"));
@@ -240,8 +240,8 @@ TEST(ProblemsOfData, CocoCaptions) {
                     "    item 2 ('2'): 'image' is missing\n"
                     "  empty texts: 1\n"
                     "    item 3 ('3'): the answer is empty\n"
-                    "  missing pictures: 1\n"
-                    "    item 3 ('3'): no picture " +
+                    "  missing images: 1\n"
+                    "    item 3 ('3'): no image " +
                         files.at("000000000003.jpg") + "; also looked in " + files.at("images")));
 }
 
@@ -259,13 +259,13 @@ TEST(RecordedProblems, StayInTheirPlace) {
   const DataSet data = read_data(options);
   ASSERT_EQ(ids(data), (Texts{"a", "b", "c", "d"}));
   EXPECT_EQ(data.samples[0].problem,
-            "no picture " + files.at("gone.png") + "; also looked in " + files.at("images"));
+            "no image " + files.at("gone.png") + "; also looked in " + files.at("images"));
   EXPECT_EQ(data.samples[0].question, "q");
   EXPECT_EQ(data.samples[0].answer, "x");
   EXPECT_TRUE(data.samples[0].images.empty());
   EXPECT_EQ(data.samples[1].problem, "");
   EXPECT_EQ(data.samples[2].problem,
-            "the answer is empty; the question has <image> 2 times, the item names 1 picture");
+            "the answer is empty; the question has <image> 2 times, the item names 1 image");
   EXPECT_EQ(data.samples[3].problem, "'answer' is of type object, a string is needed");
   EXPECT_EQ(data.samples[3].index, 3);
   for (const Sample& sample : data.samples) EXPECT_EQ(sample.content.size(), 32U);
@@ -337,7 +337,7 @@ TEST(RecordedProblems, OfRowsAndConversations) {
   const DataSet rows = read_data(table);
   ASSERT_EQ(ids(rows), (Texts{"1", "2", "3"}));
   EXPECT_EQ(rows.samples[0].problem, "'image' is '9', no row's index");
-  EXPECT_EQ(rows.samples[1].problem, "the picture '" + std::string(68, '*') + "' is not base64");
+  EXPECT_EQ(rows.samples[1].problem, "the image '" + std::string(68, '*') + "' is not base64");
   EXPECT_EQ(rows.samples[2].problem, "");
   DataOptions talks = files.with("c.json", R"([
     {"id": "a", "conversations": [{"from": "human", "value": "q"}]},

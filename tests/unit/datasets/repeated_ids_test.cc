@@ -91,7 +91,7 @@ TEST(RepeatedIds, OfConversationsAreNoTurnsOfEachOther) {
                              "conversation:x (item 1)", "conversation:x#2", "conversation:x#2"}));
 }
 
-/// TextVQA's questions have their picture's name as id, and two of them may be about one.
+/// TextVQA's questions have their image's name as id, and two of them may be about one.
 class Joined : public testing::Test {
  protected:
   static std::string question(const std::string& id, const std::string& text) {
@@ -164,16 +164,16 @@ TEST_F(Joined, AreRefusedWhereIdsHaveToBeUnique) {
                                                      "    line 3 ('x'): the id is used before"));
 }
 
-TEST(RepeatedIds, OfCocosPicturesLeaveTheirCaptionsWithoutAPlace) {
+TEST(RepeatedIds, OfCocosImagesLeaveTheirCaptionsWithoutAPlace) {
   const Files files;
   EXPECT_ERROR(
       read_data(files.with("c.json", R"({
         "images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}],
         "annotations": [{"image_id": 1, "caption": "c"}, {"image_id": 1, "caption": "d"}]})")),
       files.message("c.json",
-                    "images[1] ('1'): the id is used before, and captions name their picture by "
+                    "images[1] ('1'): the id is used before, and captions name their image by "
                     "it"));
-  // Rows of one picture are its captions.
+  // Rows of one image are its captions.
   const DataSet rows = read_data(files.with(
       "r.json",
       R"([{"image_id": "a.png", "caption": "c"}, {"image_id": "a.png", "caption": "d"}])"));

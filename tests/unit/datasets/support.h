@@ -14,7 +14,7 @@ namespace elastikv {
 /// The fixtures: a folder for each format.
 inline std::filesystem::path fixtures() { return source_path("tests/unit/datasets/data"); }
 
-/// A folder with two pictures (whose bytes nobody decodes here) and a data file.
+/// A folder with two images (whose bytes nobody decodes here) and a data file.
 struct Files {
   Files() {
     folder.write("images/a.png", "first picture");
@@ -23,7 +23,7 @@ struct Files {
   DataOptions with(const std::string& name, std::string_view text) const {
     DataOptions options;
     options.path = folder.write(name, text);
-    options.picture_cache = folder.path() / "cache";
+    options.image_cache = folder.path() / "cache";
     return options;
   }
   std::string message(const std::string& name, std::string_view problem) const {

@@ -103,8 +103,8 @@ TEST(ReadTable, ProblemsOfRows) {
                              "  empty texts: 2\n"
                              "    line 5 ('3'): the question is empty\n"
                              "    line 8 ('7'): the answer is empty\n"
-                             "  missing pictures: 1\n"
-                             "    line 9 ('8'): no picture " +
+                             "  missing images: 1\n"
+                             "    line 9 ('8'): no image " +
                                  files.at("gone.png") + "; also looked in " + files.at("images")));
 }
 

@@ -21,7 +21,7 @@ namespace {
 class ReadTokens : public testing::Test {
  protected:
   DataSet read(const DataOptions& options) const {
-    return read_data(options, /*check_picture=*/{}, tokenizer_.get());
+    return read_data(options, /*check_image=*/{}, tokenizer_.get());
   }
   DataOptions windows(int64_t prompt, int64_t answer, std::optional<int64_t> stride = std::nullopt,
                       BosRule bos = BosRule::kAuto) const {
@@ -135,7 +135,7 @@ class WindowsBegin : public testing::Test {
                int64_t prompt = 6) const {
     DataOptions options = files_.with("t.txt", text_);
     options.tokens = TokenWindows{prompt, 4, stride, bos};
-    return read_data(options, /*check_picture=*/{}, tokenizer_.get());
+    return read_data(options, /*check_image=*/{}, tokenizer_.get());
   }
 
   using Ids = std::vector<int64_t>;

@@ -44,26 +44,26 @@ TEST(AnyresProcessor, GeometryIsThatOfTransformers) {
 
 TEST(AnyresProcessor, BestResolutions) {
   const AnyresProcessor next(next_of(Json::object()));
-  EXPECT_EQ(next.best_resolution({480, 640}), (PictureSize{672, 672}));
-  EXPECT_EQ(next.best_resolution({300, 1000}), (PictureSize{336, 1008}));
-  EXPECT_EQ(next.best_resolution({1000, 300}), (PictureSize{1008, 336}));
-  // All of a small picture is kept by each: the first of the smallest.
-  EXPECT_EQ(next.best_resolution({10, 10}), (PictureSize{336, 672}));
+  EXPECT_EQ(next.best_resolution({480, 640}), (ImageSize{672, 672}));
+  EXPECT_EQ(next.best_resolution({300, 1000}), (ImageSize{336, 1008}));
+  EXPECT_EQ(next.best_resolution({1000, 300}), (ImageSize{1008, 336}));
+  // All of a small image is kept by each: the first of the smallest.
+  EXPECT_EQ(next.best_resolution({10, 10}), (ImageSize{336, 672}));
   // Nothing of it is kept by any.
-  EXPECT_EQ(next.best_resolution({1, 5000}), (PictureSize{336, 672}));
+  EXPECT_EQ(next.best_resolution({1, 5000}), (ImageSize{336, 672}));
   const AnyresProcessor onevision(onevision_of(Json::object()));
-  EXPECT_EQ(onevision.best_resolution({10, 10}), (PictureSize{384, 384}));
-  EXPECT_EQ(onevision.best_resolution({4000, 4000}), (PictureSize{2304, 2304}));
+  EXPECT_EQ(onevision.best_resolution({10, 10}), (ImageSize{384, 384}));
+  EXPECT_EQ(onevision.best_resolution({4000, 4000}), (ImageSize{2304, 2304}));
   EXPECT_EQ(onevision.geometry({4000, 3000}).views(), 31);
 }
 
-TEST(AnyresProcessor, TheWholePictureIsTheFirstViewAndThePaddingIsBlack) {
-  Picture white({2, 4});
+TEST(AnyresProcessor, TheWholeImageIsTheFirstViewAndThePaddingIsBlack) {
+  Image white({2, 4});
   std::fill(white.pixels.begin(), white.pixels.end(), uint8_t{255});
   const AnyresProcessor processor(
       onevision_of({{"size", 4}, {"image_grid_pinpoints", {{8, 8}}}, {"do_normalize", false}}));
-  const Picture padded = processor.crop(white);
-  ASSERT_EQ(padded.size, (PictureSize{8, 8}));
+  const Image padded = processor.crop(white);
+  ASSERT_EQ(padded.size, (ImageSize{8, 8}));
   for (int64_t y = 0; y < 8; ++y) EXPECT_EQ(*padded.row(y), y < 2 || y >= 6 ? 0 : 255) << y;
   const at::Tensor pixels = processor.process(white).pixels;
   ASSERT_EQ(pixels.sizes().vec(), (std::vector<int64_t>{5, 3, 4, 4}));
@@ -120,7 +120,7 @@ TEST(AnyresProcessor, WrongValuesNameTheirKey) {
                "c.json: key 'image_grid_pinpoints' holds [32592, 32592]; at most 268435456 pixels "
                "in all are made");
   EXPECT_ERROR(next_of({{"size", 30000}}),
-               "c.json: key 'size' makes a picture of 30000 x 30000; at most 268435456 pixels in "
+               "c.json: key 'size' makes an image of 30000 x 30000; at most 268435456 pixels in "
                "all are made");
   EXPECT_ERROR(onevision_of({{"do_center_crop", true}}),
                "c.json: key 'crop_size' is missing, and do_center_crop is true");

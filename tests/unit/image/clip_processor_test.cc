@@ -30,14 +30,14 @@ TEST(ClipProcessor, EqualsTransformersBitForBit) {
     SCOPED_TRACE(expected.dump());
     const ClipProcessor processor(
         config_of(expected["config"], parse_image_aspect_ratio(std::string(expected["ratio"]))));
-    const Picture picture = read_picture(golden_picture(expected["file"]));
-    const Picture levels = processor.crop(picture);
-    const PictureSize size{expected["shape"][1], expected["shape"][2]};
+    const Image image = read_image(golden_image(expected["file"]));
+    const Image levels = processor.crop(image);
+    const ImageSize size{expected["shape"][1], expected["shape"][2]};
     EXPECT_EQ(levels.size, size);
-    EXPECT_EQ(processor.geometry(picture.size).view, size);
+    EXPECT_EQ(processor.geometry(image.size).view, size);
     EXPECT_EQ(crc32(levels.pixels.data(), levels.pixels.size()), expected["levels_crc"]);
 
-    const at::Tensor pixels = processor.process(picture).pixels[0];
+    const at::Tensor pixels = processor.process(image).pixels[0];
     ASSERT_EQ(pixels.sizes().vec(), expected["shape"].get<std::vector<int64_t>>());
     const auto* values = pixels.const_data_ptr<float>();
     EXPECT_EQ(crc32(values, static_cast<size_t>(pixels.numel()) * sizeof(float)),
@@ -77,12 +77,12 @@ TEST(ClipProcessor, IdentityNamesEveryParameter) {
 }
 
 TEST(ClipProcessor, PadsWithTheMeanColour) {
-  Picture white({2, 6});
+  Image white({2, 6});
   std::fill(white.pixels.begin(), white.pixels.end(), uint8_t{255});
   const ClipProcessor processor(
       config_of({{"do_resize", false}, {"crop_size", 6}}, ImageAspectRatio::kPad));
-  const Picture padded = processor.crop(white);
-  ASSERT_EQ(padded.size, (PictureSize{6, 6}));
+  const Image padded = processor.crop(white);
+  ASSERT_EQ(padded.size, (ImageSize{6, 6}));
   const auto colour = [&](int64_t y) { return std::vector<int>(padded.row(y), padded.row(y) + 3); };
   EXPECT_EQ(colour(1), (std::vector<int>{122, 116, 104}));
   EXPECT_EQ(colour(2), (std::vector<int>{255, 255, 255}));
@@ -102,14 +102,14 @@ TEST(ClipProcessor, LlavaProcessorsDoPad) {
 
 TEST(ClipProcessor, ExtremeShapesStaySmallWhereTheyAreCropped) {
   // 224 x 7 340 032 pixels when resized; only the crop is computed.
-  const Picture line({1, kMaxPictureSide});
+  const Image line({1, kMaxImageSide});
   EXPECT_EQ(ClipProcessor(config_of(Json::object())).process(line).pixels.sizes().vec(),
             (std::vector<int64_t>{1, 3, 224, 224}));
   EXPECT_ERROR(ClipProcessor(config_of({{"do_center_crop", false}})).process(line),
-               "a picture of 32768 x 1 pixels (width x height) resized would be 7340032 x 224; at "
+               "an image of 32768 x 1 pixels (width x height) resized would be 7340032 x 224; at "
                "most 268435456 pixels in all are made");
   EXPECT_ERROR(ClipProcessor(config_of(Json::object(), ImageAspectRatio::kPad)).process(line),
-               "a picture of 32768 x 1 pixels (width x height) padded to a square would be 32768 x "
+               "an image of 32768 x 1 pixels (width x height) padded to a square would be 32768 x "
                "32768; at most 268435456 pixels in all are made");
 }
 

@@ -24,8 +24,8 @@ inline bool is_of_type(const nlohmann::json& number, const std::string& type) {
   return golden()["processors"][number.get<size_t>()]["image_processor_type"] == type;
 }
 
-/// Compares every view and the whole 8-bit picture with what transformers made, for all pictures of
-/// the processors of one type; `refused(kind, picture, processor)` is told of pictures that
+/// Compares every view and the whole 8-bit image with what transformers made, for all images of
+/// the processors of one type; `refused(kind, image, processor)` is told of images that
 /// transformers refuses.
 template <typename Refused>
 void expect_pixels_of_transformers(const std::string& type, Refused refused) {
@@ -35,27 +35,27 @@ void expect_pixels_of_transformers(const std::string& type, Refused refused) {
     ++seen;
     SCOPED_TRACE(expected.dump());
     const auto processor = golden_processor(expected["processor"]);
-    const Picture picture = expected.contains("file")
-                                ? read_picture(golden_picture(expected["file"]))
-                                : pattern({expected["pattern"][0].get<int64_t>(),
-                                           expected["pattern"][1].get<int64_t>()});
+    const Image image = expected.contains("file")
+                            ? read_image(golden_image(expected["file"]))
+                            : pattern({expected["pattern"][0].get<int64_t>(),
+                                       expected["pattern"][1].get<int64_t>()});
     if (expected.contains("refused")) {
-      refused(expected["refused"].get<std::string>(), picture, *processor);
+      refused(expected["refused"].get<std::string>(), image, *processor);
       continue;
     }
     const auto shape = expected["shape"].get<std::vector<int64_t>>();
     ImageGeometry geometry;
-    geometry.picture = picture.size;
+    geometry.image = image.size;
     geometry.view = {shape[2], shape[3]};
     geometry.tile_rows = expected["grid"][0];
     geometry.tile_columns = expected["grid"][1];
-    EXPECT_EQ(processor->geometry(picture.size), geometry);
+    EXPECT_EQ(processor->geometry(image.size), geometry);
 
-    const Picture levels = processor->crop(picture);
-    EXPECT_EQ(levels.size, (PictureSize{expected["levels_shape"][0], expected["levels_shape"][1]}));
+    const Image levels = processor->crop(image);
+    EXPECT_EQ(levels.size, (ImageSize{expected["levels_shape"][0], expected["levels_shape"][1]}));
     EXPECT_EQ(crc32(levels.pixels.data(), levels.pixels.size()), expected["levels_crc"]);
 
-    const ProcessedImage processed = processor->process(picture);
+    const ProcessedImage processed = processor->process(image);
     EXPECT_EQ(processed.geometry, geometry);
     const at::Tensor& pixels = processed.pixels;
     ASSERT_EQ(pixels.sizes().vec(), shape);
@@ -71,12 +71,12 @@ void expect_pixels_of_transformers(const std::string& type, Refused refused) {
 
 inline void expect_pixels_of_transformers(const std::string& type) {
   expect_pixels_of_transformers(type,
-                                [](const std::string& kind, const Picture&, const ImageProcessor&) {
+                                [](const std::string& kind, const Image&, const ImageProcessor&) {
                                   ADD_FAILURE() << "transformers refuses: " << kind;
                                 });
 }
 
-/// Compares the geometry of pictures of many sizes.
+/// Compares the geometry of images of many sizes.
 inline void expect_geometry_of_transformers(const std::string& type) {
   size_t seen = 0;
   for (const auto& expected : golden()["geometries"]) {
@@ -85,11 +85,11 @@ inline void expect_geometry_of_transformers(const std::string& type) {
     for (const auto& sizes : expected["pictures"]) {
       ++seen;
       ImageGeometry geometry;
-      geometry.picture = {sizes[0], sizes[1]};
+      geometry.image = {sizes[0], sizes[1]};
       geometry.view = {sizes[2], sizes[3]};
       geometry.tile_rows = sizes[4];
       geometry.tile_columns = sizes[5];
-      EXPECT_EQ(processor->geometry(geometry.picture), geometry)
+      EXPECT_EQ(processor->geometry(geometry.image), geometry)
           << sizes << " of processor " << expected["processor"];
     }
   }

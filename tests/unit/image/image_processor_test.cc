@@ -26,13 +26,13 @@ TEST(ImageProcessor, ReadsACheckpointDirectory) {
   folder.write("preprocessor_config.json",
                R"({"image_processor_type": "CLIPImageProcessor", "crop_size": 100})");
   folder.write("processor_config.json", R"({"processor_class": "LlavaProcessor"})");
-  EXPECT_EQ(read_image_processor(folder.path())->geometry({7, 9}).view, (PictureSize{100, 100}));
+  EXPECT_EQ(read_image_processor(folder.path())->geometry({7, 9}).view, (ImageSize{100, 100}));
   // The nested form that transformers 5 writes goes first.
   folder.write("processor_config.json",
                R"({"image_processor": {"image_processor_type": "CLIPImageProcessorFast",
                    "crop_size": {"height": 50, "width": 60}}})");
   const auto processor = read_image_processor(folder.path(), {ImageAspectRatio::kPad});
-  EXPECT_EQ(processor->geometry({7, 9}).view, (PictureSize{50, 60}));
+  EXPECT_EQ(processor->geometry({7, 9}).view, (ImageSize{50, 60}));
   EXPECT_TRUE(processor->identity().starts_with("clip aspect=pad "));
 }
 

@@ -1,4 +1,4 @@
-// Pictures that their files say are stored turned, against Pillow's ImageOps.exif_transpose.
+// Images that their files say are stored turned, against Pillow's ImageOps.exif_transpose.
 #include "image/orientation.h"
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace elastikv {
 namespace {
 
-std::string bytes_of(const std::string& name) { return read_file(golden_picture(name)); }
+std::string bytes_of(const std::string& name) { return read_file(golden_image(name)); }
 
 TEST(Orientation, TurnsAsPillowDoes) {
   size_t turned = 0;
@@ -22,28 +22,27 @@ TEST(Orientation, TurnsAsPillowDoes) {
     SCOPED_TRACE(name);
     const auto& upright = expected.contains("upright") ? expected["upright"] : expected;
     if (expected.contains("upright")) ++turned;
-    const PictureFile file(golden_picture(name), PictureOrientation::kExif);
-    const PictureSize size{upright["height"], upright["width"]};
-    EXPECT_EQ(check_picture(file), size);
-    const Picture picture = read_picture(file);
-    EXPECT_EQ(picture.size, size);
-    EXPECT_EQ(crc32(picture.pixels.data(), picture.pixels.size()), upright["crc"]);
-    EXPECT_EQ(stored_orientation(golden_picture(name)) != 1, expected.contains("upright"));
+    const ImageFile file(golden_image(name), ImageOrientation::kExif);
+    const ImageSize size{upright["height"], upright["width"]};
+    EXPECT_EQ(check_image(file), size);
+    const Image image = read_image(file);
+    EXPECT_EQ(image.size, size);
+    EXPECT_EQ(crc32(image.pixels.data(), image.pixels.size()), upright["crc"]);
+    EXPECT_EQ(stored_orientation(golden_image(name)) != 1, expected.contains("upright"));
     // Only when it is asked for.
-    EXPECT_EQ(check_picture(golden_picture(name)),
-              (PictureSize{expected["height"], expected["width"]}));
+    EXPECT_EQ(check_image(golden_image(name)), (ImageSize{expected["height"], expected["width"]}));
   }
   EXPECT_EQ(turned, 21U);
 }
 
 TEST(Orientation, AllEightAreRead) {
   for (int orientation = 1; orientation <= 8; ++orientation) {
-    EXPECT_EQ(stored_orientation(golden_picture("turned_" + std::to_string(orientation) + ".jpg")),
+    EXPECT_EQ(stored_orientation(golden_image("turned_" + std::to_string(orientation) + ".jpg")),
               orientation);
   }
-  EXPECT_EQ(stored_orientation(golden_picture("turned_0.jpg")), 1);
-  EXPECT_EQ(stored_orientation(golden_picture("turned_9.jpg")), 1);
-  EXPECT_EQ(stored_orientation(golden_picture("no_such_file.jpg")), 1);
+  EXPECT_EQ(stored_orientation(golden_image("turned_0.jpg")), 1);
+  EXPECT_EQ(stored_orientation(golden_image("turned_9.jpg")), 1);
+  EXPECT_EQ(stored_orientation(golden_image("no_such_file.jpg")), 1);
 }
 
 TEST(Orientation, DamagedFilesAreUprightOrReadAsFarAsTheyGo) {
@@ -69,10 +68,9 @@ TEST(Orientation, DamagedFilesAreUprightOrReadAsFarAsTheyGo) {
 }
 
 TEST(Orientation, HasANameBothWays) {
-  for (const PictureOrientation orientation :
-       {PictureOrientation::kStored, PictureOrientation::kExif})
-    EXPECT_EQ(parse_picture_orientation(picture_orientation_name(orientation)), orientation);
-  EXPECT_ERROR(parse_picture_orientation("up"), "image_orientation is 'up', needs stored or exif");
+  for (const ImageOrientation orientation : {ImageOrientation::kStored, ImageOrientation::kExif})
+    EXPECT_EQ(parse_image_orientation(image_orientation_name(orientation)), orientation);
+  EXPECT_ERROR(parse_image_orientation("up"), "image_orientation is 'up', needs stored or exif");
 }
 
 }  // namespace

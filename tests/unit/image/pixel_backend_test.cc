@@ -12,8 +12,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "image/image.h"
 #include "image/image_processor.h"
-#include "image/picture.h"
 #include "support/crc32.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
@@ -37,11 +37,11 @@ TEST(TorchvisionPixels, AreThoseOfTransformers) {
     if (expected.contains("refused")) continue;  // as with Pillow, which other tests show
     SCOPED_TRACE(expected.dump());
     const auto processor = processor_of(made["processors"][expected["processor"].get<size_t>()]);
-    const Picture picture = expected.contains("file")
-                                ? read_picture(golden_picture(expected["file"]))
-                                : pattern({expected["pattern"][0].get<int64_t>(),
-                                           expected["pattern"][1].get<int64_t>()});
-    const at::Tensor pixels = processor->process(picture).pixels;
+    const Image image = expected.contains("file")
+                            ? read_image(golden_image(expected["file"]))
+                            : pattern({expected["pattern"][0].get<int64_t>(),
+                                       expected["pattern"][1].get<int64_t>()});
+    const at::Tensor pixels = processor->process(image).pixels;
     const auto shape = expected["shape"].get<std::vector<int64_t>>();
     ASSERT_EQ(pixels.sizes().vec(), shape);
     const auto* values = pixels.const_data_ptr<float>();
@@ -84,7 +84,7 @@ TEST(TorchvisionPixels, AreRefusedWhereTheyCannotBeHad) {
                "c.json: pixels 'torchvision' cannot be had of Idefics3ImageProcessor, which cuts "
                "and pads otherwise there; leave it out");
   EXPECT_ERROR(torchvision_resize(pattern({480, 640}), {1, 1}, ResampleFilter::kBicubic),
-               "a picture of 640 x 480 pixels (width x height) would become 1 x 1 pixel, on which "
+               "an image of 640 x 480 pixels (width x height) would become 1 x 1 pixel, on which "
                "torchvision's resizing fails; take pixels 'pil'");
   EXPECT_ERROR(parse_pixel_backend("torchvison"),
                "unknown pixels 'torchvison'; did you mean 'torchvision'?");

@@ -23,22 +23,22 @@ ResampleFilter filter_named(const std::string& name) {
 TEST(Resample, EqualsPillowBitForBit) {
   ASSERT_EQ(golden()["resampled"].size(), 95U);
   for (const auto& expected : golden()["resampled"]) {
-    const PictureSize out{expected["out"][0], expected["out"][1]};
-    const Picture result = resample(pattern({expected["in"][0], expected["in"][1]}), out,
-                                    filter_named(expected["filter"]));
+    const ImageSize out{expected["out"][0], expected["out"][1]};
+    const Image result = resample(pattern({expected["in"][0], expected["in"][1]}), out,
+                                  filter_named(expected["filter"]));
     EXPECT_EQ(result.size, out);
     EXPECT_EQ(crc32(result.pixels.data(), result.pixels.size()), expected["crc"]) << expected;
   }
 }
 
 TEST(Resample, RegionIsThatPartOfTheWhole) {
-  const Picture picture = pattern({40, 61});
-  for (const PictureSize size : {PictureSize{90, 23}, PictureSize{17, 100}, PictureSize{40, 61}}) {
+  const Image image = pattern({40, 61});
+  for (const ImageSize size : {ImageSize{90, 23}, ImageSize{17, 100}, ImageSize{40, 61}}) {
     for (const ResampleFilter filter : {ResampleFilter::kBicubic, ResampleFilter::kLanczos}) {
-      const Picture whole = resample(picture, size, filter);
+      const Image whole = resample(image, size, filter);
       for (const Region region : {Region{0, 0, {1, 1}}, Region{5, 7, {11, 13}},
                                   Region{size.height - 4, size.width - 9, {4, 9}}}) {
-        const Picture part = resample(picture, size, filter, region);
+        const Image part = resample(image, size, filter, region);
         ASSERT_EQ(part.size, region.size);
         for (int64_t y = 0; y < region.size.height; ++y) {
           const uint8_t* expected = whole.row(region.top + y) + region.left * 3;
@@ -50,10 +50,10 @@ TEST(Resample, RegionIsThatPartOfTheWhole) {
 }
 
 TEST(Resample, SameSizeIsACopy) {
-  const Picture picture = pattern({19, 23});
+  const Image image = pattern({19, 23});
   for (int number = 1; number <= 5; ++number) {
-    EXPECT_EQ(resample(picture, picture.size, static_cast<ResampleFilter>(number)).pixels,
-              picture.pixels);
+    EXPECT_EQ(resample(image, image.size, static_cast<ResampleFilter>(number)).pixels,
+              image.pixels);
   }
 }
 

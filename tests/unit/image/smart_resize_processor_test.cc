@@ -21,8 +21,8 @@ SmartResizeProcessorConfig config_of(Json object) {
   return SmartResizeProcessorConfig::from_fields(JsonFields(std::move(object), "c.json"));
 }
 
-PictureSize view_of(const Json& object, PictureSize picture) {
-  return SmartResizeProcessor(config_of(object)).geometry(picture).view;
+ImageSize view_of(const Json& object, ImageSize image) {
+  return SmartResizeProcessor(config_of(object)).geometry(image).view;
 }
 
 TEST(SmartResizeProcessor, EqualsTransformersBitForBit) {
@@ -30,20 +30,20 @@ TEST(SmartResizeProcessor, EqualsTransformersBitForBit) {
   int unaligned = 0;
   expect_pixels_of_transformers(
       "Qwen2VLImageProcessor",
-      [&](const std::string& kind, const Picture& picture, const ImageProcessor& processor) {
+      [&](const std::string& kind, const Image& image, const ImageProcessor& processor) {
         if (kind == "aspect ratio") {
           ++narrow;
-          EXPECT_ERROR(processor.process(picture),
-                       fmt::format("a picture of {} x {} pixels (width x height) is too narrow: "
+          EXPECT_ERROR(processor.process(image),
+                       fmt::format("an image of {} x {} pixels (width x height) is too narrow: "
                                    "one side may be at most 200 times the other",
-                                   picture.size.width, picture.size.height));
+                                   image.size.width, image.size.height));
         } else {
           ++unaligned;
-          EXPECT_ERROR(processor.process(picture),
-                       fmt::format("a picture of {} x {} pixels (width x height) cannot be taken "
+          EXPECT_ERROR(processor.process(image),
+                       fmt::format("an image of {} x {} pixels (width x height) cannot be taken "
                                    "as it is (do_resize is false): both sides must be multiples "
                                    "of 10",
-                                   picture.size.width, picture.size.height));
+                                   image.size.width, image.size.height));
         }
       });
   EXPECT_EQ(narrow, 14);  // 1 x 500 and 500 x 1, of each configuration that resizes
@@ -57,20 +57,18 @@ TEST(SmartResizeProcessor, GeometryIsThatOfTransformers) {
 TEST(SmartResizeProcessor, HalvesGoToTheEvenFactor) {
   const Json wide_limits = {{"min_pixels", 1}, {"max_pixels", 100000000}};
   // 1.5, 2.5, 3.5 and 4.5 factors of 28.
-  EXPECT_EQ(view_of(wide_limits, {42, 70}), (PictureSize{56, 56}));
-  EXPECT_EQ(view_of(wide_limits, {98, 126}), (PictureSize{112, 112}));
+  EXPECT_EQ(view_of(wide_limits, {42, 70}), (ImageSize{56, 56}));
+  EXPECT_EQ(view_of(wide_limits, {98, 126}), (ImageSize{112, 112}));
 }
 
 TEST(SmartResizeProcessor, SidesMayBe200TimesAsLong) {
-  EXPECT_EQ(view_of(Json::object(), {1, 200}), (PictureSize{28, 812}));
-  EXPECT_ERROR(
-      view_of(Json::object(), {1, 201}),
-      "a picture of 201 x 1 pixels (width x height) is too narrow: one side may be at most "
-      "200 times the other");
-  EXPECT_ERROR(
-      view_of(Json::object(), {500, 1}),
-      "a picture of 1 x 500 pixels (width x height) is too narrow: one side may be at most "
-      "200 times the other");
+  EXPECT_EQ(view_of(Json::object(), {1, 200}), (ImageSize{28, 812}));
+  EXPECT_ERROR(view_of(Json::object(), {1, 201}),
+               "an image of 201 x 1 pixels (width x height) is too narrow: one side may be at most "
+               "200 times the other");
+  EXPECT_ERROR(view_of(Json::object(), {500, 1}),
+               "an image of 1 x 500 pixels (width x height) is too narrow: one side may be at most "
+               "200 times the other");
 }
 
 TEST(SmartResizeProcessor, LimitsHaveTwoSpellings) {
@@ -144,7 +142,7 @@ TEST(SmartResizeProcessor, WrongValuesNameTheirKey) {
                "c.json: key 'min_pixels' asks for 9223372036854775807 pixels at least; at most "
                "268435456 are made");
   EXPECT_ERROR(view_of({{"min_pixels", 1000000000000}}, {10, 10}),
-               "a picture of 10 x 10 pixels (width x height) resized would be 1000020 x 1000020; "
+               "an image of 10 x 10 pixels (width x height) resized would be 1000020 x 1000020; "
                "at most 268435456 pixels in all are made");
 }
 

@@ -39,7 +39,7 @@ TEST(TileProcessor, GridsOfSmolvlm) {
   const TileProcessor processor(
       config_of({{"size", {{"longest_edge", 2048}}}, {"max_image_size", {{"longest_edge", 512}}}}));
   ImageGeometry expected;
-  expected.picture = {480, 640};
+  expected.image = {480, 640};
   expected.view = {512, 512};
   expected.tile_rows = 3;
   expected.tile_columns = 4;
@@ -50,15 +50,15 @@ TEST(TileProcessor, GridsOfSmolvlm) {
   EXPECT_EQ(processor.geometry({500, 1}).tile_rows, 4);
 }
 
-TEST(TileProcessor, TheWholePictureIsTheLastView) {
+TEST(TileProcessor, TheWholeImageIsTheLastView) {
   // Two tiles, one black and one white, so that the whole is both.
-  Picture picture({4, 8});
-  for (int64_t y = 0; y < 4; ++y) std::fill_n(picture.row(y) + 12, 12, uint8_t{255});
+  Image image({4, 8});
+  for (int64_t y = 0; y < 4; ++y) std::fill_n(image.row(y) + 12, 12, uint8_t{255});
   const TileProcessor processor(config_of({{"do_resize", false},
                                            {"max_image_size", {{"longest_edge", 4}}},
                                            {"resample", 4},
                                            {"do_normalize", false}}));
-  const at::Tensor pixels = processor.process(picture).pixels;
+  const at::Tensor pixels = processor.process(image).pixels;
   ASSERT_EQ(pixels.sizes().vec(), (std::vector<int64_t>{3, 3, 4, 4}));
   const auto* values = pixels.const_data_ptr<float>();
   const auto corners = [&](int64_t view) {
@@ -120,22 +120,22 @@ TEST(TileProcessor, WrongValuesNameTheirKey) {
                "c.json: key 'do_image_splitting' is 1, true or false is needed");
 }
 
-TEST(TileProcessor, PicturesOnTheWayStayWithinTheLimit) {
+TEST(TileProcessor, ImagesOnTheWayStayWithinTheLimit) {
   const TileProcessor tiles(
       config_of({{"do_resize", false}, {"max_image_size", {{"longest_edge", 20000}}}}));
   EXPECT_ERROR(tiles.geometry({1, 1}),
-               "a picture of 1 x 1 pixels (width x height) resized to whole tiles would be 20000 x "
+               "an image of 1 x 1 pixels (width x height) resized to whole tiles would be 20000 x "
                "20000; at most 268435456 pixels in all are made");
   const TileProcessor resized(config_of({{"size", {{"height", 30000}, {"width", 30000}}}}));
   EXPECT_ERROR(resized.geometry({1, 1}),
-               "a picture of 1 x 1 pixels (width x height) resized would be 30000 x 30000; at most "
+               "an image of 1 x 1 pixels (width x height) resized would be 30000 x 30000; at most "
                "268435456 pixels in all are made");
 }
 
 TEST(TileProcessor, TilesHaveALimit) {
   const TileProcessor processor(config_of({{"max_image_size", {{"longest_edge", 1}}}}));
   EXPECT_ERROR(processor.geometry({100, 200}),
-               "a picture of 200 x 100 pixels (width x height) would be cut into more than 10000 "
+               "an image of 200 x 100 pixels (width x height) would be cut into more than 10000 "
                "tiles of 1");
 }
 

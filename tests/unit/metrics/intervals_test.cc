@@ -253,22 +253,22 @@ TEST(Coverage, OfSixteenSkewedSamples) {
   EXPECT_LT(percentiles, kAtLeast * kTrials) << "the bound tells the two apart";
 }
 
-TEST(Coverage, OfQuestionsAboutOnePicture) {
+TEST(Coverage, OfQuestionsAboutOneImage) {
   constexpr int kTrials = 1000;
   Draws draws(20261129);
   int ours = 0;
   int as_independent = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
     std::vector<double> values;
-    std::vector<std::string> pictures;
-    for (int picture = 0; picture < 12; ++picture) {
+    std::vector<std::string> images;
+    for (int image = 0; image < 12; ++image) {
       const double shared = draws.normal();
       for (int question = 0; question < 4; ++question) {
         values.push_back(shared + 0.5 * draws.normal());
-        pictures.push_back(std::to_string(picture));
+        images.push_back(std::to_string(image));
       }
     }
-    ours += holds(*Bootstrap(300).mean_interval(values, Clusters(pictures)), 0) ? 1 : 0;
+    ours += holds(*Bootstrap(300).mean_interval(values, Clusters(images)), 0) ? 1 : 0;
     as_independent += holds(*Bootstrap(300).mean_interval(values), 0) ? 1 : 0;
   }
   constexpr double kAtLeast = 0.92;
@@ -302,7 +302,7 @@ TEST(PairedDifference, OfMeans) {
 }
 
 TEST(PairedDifference, OfManyPairsAreThoseOfEachAlone) {
-  const std::vector<std::string> pictures{"x", "y", "x", "", "z", "z", "y"};
+  const std::vector<std::string> images{"x", "y", "x", "", "z", "z", "y"};
   const std::vector<double> first_a(kA.begin(), kA.begin() + 5);
   const std::vector<double> first_b(kB.begin(), kB.begin() + 5);
   std::vector<double> shifted = kB;
@@ -315,8 +315,8 @@ TEST(PairedDifference, OfManyPairsAreThoseOfEachAlone) {
                                         {first_a, first_b, {}, {}},
                                         {shifted, kB, {}, {}},
                                         {kB, kA, {}, {}},
-                                        {kNllA, kNllB, kTokens, Clusters(pictures)},
-                                        {kA, kB, {}, Clusters(pictures)},
+                                        {kNllA, kNllB, kTokens, Clusters(images)},
+                                        {kA, kB, {}, Clusters(images)},
                                         {{0.5}, {0.25}, {}, {}},
                                         {kNllA, kNllA, kTokens, {}}};
   const std::vector<PairedDifference> together = paired_differences(pairs, Bootstrap());

@@ -31,7 +31,7 @@ TEST(ModelRegistry, FamiliesDescribeWhatConfigJsonSays) {
   const ModelSummary text = summary(R"({"architectures": ["LlamaForCausalLM"]})");
   EXPECT_EQ(text.architecture, "LlamaForCausalLM");
   EXPECT_EQ(text.text, "32 layers, hidden 4096, 32 query and 32 KV heads of 128, vocabulary 32000");
-  EXPECT_FALSE(text.takes_pictures());
+  EXPECT_FALSE(text.takes_images());
   EXPECT_EQ(text.cache_bytes_per_token_fp16, 2 * 32 * 32 * 128 * 2);
 
   const ModelSummary llava = summary(R"({"architectures": ["LlavaForConditionalGeneration"],

@@ -367,8 +367,8 @@ TEST(Comparison, ProtocolPointsThatAreTheSame) {
   expect_point(pair, "texts compared with", State::kSame, "full-cache", "full-cache");
   expect_point(pair, "new tokens at most", State::kSame, "64", "64");
   expect_point(pair, "prompt form", State::kSame, "llava-v1-hf", "llava-v1-hf");
-  expect_point(pair, "pictures made square by", State::kSame, "pad", "pad");
-  expect_point(pair, "picture's place", State::kSame, "question (after or before)", "question");
+  expect_point(pair, "images made square by", State::kSame, "pad", "pad");
+  expect_point(pair, "image's place", State::kSame, "question (after or before)", "question");
   expect_point(pair, "weights", State::kUnknown, "m", "theirs");
   EXPECT_EQ(pair.protocol.size(), 14U);
 }
@@ -391,8 +391,8 @@ TEST(Comparison, ProtocolPointsThatDiffer) {
   expect_point(pair, "texts compared with", State::kDiffers, "dataset", "full-cache");
   expect_point(pair, "new tokens at most", State::kDiffers, "32", "64");
   expect_point(pair, "prompt form", State::kDiffers, "plain", "llava-v1-hf");
-  expect_point(pair, "pictures made square by", State::kDiffers, "crop", "pad");
-  expect_point(pair, "picture's place", State::kDiffers, "unknown", "question");
+  expect_point(pair, "images made square by", State::kDiffers, "crop", "pad");
+  expect_point(pair, "image's place", State::kDiffers, "unknown", "question");
   made.metrics = "perplexity: {score_last_token: false}, text: [], agreement: false";
   const ComparedPair textless = compare_one(made);
   expect_point(textless, "text metric", State::kDiffers, "none", "rouge-l-pltrdy");
@@ -409,8 +409,8 @@ TEST(Comparison, WhatNobodyKnowsIsUnknown) {
   expect_point(pair, "dtype", State::kUnknown, "bf16", "unknown");
   expect_point(pair, "samples", State::kUnknown, "2 (chosen by id)", "2 (the first 2)");
   expect_point(pair, "prompt form", State::kUnknown, "as the checkpoint says", "llava-v1-hf");
-  expect_point(pair, "pictures made square by", State::kUnknown, "as the checkpoint says", "pad");
-  expect_point(pair, "picture's place", State::kUnknown, "unknown", "question");
+  expect_point(pair, "images made square by", State::kUnknown, "as the checkpoint says", "pad");
+  expect_point(pair, "image's place", State::kUnknown, "unknown", "question");
   made.data_more = ", offset: 5";
   expect_point(compare_one(made), "samples", State::kUnknown, "2 (after the first 5)",
                "2 (the first 2)");
@@ -436,11 +436,11 @@ TEST(Comparison, PromptFormsAreComparedByWhatTheyWrite) {
   const ComparedPair same = pair("USER: <image>\n{question} ASSISTANT:");
   expect_point(same, "prompt form", State::kSame, "as the checkpoint says, which writes the same",
                "llava-v1-hf");
-  expect_point(same, "picture's place", State::kDiffers, "before", "after");
+  expect_point(same, "image's place", State::kDiffers, "before", "after");
   expect_point(same, "weights", State::kUnknown, "m, hash 1234", "theirs");
   const ComparedPair other = pair("Q: {question}<image> A:");
   expect_point(other, "prompt form", State::kDiffers, "as the checkpoint says", "llava-v1-hf");
-  expect_point(other, "picture's place", State::kSame, "after", "after");
+  expect_point(other, "image's place", State::kSame, "after", "after");
 }
 
 TEST(Comparison, NothingThatMatchesSaysWhatThereIs) {

@@ -124,7 +124,7 @@ TEST(ExplanationTables, JsonHoldsEveryPosition) {
 TEST(ExplanationFiles, AreNamedAsTheyAreWritten) {
   const TemporaryFolder folder;
   ShownPrompt shown;
-  shown.picture = Picture(PictureSize{8, 8});
+  shown.image = Image(ImageSize{8, 8});
   shown.image_begin = 0;
   shown.image_end = 4;
   shown.grid = {2, 2};

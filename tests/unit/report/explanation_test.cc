@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "image/drawing.h"
-#include "report/explanation_pictures.h"
+#include "report/explanation_drawings.h"
 #include "support/expect_error.h"
 
 namespace elastikv {
@@ -141,34 +141,34 @@ TEST(Explain, AgreementIsTheJaccardIndexOfHeadsAndPositions) {
   EXPECT_DOUBLE_EQ(kept_agreement(all)[0][1], 1.0 / 6);
 }
 
-TEST(ExplanationPictures, NeedAGridOfTokens) {
+TEST(ExplanationImages, NeedAGridOfTokens) {
   require_grid(1, {1, 1});
   require_grid(576, {24, 24});
   require_grid(6, {2, 3});
   for (const int64_t tokens : {0, 5, 7}) {
-    EXPECT_ERROR(require_grid(tokens, tokens == 0 ? PictureSize{0, 0} : PictureSize{2, 3}),
-                 "the picture's " + std::to_string(tokens) +
+    EXPECT_ERROR(require_grid(tokens, tokens == 0 ? ImageSize{0, 0} : ImageSize{2, 3}),
+                 "the image's " + std::to_string(tokens) +
                      " tokens are no single grid, so they cannot be drawn on it; use --json");
   }
 }
 
 #ifdef ELASTIKV_WITH_IMAGES
 /// How many pixels have this colour.
-int64_t pixels_of(const Picture& picture, Colour colour) {
+int64_t pixels_of(const Image& image, Colour colour) {
   int64_t count = 0;
-  for (int64_t i = 0; i < picture.size.pixels(); ++i) {
-    const uint8_t* pixel = picture.pixels.data() + i * 3;
+  for (int64_t i = 0; i < image.size.pixels(); ++i) {
+    const uint8_t* pixel = image.pixels.data() + i * 3;
     count += pixel[0] == colour.red && pixel[1] == colour.green && pixel[2] == colour.blue;
   }
   return count;
 }
 
-TEST(ExplanationPictures, ShowKeptTokensAsTheyAre) {
-  // Tokens 1 to 4 are a 2 x 2 picture of one colour; each takes 108 x 108 pixels of a tile.
+TEST(ExplanationImages, ShowKeptTokensAsTheyAre) {
+  // Tokens 1 to 4 are a 2 x 2 image of one colour; each takes 108 x 108 pixels of a tile.
   ShownPrompt shown;
   constexpr Colour kBlue{10, 20, 200};
-  shown.picture = Picture(PictureSize{8, 8});
-  fill(shown.picture, 0, 0, 8, 8, kBlue);
+  shown.image = Image(ImageSize{8, 8});
+  fill(shown.image, 0, 0, 8, 8, kBlue);
   shown.image_begin = 1;
   shown.image_end = 5;
   shown.grid = {2, 2};
@@ -178,10 +178,10 @@ TEST(ExplanationPictures, ShowKeptTokensAsTheyAre) {
   strategy.scores = {at::tensor({0.F, 1.F, 2.F, 2.F, 3.F, 9.F}).view({1, kTokens}),
                      at::tensor({0.F, 1.F, 1.F, 1.F, 1.F, 9.F}).view({1, kTokens})};
   const Explanation explanation = explain("x", strategy, prompt(), Budget::tokens(3), {0, 1});
-  // The picture itself and three whole tokens of layer 0; layer 1 has tokens that one head keeps.
+  // The image itself and three whole tokens of layer 0; layer 1 has tokens that one head keeps.
   EXPECT_EQ(pixels_of(kept_sheet(explanation, shown), kBlue), (4 + 3) * 108 * 108);
 
-  const Picture ranks = importance_sheet(explanation, shown);
+  const Image ranks = importance_sheet(explanation, shown);
   const auto over_blue = [&](double rank) {
     const Colour map = viridis(rank);
     const double grey = std::lround(0.299 * 10 + 0.587 * 20 + 0.114 * 200);
@@ -196,12 +196,12 @@ TEST(ExplanationPictures, ShowKeptTokensAsTheyAre) {
   EXPECT_EQ(pixels_of(ranks, over_blue(0.5)), (2 + 4) * 108 * 108);
 }
 
-TEST(ExplanationPictures, AgreementHasACellForEveryPair) {
+TEST(ExplanationImages, AgreementHasACellForEveryPair) {
   const auto of = [](std::vector<int64_t> kept) {
     const LayerPlan plan = evicting(std::move(kept), {1, 2});
     return explain("x", Planned({plan, plan}), prompt(), Budget::tokens(2), {0});
   };
-  const Picture sheet = agreement_sheet({of({0, 1}), of({0, 1}), of({2, 3})}, "title");
+  const Image sheet = agreement_sheet({of({0, 1}), of({0, 1}), of({2, 3})}, "title");
   // 56 x 56 pixels each, of which the number covers some.
   EXPECT_GT(pixels_of(sheet, viridis(1)), 5 * 56 * 56 * 8 / 10);
   EXPECT_LT(pixels_of(sheet, viridis(1)), 5 * 56 * 56);

@@ -296,7 +296,7 @@ TEST_F(ReportTest, ASampleThatFailsEverywhereIsLeftOutForAll) {
   plan_.failing_samples = {"s3"};
   const Report report = make_report(read_stored_sweep(run("a")));
   EXPECT_FALSE(report.complete);
-  EXPECT_NE(report.summary.find("**5 of 6 samples**; left out in all cells: `s3` (s3: the picture "
+  EXPECT_NE(report.summary.find("**5 of 6 samples**; left out in all cells: `s3` (s3: the image "
                                 "is torn). "),
             std::string::npos)
       << report.summary;
@@ -309,7 +309,7 @@ TEST_F(ReportTest, ASampleThatFailsEverywhereIsLeftOutForAll) {
   }
   EXPECT_NE(file(report, "table-ppl.tex")
                 .find("5 of 6 samples, left out in all cells: s3 (s3: the "
-                      "picture is torn)"),
+                      "image is torn)"),
             std::string::npos);
 }
 
@@ -647,9 +647,9 @@ TEST_F(ReportTest, EveryFormIsWellFormedWhateverTheNames) {
   EXPECT_EQ(html.find("http://"), std::string::npos);
   EXPECT_EQ(html.find("https://"), std::string::npos);
   EXPECT_NE(html.find("&lt;script&gt;alert(1)"), std::string::npos);
-  // The picture is there once, however often it is shown.
+  // The image is there once, however often it is shown.
   EXPECT_EQ(html.find("base64"), html.rfind("base64"));
-  // 0 and 1 of the picture's first row kept by elastic: the other three are dark.
+  // 0 and 1 of the image's first row kept by elastic: the other three are dark.
   EXPECT_NE(html.find("d=\"M1 0h1v1h-1zM0 1h2v1h-2z\""), std::string::npos);
   for (const ReportFile& one : report.files) {
     if (one.name == "table-ppl.tex" || one.name == "report.tex") {

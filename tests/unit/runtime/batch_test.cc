@@ -32,7 +32,7 @@ class DropOldest final : public GenerationPolicy {
       for (int64_t group = 0; group < step.cache->groups(layer); ++group) {
         const auto& positions = step.cache->positions(layer, group);
         const auto oldest = std::min_element(positions.begin(), positions.end());
-        plans[static_cast<size_t>(layer)].give_up.push_back({oldest - positions.begin()});
+        plans[static_cast<size_t>(layer)].evict.push_back({oldest - positions.begin()});
       }
     }
     return plans;
@@ -42,7 +42,7 @@ class DropOldest final : public GenerationPolicy {
 /// Heads of different lengths, each drawn, with merges of un-rotated keys and biases.
 class Ragged final : public Strategy {
  public:
-  Ragged(PositionMode positions, bool gives_up) : positions_(positions), gives_up_(gives_up) {}
+  Ragged(PositionMode positions, bool evicts) : positions_(positions), evicts_(evicts) {}
 
   StatisticsRequest needs() const override { return {}; }
   PositionMode positions() const override { return positions_; }
@@ -54,7 +54,7 @@ class Ragged final : public Strategy {
   std::unique_ptr<GenerationPolicy> begin_generation(const PromptStatistics& /*prompt*/,
                                                      const std::vector<LayerPlan>& /*plans*/,
                                                      const Budget& /*budget*/) const override {
-    return gives_up_ ? std::make_unique<DropOldest>() : nullptr;
+    return evicts_ ? std::make_unique<DropOldest>() : nullptr;
   }
 
   std::vector<LayerPlan> compress(const PromptStatistics& prompt,
@@ -95,7 +95,7 @@ class Ragged final : public Strategy {
 
  private:
   PositionMode positions_;
-  bool gives_up_;
+  bool evicts_;
 };
 
 class Batch : public testing::TestWithParam<std::string> {};
@@ -126,9 +126,9 @@ TEST_P(Batch, EqualsItsSequencesAlone) {
   members.push_back({make_strategy("full"), Budget::unlimited(), &prompt, false});
   for (const PositionMode mode :
        {PositionMode::kOriginal, PositionMode::kCacheLength, PositionMode::kRerotated}) {
-    for (const bool gives_up : {false, true}) {
+    for (const bool evicts : {false, true}) {
       members.push_back(
-          {std::make_shared<Ragged>(mode, gives_up), Budget::fraction(0.4), &prompt, gives_up});
+          {std::make_shared<Ragged>(mode, evicts), Budget::fraction(0.4), &prompt, evicts});
     }
   }
   const std::vector<int64_t> tokens{5, 11, 3, 60, 21, 5, 9, 33, 2};
@@ -219,8 +219,8 @@ TEST_P(Batch, ReservedSequencesAllocateNothingMore) {
   const EncodedPrompt prompt = tiny.encode();
   const std::vector<int64_t> tokens{5, 11, 3, 60, 21, 5, 9, 33, 2};
   std::vector<std::shared_ptr<const Strategy>> strategies{
-      std::make_shared<Ragged>(PositionMode::kOriginal, /*gives_up=*/true),
-      std::make_shared<Ragged>(PositionMode::kOriginal, /*gives_up=*/false)};
+      std::make_shared<Ragged>(PositionMode::kOriginal, /*evicts=*/true),
+      std::make_shared<Ragged>(PositionMode::kOriginal, /*evicts=*/false)};
   for (const char* name : {"elastic", "h2o", "streaming-llm", "random", "stride"})
     strategies.push_back(make_strategy(name));
   for (const auto& strategy : strategies) {

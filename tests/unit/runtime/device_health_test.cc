@@ -36,8 +36,8 @@ TEST(DeviceHealth, MemoryThatDoesNotSufficeDoesNot) {
 }
 
 TEST(DeviceHealth, NorDoesWhatASampleOrABugThrows) {
-  EXPECT_FALSE(is_device_lost(Error("the picture is torn"), kCpu));
-  EXPECT_FALSE(is_device_lost(Error("CUDA error: as a picture's name"), kCpu));
+  EXPECT_FALSE(is_device_lost(Error("the image is torn"), kCpu));
+  EXPECT_FALSE(is_device_lost(Error("CUDA error: as an image's name"), kCpu));
   EXPECT_FALSE(is_device_lost(InternalError("a broken promise"), kCpu));
   EXPECT_FALSE(is_device_lost(std::runtime_error("CUDA error"), kCpu));
   EXPECT_FALSE(is_device_lost(c10::Error(kPlace, "shapes do not match"), kCpu));

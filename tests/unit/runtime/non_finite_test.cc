@@ -29,7 +29,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr const char* kDamaged = "; a weight of the checkpoint may be damaged";
-const std::string kPicture = source_path("datasets/stamp-scenes/test/images/test_0000.png");
+const std::string kImage = source_path("datasets/stamp-scenes/test/images/test_0000.png");
 constexpr int64_t kHidden = 32;
 
 TEST(AllFinite, SeesEveryElement) {
@@ -95,18 +95,18 @@ TEST_F(NonFinite, AnEmbeddingIsNamedWithItsTokenAndPlace) {
           kDamaged);
   const PromptReader reader(path(), PromptSettings{"plain"});
   EXPECT_ERROR(
-      encode_prompt(*model, reader, reader.tokenize("So", std::vector<PictureSize>{}), {}, {}, 0),
+      encode_prompt(*model, reader, reader.tokenize("So", std::vector<ImageSize>{}), {}, {}, 0),
       std::string("the embedding of token 111 ('o'), number 2 of the prompt's 2, is not finite") +
           kDamaged);
 }
 
-TEST_F(NonFinite, APicturesFeatures) {
+TEST_F(NonFinite, AnImagesFeatures) {
   const std::unique_ptr<Model> model = with("linear_2.bias", 3, kInfinity);
   const PromptReader reader(path(), PromptSettings());
-  const std::vector<PictureFile> pictures{kPicture};
-  EXPECT_ERROR(encode_prompt(*model, reader, reader.tokenize("So?", pictures), pictures, {}, 0),
-               std::string("the features of picture 1 are not finite") + kDamaged);
-  EXPECT_NO_THROW(encode(*model)) << "a prompt without a picture does not read them";
+  const std::vector<ImageFile> images{kImage};
+  EXPECT_ERROR(encode_prompt(*model, reader, reader.tokenize("So?", images), images, {}, 0),
+               std::string("the features of image 1 are not finite") + kDamaged);
+  EXPECT_NO_THROW(encode(*model)) << "a prompt without an image does not read them";
 }
 
 TEST_F(NonFinite, TheLayerAndItsPart) {

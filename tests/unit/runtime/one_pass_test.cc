@@ -127,7 +127,7 @@ TEST_P(OnePass, TellsItsProgressByLayersAndEndsWhereItIsTold) {
   EXPECT_EQ(told, std::vector<int64_t>{0});
 }
 
-TEST_P(OnePass, PoliciesThatReadNoAttentionForeseeWhatTheyGiveUp) {
+TEST_P(OnePass, PoliciesThatReadNoAttentionForeseeWhatTheyEvict) {
   for (const auto& [name, foreseen] :
        std::vector<std::pair<std::string, bool>>{{"full", true},
                                                  {"elastic", true},

@@ -23,25 +23,25 @@
 namespace elastikv {
 namespace {
 
-const std::vector<PictureSize> kOnePicture{{192, 192}};
+const std::vector<ImageSize> kOneImage{{192, 192}};
 
 class PromptEncoder : public testing::Test {
  protected:
-  explicit PromptEncoder(bool pictures = true)
-      : weights_(write_tiny_checkpoint(folder_, "model", pictures)),
+  explicit PromptEncoder(bool images = true)
+      : weights_(write_tiny_checkpoint(folder_, "model", images)),
         reader_(folder_.path() / "model", PromptSettings()),
         model_(load_model(folder_.path() / "model", c10::Device(c10::DeviceType::CPU),
                           c10::ScalarType::Float)) {}
 
   EncodedPrompt encode(const TokenizedPrompt& prompt, const StatisticsRequest& request) const {
-    const std::filesystem::path picture =
+    const std::filesystem::path image =
         source_path("datasets/stamp-scenes/test/images/test_0000.png");
     return encode_prompt(*model_, reader_, prompt,
-                         std::vector<PictureFile>(prompt.images.size(), picture), request,
+                         std::vector<ImageFile>(prompt.images.size(), image), request,
                          /*seed=*/7);
   }
   EncodedPrompt encode(const StatisticsRequest& request) const {
-    return encode(reader_.tokenize("What is here?", kOnePicture), request);
+    return encode(reader_.tokenize("What is here?", kOneImage), request);
   }
 
   at::Tensor weight(const std::string& name) const {
@@ -119,14 +119,14 @@ TEST_F(PromptEncoder, HalfPrecisionKeysAreCopiedAsFp32) {
   StatisticsRequest request;
   request.keys = true;
   const EncodedPrompt prompt = encode_prompt(*half, reader_, PromptReader::from_ids({1, 2, 3}),
-                                             /*pictures=*/{}, request, /*seed=*/0);
+                                             /*images=*/{}, request, /*seed=*/0);
   const at::Tensor& keys = prompt.statistics.layers[0].keys;
   EXPECT_EQ(keys.scalar_type(), at::kFloat);
   EXPECT_TRUE(keys.equal(prompt.cache.keys(0).to(at::kFloat)));
   EXPECT_FALSE(prompt.statistics.layers[0].values.defined());
 }
 
-TEST_F(PromptEncoder, RowsOfTheTextAfterThePicture) {
+TEST_F(PromptEncoder, RowsOfTheTextAfterTheImage) {
   StatisticsRequest request;
   request.post_image_rows = true;
   const EncodedPrompt prompt = encode(request);
@@ -140,16 +140,16 @@ TEST_F(PromptEncoder, RowsOfTheTextAfterThePicture) {
   }
 }
 
-/// Its embedding stands for a picture's features: as a part of an answer it would be scored as if
+/// Its embedding stands for an image's features: as a part of an answer it would be scored as if
 /// it were a word.
-TEST_F(PromptEncoder, APicturesPlaceIsNoPartOfAnAnswer) {
+TEST_F(PromptEncoder, AnImagesPlaceIsNoPartOfAnAnswer) {
   const int64_t place = reader_.summary().image_token;
   const std::string text = reader_.tokenizer().id_to_token(place).value();
   const std::vector<int64_t> answer = reader_.tokenize_answer("a red kite", "the answer");
   EXPECT_EQ(std::count(answer.begin(), answer.end(), place), 0);
   EXPECT_ERROR(reader_.tokenize_answer("a red " + text + " kite", "the answer"),
                "the answer holds '" + text + "', which this model's tokenizer reads as token " +
-                   std::to_string(place) + ", the place of a picture");
+                   std::to_string(place) + ", the place of an image");
   // Windows of a text's ids are held to the same.
   EXPECT_NO_THROW(reader_.require_text({5, 6}, "the window"));
   EXPECT_ERROR_CONTAINS(reader_.require_text({5, place}, "the window"), "the window holds '");
@@ -159,18 +159,18 @@ TEST_F(PromptEncoder, SaysWhatAPromptCannotGive) {
   StatisticsRequest request;
   request.post_image_rows = true;
   EXPECT_ERROR(encode(PromptReader::from_ids({1, 2, 3}), request),
-               "the prompt has no picture, but the strategy reads the attention of the text after "
+               "the prompt has no image, but the strategy reads the attention of the text after "
                "one");
-  TokenizedPrompt prompt = reader_.tokenize("", kOnePicture);
+  TokenizedPrompt prompt = reader_.tokenize("", kOneImage);
   prompt.ids.resize(static_cast<size_t>(prompt.images[0].end));
   EXPECT_ERROR(encode(prompt, request),
-               "the prompt has no text after its picture, but the strategy reads that text's "
+               "the prompt has no text after its image, but the strategy reads that text's "
                "attention");
 }
 
 class TextPromptEncoder : public PromptEncoder {
  protected:
-  TextPromptEncoder() : PromptEncoder(/*pictures=*/false) {}
+  TextPromptEncoder() : PromptEncoder(/*images=*/false) {}
 };
 
 /// A text model has no such token: every text is text.

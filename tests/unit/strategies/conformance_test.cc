@@ -98,7 +98,7 @@ const std::map<std::string, Promise> kPromises{
     {"look-m", {.sinks = 0, .recent = 1, .grows = true}},
 };
 
-/// Whether a preset can compress a prompt of so few tokens: some read the text after a picture.
+/// Whether a preset can compress a prompt of so few tokens: some read the text after an image.
 bool can_compress(const Strategy& strategy, const PromptStatistics& prompt) {
   return missing_for(strategy.needs(), prompt.prompt_tokens, prompt.image_begin, prompt.image_end)
       .empty();

@@ -1,4 +1,4 @@
-// What policies give up while answering, against plain simulations.
+// What policies evict while answering, against plain simulations.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -99,7 +99,7 @@ TEST(FixedPoint, MayLieAtAnyShareOfTheCompressedPrompt) {
   }
 }
 
-TEST(LowestRow, GivesUpWhatTheNewTokenIgnores) {
+TEST(LowestRow, EvictsWhatTheNewTokenIgnores) {
   for (const bool before_text : {false, true}) {
     // TGV-KV needs sinks here, TOVA has none.
     const auto strategy =
@@ -363,7 +363,7 @@ TEST(ElasticReleased, DoublesTheCacheAtIndexMinusOne) {
   expected.push_back(39);
   ASSERT_EQ(before.size(), 32U);
   EXPECT_EQ(sequence.cache.positions(0), expected);
-  // The released class stops here; ours gives up its newest entry from now on.
+  // The released class stops here; ours evicts its newest entry from now on.
   decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, 41, random);
   EXPECT_EQ(sequence.cache.positions(0), expected);
 }

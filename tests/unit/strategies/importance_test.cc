@@ -99,7 +99,7 @@ TEST(WindowImportance, SmoothsTheMeanAndVarianceBeforeTheWindow) {
   }
 }
 
-TEST(PostImageImportance, SumsTheRowsOfTheTextAfterThePicture) {
+TEST(PostImageImportance, SumsTheRowsOfTheTextAfterTheImage) {
   const PromptStatistics prompt = made_up_prompt(24, 2, 4, 2);
   expect_means("{kind: post_image, granularity: kv_head}", prompt,
                [&](size_t layer, int64_t h, int64_t n) {
@@ -128,7 +128,7 @@ TEST(PostImageImportance, SumsTheRowsOfTheTextAfterThePicture) {
   PromptStatistics text = prompt;
   text.image_begin = text.image_end = 0;
   EXPECT_ERROR(importance("post_image")->scores(text),
-               "the prompt has no picture, but the strategy reads the attention of the text after "
+               "the prompt has no image, but the strategy reads the attention of the text after "
                "one");
 }
 

@@ -336,8 +336,8 @@ TEST(MergeValuesSteps, APolicyWithoutScoresForgets) {
   const auto steps = policy->step({.tokens_seen = 31, .cache = &cache, .rows = {}});
   ASSERT_EQ(steps.size(), 3U);
   for (const StepPlan& step : steps) {
-    ASSERT_EQ(step.give_up.size(), 1U);
-    EXPECT_EQ(step.give_up[0].size(), 1U);
+    ASSERT_EQ(step.evict.size(), 1U);
+    EXPECT_EQ(step.evict[0].size(), 1U);
     EXPECT_TRUE(step.join.keeps_everything());
   }
 }

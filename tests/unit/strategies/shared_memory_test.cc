@@ -48,8 +48,7 @@ TEST(SharedMemory, CellsThatEvictTakeLittleBesideThePrompt) {
       for (int64_t token = 0; token < kNewTokens; ++token) {
         for (int64_t layer = 0; layer < 2; ++layer) {
           cell.append(layer, entry, entry, kTokens + token);
-          for (int64_t group = 0; group < cell.groups(layer); ++group)
-            cell.give_up(layer, group, 0);
+          for (int64_t group = 0; group < cell.groups(layer); ++group) cell.evict(layer, group, 0);
         }
       }
       alone += cell.bytes();

@@ -58,7 +58,7 @@ inline LayerStatistics layer_with_attention(const at::Tensor& attention, const a
   return layer;
 }
 
-/// Made-up statistics of a prompt whose second quarter is a picture: causal attention of random
+/// Made-up statistics of a prompt whose second quarter is an image: causal attention of random
 /// queries and keys, with a sink and a few heavy hitters.
 inline PromptStatistics made_up_prompt(int64_t tokens, int64_t layers = 3, int64_t query_heads = 4,
                                        int64_t kv_heads = 2, uint64_t seed = 1) {

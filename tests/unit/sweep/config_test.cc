@@ -214,9 +214,9 @@ TEST(SweepConfig, ImagesAreReadAsStoredUnlessAskedFor) {
                        "s.yaml");
   };
   const SweepConfig config = data("");
-  EXPECT_EQ(config.data[0].picture_orientation, PictureOrientation::kStored);
+  EXPECT_EQ(config.data[0].image_orientation, ImageOrientation::kStored);
   const SweepConfig exif = data("  image_orientation: exif\n");
-  EXPECT_EQ(exif.data[0].picture_orientation, PictureOrientation::kExif);
+  EXPECT_EQ(exif.data[0].image_orientation, ImageOrientation::kExif);
   EXPECT_NE(exif.records_hash(), config.records_hash());
   EXPECT_EQ(parse_sweep(exif.json(), "sweep.json").json(), exif.json());
   const SweepConfig both = data("  image_orientation: [stored, exif]\n");
@@ -421,7 +421,7 @@ TEST(SweepConfig, ModelsComeFromPresetsToo) {
   EXPECT_EQ(changed.models[0].dtype, "fp16");
   EXPECT_EQ(changed.models[0].prompt.format, "vicuna-v1");
   EXPECT_EQ(changed.models[0].image_aspect_ratio, ImageAspectRatio::kCrop);
-  EXPECT_EQ(changed.models[0].prompt.place, PicturePlace::kAfter);
+  EXPECT_EQ(changed.models[0].prompt.place, ImagePlace::kAfter);
   EXPECT_NE(changed.records_hash(), config.records_hash());
   EXPECT_EQ(parse_sweep(changed.json(), "sweep.json").json(), changed.json());
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").records_hash(), config.records_hash());
@@ -493,11 +493,11 @@ TEST(PublishedModel, SizesAreThePublishedOnes) {
   EXPECT_EQ(small.parameters, 7063427072 - unread);
   EXPECT_EQ(small.image_tokens, 576);
   EXPECT_EQ(small.image_patches, 576);
-  EXPECT_FALSE(small.pictures_vary);
-  EXPECT_FALSE(read_published_model(folder / "qwen-vl-chat.config.json").pictures_vary);
+  EXPECT_FALSE(small.images_vary);
+  EXPECT_FALSE(read_published_model(folder / "qwen-vl-chat.config.json").images_vary);
   for (const char* name : {"smolvlm-256m-instruct", "qwen2-vl-2b-instruct",
                            "llava-v1.6-mistral-7b-hf", "llava-onevision-qwen2-7b-ov-hf"})
-    EXPECT_TRUE(read_published_model(folder / (std::string(name) + ".config.json")).pictures_vary)
+    EXPECT_TRUE(read_published_model(folder / (std::string(name) + ".config.json")).images_vary)
         << name;
   // Model cards that say how many weights there are.
   for (const auto& [name, published] : {std::pair{"llava-v1.6-mistral-7b-hf", 7566747648 - unread},
@@ -522,7 +522,7 @@ TEST(SweepConfig, DataSetsPlaceImagesAndSayWhatIsExpected) {
       "models: {path: m}\ndata: {path: d.json, image_place: after, expect: {samples: 7, "
       "question_tokens: 5, answer_tokens: 3}}\nstrategies: [full]\n",
       "s.yaml");
-  EXPECT_EQ(config.data[0].picture_place, "after");
+  EXPECT_EQ(config.data[0].image_place, "after");
   ASSERT_TRUE(config.data[0].expected.has_value());
   EXPECT_EQ(config.data[0].expected->samples, 7);
   EXPECT_ERROR(parse_sweep("models: {path: m}\ndata: {path: d, image_place: auto}\n"

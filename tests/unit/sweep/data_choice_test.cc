@@ -17,7 +17,7 @@ TEST(SweepConfig, DataSourcesAndProblems) {
   const SweepConfig plain = parse_data("");
   EXPECT_EQ(plain.data[0].answers, "");
   EXPECT_EQ(plain.data[0].prompt, "");
-  EXPECT_EQ(plain.data[0].picture_cache, "");
+  EXPECT_EQ(plain.data[0].image_cache, "");
   EXPECT_EQ(plain.data[0].on_problem, OnProblem::kRefuse);
   EXPECT_EQ(plain.data[0].ids, RepeatedIds::kNumber);
   const SweepConfig config = parse_data(
@@ -25,7 +25,7 @@ TEST(SweepConfig, DataSourcesAndProblems) {
       "on_problem: record, ids: unique");
   EXPECT_EQ(config.data[0].answers, "answers_gpt4.jsonl");
   EXPECT_EQ(config.data[0].prompt, "Describe.");
-  EXPECT_EQ(config.data[0].picture_cache, "cache");
+  EXPECT_EQ(config.data[0].image_cache, "cache");
   EXPECT_EQ(config.data[0].on_problem, OnProblem::kRecord);
   EXPECT_EQ(parse_data(", on_problem: refuse").json(), plain.json());
 

@@ -182,8 +182,7 @@ TEST_F(Details, ThatCannotBeMadeFailNothing) {
   EXPECT_EQ(run(config()).exit_code(), 0);
   EXPECT_EQ(samples_of_details(), Ids{"s1"});
   EXPECT_EQ(read_stored_sweep(output_).records.size(), 12U);
-  EXPECT_NE(log().find("no details of data sample s0: s0: the picture is torn\n"),
-            std::string::npos)
+  EXPECT_NE(log().find("no details of data sample s0: s0: the image is torn\n"), std::string::npos)
       << log();
   EXPECT_EQ(log().find("and gone"), std::string::npos);
 }
@@ -265,11 +264,11 @@ TEST(StoredSample, KeepsAllThatAnExportNeeds) {
   sample.answer = "a";
   sample.references = {"a", "b"};
   sample.categories = {"ocr", "math"};
-  sample.problem = "no picture images/a.png";
+  sample.problem = "no image images/a.png";
   EXPECT_EQ(sample_line("mm-vet", stored_sample(sample), "m-fp32"),
             R"({"model":"m-fp32","data":"mm-vet","id":"v1_0","question":"q","answer":"a",)"
             R"("references":["a","b"],"categories":["ocr","math"],)"
-            R"("images":["images/a.png","b.png"],"problem":"no picture images/a.png"})");
+            R"("images":["images/a.png","b.png"],"problem":"no image images/a.png"})");
 }
 
 }  // namespace

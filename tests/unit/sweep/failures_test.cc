@@ -105,7 +105,7 @@ TEST_F(Failures, OneBadSampleAndOneBadCellLeaveAllOthersComplete) {
     if (record.outcome.failure == Failure::kSample) {
       ++samples;
       EXPECT_EQ(record.sample, "y1");
-      EXPECT_EQ(record.outcome.error, "y1: the picture is torn");
+      EXPECT_EQ(record.outcome.error, "y1: the image is torn");
     } else {
       ++memory;
       EXPECT_EQ(record.cell, "two-fp32/x/h2o/0.9");

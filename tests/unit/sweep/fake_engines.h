@@ -87,13 +87,13 @@ class FakeEvaluator final : public SampleEvaluator {
     plan_.evaluated.push_back(sample.id);
     if (plan_.on_evaluate) plan_.on_evaluate(sample);
     throw_if_asked(sample, plan_.throwing);
-    if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the picture is torn", sample.id);
+    if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the image is torn", sample.id);
     return std::make_unique<Run>(*this, sample, cells);
   }
 
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
     plan_.looked_at.push_back(sample.id);
-    if (plan_.unseen.count(sample.id) > 0) fail("{}: the picture is torn\nand gone", sample.id);
+    if (plan_.unseen.count(sample.id) > 0) fail("{}: the image is torn\nand gone", sample.id);
     throw_if_asked(sample, plan_.throwing_looks);
     SampleDetail detail;
     detail.prompt_tokens = 40;

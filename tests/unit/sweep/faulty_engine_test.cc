@@ -107,7 +107,7 @@ TEST_F(FaultyEngine, ASampleThatIsTooLongIsNotLookedAt) {
 TEST_F(FaultyEngine, AnotherReasonIsRecordedAnew) {
   plan_.failing_samples = {"x1"};
   run();
-  EXPECT_EQ(error_of("x1"), "x1: the picture is torn");
+  EXPECT_EQ(error_of("x1"), "x1: the image is torn");
   plan_ = FakePlan{};
   plan_.too_long = {{"m", "x1"}};
   EXPECT_EQ(run(/*resume=*/true).exit_code(), 2);

@@ -245,11 +245,11 @@ TEST_F(PredictionsTest, SamplesWithoutATextAreNamed) {
          .references = {},
          .categories = {},
          .images = {},
-         .problem = "no picture x.png"}});
+         .problem = "no image x.png"}});
   EXPECT_ERROR(file_of("m-fp32/data/full"),
                output_.string() +
                    ": m-fp32/data/full has no text of any sample; first: unknown (no "
-                   "picture x.png)");
+                   "image x.png)");
 }
 
 TEST_F(PredictionsTest, FoldersWithoutTextsAreRefused) {

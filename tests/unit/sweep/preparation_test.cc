@@ -20,7 +20,7 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-/// Two models on three samples, of which one misses its picture and one its answer.
+/// Two models on three samples, of which one misses its image and one its answer.
 class Prepared : public testing::Test {
  protected:
   SweepConfig config(const std::string& more = ", on_problem: record") const {
@@ -52,7 +52,7 @@ TEST_F(Prepared, NamesWhatIsWrongWithEverySample) {
   plan_.too_long = {{"n", "b"}};
   const SweepConfig all = config();
   // Nothing is left for the second model.
-  EXPECT_ERROR_CONTAINS(Preparation(all, {}, FakeEngines(plan_)), "no picture ");
+  EXPECT_ERROR_CONTAINS(Preparation(all, {}, FakeEngines(plan_)), "no image ");
   plan_.too_long = {{"n", "c"}};
   const SweepConfig some = config();
   const Preparation preparation(some, {}, FakeEngines(plan_));
@@ -60,7 +60,7 @@ TEST_F(Prepared, NamesWhatIsWrongWithEverySample) {
   for (const PreparedGroup& group : preparation.prepared()) {
     EXPECT_EQ(group.set, &preparation.data().of(group.group));
     ASSERT_EQ(group.problems.size(), 3U);
-    EXPECT_NE(group.problems[0].find("no picture "), std::string::npos);
+    EXPECT_NE(group.problems[0].find("no image "), std::string::npos);
     EXPECT_EQ(group.problems[1], "");
     EXPECT_EQ(group.usable(), 1);
     const GroupCost cost = cost_of(group.group, *group.set, group.problems, some);

@@ -316,7 +316,7 @@ TEST_F(Runner, FailingSampleFailsInEveryCellAndTheRestGoesOn) {
   EXPECT_EQ(outcome.failed_cells, 5);
   const StoredSweep stored = read_stored_sweep(output_);
   EXPECT_EQ(stored.records.find("m-fp32/data/elastic/0.5", "s2")->outcome.error,
-            "s2: the picture is torn");
+            "s2: the image is torn");
   EXPECT_FALSE(stored.records.find("m-fp32/data/elastic/0.5", "s3")->failed());
 }
 

@@ -168,7 +168,7 @@ TEST(SweepKeys, ASettingReachesAKeyUnderEitherName) {
     const SweepConfig config = parse_sweep(
         "models: {path: m}\ndata: " + data + "\nstrategies: full\n", "s.yaml", overrides);
     std::string all;
-    for (const DataOptions& set : config.data) all += set.picture_place + " ";
+    for (const DataOptions& set : config.data) all += set.image_place + " ";
     return all;
   };
   const std::string both =

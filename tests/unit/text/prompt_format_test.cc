@@ -26,7 +26,7 @@ std::string render(const char* format, const std::vector<Turn>& turns, bool answ
 }
 
 TEST(PromptFormat, StampvlmAsTransformersWritesIt) {
-  // transformers' LlavaProcessor with the model's chat template, pictures of 144 tokens.
+  // transformers' LlavaProcessor with the model's chat template, images of 144 tokens.
   const auto tokenizer = load_tokenizer(kStampvlm);
   size_t cases = 0;
   for (const auto& line : golden_lines("stampvlm/prompts.jsonl")) {
@@ -55,14 +55,14 @@ TEST(PromptFormat, StampvlmAsTransformersWritesIt) {
   EXPECT_EQ(cases, 20U);
 }
 
-/// Pictures of so many placeholders each.
+/// Images of so many placeholders each.
 std::vector<ImageText> runs_of(const Ids& counts) {
   std::vector<ImageText> images;
   for (const int64_t count : counts) images.push_back(ImageText::one_run(count));
   return images;
 }
 
-TEST(PromptFormat, BosComesOnceAndMergesStopAtPictures) {
+TEST(PromptFormat, BosComesOnceAndMergesStopAtImages) {
   const auto tokenizer = load_tokenizer(std::string(kTextData) + "llama-like");
   for (const auto& line : golden_lines("llama-like/prompts.jsonl")) {
     const TokenizedPrompt prompt = tokenize_prompt(
@@ -115,20 +115,20 @@ TEST(PromptFormat, SeveralTurnsAndGivenSystemLines) {
   EXPECT_TRUE(closed.ends_with(" to the user's questions. USER: q ASSISTANT: a</s>")) << closed;
 }
 
-TEST(PromptFormat, TextIsCutAtPictures) {
-  const PromptChunk picture{PromptChunk::Kind::kImage, ""};
+TEST(PromptFormat, TextIsCutAtImages) {
+  const PromptChunk image{PromptChunk::Kind::kImage, ""};
   const auto text = [](const char* part) { return PromptChunk{PromptChunk::Kind::kText, part}; };
   using Chunks = std::vector<PromptChunk>;
   EXPECT_EQ(cut_at_images(""), Chunks{});
   EXPECT_EQ(cut_at_images("abc"), Chunks{text("abc")});
-  EXPECT_EQ(cut_at_images("<image>"), Chunks{picture});
+  EXPECT_EQ(cut_at_images("<image>"), Chunks{image});
   EXPECT_EQ(cut_at_images("a<image>\n<image>b <imag"),
-            (Chunks{text("a"), picture, text("\n"), picture, text("b <imag")}));
+            (Chunks{text("a"), image, text("\n"), image, text("b <imag")}));
   EXPECT_EQ(prompt_format("plain").render({{"user", "x<image>", 1}}).chunks,
-            (Chunks{picture, text("\nx"), picture}));
+            (Chunks{image, text("\nx"), image}));
 }
 
-TEST(PromptFormat, SpansOfSeveralPictures) {
+TEST(PromptFormat, SpansOfSeveralImages) {
   const auto tokenizer = load_tokenizer(kStampvlm);
   const TokenizedPrompt prompt = tokenize_prompt(*tokenizer, cut_at_images("<image>a<image>"),
                                                  /*image_token_id=*/16, runs_of({2, 3}));
@@ -137,7 +137,7 @@ TEST(PromptFormat, SpansOfSeveralPictures) {
   EXPECT_EQ(prompt.images, (std::vector<TokenSpan>{{0, 2}, {3, 6}}));
 }
 
-TEST(PromptFormat, PicturesOfSeveralRunsKeepTheTextBetweenThem) {
+TEST(PromptFormat, ImagesOfSeveralRunsKeepTheTextBetweenThem) {
   const auto tokenizer = load_tokenizer(kStampvlm);
   const int64_t a = tokenizer->token_to_id("a").value();
   const int64_t b = tokenizer->token_to_id("b").value();
@@ -164,12 +164,12 @@ TEST(PromptFormat, TextMayNotHoldThePlaceholder) {
   const std::vector<PromptChunk> chunks{
       {PromptChunk::Kind::kText, fmt::format("x{}", placeholder)}};
   EXPECT_ERROR(tokenize_prompt(*tokenizer, chunks, /*image_token_id=*/16, {}),
-               fmt::format("the prompt's text holds '{}', which stands for pictures: 1 found, 0 "
+               fmt::format("the prompt's text holds '{}', which stands for images: 1 found, 0 "
                            "expected",
                            placeholder));
 }
 
-TEST(PromptFormat, PlaceholdersAndPicturesMustAgree) {
+TEST(PromptFormat, PlaceholdersAndImagesMustAgree) {
   const auto tokenizer = load_tokenizer(std::string(kTextData) + "unknown-like");
   EXPECT_ERROR(tokenize_prompt(*tokenizer, cut_at_images("a<image>b"), 1, {}),
                "the prompt has 1 <image> placeholder for 0 images");
@@ -238,26 +238,26 @@ TEST(PromptFormat, FormsWithoutAPublishedTemplate) {
                "prompt format 'mistral-instruct' has no form for a turn of the role 'system'");
 }
 
-TEST(PromptFormat, PicturesGoWhereTheyAreWanted) {
-  const auto placed = [](const char* format, PicturePlace place, const Turn& turn) {
+TEST(PromptFormat, ImagesGoWhereTheyAreWanted) {
+  const auto placed = [](const char* format, ImagePlace place, const Turn& turn) {
     return prompt_format(format).render({turn}, /*answer_follows=*/false, place).text;
   };
-  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kAfter, {"user", "What?", 1}),
+  EXPECT_EQ(placed("llava-v1-hf", ImagePlace::kAfter, {"user", "What?", 1}),
             "USER: What?\n<image> ");
-  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kBefore, {"user", "What?", 1}),
+  EXPECT_EQ(placed("llava-v1-hf", ImagePlace::kBefore, {"user", "What?", 1}),
             "USER: <image>\nWhat? ");
-  EXPECT_EQ(placed("llava-v1-hf", PicturePlace::kAfter, {"user", "What?", 0}), "USER: What? ");
-  EXPECT_EQ(placed("smolvlm", PicturePlace::kBefore, {"user", "What?", 2}),
+  EXPECT_EQ(placed("llava-v1-hf", ImagePlace::kAfter, {"user", "What?", 0}), "USER: What? ");
+  EXPECT_EQ(placed("smolvlm", ImagePlace::kBefore, {"user", "What?", 2}),
             "<|im_start|>User:<image><image>What?<end_of_utterance>\n");
-  EXPECT_EQ(placed("smolvlm", PicturePlace::kAfter, {"user", "What?", 2}),
+  EXPECT_EQ(placed("smolvlm", ImagePlace::kAfter, {"user", "What?", 2}),
             "<|im_start|>User: What?<image><image><end_of_utterance>\n");
-  // A picture that the text places itself is spelled the same, and counts.
-  EXPECT_EQ(placed("smolvlm", PicturePlace::kDefault, {"user", "<image>What?", 0}),
+  // An image that the text places itself is spelled the same, and counts.
+  EXPECT_EQ(placed("smolvlm", ImagePlace::kDefault, {"user", "<image>What?", 0}),
             "<|im_start|>User:<image>What?<end_of_utterance>\n");
-  EXPECT_EQ(placed("plain", PicturePlace::kAfter, {"user", "<image> and", 2}),
+  EXPECT_EQ(placed("plain", ImagePlace::kAfter, {"user", "<image> and", 2}),
             "<image> and\n<image>\n<image>");
   const std::string qwen =
-      placed("qwen-vl-chat", PicturePlace::kDefault, {"user", "<image> or <image>?", 0});
+      placed("qwen-vl-chat", ImagePlace::kDefault, {"user", "<image> or <image>?", 0});
   EXPECT_TRUE(
       qwen.ends_with("<|im_start|>user\nPicture 1: <img><image></img> or Picture 2: "
                      "<img><image></img>?<|im_end|>\n"))

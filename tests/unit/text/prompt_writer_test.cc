@@ -20,14 +20,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Pictures where the parts have them, blanks by what comes first, a name of its own for roles.
+/// Images where the parts have them, blanks by what comes first, a name of its own for roles.
 constexpr const char* kInOrder =
     R"({% for m in messages %}[{{ m['role'] | upper }}]{% if m['content'][0]['type'] == 'image' %}:{% else %}: {% endif %})"
     R"({% for part in m['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% elif part['type'] == 'image' %}<image>{% endif %}{% endfor %}</s>)"
     R"({% endfor %}{% if add_generation_prompt %}[MODEL]:{% endif %})";
 
-/// Every picture first, each on a line, as LLaVA-1.5's.
-constexpr const char* kPicturesFirst =
+/// Every image first, each on a line, as LLaVA-1.5's.
+constexpr const char* kImagesFirst =
     R"({% for m in messages %}{% if m['role'] != 'system' %}{{ m['role'] | upper + ': ' }}{% endif %})"
     R"({% for part in m['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %})"
     R"({% for part in m['content'] | selectattr('type', 'equalto', 'text') %}{{ part['text'] + ' ' }}{% endfor %}{% endfor %})"
@@ -42,16 +42,16 @@ constexpr const char* kTextsOnly =
 
 class PromptWriterTest : public testing::Test {
  protected:
-  std::unique_ptr<PromptWriter> writer(const std::string& text, bool pictures,
+  std::unique_ptr<PromptWriter> writer(const std::string& text, bool images,
                                        const PromptSettings& settings = {}) {
     folder_.write("chat_template.jinja", text);
-    return make_prompt_writer({folder_.path(), pictures, -1, nullptr}, settings);
+    return make_prompt_writer({folder_.path(), images, -1, nullptr}, settings);
   }
 
-  std::string asked(const std::string& text, const Turn& turn, PicturePlace place = {}) {
+  std::string asked(const std::string& text, const Turn& turn, ImagePlace place = {}) {
     PromptSettings settings;
     settings.place = place;
-    return writer(text, /*pictures=*/true, settings)->write({turn}).text;
+    return writer(text, /*images=*/true, settings)->write({turn}).text;
   }
 
   std::string file(const char* name) const { return (folder_.path() / name).string(); }
@@ -60,7 +60,7 @@ class PromptWriterTest : public testing::Test {
 };
 
 TEST_F(PromptWriterTest, ATemplateThatNobodyKnowsIsRendered) {
-  const auto unknown = writer(kInOrder, /*pictures=*/true);
+  const auto unknown = writer(kInOrder, /*images=*/true);
   const Prompt prompt = unknown->write({{"user", "What is it?", 1}});
   EXPECT_EQ(prompt.text, "[USER]:<image>What is it?</s>[MODEL]:");
   EXPECT_EQ(prompt.chunks,
@@ -84,12 +84,12 @@ TEST_F(PromptWriterTest, CopiesOfAFileAreTheSameTemplate) {
   std::string crlf;
   for (const char c : text) crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
   const std::vector<Turn> turns{{"user", "What is it?", 1}};
-  const auto first = writer(text, /*pictures=*/true);
+  const auto first = writer(text, /*images=*/true);
   const std::string expected = prompt_format("stampvlm").render(turns).text;
   EXPECT_EQ(first->write(turns).text, expected);
   for (const std::string& copy :
        {crlf, "\xef\xbb\xbf" + text, text + "\n", "\xef\xbb\xbf" + crlf}) {
-    const auto other = writer(copy, /*pictures=*/true);
+    const auto other = writer(copy, /*images=*/true);
     EXPECT_EQ(other->signature(), first->signature());
     EXPECT_EQ(other->write(turns).text, expected);
   }
@@ -97,10 +97,8 @@ TEST_F(PromptWriterTest, CopiesOfAFileAreTheSameTemplate) {
 
 // processing_utils.py and tokenization_utils_base.py of transformers 5.17.
 TEST_F(PromptWriterTest, FilesAreLookedThroughInTransformersOrder) {
-  const auto found = [&](bool pictures) {
-    return find_chat_template(folder_.path(), pictures)->text;
-  };
-  EXPECT_FALSE(find_chat_template(folder_.path(), /*takes_pictures=*/true));
+  const auto found = [&](bool images) { return find_chat_template(folder_.path(), images)->text; };
+  EXPECT_FALSE(find_chat_template(folder_.path(), /*takes_images=*/true));
   folder_.write("tokenizer_config.json", Json{{"chat_template", "tokenizer"}}.dump());
   EXPECT_EQ(found(true), "tokenizer");
   EXPECT_EQ(found(false), "tokenizer");
@@ -128,25 +126,24 @@ TEST_F(PromptWriterTest, FilesAreLookedThroughInTransformersOrder) {
                    "prompt format instead");
 }
 
-TEST_F(PromptWriterTest, PicturesStandWhereTheQuestionHasThem) {
+TEST_F(PromptWriterTest, ImagesStandWhereTheQuestionHasThem) {
   EXPECT_EQ(asked(kInOrder, {"user", "a <image> b<image>", 0}),
             "[USER]: a <image> b<image></s>[MODEL]:");
-  EXPECT_EQ(asked(kInOrder, {"user", "What?", 2}, PicturePlace::kAfter),
+  EXPECT_EQ(asked(kInOrder, {"user", "What?", 2}, ImagePlace::kAfter),
             "[USER]: What?<image><image></s>[MODEL]:");
   EXPECT_EQ(asked(kInOrder, {"user", "<image>\nWhat?", 0}), "[USER]:<image>\nWhat?</s>[MODEL]:");
-  // The template ends a picture's line itself, as data of LLaVA's format do.
-  EXPECT_EQ(asked(kPicturesFirst, {"user", "What?", 1}), "USER: <image>\nWhat? ASSISTANT:");
-  EXPECT_EQ(asked(kPicturesFirst, {"user", "<image>\nWhat?", 0}),
-            "USER: <image>\nWhat? ASSISTANT:");
-  EXPECT_EQ(asked(kPicturesFirst, {"user", "<image>\n<image>\nWhat?", 0}),
+  // The template ends an image's line itself, as data of LLaVA's format do.
+  EXPECT_EQ(asked(kImagesFirst, {"user", "What?", 1}), "USER: <image>\nWhat? ASSISTANT:");
+  EXPECT_EQ(asked(kImagesFirst, {"user", "<image>\nWhat?", 0}), "USER: <image>\nWhat? ASSISTANT:");
+  EXPECT_EQ(asked(kImagesFirst, {"user", "<image>\n<image>\nWhat?", 0}),
             "USER: <image>\n<image>\nWhat? ASSISTANT:");
   // It would move these to the front.
-  EXPECT_EQ(asked(kPicturesFirst, {"user", "What?", 1}, PicturePlace::kAfter),
+  EXPECT_EQ(asked(kImagesFirst, {"user", "What?", 1}, ImagePlace::kAfter),
             "USER: What?\n<image> ASSISTANT:");
-  EXPECT_EQ(asked(kPicturesFirst, {"user", "a <image> b", 0}), "USER: a <image> b ASSISTANT:");
+  EXPECT_EQ(asked(kImagesFirst, {"user", "a <image> b", 0}), "USER: a <image> b ASSISTANT:");
 }
 
-TEST_F(PromptWriterTest, PicturesAreFoundByTheirToken) {
+TEST_F(PromptWriterTest, ImagesAreFoundByTheirToken) {
   const std::string qwen =
       R"({% for m in messages %}<|im_start|>{{ m.role }}
 {% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{% if p.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>
@@ -154,7 +151,7 @@ TEST_F(PromptWriterTest, PicturesAreFoundByTheirToken) {
   folder_.write("tokenizer_config.json",
                 R"({"extra_special_tokens": {"image_token": "<|image_pad|>"}})");
   const Prompt prompt =
-      writer(qwen, /*pictures=*/true)->write({{"user", "a<image>b", 0}, {"user", "<image>", 0}});
+      writer(qwen, /*images=*/true)->write({{"user", "a<image>b", 0}, {"user", "<image>", 0}});
   EXPECT_EQ(
       prompt.text,
       "<|im_start|>user\na<|vision_start|><image><|vision_end|>b<|im_end|>\n<|im_start|>user\n"
@@ -163,18 +160,18 @@ TEST_F(PromptWriterTest, PicturesAreFoundByTheirToken) {
                 prompt.chunks.begin(), prompt.chunks.end(),
                 [](const PromptChunk& chunk) { return chunk.kind == PromptChunk::Kind::kImage; }),
             2);
-  // A text that spells the token would be a picture that is none.
+  // A text that spells the token would be an image that is none.
   EXPECT_ERROR(writer(qwen, true)->write({{"user", "what is <|image_pad|>?", 1}}),
                file("chat_template.jinja") +
-                   ": the chat template wrote '<|image_pad|>', which stands for a picture, 2 times "
-                   "for 1 picture");
+                   ": the chat template wrote '<|image_pad|>', which stands for an image, 2 times "
+                   "for 1 image");
 }
 
 TEST_F(PromptWriterTest, TextsDatesAndVariables) {
   folder_.write("tokenizer_config.json", R"({"bos_token": {"content": "<s>"}})");
   const std::vector<Turn> question{{"user", "Hi", 0}};
   const auto written = [&](const PromptSettings& settings) {
-    return writer(kTextsOnly, /*pictures=*/false, settings)->write(question).text;
+    return writer(kTextsOnly, /*images=*/false, settings)->write(question).text;
   };
   EXPECT_EQ(written({}), "<s>Today: 26 Jul 2024\n\n<|user|>Hi<|end|><|assistant|>");
   PromptSettings settings;
@@ -236,7 +233,7 @@ TEST_F(PromptWriterTest, TheTokenThatEndsAnAnswer) {
     return make_prompt_writer({folder_.path(), true, 16, tokenizer.get()}, {})->answer_end();
   };
   EXPECT_EQ(end(read_file(std::string(kStampvlm) + "/chat_template.jinja")), "<|im_end|>");
-  EXPECT_EQ(end(kPicturesFirst), "");  // a blank: the checkpoint's own end token holds
+  EXPECT_EQ(end(kImagesFirst), "");  // a blank: the checkpoint's own end token holds
 }
 
 TEST_F(PromptWriterTest, NamedFormats) {

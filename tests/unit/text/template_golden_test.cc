@@ -56,9 +56,8 @@ class TemplateGolden : public testing::Test {
     for (const auto& [variable, value] : variables.items())
       settings.variables[variable] = value.dump();
     if (text.find("strftime_now") != std::string::npos) settings.date = "2024-07-04";
-    const bool pictures = header_["pictures"].contains(name);
-    return make_prompt_writer({checkpoint_.path(), pictures, /*image_token=*/-1, nullptr},
-                              settings);
+    const bool images = header_["pictures"].contains(name);
+    return make_prompt_writer({checkpoint_.path(), images, /*image_token=*/-1, nullptr}, settings);
   }
 
   std::vector<Turn> turns_of(const std::string& conversation) const {

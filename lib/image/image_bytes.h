@@ -9,12 +9,12 @@
 
 namespace elastikv {
 
-/// The bytes of a picture file, read as numbers at offsets. Every read past the end is an Error
+/// The bytes of an image file, read as numbers at offsets. Every read past the end is an Error
 /// that the file is cut off.
-class PictureBytes final {
+class ImageBytes final {
  public:
   /// `format` and `origin` name the file in messages; all three have to outlive this.
-  PictureBytes(std::string_view bytes, std::string_view format, const std::string& origin)
+  ImageBytes(std::string_view bytes, std::string_view format, const std::string& origin)
       : bytes_(bytes), format_(format), origin_(origin) {}
 
   size_t size() const { return bytes_.size(); }

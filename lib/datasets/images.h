@@ -14,19 +14,19 @@
 
 namespace elastikv {
 
-/// Turns what data files say of pictures into files. A picture of several samples is looked at
+/// Turns what data files say of images into files. An image of several samples is looked at
 /// once.
-class Pictures {
+class Images {
  public:
   using Check = std::function<void(const std::filesystem::path&)>;
 
-  Pictures(const DataOptions& options, const Check& check, Problems& problems);
+  Images(const DataOptions& options, const Check& check, Problems& problems);
 
-  /// Fills in the sample's pictures and content; notes what is missing or not usable.
+  /// Fills in the sample's images and content; notes what is missing or not usable.
   void find(Draft& draft);
-  /// Notes an image_root that does not exist, when pictures were missing.
+  /// Notes an image_root that does not exist, when images were missing.
   void check_root();
-  /// What a user should know of the pictures that were found.
+  /// What a user should know of the images that were found.
   std::vector<std::string> notes() const;
 
  private:
@@ -35,10 +35,10 @@ class Pictures {
     std::string hash;     // of the bytes, as far as they could be read
     int orientation = 1;  // as stored, see stored_orientation
     std::string decoded;  // by what, where that gives other pixels than it once did; else empty
-    ProblemKind kind = ProblemKind::kUnreadablePicture;
+    ProblemKind kind = ProblemKind::kUnreadableImage;
     std::string problem;  // empty: none
   };
-  Found look_up(const PictureSource& source);
+  Found look_up(const ImageSource& source);
   Found named(const std::vector<std::string>& names);
   Found embedded(std::string_view base64);
   void check_file(Found& found);
@@ -49,13 +49,13 @@ class Pictures {
   std::filesystem::path data_folder_;
   std::filesystem::path root_;
   bool missing_ = false;
-  int64_t pictures_ = 0;  // that could be read, each once
-  int64_t turned_ = 0;    // of them, stored in another orientation
+  int64_t images_ = 0;  // that could be read, each once
+  int64_t turned_ = 0;  // of them, stored in another orientation
   std::unordered_map<std::string, Found> by_name_;
   std::unordered_map<const char*, Found> by_text_;  // embedded, by their place in the data file
 };
 
-/// The hash of what a sample asks and expects; `pictures`: the hashes of its pictures.
-std::string content_of(const Sample& sample, const std::string& pictures);
+/// The hash of what a sample asks and expects; `images`: the hashes of its images.
+std::string content_of(const Sample& sample, const std::string& images);
 
 }  // namespace elastikv

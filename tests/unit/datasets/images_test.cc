@@ -1,4 +1,4 @@
-#include "datasets/pictures.h"
+#include "datasets/images.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
@@ -22,9 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string item_with(const std::string& picture) {
-  return "[{\"id\": \"x\", \"image\": \"" + picture +
-         "\", \"question\": \"q\", \"answer\": \"a\"}]";
+std::string item_with(const std::string& image) {
+  return "[{\"id\": \"x\", \"image\": \"" + image + "\", \"question\": \"q\", \"answer\": \"a\"}]";
 }
 
 /// Where a name is found below a root, with the data file in the folder "data".
@@ -70,23 +69,22 @@ TEST_F(Lookup, TheRootComesFirst) {
   }
   const std::string root = options.image_root.string();
   const std::string data = folder.path().string();
-  EXPECT_ERROR(read_data(options), options.path.string() + ": item 0 ('x'): no picture " + root +
+  EXPECT_ERROR(read_data(options), options.path.string() + ": item 0 ('x'): no image " + root +
                                        "/images/a.png; also looked in " + root + ", " + data +
                                        "/images, " + data + ", " + data + "/images/images");
 }
 
-TEST_F(Lookup, AFolderIsNoPictureAndARootHasToBeOne) {
+TEST_F(Lookup, AFolderIsNoImageAndARootHasToBeOne) {
   const TemporaryFolder folder;
   folder.write("a.png/inside.txt", "x");
   DataOptions options;
   options.path = folder.write("d.json", item_with("a.png"));
-  EXPECT_ERROR_CONTAINS(read_data(options), "item 0 ('x'): no picture ");
+  EXPECT_ERROR_CONTAINS(read_data(options), "item 0 ('x'): no image ");
   options.image_root = folder.path() / "gone";
   const std::string root = options.image_root.string();
   EXPECT_ERROR(read_data(options),
                options.path.string() + ": 2 problems\n  missing folders: 1\n    image_root is " +
-                   root +
-                   ", which is no folder\n  missing pictures: 1\n    item 0 ('x'): no picture " +
+                   root + ", which is no folder\n  missing images: 1\n    item 0 ('x'): no image " +
                    root + "/a.png; also looked in " + folder.path().string() + ", " +
                    folder.path().string() + "/images");
 }
@@ -97,7 +95,7 @@ TEST_F(Lookup, LongNamesAreCutInMessages) {
   EXPECT_ERROR_CONTAINS(read_data(files.with("d.json", item_with(name))), "... (");
 }
 
-TEST_F(Lookup, EveryPictureIsCheckedOnce) {
+TEST_F(Lookup, EveryImageIsCheckedOnce) {
   const Files files;
   std::string lines;
   for (int i = 0; i < 20; ++i) {
@@ -109,7 +107,7 @@ TEST_F(Lookup, EveryPictureIsCheckedOnce) {
   EXPECT_EQ(checks, 1);
 }
 
-/// 66 bytes that are no picture, whose base64 is longer than a reference, and their file.
+/// 66 bytes that are no image, whose base64 is longer than a reference, and their file.
 const std::string kBytes = "\x89PNG" + std::string(62, 'x');
 const std::string kBase64 =
     "iVBOR3h4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4";
@@ -118,14 +116,14 @@ std::string table_with(const std::string& image) {
   return "index\timage\tquestion\tanswer\n1\t" + image + "\tq\ta\n";
 }
 
-TEST(EmbeddedPictures, BecomeFilesNamedByTheirContent) {
+TEST(EmbeddedImages, BecomeFilesNamedByTheirContent) {
   const Files files;
   const fs::path file = files.folder.path() / "cache" / (content_hash(kBytes) + ".png");
   const DataOptions options = files.with("t.tsv", table_with(kBase64));
   const DataSet data = read_data(options);
   EXPECT_EQ(data.samples.at(0).images.at(0).path, file);
   EXPECT_EQ(read_file(file), kBytes);
-  // The content is that of the same picture in a file.
+  // The content is that of the same image in a file.
   files.folder.write("images/same.png", kBytes);
   EXPECT_EQ(read_data(files.with("d.json", item_with("same.png"))).samples.at(0).content,
             data.samples[0].content);
@@ -140,7 +138,7 @@ TEST(EmbeddedPictures, BecomeFilesNamedByTheirContent) {
   EXPECT_EQ(std::distance(fs::directory_iterator(file.parent_path()), fs::directory_iterator()), 1);
 }
 
-TEST(EmbeddedPictures, AreNotWrittenAgainUnlessTheyWereCut) {
+TEST(EmbeddedImages, AreNotWrittenAgainUnlessTheyWereCut) {
   const Files files;
   const DataOptions options = files.with("t.tsv", table_with(kBase64));
   const fs::path file = read_data(options).samples.at(0).images.at(0).path;
@@ -153,7 +151,7 @@ TEST(EmbeddedPictures, AreNotWrittenAgainUnlessTheyWereCut) {
   EXPECT_EQ(read_file(file), kBytes);
 }
 
-TEST(EmbeddedPictures, OnlyTheSelectedOnesAreWritten) {
+TEST(EmbeddedImages, OnlyTheSelectedOnesAreWritten) {
   const Files files;
   DataOptions options = files.with("t.tsv", table_with(kBase64) + "2\t" + kBase64 + "eHh4\tq\ta\n");
   options.limit = 1;
@@ -186,19 +184,19 @@ class Environment {
   std::string before_;
 };
 
-TEST(EmbeddedPictures, FolderIsThatOfTheEnvironment) {
+TEST(EmbeddedImages, FolderIsThatOfTheEnvironment) {
   const TemporaryFolder folder;
   const Environment cache("ELASTIKV_CACHE", folder.path().string());
-  EXPECT_EQ(default_picture_cache(), folder.path() / "pictures");
+  EXPECT_EQ(default_image_cache(), folder.path() / "pictures");
   const Environment none("ELASTIKV_CACHE", "");
   const Environment xdg("XDG_CACHE_HOME", "/x");
-  EXPECT_EQ(default_picture_cache(), "/x/elastikv/pictures");
+  EXPECT_EQ(default_image_cache(), "/x/elastikv/pictures");
   const Environment no_xdg("XDG_CACHE_HOME", "");
   const Environment home("HOME", "/home/u");
-  EXPECT_EQ(default_picture_cache(), "/home/u/.cache/elastikv/pictures");
+  EXPECT_EQ(default_image_cache(), "/home/u/.cache/elastikv/pictures");
 }
 
-TEST(EmbeddedPictures, ProblemsNameTheRow) {
+TEST(EmbeddedImages, ProblemsNameTheRow) {
   const Files files;
   std::string damaged = kBase64;
   damaged[70] = '*';
@@ -212,32 +210,32 @@ TEST(EmbeddedPictures, ProblemsNameTheRow) {
                              "    line 5 ('4'): 'image' ['" +
                                  kBase64 +
                                  "', 'x is no list\n"
-                                 "  references to pictures that are not there: 2\n"
+                                 "  references to images that are not there: 2\n"
                                  "    line 3 ('2'): 'image' is '9', no row's index\n"
-                                 "    line 4 ('3'): 'image' is '2', a row without a picture of its "
+                                 "    line 4 ('3'): 'image' is '2', a row without an image of its "
                                  "own\n"
                                  "  malformed base64: 2\n"
-                                 "    line 2 ('1'): the picture '" +
+                                 "    line 2 ('1'): the image '" +
                                  damaged +
                                  "' is not base64\n"
-                                 "    line 6 ('5'): the picture '" +
+                                 "    line 6 ('5'): the image '" +
                                  damaged + "' is not base64"));
 }
 
-TEST(EmbeddedPictures, FolderThatCannotBeMadeIsAnError) {
+TEST(EmbeddedImages, FolderThatCannotBeMadeIsAnError) {
   const Files files;
   DataOptions options = files.with("t.tsv", table_with(kBase64));
-  options.picture_cache = options.path / "inside";
-  EXPECT_ERROR(read_data(options), options.picture_cache.string() +
-                                       ": cannot make the folder of pictures: Not a directory");
+  options.image_cache = options.path / "inside";
+  EXPECT_ERROR(read_data(options), options.image_cache.string() +
+                                       ": cannot make the folder of images: Not a directory");
 }
 
-fs::path golden_pictures() { return source_path("tests/golden/image"); }
+fs::path golden_images() { return source_path("tests/golden/image"); }
 
-/// A data set about pictures of which two of three are stored turned.
+/// A data set about images of which two of three are stored turned.
 class Turned : public testing::Test {
  protected:
-  DataSet read(PictureOrientation orientation) const {
+  DataSet read(ImageOrientation orientation) const {
     DataOptions options = files_.with(
         "d.jsonl",
         R"({"question": "q", "answer": "a", "image": "turned_6.jpg"})"
@@ -245,52 +243,52 @@ class Turned : public testing::Test {
         R"({"question": "r", "answer": "b", "image": "turned_1.jpg"})"
         "\n"
         R"({"question": "s", "answer": "c", "image": ["turned_8.webp", "turned_6.jpg"]})");
-    options.image_root = golden_pictures();
-    options.picture_orientation = orientation;
+    options.image_root = golden_images();
+    options.image_orientation = orientation;
     return read_data(options);
   }
   Files files_;
 };
 
 TEST_F(Turned, IsSaidOnceForADataSet) {
-  EXPECT_EQ(read(PictureOrientation::kStored).notes,
+  EXPECT_EQ(read(ImageOrientation::kStored).notes,
             (std::vector<std::string>{
-                "2 of 3 pictures are stored turned or mirrored (EXIF) and read as stored, as "
+                "2 of 3 images are stored turned or mirrored (EXIF) and read as stored, as "
                 "lmms-eval does; 'image_orientation: exif' turns them upright"}));
-  EXPECT_EQ(read(PictureOrientation::kExif).notes,
-            (std::vector<std::string>{"2 of 3 pictures are stored turned or mirrored (EXIF) and "
+  EXPECT_EQ(read(ImageOrientation::kExif).notes,
+            (std::vector<std::string>{"2 of 3 images are stored turned or mirrored (EXIF) and "
                                       "turned upright ('image_orientation: exif')"}));
   const Files files;
   EXPECT_TRUE(read_data(files.with("d.json", item_with("images/a.png"))).notes.empty());
 }
 
 TEST_F(Turned, IsPartOfASamplesContent) {
-  const DataSet stored = read(PictureOrientation::kStored);
-  const DataSet upright = read(PictureOrientation::kExif);
+  const DataSet stored = read(ImageOrientation::kStored);
+  const DataSet upright = read(ImageOrientation::kExif);
   EXPECT_NE(upright.samples[0].content, stored.samples[0].content);
   EXPECT_NE(upright.samples[2].content, stored.samples[2].content);
-  // A picture that is upright anyhow is the same picture, so that its records are.
+  // An image that is upright anyhow is the same image, so that its records are.
   EXPECT_EQ(upright.samples[1].content, stored.samples[1].content);
-  EXPECT_EQ(upright.samples[0].images.at(0).orientation, PictureOrientation::kExif);
-  EXPECT_EQ(check_picture(upright.samples[0].images.at(0)), (PictureSize{24, 16}));
-  EXPECT_EQ(check_picture(stored.samples[0].images.at(0)), (PictureSize{16, 24}));
+  EXPECT_EQ(upright.samples[0].images.at(0).orientation, ImageOrientation::kExif);
+  EXPECT_EQ(check_image(upright.samples[0].images.at(0)), (ImageSize{24, 16}));
+  EXPECT_EQ(check_image(stored.samples[0].images.at(0)), (ImageSize{16, 24}));
 }
 
-/// Whether a sample with this golden picture has another content than before decoders had
+/// Whether a sample with this golden image has another content than before decoders had
 /// revisions.
-bool has_new_content(const std::string& picture) {
+bool has_new_content(const std::string& image) {
   const Files files;
-  DataOptions options = files.with("d.json", item_with(picture));
-  options.image_root = golden_pictures();
+  DataOptions options = files.with("d.json", item_with(image));
+  options.image_root = golden_images();
   const Sample sample = read_data(options).samples.at(0);
-  return sample.content != content_of(sample, file_hash(golden_pictures() / picture));
+  return sample.content != content_of(sample, file_hash(golden_images() / image));
 }
 
 TEST(DecoderRevisions, ArePartOfTheContentOfWhatIsDecodedOtherwiseThanBefore) {
-  for (const char* picture : {"rgba_70x50.bmp", "cmyk_70x50.jpg"})
-    EXPECT_TRUE(has_new_content(picture)) << picture;
-  for (const char* picture : {"rgba_70x50.png", "grey_70x50.jpg", "lossy_130x90.webp"})
-    EXPECT_FALSE(has_new_content(picture)) << picture;
+  for (const char* image : {"rgba_70x50.bmp", "cmyk_70x50.jpg"})
+    EXPECT_TRUE(has_new_content(image)) << image;
+  for (const char* image : {"rgba_70x50.png", "grey_70x50.jpg", "lossy_130x90.webp"})
+    EXPECT_FALSE(has_new_content(image)) << image;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "report/explanation_pictures.h"
+#include "report/explanation_drawings.h"
 
 #include <algorithm>
 #include <cmath>
@@ -46,21 +46,21 @@ int64_t cell_of(const ShownPrompt& prompt) {
   return std::max(kLeastCell, kTile / std::max(prompt.grid.height, prompt.grid.width));
 }
 
-Picture paper(int64_t width, int64_t height) {
-  Picture sheet(PictureSize{height, width});
+Image paper(int64_t width, int64_t height) {
+  Image sheet(ImageSize{height, width});
   fill(sheet, 0, 0, width, height, kPaper);
   return sheet;
 }
 
-/// The picture at the size of a tile.
-Picture tile_of(const ShownPrompt& prompt) {
+/// The image at the size of a tile.
+Image tile_of(const ShownPrompt& prompt) {
   const int64_t cell = cell_of(prompt);
-  return resample(prompt.picture, {prompt.grid.height * cell, prompt.grid.width * cell},
+  return resample(prompt.image, {prompt.grid.height * cell, prompt.grid.width * cell},
                   ResampleFilter::kBicubic);
 }
 
 /// Recolours the pixels of one token.
-void recolour(Picture& tile, int64_t cell, int64_t x, int64_t y,
+void recolour(Image& tile, int64_t cell, int64_t x, int64_t y,
               const std::function<Colour(Colour)>& change) {
   for (int64_t row = y * cell; row < (y + 1) * cell; ++row) {
     uint8_t* pixel = tile.row(row) + x * cell * 3;
@@ -101,8 +101,7 @@ Shares shares_of(const LayerDecision& layer, int64_t prompt_tokens) {
 /// Tiles in rows below a title, a legend below them.
 class Sheet {
  public:
-  Sheet(std::vector<std::string> lines, size_t tiles, PictureSize tile, int64_t below,
-        int64_t legend)
+  Sheet(std::vector<std::string> lines, size_t tiles, ImageSize tile, int64_t below, int64_t legend)
       : tile_(tile.width), step_y_(tile.height + below + kGap) {
     columns_ = std::clamp<int64_t>(
         std::lround(std::ceil(std::sqrt(1.5 * static_cast<double>(tiles)))), 2, 8);
@@ -112,29 +111,29 @@ class Sheet {
     for (size_t i = 0; i < lines.size(); ++i)
       width = std::max(width, text_width(lines[i], i == 0 ? kTitleLetters : kLetters));
     legend_ = top_ + rows * step_y_;
-    picture_ = paper(width + 2 * kMargin, legend_ + legend + kMargin);
+    drawing_ = paper(width + 2 * kMargin, legend_ + legend + kMargin);
     for (size_t i = 0; i < lines.size(); ++i) {
-      draw_text(picture_, kMargin, kMargin + static_cast<int64_t>(i) * (kLine + 4) + kTitleLetters,
+      draw_text(drawing_, kMargin, kMargin + static_cast<int64_t>(i) * (kLine + 4) + kTitleLetters,
                 lines[i], i == 0 ? kTitleLetters : kLetters, kInk);
     }
   }
 
-  void add(const Picture& tile, const std::vector<std::string>& labels) {
+  void add(const Image& tile, const std::vector<std::string>& labels) {
     const int64_t x = kMargin + next_ % columns_ * (tile_ + kGap);
     const int64_t y = top_ + next_ / columns_ * step_y_;
     ++next_;
-    paste(picture_, x, y, tile);
+    paste(drawing_, x, y, tile);
     int64_t line = y + tile.size.height + 4;
     for (const std::string& label : labels) {
-      draw_text(picture_, x, line + kLetters, label, kLetters, kInk);
+      draw_text(drawing_, x, line + kLetters, label, kLetters, kInk);
       line += kLine;
     }
   }
-  Picture& picture() { return picture_; }
+  Image& drawing() { return drawing_; }
   int64_t legend() const { return legend_; }
 
  private:
-  Picture picture_;
+  Image drawing_;
   int64_t tile_;
   int64_t step_y_;
   int64_t columns_ = 1;
@@ -144,10 +143,10 @@ class Sheet {
 };
 
 /// A tile with the bar of the whole prompt below it.
-Picture with_bar(const Picture& tile, const Shares& shares, const ShownPrompt& prompt) {
+Image with_bar(const Image& tile, const Shares& shares, const ShownPrompt& prompt) {
   const int64_t side = tile.size.width;
   const int64_t below = tile.size.height + 3;
-  Picture both = paper(side, below + kBar + 3);
+  Image both = paper(side, below + kBar + 3);
   paste(both, 0, 0, tile);
   const auto column_of = [&](int64_t token) { return token * side / prompt.prompt_tokens; };
   for (int64_t x = 0; x < side; ++x) {
@@ -165,7 +164,7 @@ Picture with_bar(const Picture& tile, const Shares& shares, const ShownPrompt& p
 }
 
 /// A token that stays, is evicted, or merged, in the accent colour.
-void draw_swatch(Picture& sheet, int64_t x, int64_t y, double kept, bool merged) {
+void draw_swatch(Image& sheet, int64_t x, int64_t y, double kept, bool merged) {
   fill(sheet, x, y, kSwatch, kSwatch, mix(kAccent, kDimmed, kFading * (1 - kept)));
   if (merged) outline(sheet, x, y, kSwatch, kSwatch, 2, kOutline);
 }
@@ -176,7 +175,7 @@ Colour grey_of(Colour colour) {
   return {level, level, level};
 }
 
-/// The place of every token of the picture among them by importance: 0 for the least, 1 for the
+/// The place of every token of the image among them by importance: 0 for the least, 1 for the
 /// most; equal scores share their mean place.
 std::vector<double> ranks_of(const at::Tensor& importance, const ShownPrompt& prompt) {
   const at::Tensor mean = importance.to(at::kDouble)
@@ -203,20 +202,20 @@ std::vector<double> ranks_of(const at::Tensor& importance, const ShownPrompt& pr
 std::string strategy_line(const Explanation& explanation) {
   return fmt::format(
       "{}: {} entries per layer and KV head asked for; {:.1f} % of the prompt's "
-      "attention lies on what is given up",
+      "attention lies on what is evicted",
       explanation.name, explanation.requested, 100 * explanation.attention_lost);
 }
 
 }  // namespace
 
-void require_grid(int64_t image_tokens, PictureSize grid) {
+void require_grid(int64_t image_tokens, ImageSize grid) {
   if (image_tokens > 0 && grid.pixels() == image_tokens) return;
-  fail("the picture's {} tokens are no single grid, so they cannot be drawn on it; use --json",
+  fail("the image's {} tokens are no single grid, so they cannot be drawn on it; use --json",
        image_tokens);
 }
 
-Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
-  const Picture plain = tile_of(prompt);
+Image kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
+  const Image plain = tile_of(prompt);
   const int64_t cell = cell_of(prompt);
   const int64_t columns = prompt.grid.width;
   const int64_t tokens = prompt.grid.pixels();
@@ -225,7 +224,7 @@ Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
   sheet.add(plain, {"what the model sees"});
   for (const LayerDecision& layer : explanation.layers) {
     const Shares shares = shares_of(layer, prompt.prompt_tokens);
-    Picture tile = plain;
+    Image tile = plain;
     double kept = 0;
     for (int64_t token = 0; token < tokens; ++token) {
       const auto index = static_cast<size_t>(prompt.image_begin + token);
@@ -242,39 +241,39 @@ Picture kept_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
     }
     sheet.add(with_bar(tile, shares, prompt),
               {fmt::format("layer {}: {:.3g} of {} kept", layer.layer, kept, tokens),
-               fmt::format("{:.1f} % of attention given up", 100 * layer.attention_lost)});
+               fmt::format("{:.1f} % of attention lost", 100 * layer.attention_lost)});
   }
-  Picture& picture = sheet.picture();
+  Image& drawing = sheet.drawing();
   int64_t x = kMargin;
   const int64_t y = sheet.legend();
   const auto entry = [&](double kept, bool merged, const std::string& text) {
-    draw_swatch(picture, x, y, kept, merged);
-    draw_text(picture, x + kSwatch + 8, y + (kSwatch + kLetters) / 2, text, kLetters, kInk);
+    draw_swatch(drawing, x, y, kept, merged);
+    draw_text(drawing, x + kSwatch + 8, y + (kSwatch + kLetters) / 2, text, kLetters, kInk);
     x += kSwatch + 8 + text_width(text, kLetters) + 2 * kGap;
   };
   entry(1, /*merged=*/false, "kept");
   entry(0, /*merged=*/false, "dropped");
   entry(0, /*merged=*/true, "merged");
   const auto note = [&](int64_t line, const std::string& text) {
-    draw_text(picture, kMargin, y + line * (kSwatch + 6) + (kSwatch + kLetters) / 2, text, kLetters,
+    draw_text(drawing, kMargin, y + line * (kSwatch + 6) + (kSwatch + kLetters) / 2, text, kLetters,
               kInk);
   };
   note(1, "In between: some KV heads keep it.");
-  note(2, "Bar: the whole prompt (light: kept; underlined: the picture).");
-  return picture;
+  note(2, "Bar: the whole prompt (light: kept; underlined: the image).");
+  return drawing;
 }
 
-Picture importance_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
-  const Picture plain = tile_of(prompt);
+Image importance_sheet(const Explanation& explanation, const ShownPrompt& prompt) {
+  const Image plain = tile_of(prompt);
   const int64_t cell = cell_of(prompt);
   const int64_t columns = prompt.grid.width;
   const int64_t tokens = prompt.grid.pixels();
-  Sheet sheet({prompt.title, explanation.name + ": what the picture's tokens are ranked by"},
+  Sheet sheet({prompt.title, explanation.name + ": what the image's tokens are ranked by"},
               explanation.layers.size() + 1, plain.size, kLine + 4, 2 * (kSwatch + 6));
   sheet.add(plain, {"what the model sees"});
   for (const LayerDecision& layer : explanation.layers) {
     const std::vector<double> ranks = ranks_of(layer.importance, prompt);
-    Picture tile = plain;
+    Image tile = plain;
     for (int64_t token = 0; token < tokens; ++token) {
       const Colour colour = viridis(ranks[static_cast<size_t>(token)]);
       recolour(tile, cell, token % columns, token / columns,
@@ -282,22 +281,22 @@ Picture importance_sheet(const Explanation& explanation, const ShownPrompt& prom
     }
     sheet.add(tile, {fmt::format("layer {}", layer.layer)});
   }
-  Picture& picture = sheet.picture();
+  Image& drawing = sheet.drawing();
   const std::string least = "least important";
   int64_t x = kMargin;
   const int64_t y = sheet.legend();
   const int64_t line = y + (kSwatch + kLetters) / 2;
-  draw_text(picture, x, line, least, kLetters, kInk);
+  draw_text(drawing, x, line, least, kLetters, kInk);
   x += text_width(least, kLetters) + 8;
   for (int64_t i = 0; i < kTile; ++i)
-    fill(picture, x + i, y, 1, kSwatch, viridis(static_cast<double>(i) / (kTile - 1)));
-  draw_text(picture, x + kTile + 8, line, "most", kLetters, kInk);
-  draw_text(picture, kMargin, line + kSwatch + 6,
-            "Colour: rank among the picture's tokens in the layer.", kLetters, kInk);
-  return picture;
+    fill(drawing, x + i, y, 1, kSwatch, viridis(static_cast<double>(i) / (kTile - 1)));
+  draw_text(drawing, x + kTile + 8, line, "most", kLetters, kInk);
+  draw_text(drawing, kMargin, line + kSwatch + 6,
+            "Colour: rank among the image's tokens in the layer.", kLetters, kInk);
+  return drawing;
 }
 
-Picture agreement_sheet(const std::vector<Explanation>& explanations, const std::string& title) {
+Image agreement_sheet(const std::vector<Explanation>& explanations, const std::string& title) {
   constexpr int64_t kCell = 56;
   const auto matrix = kept_agreement(explanations);
   const auto count = static_cast<int64_t>(explanations.size());
@@ -311,7 +310,7 @@ Picture agreement_sheet(const std::vector<Explanation>& explanations, const std:
   const int64_t top = kMargin + 3 * (kLine + 4) + kGap;
   const int64_t width = std::max({left + count * kCell, kMargin + text_width(title, kTitleLetters),
                                   kMargin + text_width(caption, kLetters)});
-  Picture sheet = paper(width + kMargin, top + count * kCell + kMargin);
+  Image sheet = paper(width + kMargin, top + count * kCell + kMargin);
   draw_text(sheet, kMargin, kMargin + kTitleLetters, title, kTitleLetters, kInk);
   draw_text(sheet, kMargin, kMargin + kTitleLetters + kLine + 4, caption, kLetters, kInk);
   const auto centred = [&](int64_t x, int64_t y, const std::string& text, Colour colour) {

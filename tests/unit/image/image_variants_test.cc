@@ -1,4 +1,4 @@
-// Every variant of the picture formats, held to Pillow: tests/parity/make_picture_golden.py makes
+// Every variant of the image formats, held to Pillow: tests/parity/make_picture_golden.py makes
 // the files and says what Pillow makes of them.
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "image/picture.h"
+#include "image/image.h"
 #include "support/crc32.h"
 #include "support/paths.h"
 
@@ -46,7 +46,7 @@ const std::map<std::string, std::string>& refusals() {
        {"progressive_1_scans.jpg", "progressive_3_scans.jpg", "progressive_6_scans.jpg"}},
       {"the JPEG has 12 bits per channel; 8 are read", {"twelve_bits.jpg"}},
       {"the JPEG has 2 channels; 1 (grey), 3 and 4 (CMYK) are read", {"two_components.jpg"}},
-      {"the WebP is animated; still pictures are read", {"animated.webp"}},
+      {"the WebP is animated; still images are read", {"animated.webp"}},
       {"the WebP is cut off after 652 bytes; copy or download it again", {"cut_off.webp"}},
       {"the BMP has 1 bits per pixel and a palette of 1 greys, which Pillow takes for another "
        "depth; convert it to PNG",
@@ -138,19 +138,19 @@ const std::map<std::string, std::string>& refusals() {
        "run-length coded ones of 4 or 8 bits and those with channel masks (compression 3) of 16, "
        "24 or 32 bits are read",
        {"rle8_of_4_bits.bmp"}},
-      {"by its content this is a Netpbm picture (PBM, PGM, PPM or PAM), which is not read; convert "
+      {"by its content this is a Netpbm image (PBM, PGM, PPM or PAM), which is not read; convert "
        "it to PNG, JPEG, WebP or BMP",
        {"any.pam", "bits.pbm", "grey.pgm", "rgb.ppm"}},
-      {"by its content this is an AVIF picture, which is not read; convert it to PNG, JPEG, WebP "
+      {"by its content this is an AVIF image, which is not read; convert it to PNG, JPEG, WebP "
        "or BMP",
        {"avif_named.jpg", "avif_of_mif1.avif", "picture.avif"}},
-      {"by its content this is a TIFF picture, which is not read; convert it to PNG, JPEG, WebP or "
+      {"by its content this is a TIFF image, which is not read; convert it to PNG, JPEG, WebP or "
        "BMP",
        {"big.tif", "big_endian.tif", "little_endian.tif"}},
-      {"by its content this is a JPEG XL picture, which is not read; convert it to PNG, JPEG, WebP "
+      {"by its content this is a JPEG XL image, which is not read; convert it to PNG, JPEG, WebP "
        "or BMP",
        {"box.jxl", "codestream.jxl"}},
-      {"by its content this is a JPEG 2000 picture, which is not read; convert it to PNG, JPEG, "
+      {"by its content this is a JPEG 2000 image, which is not read; convert it to PNG, JPEG, "
        "WebP or BMP",
        {"codestream.j2k", "picture.jp2"}},
       {"by its content this is a cursor (CUR), which is not read; convert it to PNG, JPEG, WebP or "
@@ -162,22 +162,22 @@ const std::map<std::string, std::string>& refusals() {
       {"by its content this is a film or another ISO media file, which is not read; convert it to "
        "PNG, JPEG, WebP or BMP",
        {"film.mp4"}},
-      {"by its content this is a HEIC picture, as telephones write them, which is not read; "
+      {"by its content this is a HEIC image, as telephones write them, which is not read; "
        "convert it to PNG, JPEG, WebP or BMP",
        {"heic_named.jpg", "heic_of_mif1.heic", "picture.heic"}},
       {"by its content this is an icon (ICO), which is not read; convert it to PNG, JPEG, WebP or "
        "BMP",
        {"icon.ico"}},
-      {"not a picture of a known format (PNG, JPEG, WebP and BMP are read)", {"page.html"}},
+      {"not an image of a known format (PNG, JPEG, WebP and BMP are read)", {"page.html"}},
       {"by its content this is a PDF file, which is not read; convert it to PNG, JPEG, WebP or BMP",
        {"page.pdf"}},
-      {"by its content this is a GIF picture, which is not read; convert it to PNG, JPEG, WebP or "
+      {"by its content this is a GIF image, which is not read; convert it to PNG, JPEG, WebP or "
        "BMP",
        {"picture.gif"}},
       {"by its content this is a Photoshop file (PSD), which is not read; convert it to PNG, JPEG, "
        "WebP or BMP",
        {"picture.psd"}},
-      {"by its content this is a QOI picture, which is not read; convert it to PNG, JPEG, WebP or "
+      {"by its content this is a QOI image, which is not read; convert it to PNG, JPEG, WebP or "
        "BMP",
        {"picture.qoi"}},
   };
@@ -195,16 +195,16 @@ const std::map<std::string, std::string> kReadHereOnly{
     // The checksum of a text, of which no pixel depends.
     {"rgb8_wrong_checksum_of_text.png", "rgb8_texts.png"}};
 
-/// The picture, or the message of the error.
-std::pair<std::optional<Picture>, std::string> outcome(const std::string& bytes) {
+/// The image, or the message of the error.
+std::pair<std::optional<Image>, std::string> outcome(const std::string& bytes) {
   try {
-    return {decode_picture(bytes, "p"), ""};
+    return {decode_image(bytes, "p"), ""};
   } catch (const Error& error) {
     return {std::nullopt, error.what()};
   }
 }
 
-TEST(PictureVariants, HavePillowsPixelsOrAreRefusedByName) {
+TEST(ImageVariants, HavePillowsPixelsOrAreRefusedByName) {
   const auto golden = nlohmann::json::parse(bytes_of("golden.json"));
   size_t equal = 0;
   size_t refused = 0;
@@ -213,26 +213,26 @@ TEST(PictureVariants, HavePillowsPixelsOrAreRefusedByName) {
     const std::string name = expected["file"];
     SCOPED_TRACE(name);
     const std::string bytes = bytes_of(name);
-    const auto [picture, message] = outcome(bytes);
+    const auto [image, message] = outcome(bytes);
     const auto known = refusals().find(name);
     if (known != refusals().end()) {
       EXPECT_EQ(message, "p: " + known->second);
       ++refused;
       continue;
     }
-    if (!picture) {
+    if (!image) {
       ADD_FAILURE() << message;
       continue;
     }
-    EXPECT_EQ(check_picture_bytes(bytes, "p"), picture->size);
+    EXPECT_EQ(check_image_bytes(bytes, "p"), image->size);
     if (const auto twin = kReadHereOnly.find(name); twin != kReadHereOnly.end()) {
       EXPECT_TRUE(expected.contains("error"));
-      EXPECT_EQ(picture->pixels, decode_picture(bytes_of(twin->second), "p").pixels);
+      EXPECT_EQ(image->pixels, decode_image(bytes_of(twin->second), "p").pixels);
       continue;
     }
     ASSERT_TRUE(expected.contains("crc")) << "Pillow refuses it";
-    EXPECT_EQ(picture->size, (PictureSize{expected["height"], expected["width"]}));
-    EXPECT_EQ(crc32(picture->pixels.data(), picture->pixels.size()), expected["crc"]);
+    EXPECT_EQ(image->size, (ImageSize{expected["height"], expected["width"]}));
+    EXPECT_EQ(crc32(image->pixels.data(), image->pixels.size()), expected["crc"]);
     ++equal;
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");

@@ -1,4 +1,4 @@
-#include "datasets/pictures.h"
+#include "datasets/images.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,15 +16,15 @@
 #include "base/hash.h"
 #include "base/revisions.h"
 #include "datasets/item_fields.h"
+#include "image/image.h"
 #include "image/orientation.h"
-#include "image/picture.h"
 
 namespace elastikv {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The files that a picture's name may mean, in the order they are tried. Published files and the
+/// The files that an image's name may mean, in the order they are tried. Published files and the
 /// commands that go with them do not agree on whether a name repeats the root's last folders.
 std::vector<fs::path> candidates(const std::string& name, const fs::path& root,
                                  const fs::path& data_folder) {
@@ -45,7 +45,7 @@ std::vector<fs::path> candidates(const std::string& name, const fs::path& root,
   return once;
 }
 
-/// "no picture R/images/a.png; also looked in R and R/images/images".
+/// "no image R/images/a.png; also looked in R and R/images/images".
 std::string not_found(const std::vector<fs::path>& tried) {
   std::vector<std::string> folders;
   for (const fs::path& file : tried) {
@@ -57,11 +57,11 @@ std::string not_found(const std::vector<fs::path>& tried) {
     }
   }
   const std::string name = shortened(tried.front().string());
-  if (folders.empty()) return "no picture " + name;
-  return fmt::format("no picture {}; also looked in {}", name, fmt::join(folders, ", "));
+  if (folders.empty()) return "no image " + name;
+  return fmt::format("no image {}; also looked in {}", name, fmt::join(folders, ", "));
 }
 
-/// The usual ending of a picture's file name, by its first bytes.
+/// The usual ending of an image's file name, by its first bytes.
 std::string_view extension_of(std::string_view bytes) {
   if (bytes.starts_with("\x89PNG")) return ".png";
   if (bytes.starts_with("\xff\xd8")) return ".jpg";
@@ -71,14 +71,14 @@ std::string_view extension_of(std::string_view bytes) {
   return ".picture";
 }
 
-/// Puts a picture into the folder of pictures that data files hold, unless it is there. Its name is
+/// Puts an image into the folder of images that data files hold, unless it is there. Its name is
 /// its content's, so a file of the right size is the right one.
 fs::path store(const fs::path& folder, const std::string& bytes, const std::string& hash) {
   fs::path file = folder / fmt::format("{}{}", hash, extension_of(bytes));
   std::error_code error;
   if (fs::file_size(file, error) == bytes.size() && !error) return file;
   fs::create_directories(folder, error);
-  if (error) fail("{}: cannot make the folder of pictures: {}", folder.string(), error.message());
+  if (error) fail("{}: cannot make the folder of images: {}", folder.string(), error.message());
   write_file_atomically(file, bytes);
   return file;
 }
@@ -92,7 +92,7 @@ std::string_view without_scheme(std::string_view text) {
 
 }  // namespace
 
-fs::path default_picture_cache() {
+fs::path default_image_cache() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
     return fs::path(value == nullptr ? "" : value);
@@ -105,14 +105,14 @@ fs::path default_picture_cache() {
   return fs::temp_directory_path() / "elastikv/pictures";
 }
 
-std::string content_of(const Sample& sample, const std::string& pictures) {
+std::string content_of(const Sample& sample, const std::string& images) {
   if (sample.has_ids()) {
     return content_hash(
         fmt::format("{}|{}", fmt::join(sample.prompt_ids, ","), fmt::join(sample.answer_ids, ",")));
   }
   // Lengths keep the boundary between question and answer in the hash.
   std::string text = fmt::format("{}:{}{}:{}{}", sample.question.size(), sample.question,
-                                 sample.answer.size(), sample.answer, pictures);
+                                 sample.answer.size(), sample.answer, images);
   for (const std::string& reference : sample.references)
     text += fmt::format("|{}:{}", reference.size(), reference);
   // What is mended later is another sample.
@@ -120,48 +120,48 @@ std::string content_of(const Sample& sample, const std::string& pictures) {
   return content_hash(text);
 }
 
-Pictures::Pictures(const DataOptions& options, const Check& check, Problems& problems)
+Images::Images(const DataOptions& options, const Check& check, Problems& problems)
     : options_(options),
       check_(check),
       problems_(problems),
       data_folder_(options.path.parent_path()),
       root_(options.image_root.empty() ? data_folder_ : options.image_root) {}
 
-void Pictures::find(Draft& draft) {
+void Images::find(Draft& draft) {
   std::string hashes;
-  for (const PictureSource& source : draft.pictures) {
+  for (const ImageSource& source : draft.images) {
     const Found found = look_up(source);
     if (!found.problem.empty()) problems_.add(found.kind, draft, found.problem);
     if (!found.file.empty())
-      draft.sample.images.emplace_back(found.file, options_.picture_orientation);
+      draft.sample.images.emplace_back(found.file, options_.image_orientation);
     hashes += found.hash;
-    if (options_.picture_orientation == PictureOrientation::kExif && found.orientation != 1)
+    if (options_.image_orientation == ImageOrientation::kExif && found.orientation != 1)
       hashes += fmt::format(" turned from {}", found.orientation);
     hashes += found.decoded;
     if (!found.hash.empty()) draft.shares.push_back("picture:" + found.hash);
   }
   draft.sample.content = content_of(draft.sample, hashes);
   // The same question and answer once more is no further draw.
-  if (draft.pictures.empty()) draft.shares.push_back("content:" + draft.sample.content);
+  if (draft.images.empty()) draft.shares.push_back("content:" + draft.sample.content);
 }
 
-std::vector<std::string> Pictures::notes() const {
+std::vector<std::string> Images::notes() const {
   if (turned_ == 0) return {};
-  const bool exif = options_.picture_orientation == PictureOrientation::kExif;
+  const bool exif = options_.image_orientation == ImageOrientation::kExif;
   return {fmt::format(
-      "{} of {} picture{} {} stored turned or mirrored (EXIF) and {}", turned_, pictures_,
-      pictures_ == 1 ? "" : "s", turned_ == 1 ? "is" : "are",
+      "{} of {} image{} {} stored turned or mirrored (EXIF) and {}", turned_, images_,
+      images_ == 1 ? "" : "s", turned_ == 1 ? "is" : "are",
       exif ? "turned upright ('image_orientation: exif')"
            : "read as stored, as lmms-eval does; 'image_orientation: exif' turns them upright")};
 }
 
-void Pictures::check_root() {
+void Images::check_root() {
   if (missing_ && !options_.image_root.empty() && !fs::is_directory(root_))
     problems_.add(ProblemKind::kFolder,
                   fmt::format("image_root is {}, which is no folder", root_.string()));
 }
 
-Pictures::Found Pictures::look_up(const PictureSource& source) {
+Images::Found Images::look_up(const ImageSource& source) {
   if (source.names.empty()) {
     const auto [entry, is_new] = by_text_.try_emplace(source.embedded.data());
     if (is_new) entry->second = embedded(source.embedded);
@@ -172,7 +172,7 @@ Pictures::Found Pictures::look_up(const PictureSource& source) {
   return entry->second;
 }
 
-Pictures::Found Pictures::named(const std::vector<std::string>& names) {
+Images::Found Images::named(const std::vector<std::string>& names) {
   Found found;
   std::vector<fs::path> first_tried;
   for (const std::string& name : names) {
@@ -189,29 +189,28 @@ Pictures::Found Pictures::named(const std::vector<std::string>& names) {
     if (first_tried.empty()) first_tried = std::move(tried);
   }
   missing_ = true;
-  found.kind = ProblemKind::kMissingPicture;
+  found.kind = ProblemKind::kMissingImage;
   found.problem = not_found(first_tried);
   return found;
 }
 
-Pictures::Found Pictures::embedded(std::string_view base64) {
+Images::Found Images::embedded(std::string_view base64) {
   Found found;
   const std::string_view digits = without_scheme(base64);
   const std::optional<std::string> bytes = decode_base64(digits);
   if (!bytes) {
     found.kind = ProblemKind::kBase64;
-    found.problem = fmt::format("the picture '{}' is not base64", shortened(base64));
+    found.problem = fmt::format("the image '{}' is not base64", shortened(base64));
     return found;
   }
   found.hash = content_hash(*bytes);
-  found.file =
-      store(options_.picture_cache.empty() ? default_picture_cache() : options_.picture_cache,
-            *bytes, found.hash);
+  found.file = store(options_.image_cache.empty() ? default_image_cache() : options_.image_cache,
+                     *bytes, found.hash);
   check_file(found);
   return found;
 }
 
-void Pictures::check_file(Found& found) {
+void Images::check_file(Found& found) {
   try {
     std::error_code ignored;  // what cannot be read is said below
     if (fs::file_size(found.file, ignored) == 0 && !ignored)
@@ -219,10 +218,10 @@ void Pictures::check_file(Found& found) {
     if (check_) check_(found.file);
     if (found.hash.empty()) found.hash = file_hash(found.file);
     found.orientation = stored_orientation(found.file);
-    const std::string_view decoder = picture_decoder(found.file);
+    const std::string_view decoder = image_decoder(found.file);
     if (const int64_t revision = revision_of(decoder); revision > 1)
       found.decoded = fmt::format(" decoded by {}:{}", decoder, revision);
-    ++pictures_;
+    ++images_;
     if (found.orientation != 1) ++turned_;
   } catch (const Error& error) {
     found.problem = error.what();
