@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,7 @@
 #include "sweep/preparation.h"
 #include "sweep/progress.h"
 #include "sweep/sweep_data.h"
+#include "sweep/trial.h"
 #include "sweep_options.h"
 #include "verbs.h"
 
@@ -146,6 +148,36 @@ int64_t memory_of(c10::Device device, int64_t within_limit) {
   return device.is_cpu() ? std::min(available, within_limit) : available;
 }
 
+/// How long groups take, and how that is known.
+class Durations {
+ public:
+  double of(const CellGroup& group, const EvaluationSettings& settings, const ModelSize& size,
+            std::span<const SampleSize> samples, int64_t available) {
+    if (samples.empty()) return 0;
+    const c10::Device device = parse_device(group.model.device);
+    if (const auto trial = run_trial(group, settings, size, samples, available)) {
+      sources_.insert(fmt::format("{} of {}'s {} layers were tried on {}", trial->layers,
+                                  group.model_name, size.decoder.layers, processor_name(device)));
+      return seconds_of(*trial, group, settings, size, samples);
+    }
+    const auto [rate, is_new] = rates_.try_emplace({group.model.device, group.model.dtype});
+    if (is_new) rate->second = rates_of(device, parse_dtype(group.model.dtype));
+    sources_.insert(fmt::format("{:.3g} TFLOP/s in {} and {:.0f} GB/s, {}",
+                                rate->second.operations_per_second / 1e12, group.model.dtype,
+                                rate->second.bytes_per_second / 1e9, rate->second.source));
+    return seconds_of(rate->second, group, settings, size, samples);
+  }
+
+  /// " (8 of llava's 32 layers were tried on ...)"; empty where nothing was asked.
+  std::string sources() const {
+    return sources_.empty() ? "" : fmt::format(" ({})", fmt::join(sources_, "; "));
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, MachineRates> rates_;  // by device and dtype
+  std::set<std::string> sources_;
+};
+
 int plan(const SweepOptions& options) {
   const SweepConfig whole = options.read();
   std::unique_ptr<MemoryLimit> limit = options.limit_memory();
@@ -178,7 +210,7 @@ int plan(const SweepOptions& options) {
   Table needs;
   needs.header = {"model",  "data set",    "longest prompt", "weights",
                   "caches", "activations", "memory",         "time"};
-  std::map<std::pair<std::string, std::string>, MachineRates> rates;
+  Durations durations;
   GroupCost total;
   double seconds = 0;
   int64_t shown = 0;
@@ -210,25 +242,20 @@ int plan(const SweepOptions& options) {
                           std::to_string(cost.evaluations), std::to_string(cost.decoded_tokens),
                           std::to_string(cost.answer_characters)});
     const c10::Device device = parse_device(group.model.device);
-    const auto [rate, is_new] = rates.try_emplace({group.model.device, group.model.dtype});
-    if (is_new) {
-      const auto rows = static_cast<int64_t>(group.cells.size());
-      rate->second = rates_of(device, parse_dtype(group.model.dtype),
-                              config.evaluation().cells_together ? rows : 1);
-    }
     const int64_t available = memory_of(device, within_limit);
     const ModelSize size = size_of_model(group.model);
-    const GroupEstimate need =
-        estimate(group, config.evaluation(), size, work.sizes, &rate->second);
+    const GroupEstimate need = estimate(group, config.evaluation(), size, work.sizes);
+    const double group_seconds =
+        durations.of(group, config.evaluation(), size, work.sizes, available);
     needs.rows.push_back({group.model_name, group.data.name, std::to_string(need.longest_prompt),
                           bytes_text(need.memory.weights), bytes_text(need.memory.caches),
                           bytes_text(need.memory.activations), bytes_text(need.memory.total()),
-                          duration_text(need.seconds)});
+                          duration_text(group_seconds)});
     if (need.memory.total() > available) {
       EvaluationSettings apart = config.evaluation();
       apart.cells_together = false;
       const std::string problem =
-          refusal(estimate(group, apart, size, work.sizes, /*rates=*/nullptr).memory, available);
+          refusal(estimate(group, apart, size, work.sizes).memory, available);
       if (problem.empty()) {
         parted.insert(fmt::format(
             "of {} on {}, {} are available: the cells of a sample run in {} batches after one "
@@ -242,7 +269,7 @@ int plan(const SweepOptions& options) {
       }
     }
     if (refused.empty()) refused = prepared.memory;
-    seconds += need.seconds;
+    seconds += group_seconds;
     shown += group.shown_cells();
     total.samples += cost.samples;
     total.evaluations += cost.evaluations;
@@ -256,14 +283,8 @@ int plan(const SweepOptions& options) {
       "new tokens; output in {}.\n",
       config.name, shown, total.evaluations, total.samples, total.prefills, total.decoded_tokens,
       config.output.string());
-  std::set<std::string> sources;
-  for (const auto& [key, rate] : rates) {
-    sources.insert(fmt::format("{:.3g} TFLOP/s in {} and {:.0f} GB/s, {}",
-                               rate.operations_per_second / 1e12, key.second,
-                               rate.bytes_per_second / 1e9, rate.source));
-  }
-  fmt::print("About {} at {}; less where texts end before their last token.\n",
-             duration_text(seconds), fmt::join(sources, "; "));
+  fmt::print("About {}{}; less where texts end before their last token. Loading comes on top.\n",
+             duration_text(seconds), durations.sources());
   if (!config.exclude.empty()) {
     SweepConfig everything = config;
     everything.exclude.clear();

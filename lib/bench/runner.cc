@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "bench/plan.h"
-#include "models/llama/llama.h"
+#include "models/llama/text_model.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
@@ -29,27 +29,12 @@ namespace {
 /// Decode steps of a warm-up: enough for caches, allocators and clocks to settle.
 constexpr int64_t kWarmupTokens = 9;
 
-/// A decoder with random weights.
-class RandomModel final : public Model {
- public:
-  RandomModel(const LlamaConfig& shape, const WeightReader& weights)
-      : language_(shape, weights.scope("model."), weights) {}
-  const LanguageModel& language() const override { return language_; }
-  int64_t image_token() const override { return -1; }
-  at::Tensor encode_image(const ProcessedImage&, const Observer*) const override {
-    throw InternalError("random weights were given an image");
-  }
-
- private:
-  Llama language_;
-};
-
 std::unique_ptr<Model> make_model(const BenchModel& choice, const LlamaConfig& shape,
                                   uint64_t seed) {
   const c10::Device device = parse_device(choice.device);
   const c10::ScalarType dtype = parse_dtype(choice.dtype);
   if (!choice.random_weights()) return open_model(choice.path, device, dtype);
-  return std::make_unique<RandomModel>(shape, WeightReader::random(device, dtype, seed));
+  return std::make_unique<TextModel>(shape, WeightReader::random(device, dtype, seed));
 }
 
 /// Makes the threads of LibTorch as many as asked for while it lives.

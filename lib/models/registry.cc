@@ -110,6 +110,7 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, c10::Device
   dry.finish();
   const WeightReader reader(checkpoint, device, dtype);
   if (options.progress) reader.on_progress(options.progress, dry.taken_bytes());
+  if (dry.taken_bytes() > options.room_for_files) reader.forget_pages();
   std::unique_ptr<Model> model = architecture.build(folder, reader);
   reader.finish();
   return model;

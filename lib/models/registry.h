@@ -74,6 +74,9 @@ PublishedModel read_published_model(const std::filesystem::path& config_file);
 struct LoadOptions {
   /// Called while weights load: bytes of the files taken so far, and in all.
   WeightReader::Progress progress{};
+  /// Bytes of the weights' files that memory has room for beside the weights; of more than that the
+  /// pages are forgotten (see WeightReader::forget_pages).
+  int64_t room_for_files = INT64_MAX;
 };
 
 /// Loads a checkpoint folder. Error for anything that is missing or does not fit, before memory is

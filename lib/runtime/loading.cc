@@ -11,6 +11,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "runtime/machine.h"
 #include "runtime/memory.h"
 #include "weights/missing_files.h"
 
@@ -74,6 +75,7 @@ std::unique_ptr<Model> open_model(const std::filesystem::path& folder, c10::Devi
   }
   LoadingLine line(folder.filename().string());
   LoadOptions options;
+  if (device.is_cpu()) options.room_for_files = available_bytes(device) - need.weights;
   options.progress = [&](int64_t taken, int64_t all) { line.show(taken, all); };
   std::unique_ptr<Model> model = load_model(folder, device, dtype, options);
   return interceptor() ? interceptor()(std::move(model)) : std::move(model);

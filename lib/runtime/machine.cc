@@ -198,16 +198,15 @@ double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t row
   });
 }
 
-MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows) {
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
   if (!device.is_cpu() && !at::globalContext().hasCUDA()) {
     // NVIDIA's data sheet of the A100 80 GB SXM: 312 TFLOP/s in 16 bits (TF32 is not used for fp32:
     // 19.5), 2,039 GB/s.
     const double peak = dtype == c10::ScalarType::Float ? 19.5e12 : 312e12;
-    return {0.5 * peak, 0.5 * peak, 0.5 * 2039e9,
-            "no GPU here: half of an NVIDIA A100 80 GB's data sheet"};
+    return {0.5 * peak, 0.5 * 2039e9, "no GPU here: half of an NVIDIA A100 80 GB's data sheet"};
   }
   constexpr int64_t kWorkingSet = int64_t{1} << 28;
-  return {measure_arithmetic(device, dtype, kManyRows), measure_arithmetic(device, dtype, rows),
+  return {measure_arithmetic(device, dtype, kManyRows),
           measure_bandwidth(device, kWorkingSet).bound(),
           fmt::format("measured on {}", processor_name(device))};
 }

@@ -62,14 +62,13 @@ double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t row
 
 /// What work on a machine is bound by.
 struct MachineRates {
-  double operations_per_second = 0;       ///< over many rows: a prefill
-  double step_operations_per_second = 0;  ///< over as many rows as a step has
+  double operations_per_second = 0;  ///< over many rows
   double bytes_per_second = 0;
   std::string source;  ///< "measured on Intel(R) Xeon(R) Processor"
 };
 /// Measures a device that is there, about a second; for a GPU that is not, half of what the data
 /// sheet of an NVIDIA A100 80 GB says, and says so.
-MachineRates rates_of(c10::Device device, c10::ScalarType dtype, int64_t rows);
+MachineRates rates_of(c10::Device device, c10::ScalarType dtype);
 
 /// "Intel(R) Xeon(R) Processor", "NVIDIA H200"; "unknown" when the system does not tell.
 std::string processor_name(c10::Device device);

@@ -15,13 +15,6 @@
 namespace elastikv {
 namespace {
 
-/// Slots of all cells together at `tokens_seen` tokens of a prompt of `prompt` tokens.
-int64_t slots_of(const CellGroup& group, int64_t tokens_seen, int64_t prompt) {
-  int64_t slots = 0;
-  for (const Cell& cell : group.cells) slots += make_budget(cell.budget).slots(tokens_seen, prompt);
-  return slots;
-}
-
 /// Entries of a layer, by KV head, that cells hold of their own beside the prompt's.
 int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& settings,
                   int64_t prompt, int64_t answer_tokens) {
@@ -40,46 +33,9 @@ int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& set
   return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
 }
 
-/// Seconds that a batch of `rows` new tokens takes: its arithmetic, or reading weights and caches.
-double step_seconds(const ModelSize& model, int64_t rows, double cache_bytes, int64_t element_bytes,
-                    const MachineRates& rates) {
-  const auto weights = static_cast<double>(step_weight_bytes(model.decoder, /*element_bytes=*/1));
-  const auto held = static_cast<double>(model.held ? c10::elementSize(*model.held)
-                                                   : static_cast<size_t>(element_bytes));
-  return step_bound_seconds(weights * held + cache_bytes, rates.bytes_per_second,
-                            2 * weights * static_cast<double>(rows),
-                            rates.step_operations_per_second);
-}
-
-double seconds_of(const CellGroup& group, const EvaluationSettings& settings,
-                  const ModelSize& model, const SampleSize& sample, int64_t element_bytes,
-                  const MachineRates& rates) {
-  const LlamaConfig& d = model.decoder;
-  const auto prompt = static_cast<double>(sample.prompt_tokens);
-  const auto body = static_cast<double>(step_weight_bytes(d, /*element_bytes=*/1));
-  const double tower = static_cast<double>(model.parameters - parameters_of(d));
-  // Causal attention: half of the scores and of their products with the values.
-  const double attention =
-      2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
-  double seconds =
-      (2 * body * prompt + attention + 2 * tower * static_cast<double>(sample.patches)) /
-      rates.operations_per_second;
-  const auto cells = static_cast<int64_t>(group.cells.size());
-  const auto phase = [&](int64_t steps) {
-    const int64_t half_way = sample.prompt_tokens + steps / 2;
-    const auto cache = static_cast<double>(slots_of(group, half_way, sample.prompt_tokens) *
-                                           d.cache_bytes_per_token(element_bytes));
-    return static_cast<double>(steps) * step_seconds(model, cells, cache, element_bytes, rates);
-  };
-  if (settings.perplexity) seconds += phase(sample.answer_tokens);
-  if (settings.generate) seconds += phase(settings.max_new_tokens);
-  return seconds;
-}
-
 /// Of cells that run as one batch.
 GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings& settings,
-                                const ModelSize& model, std::span<const SampleSize> samples,
-                                const MachineRates* rates) {
+                                const ModelSize& model, std::span<const SampleSize> samples) {
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
   const c10::Device device = parse_device(group.model.device);
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(dtype));
@@ -105,8 +61,6 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
                      .activations);
     result.longest_prompt = std::max(result.longest_prompt, prompt);
     result.mean_prompt += static_cast<double>(prompt) / static_cast<double>(samples.size());
-    if (rates != nullptr)
-      result.seconds += seconds_of(group, settings, model, sample, element_bytes, *rates);
   }
   return result;
 }
@@ -119,15 +73,13 @@ int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens) {
 }
 
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
-                       const ModelSize& model, std::span<const SampleSize> samples,
-                       const MachineRates* rates) {
-  if (settings.cells_together) return estimate_together(group, settings, model, samples, rates);
+                       const ModelSize& model, std::span<const SampleSize> samples) {
+  if (settings.cells_together) return estimate_together(group, settings, model, samples);
   GroupEstimate most;
   for (const Cell& cell : group.cells) {
     CellGroup alone = group;
     alone.cells = {cell};
-    GroupEstimate one = estimate_together(alone, settings, model, samples, rates);
-    one.seconds += most.seconds;
+    GroupEstimate one = estimate_together(alone, settings, model, samples);
     one.memory.caches = std::max(one.memory.caches, most.memory.caches);
     one.memory.activations = std::max(one.memory.activations, most.memory.activations);
     most = one;
@@ -143,7 +95,7 @@ int64_t batches_of(const CellGroup& group, const EvaluationSettings& settings,
   batch.cells.clear();
   for (const Cell& cell : group.cells) {
     batch.cells.push_back(cell);
-    const MemoryNeed need = estimate(batch, settings, model, samples, /*rates=*/nullptr).memory;
+    const MemoryNeed need = estimate(batch, settings, model, samples).memory;
     if (need.total() <= available || batch.cells.size() == 1) continue;
     ++batches;
     batch.cells = {cell};
@@ -160,7 +112,7 @@ std::string what_would_fit(const CellGroup& group, EvaluationSettings settings,
   halved.model.dtype = dtype_name(at::kBFloat16);
   ModelSize size = model;
   size.held = at::kBFloat16;
-  const MemoryNeed need = estimate(halved, settings, size, samples, /*rates=*/nullptr).memory;
+  const MemoryNeed need = estimate(halved, settings, size, samples).memory;
   if (refusal(need, available).empty())
     return fmt::format("fits with --dtype bf16 (about {})", bytes_text(need.total()));
   return fmt::format("fits only where at least {} are free, with --dtype bf16",

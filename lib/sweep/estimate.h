@@ -7,7 +7,6 @@
 
 #include "models/registry.h"
 #include "runtime/cost.h"
-#include "runtime/machine.h"
 #include "sweep/engine.h"
 #include "sweep/plan.h"
 
@@ -15,8 +14,7 @@ namespace elastikv {
 
 /// What a group of cells takes, from sizes alone.
 struct GroupEstimate {
-  MemoryNeed memory;   ///< at the longest sample
-  double seconds = 0;  ///< of all samples; 0 without rates
+  MemoryNeed memory;  ///< at the longest sample
   int64_t longest_prompt = 0;
   double mean_prompt = 0;
 };
@@ -31,15 +29,12 @@ struct ModelSize {
 /// Tokens that may follow a prompt in any of the phases.
 int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens);
 
-/// Memory: weights, one whole prompt's cache, what the cells hold of their own beside its entries
-/// (new tokens, and what merging changes, before and after new tokens), the activations of a
-/// prefill. Time: what prefills, scoring and writing compute and read at the given rates, as if
-/// every text went on to max_new_tokens; the cells of a sample run as one batch unless the settings
-/// say one by one. A lower bound of memory and, where texts end early, an upper one of the
-/// arithmetic; what strategies and metrics compute is not in it.
+/// Weights, one whole prompt's cache, what the cells hold of their own beside its entries (new
+/// tokens, and what merging changes, before and after new tokens), the activations of a prefill;
+/// the cells of a sample as one batch unless the settings say one by one. A lower bound: what
+/// strategies and metrics compute is not in it.
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
-                       const ModelSize& model, std::span<const SampleSize> samples,
-                       const MachineRates* rates);
+                       const ModelSize& model, std::span<const SampleSize> samples);
 
 /// In how many batches the cells of a sample run where so many bytes are available.
 int64_t batches_of(const CellGroup& group, const EvaluationSettings& settings,

@@ -77,7 +77,7 @@ std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
   const ModelSize model{summarize_model(group.model.path).decoder,
                         count_parameters(group.model.path),
                         held_dtype(group.model.path, device, dtype)};
-  const GroupEstimate need = estimate(group, settings, model, sizes, /*rates=*/nullptr);
+  const GroupEstimate need = estimate(group, settings, model, sizes);
   const std::string problem = refusal(need.memory, available);
   if (problem.empty()) return "";
   return fmt::format("{}: {} in {} on {} with prompts of up to {} tokens {}", group.model.origin,

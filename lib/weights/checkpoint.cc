@@ -243,6 +243,11 @@ void Checkpoint::release(std::string_view name) const {
   state_->files[found.file]->release(found.stored_name);
 }
 
+void Checkpoint::forget(std::string_view name) const {
+  const Entry& found = entry(name);
+  state_->files[found.file]->forget(found.stored_name);
+}
+
 const fs::path& Checkpoint::file_of(std::string_view name) const {
   return state_->files[entry(name).file]->path();
 }

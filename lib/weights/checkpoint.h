@@ -43,6 +43,7 @@ class Checkpoint final {
   at::Tensor tensor(std::string_view name) const;
   /// See WeightFile::release.
   void release(std::string_view name) const;
+  void forget(std::string_view name) const;
   /// The file that holds a tensor, and the tensor's name in it.
   const std::filesystem::path& file_of(std::string_view name) const;
   const std::string& stored_name(std::string_view name) const;

@@ -8,6 +8,8 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
@@ -131,10 +133,23 @@ at::Tensor WeightFile::tensor(std::string_view name) const {
   return at::from_blob(data, tensor_info.shape, tensor_info.strides, keep_map, options);
 }
 
+size_t WeightFile::offset_of(const TensorInfo& tensor) const {
+  return static_cast<size_t>(data_.data() - map_->data()) + tensor.begin;
+}
+
 void WeightFile::release(std::string_view name) const {
   const TensorInfo& tensor_info = info(name);
-  const auto data_begin = static_cast<size_t>(data_.data() - map_->data());
-  map_->release(data_begin + tensor_info.begin, tensor_info.bytes());
+  map_->release(offset_of(tensor_info), tensor_info.bytes());
+}
+
+void WeightFile::forget(std::string_view name) const {
+  release(name);  // pages that are mapped stay
+  const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;  // it is only advice
+  const TensorInfo& tensor_info = info(name);
+  posix_fadvise(descriptor, static_cast<off_t>(offset_of(tensor_info)),
+                static_cast<off_t>(tensor_info.bytes()), POSIX_FADV_DONTNEED);
+  close(descriptor);
 }
 
 }  // namespace elastikv

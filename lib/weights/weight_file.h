@@ -70,6 +70,8 @@ class WeightFile {
   /// Says that the tensor's bytes will not be needed soon (see MappedFile::release). Reading them
   /// again is possible at any time.
   void release(std::string_view name) const;
+  /// The same, and the system's page cache need not keep them either.
+  void forget(std::string_view name) const;
 
   /// The whole file.
   std::string_view bytes() const { return map_->view(); }
@@ -79,6 +81,8 @@ class WeightFile {
  protected:
   /// Maps the file; Error when that fails or when it is a Git LFS pointer.
   explicit WeightFile(std::filesystem::path file);
+  /// Of a tensor's bytes, in the file.
+  size_t offset_of(const TensorInfo& tensor) const;
 
   std::filesystem::path path_;
   std::shared_ptr<const MappedFile> map_;

@@ -8,6 +8,7 @@
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <fnmatch.h>
@@ -42,7 +43,7 @@ at::Tensor converted(const at::Tensor& stored, c10::Device device, c10::ScalarTy
 }  // namespace
 
 struct WeightReader::Account {
-  std::optional<Checkpoint> source;  // none: random weights
+  std::optional<Checkpoint> source;  // none: invented weights
   c10::Device device;
   c10::ScalarType dtype;
   Mode mode;
@@ -51,14 +52,25 @@ struct WeightReader::Account {
   std::map<std::string, std::vector<int64_t>> wrong_shape;  // the same
   std::vector<std::string> ignored{"*.rotary_emb.inv_freq", "*.position_ids"};
   at::Generator generator{};  // of random weights
+  double value = 0;           // of all weights, without a generator
   Progress progress{};
   int64_t all_bytes = 0;
   int64_t taken_bytes = 0;
   bool keep_pages = false;
+  bool forget_pages = false;
 
   const Checkpoint& checkpoint() const {
-    ELASTIKV_ASSERT(source.has_value(), "random weights have no checkpoint");
+    ELASTIKV_ASSERT(source.has_value(), "invented weights have no checkpoint");
     return *source;
+  }
+  /// What is to become of a tensor's pages that were copied.
+  void release(const std::string& full_name) const {
+    if (keep_pages) return;
+    if (forget_pages) {
+      checkpoint().forget(full_name);
+    } else {
+      checkpoint().release(full_name);
+    }
   }
 };
 
@@ -72,6 +84,13 @@ WeightReader WeightReader::random(c10::Device device, c10::ScalarType dtype, uin
       std::make_shared<Account>(Account{std::nullopt, device, dtype, Mode::kLoad, {}, {}, {}});
   account->generator = at::globalContext().defaultGenerator(device).clone();
   account->generator.set_current_seed(seed);
+  return {std::move(account), ""};
+}
+
+WeightReader WeightReader::uniform(c10::Device device, c10::ScalarType dtype, double value) {
+  auto account =
+      std::make_shared<Account>(Account{std::nullopt, device, dtype, Mode::kLoad, {}, {}, {}});
+  account->value = value;
   return {std::move(account), ""};
 }
 
@@ -92,6 +111,7 @@ at::Tensor WeightReader::draw(const std::string& full_name, c10::IntArrayRef sha
     return full_name.ends_with("norm.weight") ? at::ones(shape, options)
                                               : at::zeros(shape, options);
   }
+  if (!account_->generator.defined()) return at::full(shape, account_->value, options);
   return at::empty(shape, options).normal_(/*mean=*/0, /*std=*/0.02, account_->generator);
 }
 
@@ -132,7 +152,7 @@ at::Tensor WeightReader::take_present(const std::string& full_name, c10::IntArra
   const at::Tensor stored = checkpoint.tensor(full_name);
   at::Tensor taken = converted(stored, account_->device,
                                stored.is_floating_point() ? account_->dtype : stored.scalar_type());
-  if (!account_->keep_pages && !taken.is_alias_of(stored)) checkpoint.release(full_name);
+  if (!taken.is_alias_of(stored)) account_->release(full_name);
   if (fresh && account_->progress) account_->progress(account_->taken_bytes, account_->all_bytes);
   return taken;
 }
@@ -146,10 +166,11 @@ int64_t WeightReader::taken_bytes() const { return account_->taken_bytes; }
 
 void WeightReader::keep_pages() const { account_->keep_pages = true; }
 
+void WeightReader::forget_pages() const { account_->forget_pages = true; }
+
 void WeightReader::release(std::string_view name) const {
   const std::string full_name = prefix_ + std::string(name);
-  if (account_->source && !account_->keep_pages && account_->checkpoint().has(full_name))
-    account_->checkpoint().release(full_name);
+  if (account_->source && account_->checkpoint().has(full_name)) account_->release(full_name);
 }
 
 bool WeightReader::has(std::string_view name) const {
@@ -158,7 +179,7 @@ bool WeightReader::has(std::string_view name) const {
 
 std::optional<std::vector<int64_t>> WeightReader::shape(std::string_view name) const {
   if (!has(name)) return std::nullopt;
-  ELASTIKV_ASSERT(account_->source, "random weights have the shape that is asked for");
+  ELASTIKV_ASSERT(account_->source, "invented weights have the shape that is asked for");
   return account_->checkpoint().info(prefix_ + std::string(name)).shape;
 }
 

@@ -1,8 +1,9 @@
 // The input is an image file.
 
+#include "image/image.h"
+
 #include "base/error.h"
 #include "fuzz/support/contract.h"
-#include "image/image.h"
 
 using namespace elastikv;
 

@@ -186,6 +186,7 @@ TEST(Checkpoint, PytorchFilesAreReadLikeTheOthers) {
   const at::Tensor tensor = checkpoint.tensor("lm_head.weight");
   EXPECT_TRUE(at::equal(tensor, at::arange(1, 4, at::kFloat)));
   checkpoint.release("lm_head.weight");
+  checkpoint.forget("lm_head.weight");
   EXPECT_TRUE(at::equal(tensor, at::arange(1, 4, at::kFloat))) << "comes back";
 
   const std::string hash = checkpoint.content_hash();

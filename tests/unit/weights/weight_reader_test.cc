@@ -4,6 +4,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include "support/expect_error.h"
@@ -274,6 +275,27 @@ TEST_F(WeightReaderTest, ReleasedTensorsAreReadAgain) {
   top.release("w");
   top.release("absent");
   EXPECT_TRUE(at::equal(view, at::arange(4096, at::kFloat)));
+}
+
+TEST_F(WeightReaderTest, ForgottenTensorsAreReadAgain) {
+  write({{"w", at::arange(4096, at::kFloat)}});
+  const WeightReader top = reader();
+  top.forget_pages();
+  const at::Tensor view = top.take("w", {4096});
+  EXPECT_TRUE(at::equal(top.take("w", {4096}), at::arange(4096, at::kFloat)));
+  top.release("w");
+  top.release("absent");
+  EXPECT_TRUE(at::equal(view, at::arange(4096, at::kFloat)));
+}
+
+TEST(WeightReaderUniform, AllMatricesAreOneNumber) {
+  const WeightReader reader = WeightReader::uniform(at::kCPU, at::kBFloat16, 0.5);
+  const at::Tensor matrix = reader.take("w", {2, 3});
+  EXPECT_EQ(matrix.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(at::equal(matrix.to(at::kFloat), at::full({2, 3}, 0.5)));
+  EXPECT_EQ(reader.take("norm.weight", {4}).to(at::kFloat).sum().item<double>(), 4);
+  EXPECT_EQ(reader.take("q.bias", {4}).to(at::kFloat).abs().sum().item<double>(), 0);
+  reader.finish();
 }
 
 TEST(WeightReaderListing, SaysWhatAModelAsksFor) {

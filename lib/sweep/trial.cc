@@ -1,0 +1,283 @@
+#include "sweep/trial.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/stopwatch.h"
+#include "models/llama/text_model.h"
+#include "runtime/cost.h"
+#include "runtime/evaluation.h"
+#include "runtime/prompt_encoder.h"
+#include "runtime/sequence.h"
+#include "strategies/statistics.h"
+#include "strategies/strategy.h"
+#include "sweep/choices.h"
+#include "weights/weight_reader.h"
+
+namespace elastikv {
+namespace {
+
+/// Weights that a trial holds at most, but for a model of larger layers: more than most last caches
+/// hold, few enough to be made in a moment.
+constexpr int64_t kTrialBytes = int64_t{512} << 20;
+/// Tokens of an answer that are run to be timed, and steps after a first one.
+constexpr int64_t kScoredTokens = 17;
+constexpr int64_t kSteps = 4;
+/// Of a part's vocabulary: a head that is not whole says little, the whole one takes long to make.
+constexpr int64_t kPartVocabulary = 512;
+
+/// As many layers as are to be run, and the whole vocabulary where these are all.
+LlamaConfig part_of(const LlamaConfig& shape, int64_t element_bytes) {
+  LlamaConfig one = shape;
+  one.layers = 1;
+  one.vocab_size = kPartVocabulary;
+  LlamaConfig part = shape;
+  const int64_t layer_bytes = step_weight_bytes(one, element_bytes);
+  part.layers = std::clamp<int64_t>(kTrialBytes / layer_bytes, 1, shape.layers);
+  if (part.layers < shape.layers) part.vocab_size = std::min(shape.vocab_size, kPartVocabulary);
+  return part;
+}
+
+bool is_there(c10::Device device) {
+  try {
+    require_available(device);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// Weights of one value for all matrices. What linear layers hold in 16 bits must be exact there,
+/// what they hold in 32 must not (see held_dtype).
+double weight_value(const ModelSize& model) {
+  constexpr double kExact = 1.0 / 1024;
+  constexpr double kInexact = 0.001;
+  return model.held ? kExact : kInexact;
+}
+
+/// The group's cells whose strategies need no image.
+std::vector<Cell> runnable(const CellGroup& group, const EvaluationSettings& settings,
+                           int64_t prompt) {
+  std::vector<Cell> cells;
+  for (const Cell& cell : group.cells) {
+    if (missing_for(strategy_of(cell.strategy).needs(), prompt, /*image_begin=*/0, /*image_end=*/0)
+            .empty())
+      cells.push_back(cell);
+  }
+  if (settings.cells_together || cells.size() < 2) return cells;
+  return {cells[1]};  // the first is the full cache, the least work of all
+}
+
+std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
+  std::vector<Sequence*> all;
+  all.reserve(sequences.size());
+  for (Sequence& sequence : sequences) all.push_back(&sequence);
+  return all;
+}
+
+/// One run through the phases of a sample.
+class Run {
+ public:
+  Run(const Model& model, c10::Device device, const EvaluationSettings& settings,
+      const std::vector<Cell>& cells, int64_t prompt_tokens)
+      : model_(model), device_(device), settings_(settings), cells_(cells) {
+    StatisticsRequest needs;
+    for (const Cell& cell : cells) needs = needs | strategy_of(cell.strategy).needs();
+    const std::vector<int64_t> ids(static_cast<size_t>(prompt_tokens), 0);
+    Stopwatch watch;
+    prompt_.emplace(encode_ids(model, ids, needs, /*seed=*/0));
+    synchronize(device);
+    prefill_ = watch.lap();
+    for (const Cell& cell : cells) {
+      sequences_.emplace_back(model.language(), *prompt_, strategy_of(cell.strategy),
+                              make_budget(cell.budget));
+    }
+    synchronize(device);
+    compression_ = watch.lap();
+  }
+
+  double prefill() const { return prefill_; }
+  double compression() const { return compression_; }
+
+  /// Per token of an answer.
+  double scoring(int64_t answer_tokens) const {
+    const int64_t tokens = std::clamp<int64_t>(answer_tokens, 2, kScoredTokens);
+    std::vector<Sequence> sequences;
+    sequences.reserve(sequences_.size());
+    for (const Sequence& sequence : sequences_) sequences.push_back(sequence.restart());
+    for (Sequence& sequence : sequences) sequence.reserve(tokens);
+    ForcedReference reference;
+    ForcedOptions options;
+    options.one_pass = settings_.one_pass;
+    if (cells_.front().is_full()) options.reference = &reference;
+    Stopwatch watch;
+    teacher_force(model_.language(), *prompt_, pointers(sequences),
+                  std::vector<int64_t>(static_cast<size_t>(tokens), 0), options);
+    synchronize(device_);
+    return watch.lap() / static_cast<double>(tokens - 1);
+  }
+
+  /// Per new token. Nothing else can be run after it.
+  double step() {
+    for (Sequence& sequence : sequences_) sequence.reserve(kSteps + 1);
+    const std::vector<Sequence*> batch = pointers(sequences_);
+    const std::vector<int64_t> tokens(batch.size(), 0);
+    std::vector<double> seconds;
+    for (int64_t i = 0; i <= kSteps; ++i) {
+      Stopwatch watch;
+      decode_step(model_.language(), batch, tokens);
+      synchronize(device_);
+      if (i > 0) seconds.push_back(watch.lap());
+    }
+    std::sort(seconds.begin(), seconds.end());
+    return (seconds[kSteps / 2 - 1] + seconds[kSteps / 2]) / 2;
+  }
+
+ private:
+  const Model& model_;
+  c10::Device device_;
+  const EvaluationSettings& settings_;
+  const std::vector<Cell>& cells_;
+  std::optional<EncodedPrompt> prompt_;
+  std::vector<Sequence> sequences_;
+  double prefill_ = 0;
+  double compression_ = 0;
+};
+
+SampleSize mean_of(std::span<const SampleSize> samples) {
+  SampleSize mean;
+  for (const SampleSize& sample : samples) {
+    mean.prompt_tokens += sample.prompt_tokens;
+    mean.answer_tokens += sample.answer_tokens;
+  }
+  const auto count = static_cast<int64_t>(samples.size());
+  mean.prompt_tokens = std::max<int64_t>(1, mean.prompt_tokens / count);
+  mean.answer_tokens = std::max<int64_t>(1, mean.answer_tokens / count);
+  return mean;
+}
+
+/// Slots of all cells together at `tokens_seen` tokens of a prompt of `prompt` tokens.
+int64_t slots_of(std::span<const Cell> cells, int64_t tokens_seen, int64_t prompt) {
+  int64_t slots = 0;
+  for (const Cell& cell : cells) slots += make_budget(cell.budget).slots(tokens_seen, prompt);
+  return slots;
+}
+
+int64_t element_bytes_of(const ModelSize& model, c10::ScalarType dtype) {
+  return static_cast<int64_t>(c10::elementSize(model.held.value_or(dtype)));
+}
+
+double tower_operations(const ModelSize& model, const SampleSize& sample) {
+  return 2 * static_cast<double>(model.parameters - parameters_of(model.decoder)) *
+         static_cast<double>(sample.patches);
+}
+
+/// Of a sample whose cells run as one batch.
+double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
+                     const EvaluationSettings& settings, const ModelSize& model,
+                     const SampleSize& sample, c10::ScalarType dtype) {
+  const LlamaConfig& d = model.decoder;
+  const auto prompt = static_cast<double>(sample.prompt_tokens);
+  const auto weights = static_cast<double>(step_weight_bytes(d, /*element_bytes=*/1));
+  // Causal attention: half of the scores and of their products with the values.
+  const double attention =
+      2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
+  double seconds = (2 * weights * prompt + attention + tower_operations(model, sample)) /
+                   rates.operations_per_second;
+  const auto phase = [&](int64_t steps) {
+    const int64_t half_way = sample.prompt_tokens + steps / 2;
+    const auto cache =
+        static_cast<double>(slots_of(cells, half_way, sample.prompt_tokens) *
+                            d.cache_bytes_per_token(static_cast<int64_t>(c10::elementSize(dtype))));
+    const auto held = static_cast<double>(element_bytes_of(model, dtype));
+    return static_cast<double>(steps) *
+           step_bound_seconds(weights * held + cache, rates.bytes_per_second,
+                              2 * weights * static_cast<double>(cells.size()),
+                              rates.operations_per_second);
+  };
+  if (settings.perplexity) seconds += phase(sample.answer_tokens);
+  if (settings.generate) seconds += phase(settings.max_new_tokens);
+  return seconds;
+}
+
+}  // namespace
+
+double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model,
+                      const SampleSize& sample) const {
+  // The first token of a text comes from the prompt.
+  const auto steps = [](int64_t tokens) {
+    return static_cast<double>(std::max<int64_t>(0, tokens - 1));
+  };
+  double seconds = tower_operations(model, sample) / tower_operations_per_second +
+                   prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
+                   compression_seconds;
+  if (settings.perplexity) seconds += scored_token_seconds * steps(sample.answer_tokens);
+  if (settings.generate) seconds += step_seconds * steps(settings.max_new_tokens);
+  return seconds;
+}
+
+std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings& settings,
+                               const ModelSize& model, std::span<const SampleSize> samples,
+                               int64_t available) {
+  const c10::Device device = parse_device(group.model.device);
+  const c10::ScalarType dtype = parse_dtype(group.model.dtype);
+  if (!is_there(device) || samples.empty()) return std::nullopt;
+  const int64_t element_bytes = element_bytes_of(model, dtype);
+  ModelSize part = model;
+  part.decoder = part_of(model.decoder, element_bytes);
+  part.parameters = parameters_of(part.decoder);
+  const SampleSize mean = mean_of(samples);
+  CellGroup tried = group;
+  tried.cells = runnable(group, settings, mean.prompt_tokens);
+  if (tried.cells.empty()) return std::nullopt;
+  if (estimate(tried, settings, part, {&mean, 1}).memory.total() > available) return std::nullopt;
+
+  const TextModel decoder(part.decoder, WeightReader::uniform(device, dtype, weight_value(model)));
+  Run run(decoder, device, settings, tried.cells, mean.prompt_tokens);
+  // A head that is not whole is made up for by as many weights of the layers.
+  const double whole = static_cast<double>(step_weight_bytes(model.decoder, element_bytes)) /
+                       static_cast<double>(step_weight_bytes(part.decoder, element_bytes));
+  const double layers =
+      static_cast<double>(model.decoder.layers) / static_cast<double>(part.decoder.layers);
+  const double cells = settings.cells_together ? static_cast<double>(group.cells.size()) /
+                                                     static_cast<double>(tried.cells.size())
+                                               : 1;
+  Trial trial;
+  trial.layers = part.decoder.layers;
+  trial.prompt_token_seconds = run.prefill() * layers / static_cast<double>(mean.prompt_tokens);
+  trial.compression_seconds = run.compression() * layers * cells;
+  if (settings.perplexity)
+    trial.scored_token_seconds = run.scoring(mean.answer_tokens) * whole * cells;
+  if (settings.generate) trial.step_seconds = run.step() * whole * cells;
+  trial.tower_operations_per_second = measure_arithmetic(device, dtype, kManyRows);
+  return trial;
+}
+
+double seconds_of(const Trial& trial, const CellGroup& group, const EvaluationSettings& settings,
+                  const ModelSize& model, std::span<const SampleSize> samples) {
+  double seconds = 0;
+  for (const SampleSize& sample : samples) seconds += trial.seconds(settings, model, sample);
+  return seconds * (settings.cells_together ? 1 : static_cast<double>(group.cells.size()));
+}
+
+double seconds_of(const MachineRates& rates, const CellGroup& group,
+                  const EvaluationSettings& settings, const ModelSize& model,
+                  std::span<const SampleSize> samples) {
+  const c10::ScalarType dtype = parse_dtype(group.model.dtype);
+  const std::span<const Cell> cells(group.cells);
+  double seconds = 0;
+  for (const SampleSize& sample : samples) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      seconds += rated_seconds(rates, settings.cells_together ? cells : cells.subspan(i, 1),
+                               settings, model, sample, dtype);
+      if (settings.cells_together) break;
+    }
+  }
+  return seconds;
+}
+
+}  // namespace elastikv
