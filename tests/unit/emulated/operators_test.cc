@@ -15,6 +15,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/nonzero.h>
 #include <ATen/ops/roll.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
@@ -129,7 +130,7 @@ TEST_F(EmulatedOperators, MixedDevicesFail) {
   EXPECT_THROW(here + there, c10::Error);
   EXPECT_THROW(there.index_select(0, at::zeros({1}, at::kLong)), c10::Error);
   // A single number of the CPU travels with the launch.
-  EXPECT_EQ((there + at::tensor(3.0F)).sum().item<float>(), 12);
+  EXPECT_EQ((there + at::scalar_tensor(3)).sum().item<float>(), 12);
 }
 
 TEST_F(EmulatedOperators, AnErrorOfNumbersIsToldByWhoeverWaits) {
