@@ -4,11 +4,11 @@
 #   time. A source with a name of its own (in an anonymous namespace) that a neighbour also has is left out of that by
 #   SKIP_UNITY_BUILD_INCLUSION.
 # elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES]
-#              [AVX2 filter])
+#              [AVX2 filter] [PREFIX p])
 #   A test program; each TEST in it becomes a ctest entry. Tests run side by side with one thread each (two programs that
 #   both wait for all cores would hardly move), unless ALL_CORES says that they run alone, with as many as there are.
 #   Tests that AVX2's filter names run once more, as NAME_avx2, with the kernels that LibTorch takes on a processor without
-#   AVX-512, as most laptops have.
+#   AVX-512, as most laptops have. PREFIX comes before the names that ctest gives to tests.
 
 add_library(elastikv_flags INTERFACE)
 # Counters for libFuzzer (ELASTIKV_FUZZ) in what it explores, the rooms; programs without it ignore them. Tests and programs
@@ -47,7 +47,7 @@ function(elastikv_room NAME)
 endfunction()
 
 function(elastikv_test NAME)
-  cmake_parse_arguments(ARG "ALL_CORES" "AVX2" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "ALL_CORES" "AVX2;PREFIX" "SOURCES;DEPS;LABELS;LIBS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   # Each file of tests has helpers of its own, named as its neighbours'.
   set_target_properties(${NAME} PROPERTIES UNITY_BUILD OFF)
@@ -66,7 +66,7 @@ function(elastikv_test NAME)
   else()
     set(threads ENVIRONMENT OMP_NUM_THREADS=1)
   endif()
-  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 TEST_PREFIX "${ARG_PREFIX}"
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900 ${threads})
   if(ARG_AVX2)
     add_test(NAME ${NAME}_avx2 COMMAND ${NAME} --gtest_filter=${ARG_AVX2})

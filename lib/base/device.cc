@@ -7,6 +7,14 @@
 #include "base/nearest_name.h"
 
 namespace elastikv {
+namespace {
+
+/// Whether a backend that LibTorch does not bring is registered with it under this name.
+bool is_registered(std::string_view name) {
+  return c10::is_privateuse1_backend_registered() && name == c10::get_privateuse1_backend();
+}
+
+}  // namespace
 
 c10::Device parse_device(std::string_view name) {
   if (name == "cpu") return {c10::DeviceType::CPU};
@@ -15,11 +23,12 @@ c10::Device parse_device(std::string_view name) {
   if (name.starts_with("cuda:") && parse_int(name.substr(5), index) && index >= 0 && index < 128) {
     return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)};
   }
+  if (is_registered(name)) return {c10::DeviceType::PrivateUse1, 0};
   fail("device '{}' is not known; use cpu, cuda or cuda:N", name);
 }
 
 void require_available(c10::Device device) {
-  if (device.is_cpu()) return;
+  if (device.is_cpu() || device.is_privateuseone()) return;
 #ifdef ELASTIKV_WITH_CUDA
   const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
   if (count == 0)

@@ -8,8 +8,8 @@
 
 namespace elastikv {
 
-/// "cpu", "cuda" or "cuda:N". Error for anything else; whether a GPU is there is checked by
-/// require_available.
+/// "cpu", "cuda" or "cuda:N", or the name of a backend that is registered with LibTorch (the tests
+/// have one). Error for anything else; whether a GPU is there is checked by require_available.
 c10::Device parse_device(std::string_view name);
 
 /// Error when the program was built without CUDA or no such GPU is present. Call before anything

@@ -17,11 +17,8 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/accelerator.h"
 #include "kernels/cpu/column_sums.h"
-#ifdef ELASTIKV_WITH_CUDA
-#include "kernels/cuda/decode_attention.h"
-#include "kernels/cuda/prefill_attention.h"
-#endif
 
 namespace elastikv {
 namespace {
@@ -156,21 +153,20 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
                                    const PrefillRequest& request) {
   ELASTIKV_ASSERT(queries.size(0) % keys.size(0) == 0, "{} query heads over {} KV heads",
                   queries.size(0), keys.size(0));
-#ifdef ELASTIKV_WITH_CUDA
-  if (queries.is_cuda() && cuda::has_prefill_attention(queries)) {
+  const Accelerator* accelerator = accelerator_of(queries.device());
+  if (accelerator != nullptr && accelerator->has_prefill_attention(queries)) {
     PrefillAttention result;
     at::Tensor lse;
-    std::tie(result.output, lse) = cuda::attention_and_lse(queries, keys, values, scale);
+    std::tie(result.output, lse) = accelerator->attention_and_lse(queries, keys, values, scale);
     if (request.reads_attention()) {
       Stopwatch watch;
-      result.statistics = cuda::only_columns(request)
-                              ? cuda::column_statistics(queries, keys, lse, scale, request)
+      result.statistics = accelerator->only_columns(request)
+                              ? accelerator->column_statistics(queries, keys, lse, scale, request)
                               : blocked_statistics(queries, keys, scale, lse, request);
       result.statistics_seconds = watch.lap();
     }
     return result;
   }
-#endif
   const int64_t group = queries.size(0) / keys.size(0);
   const at::Tensor q = queries.unsqueeze(0);
   const at::Tensor k = expand_heads(keys, group).unsqueeze(0);
@@ -210,10 +206,9 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   if (queries.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16)) {
     return cpu::decode_attention(queries, rows, scale);
   }
-#ifdef ELASTIKV_WITH_CUDA
-  if (queries.is_cuda() && cuda::has_decode_attention(queries, rows))
-    return cuda::decode_attention(queries, rows, scale);
-#endif
+  const Accelerator* accelerator = accelerator_of(queries.device());
+  if (accelerator != nullptr && accelerator->has_decode_attention(queries, rows))
+    return accelerator->decode_attention(queries, rows, scale);
   return reference::decode_attention(queries, rows, scale);
 }
 

@@ -83,6 +83,11 @@ c10::DeviceAllocator* allocator_of(c10::Device device) {
   return c10::getDeviceAllocator(device.type());
 }
 
+bool is_present(c10::Device device) {
+  return device.is_cpu() ||
+         at::globalContext().getAcceleratorHooksInterface(device.type()).isAvailable();
+}
+
 int64_t allocated_bytes(c10::Device device, bool peak) {
   using c10::CachingAllocator::StatType;
   const auto stats = allocator_of(device)->getDeviceStats(device.index());
@@ -199,7 +204,7 @@ double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t row
 }
 
 MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
-  if (!device.is_cpu() && !at::globalContext().hasCUDA()) {
+  if (!is_present(device)) {
     // NVIDIA's data sheet of the A100 80 GB SXM: 312 TFLOP/s in 16 bits (TF32 is not used for fp32:
     // 19.5), 2,039 GB/s.
     const double peak = dtype == c10::ScalarType::Float ? 19.5e12 : 312e12;

@@ -7,8 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/device.h"
-#include "base/error.h"
+#include "kernels.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "runtime/sequence.h"
@@ -24,13 +23,9 @@ constexpr double kTolerance = 1e-4;
 class Cuda : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    const c10::Device cuda = parse_device("cuda");
-    try {
-      require_available(cuda);
-    } catch (const Error&) {
-      GTEST_SKIP() << "skipped: no GPU";
-    }
-    gpu_.emplace(GetParam(), cuda);
+    skip_without_gpu();
+    if (IsSkipped()) return;
+    gpu_.emplace(GetParam(), kDevice);
     cpu_.emplace(GetParam());
   }
 
@@ -64,7 +59,7 @@ PrefillOutput prefill(const TinyModel& tiny) {
 TEST_P(Cuda, LogitsAndStatisticsEqualTheCpus) {
   const PrefillOutput gpu = prefill(*gpu_);
   const PrefillOutput cpu = prefill(*cpu_);
-  EXPECT_TRUE(gpu.logits.is_cuda());
+  EXPECT_EQ(gpu.logits.device(), kDevice);
   EXPECT_LE(max_difference(gpu.logits.cpu(), cpu.logits), kTolerance);
   EXPECT_LE(max_difference(gpu.logits.cpu(), gpu_->golden.tensor("logits")), kTolerance);
   ASSERT_EQ(gpu.statistics.size(), cpu.statistics.size());

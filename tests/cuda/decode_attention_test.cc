@@ -108,7 +108,7 @@ Batch batch_of(int64_t kv_heads, int64_t group, int64_t head_dim, c10::ScalarTyp
 class DecodeKernel
     : public testing::TestWithParam<std::tuple<int64_t, int64_t, int64_t, c10::ScalarType>> {
  protected:
-  void SetUp() override { CudaKernels::skip_without_gpu(); }
+  void SetUp() override { skip_without_gpu(); }
 };
 
 TEST_P(DecodeKernel, EqualsTheReference) {

@@ -1,6 +1,7 @@
-// What tests of the CUDA kernels share. They are compiled twice: with ELASTIKV_CUDA_EMULATION the
-// kernels' own sources run on the CPU, a fiber for every CUDA thread (see
-// support/cuda_emulation.h); without it they run on a GPU, or are skipped where there is none.
+// What tests of the CUDA kernels and of models on a GPU share. In a build without CUDA they run on
+// the emulated device, whose kernels' own sources run on the CPU, a fiber for every CUDA thread
+// (support/emulated_device/emulated_device.h, support/cuda_emulation.h); with CUDA they run on a
+// GPU, or are skipped where there is none.
 #pragma once
 
 #include <functional>
@@ -11,14 +12,19 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "runtime/machine.h"
 #ifdef ELASTIKV_CUDA_EMULATION
 #include "support/cuda_emulation.h"
+#include "support/emulated_device/emulated_device.h"
 #endif
 
 namespace elastikv {
 
 #ifdef ELASTIKV_CUDA_EMULATION
-inline const c10::Device kDevice(c10::DeviceType::CPU);
+inline const c10::Device kDevice = [] {
+  emulated::install();
+  return emulated::device();
+}();
 constexpr bool kEmulated = true;
 #else
 inline const c10::Device kDevice(c10::DeviceType::CUDA, 0);
@@ -29,12 +35,14 @@ constexpr bool kEmulated = false;
 /// GPU in whatever order its threads run, emulated with threads and blocks from last to first.
 inline at::Tensor computed_twice(const std::function<at::Tensor()>& compute) {
   at::Tensor result = compute();
+  synchronize(kDevice);
 #ifdef ELASTIKV_CUDA_EMULATION
   cuda_emulation::set_order(cuda_emulation::Order::kBackward);
+#endif
   const at::Tensor again = compute();
+  synchronize(kDevice);
+#ifdef ELASTIKV_CUDA_EMULATION
   cuda_emulation::set_order(cuda_emulation::Order::kForward);
-#else
-  const at::Tensor again = compute();
 #endif
   EXPECT_TRUE(result.equal(again)) << "the result depends on the order in which threads run";
   return result;
@@ -42,19 +50,17 @@ inline at::Tensor computed_twice(const std::function<at::Tensor()>& compute) {
 
 inline at::Tensor on_device(const at::Tensor& x) { return x.to(kDevice); }
 
+inline void skip_without_gpu() {
+  try {
+    require_available(kDevice);
+  } catch (const Error&) {
+    GTEST_SKIP() << "skipped: no GPU";
+  }
+}
+
 class CudaKernels : public testing::Test {
  protected:
   void SetUp() override { skip_without_gpu(); }
-
- public:
-  static void skip_without_gpu() {
-    if (kEmulated) return;
-    try {
-      require_available(kDevice);
-    } catch (const Error&) {
-      GTEST_SKIP() << "skipped: no GPU";
-    }
-  }
 };
 
 /// Limits of attention weights, whose sums run in another order.

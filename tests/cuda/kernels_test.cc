@@ -64,7 +64,7 @@ Prompt prompt_of(int64_t tokens, int64_t kv_heads, int64_t group, int64_t head_d
 /// Tokens, and query heads of each KV head.
 class ColumnSums : public testing::TestWithParam<std::tuple<int64_t, int64_t>> {
  protected:
-  void SetUp() override { CudaKernels::skip_without_gpu(); }
+  void SetUp() override { skip_without_gpu(); }
 
   static void expect_equal(int64_t head_dim, c10::ScalarType dtype) {
     const auto [tokens, group] = GetParam();

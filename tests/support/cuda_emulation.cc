@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -56,6 +57,7 @@ class GuardedMemory {
 };
 
 Order order = Order::kForward;
+Launcher launcher = nullptr;
 std::vector<Fiber> fibers;
 ucontext_t scheduler;
 size_t current = 0;
@@ -126,7 +128,10 @@ void run_block(size_t threads) {
 
 void set_order(Order wanted) { order = wanted; }
 
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& kernel) {
+namespace {
+
+/// What a driver refuses.
+void require_possible(dim3 grid, dim3 block, size_t shared_bytes) {
   if (block.y != 1 || block.z != 1 || block.x % kLanes != 0 || block.x > 1024)
     throw std::logic_error(fmt::format("blocks of {} x {} x {}", block.x, block.y, block.z));
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535)
@@ -135,6 +140,9 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
   constexpr size_t kMostShared = 163 * 1024;
   if (shared_bytes > kMostShared)
     throw std::logic_error(fmt::format("{} bytes of shared memory", shared_bytes));
+}
+
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& kernel) {
   while (fibers.size() < block.x) {
     fibers.emplace_back();
     fibers.back().stack = std::make_unique<unsigned char[]>(kStack);
@@ -153,6 +161,22 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
              static_cast<unsigned>(index / grid.x / grid.y));
     std::memset(shared, 0xFF, shared_bytes);
     run_block(block.x);
+  }
+}
+
+}  // namespace
+
+void set_launcher(Launcher wanted) { launcher = wanted; }
+
+void launch(cuda::Stream stream, dim3 grid, dim3 block, size_t shared_bytes,
+            std::function<void()> kernel) {
+  require_possible(grid, block, shared_bytes);
+  if (stream == nullptr) {
+    run_grid(grid, block, shared_bytes, kernel);
+  } else if (launcher == nullptr) {
+    throw std::logic_error("a stream without a launcher");
+  } else {
+    launcher([=, kernel = std::move(kernel)] { run_grid(grid, block, shared_bytes, kernel); });
   }
 }
 

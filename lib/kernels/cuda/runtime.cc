@@ -1,20 +1,16 @@
 #include "kernels/cuda/runtime.h"
 
 #include <ATen/ops/empty.h>
-#ifdef ELASTIKV_WITH_CUDA
-#include <c10/cuda/CUDAStream.h>
-#endif
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "base/error.h"
 
 namespace elastikv::cuda {
 
 Stream current_stream(c10::Device device) {
-#ifdef ELASTIKV_WITH_CUDA
-  if (device.is_cuda()) return c10::cuda::getCurrentCUDAStream(device.index()).stream();
-#endif
-  ELASTIKV_ASSERT(device.is_cpu(), "no stream on {}", device.str());
-  return nullptr;
+  if (device.is_cpu()) return nullptr;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return static_cast<Stream>(guard.getStreamNativeHandle(guard.getStream(device)));
 }
 
 bool has_kernels(c10::ScalarType dtype) {
@@ -38,7 +34,7 @@ int64_t Upload::add(const void* data, size_t bytes) {
 at::Tensor Upload::send(c10::Device device) const {
   // ATen's pinned allocator hands a block out again only when the copy has passed.
   const at::Tensor host =
-      at::empty({size_}, at::TensorOptions(at::kByte).pinned_memory(device.is_cuda()));
+      at::empty({size_}, at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu()));
   auto* bytes = host.data_ptr<uint8_t>();
   for (const Part& part : parts_) {
     if (part.bytes > 0) std::memcpy(bytes + part.offset, part.data, part.bytes);

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <tuple>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include "kernels/attention.h"
+#include "kernels/merge.h"
+#include "kernels/prefill_statistics.h"
+
+namespace elastikv {
+
+/// What a device beside the CPU computes by kernels of this program. All tensors of queries, keys,
+/// values and entries are the device's.
+struct Accelerator {
+  /// Causal attention and its rows' log-sum-exp, for queries that it `has_` code for. See
+  /// kernels/cuda/prefill_attention.h.
+  bool (*has_prefill_attention)(const at::Tensor& queries);
+  std::tuple<at::Tensor, at::Tensor> (*attention_and_lse)(const at::Tensor& queries,
+                                                          const at::Tensor& keys,
+                                                          const at::Tensor& values, double scale);
+  /// Whether a request is one for column_statistics, and these.
+  bool (*only_columns)(const PrefillRequest& request);
+  PrefillStatistics (*column_statistics)(const at::Tensor& queries, const at::Tensor& keys,
+                                         const at::Tensor& lse, double scale,
+                                         const PrefillRequest& request);
+  /// See kernels/cuda/decode_attention.h.
+  bool (*has_decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows);
+  DecodeAttention (*decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                      double scale);
+  /// See kernels/cuda/merge.h.
+  at::Tensor (*gather_and_merge)(const at::Tensor& x, const MergeRows& rows);
+};
+
+/// Null where a device has none: the CPU, and whatever plain ATen alone computes for.
+const Accelerator* accelerator_of(c10::Device device);
+
+/// Takes kernels for a type of devices: CUDA's are there in a build with CUDA. They are to live as
+/// long as the program; to be called before anything is computed.
+void set_accelerator(c10::DeviceType type, const Accelerator& accelerator);
+
+}  // namespace elastikv

@@ -1,0 +1,155 @@
+#include "support/emulated_device/memory.h"
+
+#include <algorithm>
+#include <iterator>
+#include <stdexcept>
+#include <utility>
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include "support/emulated_device/fault.h"
+
+namespace elastikv::emulated {
+namespace {
+
+/// Addresses, of which pages are taken only where something is written.
+constexpr size_t kAddresses = size_t{64} << 30;
+/// What the device says to have, and the granularity of its blocks.
+constexpr int64_t kDefaultLimit = int64_t{16} << 30;
+constexpr size_t kGranularity = 512;
+
+std::string mebibytes(int64_t bytes) {
+  return fmt::format("{:.2f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+}  // namespace
+
+Memory& Memory::instance() {
+  static auto* memory = new Memory;
+  return *memory;
+}
+
+Memory::Memory() : limit_(kDefaultLimit) {
+  void* range = mmap(nullptr, kAddresses, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                     /*fd=*/-1, /*offset=*/0);
+  if (range == MAP_FAILED) throw std::runtime_error("no addresses for the emulated device");
+  begin_ = static_cast<unsigned char*>(range);
+  report_faults();
+}
+
+void* Memory::allocate(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const size_t size = (bytes + kGranularity - 1) / kGranularity * kGranularity;
+  const auto added = static_cast<int64_t>(size);
+  if (in_use_ + added > limit_) {
+    ++refused_;
+    // As CUDA's allocator says it.
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "emulated device out of memory. Tried to allocate ",
+                     mebibytes(added), ". GPU 0 has a total capacity of ", mebibytes(limit_),
+                     " of which ", mebibytes(limit_ - in_use_), " is free.");
+  }
+  unsigned char* block = nullptr;
+  std::vector<unsigned char*>& free = free_[size];
+  if (!free.empty()) {
+    block = free.back();
+    free.pop_back();
+  } else {
+    TORCH_CHECK(used_ + size <= kAddresses, "the emulated device has no addresses left");
+    block = begin_ + used_;
+    used_ += size;
+  }
+  blocks_[block] = {size, "nobody"};
+  in_use_ += added;
+  peak_ = std::max(peak_, in_use_);
+  ++allocations_;
+  return block;
+}
+
+void Memory::free(void* block) {
+  const std::lock_guard lock(mutex_);
+  const auto found = blocks_.find(static_cast<unsigned char*>(block));
+  if (found == blocks_.end()) throw std::logic_error("a block of device memory is freed twice");
+  in_use_ -= static_cast<int64_t>(found->second.bytes);
+  free_[found->second.bytes].push_back(found->first);
+  blocks_.erase(found);
+}
+
+size_t Memory::size_of(const void* block) const {
+  const std::lock_guard lock(mutex_);
+  return blocks_.at(static_cast<unsigned char*>(const_cast<void*>(block))).bytes;
+}
+
+bool Memory::contains(const void* address) const {
+  const auto* at = static_cast<const unsigned char*>(address);
+  return at >= begin_ && at < begin_ + kAddresses;
+}
+
+const std::pair<unsigned char* const, Memory::Block>* Memory::find(const void* address) const {
+  auto* at = static_cast<unsigned char*>(const_cast<void*>(address));
+  const auto after = blocks_.upper_bound(at);
+  if (after == blocks_.begin()) return nullptr;
+  const auto& found = *std::prev(after);
+  return at < found.first + found.second.bytes ? &found : nullptr;
+}
+
+void Memory::name_writer(const void* address, std::string writer) {
+  const std::lock_guard lock(mutex_);
+  if (const auto* found = find(address)) blocks_.at(found->first).writer = std::move(writer);
+}
+
+std::string Memory::place_of(const void* address) const {
+  // Asked for by a signal's handler, when nothing else runs that could hold the lock.
+  const auto* found = find(address);
+  if (found == nullptr) return "an address that is in no block";
+  return fmt::format("byte {} of {} bytes, last written by {}",
+                     static_cast<const unsigned char*>(address) - found->first, found->second.bytes,
+                     found->second.writer);
+}
+
+void Memory::set_accessible(bool accessible) {
+  const std::lock_guard lock(mutex_);
+  if (used_ == 0) return;
+  constexpr size_t kPage = 4096;
+  const size_t whole = (used_ + kPage - 1) / kPage * kPage;
+  if (mprotect(begin_, whole, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+    throw std::runtime_error("the emulated device's memory cannot be opened or closed");
+}
+
+void Memory::set_limit(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  limit_ = std::min(bytes, static_cast<int64_t>(kAddresses));
+}
+
+int64_t Memory::limit() const {
+  const std::lock_guard lock(mutex_);
+  return limit_;
+}
+
+int64_t Memory::in_use() const {
+  const std::lock_guard lock(mutex_);
+  return in_use_;
+}
+
+int64_t Memory::peak() const {
+  const std::lock_guard lock(mutex_);
+  return peak_;
+}
+
+int64_t Memory::refused() const {
+  const std::lock_guard lock(mutex_);
+  return refused_;
+}
+
+int64_t Memory::allocations() const {
+  const std::lock_guard lock(mutex_);
+  return allocations_;
+}
+
+void Memory::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  peak_ = in_use_;
+}
+
+}  // namespace elastikv::emulated

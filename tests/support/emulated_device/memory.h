@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace elastikv::emulated {
+
+/// The device's memory: a range of addresses that nobody may touch but while the stream runs its
+/// work (see Stream). Whoever does otherwise dies with the name of the place. Blocks that were
+/// freed are given out again, as LibTorch's caching allocators do, so that what is used too late
+/// shows.
+class Memory {
+ public:
+  /// Never destroyed: tensors may be freed after everything else.
+  static Memory& instance();
+
+  /// A block of whole 512 bytes; c10::OutOfMemoryError beyond the limit. It holds what it holds.
+  void* allocate(size_t bytes);
+  void free(void* block);
+  /// The bytes of a block, rounded up.
+  size_t size_of(const void* block) const;
+
+  bool contains(const void* address) const;
+  /// Notes which operator fills the block that an address lies in.
+  void name_writer(const void* address, std::string writer);
+  /// "byte 4 of 512 bytes, last written by aten::add.out".
+  std::string place_of(const void* address) const;
+
+  /// Makes all of it readable and writable, or neither.
+  void set_accessible(bool accessible);
+
+  /// Bytes beyond which allocate() fails; at most the addresses there are.
+  void set_limit(int64_t bytes);
+  int64_t limit() const;
+  int64_t in_use() const;
+  int64_t peak() const;
+  int64_t refused() const;
+  int64_t allocations() const;
+  void reset_peak();
+
+ private:
+  struct Block {
+    size_t bytes = 0;
+    std::string writer;
+  };
+
+  Memory();
+  /// The block that an address lies in, or null.
+  const std::pair<unsigned char* const, Block>* find(const void* address) const;
+
+  mutable std::mutex mutex_;
+  unsigned char* begin_ = nullptr;
+  size_t used_ = 0;                                     // addresses from the beginning on
+  std::map<unsigned char*, Block> blocks_;              // in use, by address
+  std::map<size_t, std::vector<unsigned char*>> free_;  // by size
+  int64_t limit_ = 0;
+  int64_t in_use_ = 0;
+  int64_t peak_ = 0;
+  int64_t refused_ = 0;
+  int64_t allocations_ = 0;
+};
+
+}  // namespace elastikv::emulated
