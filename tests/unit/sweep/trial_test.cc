@@ -107,7 +107,7 @@ TEST_F(SmallTrial, NothingWithoutMemoryOrDevice) {
 }
 
 TEST_F(SmallTrial, CellsThatNeedAnImageAreLeftOut) {
-  group_.cells[2].strategy.preset = "look-m";
+  group_.cells[2].strategy.preset = "vl-cache";
   EXPECT_TRUE(run());
   group_.cells = {group_.cells[2]};
   EXPECT_FALSE(run());
