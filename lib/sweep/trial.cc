@@ -80,10 +80,10 @@ std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
 }
 
 /// One run through the phases of a sample.
-class Run {
+class TrialRun {
  public:
-  Run(const Model& model, c10::Device device, const EvaluationSettings& settings,
-      const std::vector<Cell>& cells, int64_t prompt_tokens)
+  TrialRun(const Model& model, c10::Device device, const EvaluationSettings& settings,
+           const std::vector<Cell>& cells, int64_t prompt_tokens)
       : model_(model), device_(device), settings_(settings), cells_(cells) {
     StatisticsRequest needs;
     for (const Cell& cell : cells) needs = needs | strategy_of(cell.strategy).needs();
@@ -237,7 +237,7 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
   if (estimate(tried, settings, part, {&mean, 1}).memory.total() > available) return std::nullopt;
 
   const TextModel decoder(part.decoder, WeightReader::uniform(device, dtype, weight_value(model)));
-  Run run(decoder, device, settings, tried.cells, mean.prompt_tokens);
+  TrialRun run(decoder, device, settings, tried.cells, mean.prompt_tokens);
   // A head that is not whole is made up for by as many weights of the layers.
   const double whole = static_cast<double>(step_weight_bytes(model.decoder, element_bytes)) /
                        static_cast<double>(step_weight_bytes(part.decoder, element_bytes));
