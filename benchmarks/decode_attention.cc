@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -21,8 +20,6 @@ struct Heads {
 
 using Kernel = DecodeAttention (*)(const at::Tensor&, const std::vector<DecodeRow>&, double);
 
-constexpr int64_t kMebibyte = int64_t{1} << 20;
-
 // Arguments: rows of the batch, slots of each, MiB of caches that calls go through in turn.
 void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType dtype,
             bool weights) {
@@ -35,9 +32,7 @@ void decode(benchmark::State& state, Kernel kernel, Heads heads, c10::ScalarType
   const int64_t bytes = 2 * rows * heads.kv_heads * slots * heads.head_dim *
                         static_cast<int64_t>(c10::elementSize(dtype));
   const at::Tensor entries = random_input({heads.kv_heads * slots, heads.head_dim}, dtype);
-  // One after the other, as a model's layers are, so that more than the caches hold is read.
-  const auto layer_count = static_cast<size_t>((state.range(2) * kMebibyte + bytes - 1) / bytes);
-  std::vector<std::vector<DecodeRow>> layers(std::max<size_t>(layer_count, 1));
+  std::vector<std::vector<DecodeRow>> layers(arrays_of(state.range(2), bytes));
   for (std::vector<DecodeRow>& layer : layers) {
     layer.resize(static_cast<size_t>(rows));
     for (DecodeRow& row : layer) {

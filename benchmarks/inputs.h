@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include <ATen/Context.h>
@@ -18,6 +20,12 @@ inline at::Tensor random_input(at::IntArrayRef shape, c10::ScalarType dtype = at
   return at::empty(shape, at::TensorOptions(at::kFloat))
       .normal_(/*mean=*/0, /*std=*/1, generator)
       .to(dtype);
+}
+
+/// How many arrays of `bytes` make so many MiB, one at least: calls that go through them in turn,
+/// as a model's layers are gone through, find nothing in a cache that is smaller.
+inline size_t arrays_of(int64_t mebibytes, int64_t bytes) {
+  return static_cast<size_t>(std::max<int64_t>((mebibytes * (1 << 20) + bytes - 1) / bytes, 1));
 }
 
 /// Shows a rate of bytes beside the time: what to hold against the memory's bandwidth.

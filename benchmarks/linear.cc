@@ -1,8 +1,6 @@
 #include "kernels/linear.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <vector>
 
 #include <ATen/ops/clone.h>
@@ -13,43 +11,36 @@
 namespace elastikv {
 namespace {
 
-constexpr int64_t kMebibyte = int64_t{1} << 20;
+// Arguments: rows of x, out and in features, MiB of weights that calls go through in turn. Bytes
+// are those of one weight, which a step reads once.
 
-// Arguments: rows of x, out and in features, MiB of weights that calls go through in turn, as a
-// model's layers are: more than the last cache holds. Bytes are those of one weight, which a step
-// reads once.
-template <typename Multiply>
-void rotate(benchmark::State& state, c10::ScalarType dtype, const std::vector<Multiply>& layers) {
+/// `make(weight)` gives what multiplies x by a weight of its own.
+template <typename Make>
+void multiply(benchmark::State& state, c10::ScalarType dtype, const Make& make) {
+  const at::Tensor weight = random_input({state.range(1), state.range(2)}, dtype);
   const at::Tensor x = random_input({state.range(0), state.range(2)}, dtype);
+  const int64_t bytes = weight.numel() * static_cast<int64_t>(weight.element_size());
+  std::vector<decltype(make(weight))> layers;
+  const size_t count = arrays_of(state.range(3), bytes);
+  layers.reserve(count);
+  while (layers.size() < count) layers.push_back(make(weight));
   size_t layer = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(layers[layer](x).data_ptr());
     layer = (layer + 1) % layers.size();
   }
-  set_bytes(state, state.range(1) * state.range(2) * static_cast<int64_t>(c10::elementSize(dtype)));
-}
-
-int64_t layer_count(const benchmark::State& state, c10::ScalarType dtype) {
-  const int64_t bytes =
-      state.range(1) * state.range(2) * static_cast<int64_t>(c10::elementSize(dtype));
-  return std::max<int64_t>((state.range(3) * kMebibyte + bytes - 1) / bytes, 1);
+  set_bytes(state, bytes);
 }
 
 void optimized(benchmark::State& state, c10::ScalarType dtype) {
-  const at::Tensor weight = random_input({state.range(1), state.range(2)}, dtype);
-  std::vector<Linear> layers;
-  for (int64_t i = 0; i < layer_count(state, dtype); ++i) layers.emplace_back(weight, at::Tensor());
-  rotate(state, dtype, layers);
+  multiply(state, dtype, [](const at::Tensor& weight) { return Linear(weight, at::Tensor()); });
 }
 
 /// ATen's linear over the weight as it lies in the file.
 void reference(benchmark::State& state, c10::ScalarType dtype) {
-  const at::Tensor weight = random_input({state.range(1), state.range(2)}, dtype);
-  std::vector<std::function<at::Tensor(const at::Tensor&)>> layers;
-  for (int64_t i = 0; i < layer_count(state, dtype); ++i) {
-    layers.emplace_back([own = weight.clone()](const at::Tensor& x) { return at::linear(x, own); });
-  }
-  rotate(state, dtype, layers);
+  multiply(state, dtype, [](const at::Tensor& weight) {
+    return [own = weight.clone()](const at::Tensor& x) { return at::linear(x, own); };
+  });
 }
 
 // SmolLM2-135M's gate and up projections and its head; a projection of LLaVA-1.5 7B with as many

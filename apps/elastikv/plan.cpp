@@ -139,11 +139,7 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
 /// Memory to plan with: what the device has left, on the CPU no more than a limit leaves, or no
 /// limit for one that is not there.
 int64_t memory_of(c10::Device device, int64_t within_limit) {
-  try {
-    require_available(device);
-  } catch (const Error&) {
-    return INT64_MAX;
-  }
+  if (!is_available(device)) return INT64_MAX;
   const int64_t available = available_bytes(device);
   return device.is_cpu() ? std::min(available, within_limit) : available;
 }

@@ -1,6 +1,9 @@
 #include "base/device.h"
 
+#include <string>
+
 #include <ATen/Context.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/fields.h"
@@ -12,6 +15,19 @@ namespace {
 /// Whether a backend that LibTorch does not bring is registered with it under this name.
 bool is_registered(std::string_view name) {
   return c10::is_privateuse1_backend_registered() && name == c10::get_privateuse1_backend();
+}
+
+/// What stands in the way of a device; empty for one that is there.
+std::string problem_of(c10::Device device) {
+  if (device.is_cpu() || device.is_privateuseone()) return "";
+#ifdef ELASTIKV_WITH_CUDA
+  const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  if (count == 0) return "no CUDA GPU is present on this machine; use --device cpu";
+  if (device.index() >= count) return fmt::format("this machine has {} GPU(s)", count);
+  return "";
+#else
+  return "this program was built for the CPU; build it with: cmake --preset cuda";
+#endif
 }
 
 }  // namespace
@@ -28,21 +44,11 @@ c10::Device parse_device(std::string_view name) {
 }
 
 void require_available(c10::Device device) {
-  if (device.is_cpu() || device.is_privateuseone()) return;
-#ifdef ELASTIKV_WITH_CUDA
-  const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
-  if (count == 0)
-    fail("device '{}' was asked for, but no CUDA GPU is present on this machine; use --device cpu",
-         device.str());
-  if (device.index() >= count)
-    fail("device '{}' was asked for, but this machine has {} GPU(s)", device.str(), count);
-#else
-  fail(
-      "device '{}' was asked for, but this program was built for the CPU; build it with: cmake "
-      "--preset cuda",
-      device.str());
-#endif
+  const std::string problem = problem_of(device);
+  if (!problem.empty()) fail("device '{}' was asked for, but {}", device.str(), problem);
 }
+
+bool is_available(c10::Device device) { return problem_of(device).empty(); }
 
 c10::ScalarType parse_dtype(std::string_view name) {
   if (name == "fp32" || name == "float32") return c10::ScalarType::Float;

@@ -15,6 +15,8 @@ c10::Device parse_device(std::string_view name);
 /// Error when the program was built without CUDA or no such GPU is present. Call before anything
 /// expensive.
 void require_available(c10::Device device);
+/// Whether that would pass.
+bool is_available(c10::Device device);
 
 /// "fp32", "bf16" or "fp16" (also float32, bfloat16, float16). Error for anything else.
 c10::ScalarType parse_dtype(std::string_view name);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/files.h"
+#include "base/json_integer.h"
 #include "base/json_problem.h"
 
 namespace elastikv {
@@ -89,13 +90,9 @@ const Json& JsonFields::at(std::string_view key, std::string_view needed) const 
 
 int64_t JsonFields::integer(std::string_view key) const {
   const Json& value = at(key, "an integer");
-  // Numbers beyond int64_t would turn into negative ones.
-  const bool fits =
-      value.is_number_integer() &&
-      (!value.is_number_unsigned() ||
-       value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
-  if (!fits) fail_key(key, fmt::format("is {}, an integer is needed", value.dump()));
-  return value.get<int64_t>();
+  const std::optional<int64_t> found = integer_in(value);
+  if (!found) fail_key(key, fmt::format("is {}, an integer is needed", value.dump()));
+  return *found;
 }
 
 double JsonFields::number(std::string_view key) const {

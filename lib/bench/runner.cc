@@ -131,9 +131,7 @@ class ModelBench {
     result.cache_bytes_prompt = cache_bytes(sequences);
     const int64_t shared_bytes = cell.shared_prompt ? prompts.back().cache.bytes() : 0;
 
-    std::vector<Sequence*> batch;
-    batch.reserve(sequences.size());
-    for (Sequence& sequence : sequences) batch.push_back(&sequence);
+    const std::vector<Sequence*> batch = pointers_to(sequences);
     const CacheShape cache = model_.language().cache_shape();
     const int64_t added = cell.batch * shape_.cache_bytes_per_token(
                                            static_cast<int64_t>(c10::elementSize(cache.dtype)));

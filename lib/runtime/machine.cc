@@ -26,6 +26,7 @@
 #include <cuda_runtime_api.h>
 #endif
 
+#include "base/device.h"
 #include "base/stopwatch.h"
 #include "kernels/cpu/clones.h"
 #include "kernels/linear.h"
@@ -81,11 +82,6 @@ double best_rate(c10::Device device, double bytes, Pass pass) {
 c10::DeviceAllocator* allocator_of(c10::Device device) {
   at::globalContext().lazyInitDevice(device.type());
   return c10::getDeviceAllocator(device.type());
-}
-
-bool is_present(c10::Device device) {
-  return device.is_cpu() ||
-         at::globalContext().getAcceleratorHooksInterface(device.type()).isAvailable();
 }
 
 int64_t allocated_bytes(c10::Device device, bool peak) {
@@ -204,7 +200,7 @@ double measure_arithmetic(c10::Device device, c10::ScalarType dtype, int64_t row
 }
 
 MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
-  if (!is_present(device)) {
+  if (!is_available(device)) {
     // NVIDIA's data sheet of the A100 80 GB SXM: 312 TFLOP/s in 16 bits (TF32 is not used for fp32:
     // 19.5), 2,039 GB/s.
     const double peak = dtype == c10::ScalarType::Float ? 19.5e12 : 312e12;

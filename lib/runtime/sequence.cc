@@ -250,6 +250,20 @@ void Sequence::after_chunk(int64_t tokens) {
   }
 }
 
+std::vector<Sequence*> pointers_to(std::vector<Sequence>& sequences) {
+  std::vector<Sequence*> all;
+  all.reserve(sequences.size());
+  for (Sequence& sequence : sequences) all.push_back(&sequence);
+  return all;
+}
+
+std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences) {
+  std::vector<Sequence> restarts;
+  restarts.reserve(sequences.size());
+  for (const Sequence& sequence : sequences) restarts.push_back(sequence.restart());
+  return restarts;
+}
+
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                        const std::vector<int64_t>& tokens) {
   ELASTIKV_ASSERT(sequences.size() == tokens.size(), "{} tokens for {} sequences", tokens.size(),

@@ -76,6 +76,11 @@ class Sequence {
   std::string failure_;
 };
 
+/// To run them together.
+std::vector<Sequence*> pointers_to(std::vector<Sequence>& sequences);
+/// Of each a restart.
+std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences);
+
 /// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
 /// vocab]. A sequence whose logits are not finite has failed (Sequence::failure).
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,

@@ -50,6 +50,12 @@ const Strategy& strategy_of(const StrategyChoice& choice) {
   return *composed.emplace(std::move(name), std::move(strategy)).first->second;
 }
 
+StatisticsRequest needs_of(std::span<const Cell> cells) {
+  StatisticsRequest needs;
+  for (const Cell& cell : cells) needs = needs | strategy_of(cell.strategy).needs();
+  return needs;
+}
+
 Budget make_budget(const BudgetChoice& choice) {
   if (choice.keep_tokens) return Budget::tokens(*choice.keep_tokens);
   if (!choice.keep) return Budget::unlimited();

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "datasets/sample.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/budget.h"
+#include "strategies/statistics.h"
 #include "strategies/strategy.h"
 #include "sweep/cell.h"
 
@@ -18,6 +20,9 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 /// The same, composed once in a process for all choices of one preset with the same parameters: a
 /// sweep asks for the strategies of all its cells several times, and a preset is a file.
 const Strategy& strategy_of(const StrategyChoice& choice);
+
+/// What all cells' strategies read together.
+StatisticsRequest needs_of(std::span<const Cell> cells);
 
 Budget make_budget(const BudgetChoice& choice);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "base/fields.h"
 #include "base/json_fields.h"
+#include "base/json_integer.h"
 #include "sweep/failure_name.h"
 #include "sweep/json_line.h"
 #include "sweep/records.h"
@@ -69,16 +71,14 @@ auto read_json(std::string_view text, const std::string& place, Read read) {
   }
 }
 
-/// nlohmann's get() would convert a fraction or a number too large, which is undefined for some.
+/// Error for any other number.
 int64_t integer_of(const Json& json, const std::string& place) {
-  const bool holds = json.is_number_unsigned()
-                         ? json.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()}
-                         : json.is_number_integer();
-  if (!holds) {
+  const std::optional<int64_t> integer = integer_in(json);
+  if (!integer) {
     fail("{}: damaged: an integer of 64 bits is needed, this is {}", place,
          json.is_number() ? json.dump() : json.type_name());
   }
-  return json.get<int64_t>();
+  return *integer;
 }
 void read_integers(const Json& json, const std::string& place, int64_t& integer) {
   integer = integer_of(json, place);

@@ -56,8 +56,7 @@ class TorchModel final {
   /// The prompt after its prefill, with the statistics that the cells need.
   EncodedPrompt encode(const Sample& sample, const TokenizedPrompt& prompt,
                        std::span<const Cell> cells, bool column_sums) const {
-    StatisticsRequest request;
-    for (const Cell& cell : cells) request = request | strategy_of(cell.strategy).needs();
+    StatisticsRequest request = needs_of(cells);
     if (column_sums) request.prefill.column_sums = true;
     return encode_prompt(*model_, reader_, prompt, sample.images, request,
                          seed_of(settings_.seed, sample), [&](int64_t layer, int64_t layers) {
@@ -213,23 +212,9 @@ class TorchRun final : public SampleRun {
       if (settings_.perplexity) score(which, running, std::move(compressed), outcome);
       return;
     }
+    // The other phase needs them, too.
     if (settings_.perplexity) score(which, running, restart_all(compressed), outcome);
     generate(running, std::move(compressed), outcome);
-  }
-
-  /// For a phase that another one follows.
-  static std::vector<Sequence> restart_all(const std::vector<Sequence>& compressed) {
-    std::vector<Sequence> sequences;
-    sequences.reserve(compressed.size());
-    for (const Sequence& sequence : compressed) sequences.push_back(sequence.restart());
-    return sequences;
-  }
-
-  static std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
-    std::vector<Sequence*> all;
-    all.reserve(sequences.size());
-    for (Sequence& sequence : sequences) all.push_back(&sequence);
-    return all;
   }
 
   void score(std::span<const size_t> which, const std::vector<size_t>& running,
@@ -247,7 +232,7 @@ class TorchRun final : public SampleRun {
     };
     if (reference_runs || reference_.defined()) options.reference = &reference_;
     const std::vector<ForcedScores> scores =
-        teacher_force(model_.language(), *encoded_, pointers(sequences), answer_, options);
+        teacher_force(model_.language(), *encoded_, pointers_to(sequences), answer_, options);
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
@@ -272,7 +257,7 @@ class TorchRun final : public SampleRun {
       model_.at({"generation", "token", done, of, rows});
     };
     const std::vector<GreedyText> texts =
-        generate_greedy(model_.language(), *encoded_, pointers(sequences), options);
+        generate_greedy(model_.language(), *encoded_, pointers_to(sequences), options);
     model_.throw_if_stopped();
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];

@@ -6,7 +6,6 @@
 #include <ATen/core/Tensor.h>
 
 #include "base/device.h"
-#include "base/error.h"
 #include "base/stopwatch.h"
 #include "models/llama/text_model.h"
 #include "runtime/cost.h"
@@ -42,15 +41,6 @@ LlamaConfig part_of(const LlamaConfig& shape, int64_t element_bytes) {
   return part;
 }
 
-bool is_there(c10::Device device) {
-  try {
-    require_available(device);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 /// Weights of one value for all matrices. What linear layers hold in 16 bits must be exact there,
 /// what they hold in 32 must not (see held_dtype).
 double weight_value(const ModelSize& model) {
@@ -72,24 +62,15 @@ std::vector<Cell> runnable(const CellGroup& group, const EvaluationSettings& set
   return {cells[1]};  // the first is the full cache, the least work of all
 }
 
-std::vector<Sequence*> pointers(std::vector<Sequence>& sequences) {
-  std::vector<Sequence*> all;
-  all.reserve(sequences.size());
-  for (Sequence& sequence : sequences) all.push_back(&sequence);
-  return all;
-}
-
 /// One run through the phases of a sample.
 class TrialRun {
  public:
   TrialRun(const Model& model, c10::Device device, const EvaluationSettings& settings,
            const std::vector<Cell>& cells, int64_t prompt_tokens)
       : model_(model), device_(device), settings_(settings), cells_(cells) {
-    StatisticsRequest needs;
-    for (const Cell& cell : cells) needs = needs | strategy_of(cell.strategy).needs();
     const std::vector<int64_t> ids(static_cast<size_t>(prompt_tokens), 0);
     Stopwatch watch;
-    prompt_.emplace(encode_ids(model, ids, needs, /*seed=*/0));
+    prompt_.emplace(encode_ids(model, ids, needs_of(cells), /*seed=*/0));
     synchronize(device);
     prefill_ = watch.lap();
     for (const Cell& cell : cells) {
@@ -106,16 +87,14 @@ class TrialRun {
   /// Per token of an answer.
   double scoring(int64_t answer_tokens) const {
     const int64_t tokens = std::clamp<int64_t>(answer_tokens, 2, kScoredTokens);
-    std::vector<Sequence> sequences;
-    sequences.reserve(sequences_.size());
-    for (const Sequence& sequence : sequences_) sequences.push_back(sequence.restart());
+    std::vector<Sequence> sequences = restart_all(sequences_);
     for (Sequence& sequence : sequences) sequence.reserve(tokens);
     ForcedReference reference;
     ForcedOptions options;
     options.one_pass = settings_.one_pass;
     if (cells_.front().is_full()) options.reference = &reference;
     Stopwatch watch;
-    teacher_force(model_.language(), *prompt_, pointers(sequences),
+    teacher_force(model_.language(), *prompt_, pointers_to(sequences),
                   std::vector<int64_t>(static_cast<size_t>(tokens), 0), options);
     synchronize(device_);
     return watch.lap() / static_cast<double>(tokens - 1);
@@ -124,7 +103,7 @@ class TrialRun {
   /// Per new token. Nothing else can be run after it.
   double step() {
     for (Sequence& sequence : sequences_) sequence.reserve(kSteps + 1);
-    const std::vector<Sequence*> batch = pointers(sequences_);
+    const std::vector<Sequence*> batch = pointers_to(sequences_);
     const std::vector<int64_t> tokens(batch.size(), 0);
     std::vector<double> seconds;
     for (int64_t i = 0; i <= kSteps; ++i) {
@@ -225,7 +204,7 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
                                int64_t available) {
   const c10::Device device = parse_device(group.model.device);
   const c10::ScalarType dtype = parse_dtype(group.model.dtype);
-  if (!is_there(device) || samples.empty()) return std::nullopt;
+  if (!is_available(device) || samples.empty()) return std::nullopt;
   const int64_t element_bytes = element_bytes_of(model, dtype);
   ModelSize part = model;
   part.decoder = part_of(model.decoder, element_bytes);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 
 #include "runtime/machine.h"
 #include "sweep/engine.h"

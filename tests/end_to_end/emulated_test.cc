@@ -57,7 +57,6 @@ class Emulated : public testing::Test {
     setenv("OMP_NUM_THREADS", "1", /*overwrite=*/1);
     write_tiny_checkpoint(folder_, "model");
   }
-  ~Emulated() override { unsetenv("ELASTIKV_EMULATED_MEMORY"); }
   std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
 
   std::string sweep_file() const {

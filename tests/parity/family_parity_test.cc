@@ -16,6 +16,7 @@
 #include "runtime/sequence.h"
 #include "strategies/registry.h"
 #include "support/crc32.h"
+#include "support/families.h"
 #include "support/tensors.h"
 #include "support/tiny_models.h"
 
@@ -28,27 +29,6 @@ using nlohmann::json;
 constexpr double kTolerance = 1e-4;
 // How far a greedy token may lead by and still be another one's.
 constexpr double kMargin = 1e-3;
-
-std::filesystem::path families_folder() { return parity_folder() / "families"; }
-
-/// Of all files beside the checkpoints: one per script that makes them.
-const json& families() {
-  static const json all = [] {
-    json merged = json::object();
-    for (const auto& entry : std::filesystem::directory_iterator(families_folder())) {
-      if (entry.path().extension() == ".json")
-        merged.update(json::parse(read_file(entry.path())).at("families"));
-    }
-    return merged;
-  }();
-  return all;
-}
-
-std::vector<std::string> family_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, family] : families().items()) names.push_back(name);
-  return names;
-}
 
 class FamilyParity : public testing::TestWithParam<std::string> {
  protected:
@@ -64,12 +44,6 @@ class FamilyParity : public testing::TestWithParam<std::string> {
                           c10::ScalarType::Float);
     }
     return *model_;
-  }
-  static std::vector<ImageFile> images_of(const json& one) {
-    std::vector<ImageFile> images;
-    for (const std::string file : one.at("pictures"))
-      images.emplace_back(families_folder() / "pictures" / file);
-    return images;
   }
   TokenizedPrompt prompt_of(const json& one) const {
     return reader_.tokenize(one.at("question").get<std::string>(), images_of(one));

@@ -168,16 +168,10 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
 
 void set_launcher(Launcher wanted) { launcher = wanted; }
 
-void launch(cuda::Stream stream, dim3 grid, dim3 block, size_t shared_bytes,
-            std::function<void()> kernel) {
+void launch(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> kernel) {
   require_possible(grid, block, shared_bytes);
-  if (stream == nullptr) {
-    run_grid(grid, block, shared_bytes, kernel);
-  } else if (launcher == nullptr) {
-    throw std::logic_error("a stream without a launcher");
-  } else {
-    launcher([=, kernel = std::move(kernel)] { run_grid(grid, block, shared_bytes, kernel); });
-  }
+  if (launcher == nullptr) throw std::logic_error("a kernel without a launcher");
+  launcher([=, kernel = std::move(kernel)] { run_grid(grid, block, shared_bytes, kernel); });
 }
 
 void wait_for_block() { wait_as(State::kAtBlock); }

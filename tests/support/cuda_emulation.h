@@ -39,11 +39,9 @@ enum class Order { kForward, kBackward };
 /// The order in which the threads of a block and the blocks of a grid run.
 void set_order(Order order);
 
-/// Runs a kernel over a grid of one-dimensional blocks: at once without a stream, or else when the
-/// launcher runs it.
-void launch(cuda::Stream stream, dim3 grid, dim3 block, size_t shared_bytes,
-            std::function<void()> kernel);
-/// What takes the work of streams; a device that the tests emulate.
+/// Runs a kernel over a grid of one-dimensional blocks when the launcher runs it.
+void launch(dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> kernel);
+/// What takes the work of streams: a device that the tests emulate. There must be one.
 using Launcher = void (*)(std::function<void()> work);
 void set_launcher(Launcher launcher);
 /// Ends when all threads of the block that still run have come here.
@@ -203,8 +201,8 @@ inline unsigned char* shared_memory() { return cuda_emulation::shared_memory(); 
 
 template <typename... Parameters, typename... Arguments>
 void launch(const char* /*name*/, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            size_t shared, Stream stream, const Arguments&... arguments) {
-  cuda_emulation::launch(stream, grid, block, shared, [=] { kernel(arguments...); });
+            size_t shared, Stream /*stream*/, const Arguments&... arguments) {
+  cuda_emulation::launch(grid, block, shared, [=] { kernel(arguments...); });
 }
 
 }  // namespace elastikv::cuda

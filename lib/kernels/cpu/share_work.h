@@ -19,8 +19,7 @@ template <typename F>
 void share_work(int64_t count, int64_t grain, const F& f) {
   if (count <= 0) return;
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
-  const int64_t shares =
-      std::clamp<int64_t>((count + grain - 1) / std::max<int64_t>(grain, 1), 1, threads);
+  const int64_t shares = std::clamp<int64_t>((count + grain - 1) / grain, 1, threads);
   if (shares == 1) {
     f(int64_t{0}, count);
     return;

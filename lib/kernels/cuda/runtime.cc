@@ -8,7 +8,7 @@
 namespace elastikv::cuda {
 
 Stream current_stream(c10::Device device) {
-  if (device.is_cpu()) return nullptr;
+  ELASTIKV_ASSERT(!device.is_cpu(), "no stream on {}", device.str());
   const c10::impl::VirtualGuardImpl guard(device.type());
   return static_cast<Stream>(guard.getStreamNativeHandle(guard.getStream(device)));
 }
@@ -33,8 +33,7 @@ int64_t Upload::add(const void* data, size_t bytes) {
 
 at::Tensor Upload::send(c10::Device device) const {
   // ATen's pinned allocator hands a block out again only when the copy has passed.
-  const at::Tensor host =
-      at::empty({size_}, at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu()));
+  const at::Tensor host = at::empty({size_}, at::TensorOptions(at::kByte).pinned_memory(true));
   auto* bytes = host.data_ptr<uint8_t>();
   for (const Part& part : parts_) {
     if (part.bytes > 0) std::memcpy(bytes + part.offset, part.data, part.bytes);

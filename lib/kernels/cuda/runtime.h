@@ -13,8 +13,7 @@
 
 namespace elastikv::cuda {
 
-/// The stream that ATen's own kernels use on this device. Null for the CPU, where the emulated
-/// kernels of the tests run.
+/// The stream that ATen's own kernels use on this device.
 Stream current_stream(c10::Device device);
 
 /// Whether the kernels have code for this dtype.

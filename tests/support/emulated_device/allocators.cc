@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "support/emulated_device/emulated_device.h"
 #include "support/emulated_device/memory.h"
 #include "support/emulated_device/stream.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 /// The byte of which a new block is full: NaN as any floating-point number.
 constexpr int kNothing = 0xFF;
-const c10::Device kDevice(c10::DeviceType::PrivateUse1, 0);
 
 void free_device_block(void* block) {
   if (block != nullptr) Memory::instance().free(block);
@@ -23,16 +23,15 @@ void free_device_block(void* block) {
 class EmulatedAllocator final : public c10::DeviceAllocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
-    if (bytes == 0) return {nullptr, nullptr, &free_device_block, kDevice};
+    if (bytes == 0) return {nullptr, nullptr, &free_device_block, device()};
     void* block = Memory::instance().allocate(bytes);
     const size_t size = Memory::instance().size_of(block);
     Stream::instance().enqueue([block, size] { std::memset(block, kNothing, size); });
-    return {block, block, &free_device_block, kDevice};
+    return {block, block, &free_device_block, device()};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &free_device_block; }
   void copy_data(void* to, const void* from, size_t bytes) const override {
-    ++Stream::instance().counters().launches;
-    Stream::instance().enqueue([to, from, bytes] { std::memcpy(to, from, bytes); });
+    Stream::instance().launch([to, from, bytes] { std::memcpy(to, from, bytes); });
   }
 
   bool initialized() override { return true; }
@@ -40,22 +39,21 @@ class EmulatedAllocator final : public c10::DeviceAllocator {
   void recordStream(const c10::DataPtr& /*block*/, c10::Stream /*stream*/) override {}
   c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex /*device*/) override {
     constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-    const Memory& memory = Memory::instance();
+    const Memory::Usage usage = Memory::instance().usage();
     c10::CachingDeviceAllocator::DeviceStats stats;
     for (auto* bytes : {&stats.allocated_bytes, &stats.reserved_bytes, &stats.active_bytes}) {
-      (*bytes)[kAll].current = memory.in_use();
-      (*bytes)[kAll].peak = memory.peak();
+      (*bytes)[kAll].current = usage.in_use;
+      (*bytes)[kAll].peak = usage.peak;
     }
-    stats.allocation[kAll].allocated = memory.allocations();
-    stats.num_ooms = memory.refused();
+    stats.allocation[kAll].allocated = usage.allocations;
+    stats.num_ooms = usage.refused;
     return stats;
   }
   void resetAccumulatedStats(c10::DeviceIndex /*device*/) override {}
   void resetPeakStats(c10::DeviceIndex /*device*/) override { Memory::instance().reset_peak(); }
   std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex /*device*/) override {
-    const Memory& memory = Memory::instance();
-    return {static_cast<size_t>(memory.limit() - memory.in_use()),
-            static_cast<size_t>(memory.limit())};
+    const Memory::Usage usage = Memory::instance().usage();
+    return {static_cast<size_t>(usage.limit - usage.in_use), static_cast<size_t>(usage.limit)};
   }
 };
 

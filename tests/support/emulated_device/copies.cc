@@ -14,9 +14,7 @@ namespace elastikv::emulated {
 namespace {
 
 void copy_on_device(const at::Tensor& from, const at::Tensor& to) {
-  Stream& stream = Stream::instance();
-  ++stream.counters().launches;
-  stream.enqueue([from = host_view(from), to = host_view(to)] { to.copy_(from); });
+  Stream::instance().launch([from = host_view(from), to = host_view(to)] { to.copy_(from); });
 }
 
 /// Both contiguous and of one dtype.

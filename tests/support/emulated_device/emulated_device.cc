@@ -22,10 +22,7 @@ namespace {
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
 
-void launch(std::function<void()> kernel) {
-  ++Stream::instance().counters().launches;
-  Stream::instance().enqueue(std::move(kernel));
-}
+void launch(std::function<void()> kernel) { Stream::instance().launch(std::move(kernel)); }
 
 void install_once() {
   c10::register_privateuse1_backend("emulated");
@@ -50,7 +47,7 @@ c10::Device device() { return {kType, 0}; }
 
 Counters counted() { return Stream::instance().counters(); }
 
-MemoryLimit::MemoryLimit(int64_t bytes) : before_(Memory::instance().limit()) {
+MemoryLimit::MemoryLimit(int64_t bytes) : before_(Memory::instance().usage().limit) {
   Memory::instance().set_limit(bytes);
 }
 MemoryLimit::~MemoryLimit() { Memory::instance().set_limit(before_); }

@@ -9,6 +9,7 @@
 #include <ATen/ops/empty_strided.h>
 #include <ATen/ops/zeros.h>
 
+#include "support/emulated_device/emulated_device.h"
 #include "support/emulated_device/host_view.h"
 #include "support/emulated_device/memory.h"
 #include "support/emulated_device/resize.h"
@@ -52,8 +53,8 @@ void require_one_device(const c10::OperatorHandle& op, const Stack& arguments) {
   changed(arguments, [&](const at::Tensor& x) {
     TORCH_CHECK(is_emulated(x.device()) || (x.is_cpu() && x.dim() == 0),
                 "Expected all tensors to be on the same device, but found at least two devices, ",
-                c10::Device(c10::DeviceType::PrivateUse1, 0), " and ", x.device(),
-                "! (when checking arguments of ", op.operator_name(), ")");
+                device(), " and ", x.device(), "! (when checking arguments of ", op.operator_name(),
+                ")");
     return x;
   });
 }
@@ -118,8 +119,7 @@ bool depends_on_numbers(const c10::OperatorHandle& op, const Stack& arguments) {
 /// Tensors on the device of the shapes that `made` have on the CPU.
 IValue allocated(const IValue& made) {
   return changed(made, [](const at::Tensor& x) {
-    return at::empty_strided(x.sizes(), x.strides(),
-                             x.options().device(c10::Device(c10::DeviceType::PrivateUse1, 0)));
+    return at::empty_strided(x.sizes(), x.strides(), x.options().device(device()));
   });
 }
 

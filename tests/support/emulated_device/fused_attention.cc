@@ -39,10 +39,9 @@ Attention attend(const char* name, const at::Tensor& queries, const at::Tensor& 
       at::empty({queries.size(0), queries.size(1), rows}, queries.options().dtype(at::kFloat));
   for (const at::Tensor* x : {&result.output, &result.lse})
     Memory::instance().name_writer(x->const_data_ptr(), name);
-  ++Stream::instance().counters().launches;
-  Stream::instance().enqueue([q = host_view(queries), k = host_view(keys), v = host_view(values),
-                              output = host_view(result.output), lse = host_view(result.lse),
-                              causal, scale, tokens] {
+  Stream::instance().launch([q = host_view(queries), k = host_view(keys), v = host_view(values),
+                             output = host_view(result.output), lse = host_view(result.lse), causal,
+                             scale, tokens] {
     const auto [attended, sums] = at::_scaled_dot_product_flash_attention_for_cpu(
         q, k, v, /*dropout_p=*/0.0, causal, /*attn_mask=*/std::nullopt, scale);
     output.copy_(attended);

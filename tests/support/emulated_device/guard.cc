@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "support/emulated_device/emulated_device.h"
 #include "support/emulated_device/stream.h"
 
 namespace elastikv::emulated {
@@ -10,8 +11,6 @@ namespace {
 
 using c10::Device;
 using c10::DeviceIndex;
-
-const Device kDevice(c10::DeviceType::PrivateUse1, 0);
 
 /// How much was queued when it was recorded, and when the stream came to it.
 struct Event {
@@ -24,16 +23,16 @@ c10::StreamId& current_stream() {
   return id;
 }
 
-c10::Stream stream_of(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, kDevice, id); }
+c10::Stream stream_of(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, device(), id); }
 
 class Guard final : public c10::impl::DeviceGuardImplInterface {
  public:
-  c10::DeviceType type() const override { return kDevice.type(); }
+  c10::DeviceType type() const override { return device().type(); }
   Device exchangeDevice(Device device) const override {
     setDevice(device);
-    return kDevice;
+    return emulated::device();
   }
-  Device getDevice() const override { return kDevice; }
+  Device getDevice() const override { return device(); }
   void setDevice(Device device) const override {
     TORCH_CHECK(device.index() <= 0, "there is one emulated device, not ", device.index() + 1);
   }
@@ -43,7 +42,7 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
   c10::Stream getStream(Device /*device*/) const override { return stream_of(current_stream()); }
   c10::Stream getDefaultStream(Device /*device*/) const override { return stream_of(0); }
   c10::Stream getStreamFromGlobalPool(Device /*device*/, bool /*urgent*/) const override {
-    return getNewStream(kDevice, 0);
+    return getNewStream(device(), 0);
   }
   c10::Stream getNewStream(Device /*device*/, int /*priority*/) const override {
     thread_local c10::StreamId last = 0;

@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include "support/emulated_device/allocators.h"
+#include "support/emulated_device/emulated_device.h"
 #include "support/emulated_device/resize.h"
 
 namespace elastikv::emulated {
@@ -27,9 +28,7 @@ class Hooks final : public at::PrivateUse1HooksInterface {
     return at::detail::createCPUGenerator();
   }
 
-  c10::Device getDeviceFromPtr(void* /*data*/) const override {
-    return {c10::DeviceType::PrivateUse1, 0};
-  }
+  c10::Device getDeviceFromPtr(void* /*data*/) const override { return device(); }
   bool isPinnedPtr(const void* data) const override { return is_pinned(data); }
   c10::Allocator* getPinnedMemoryAllocator() const override { return &pinned_allocator(); }
   void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override {

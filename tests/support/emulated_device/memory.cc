@@ -31,7 +31,7 @@ Memory& Memory::instance() {
   return *memory;
 }
 
-Memory::Memory() : limit_(kDefaultLimit) {
+Memory::Memory() : usage_{.limit = kDefaultLimit} {
   void* range = mmap(nullptr, kAddresses, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                      /*fd=*/-1, /*offset=*/0);
   if (range == MAP_FAILED) throw std::runtime_error("no addresses for the emulated device");
@@ -43,12 +43,12 @@ void* Memory::allocate(size_t bytes) {
   const std::lock_guard lock(mutex_);
   const size_t size = (bytes + kGranularity - 1) / kGranularity * kGranularity;
   const auto added = static_cast<int64_t>(size);
-  if (in_use_ + added > limit_) {
-    ++refused_;
+  if (usage_.in_use + added > usage_.limit) {
+    ++usage_.refused;
     // As CUDA's allocator says it.
     TORCH_CHECK_WITH(OutOfMemoryError, false, "emulated device out of memory. Tried to allocate ",
-                     mebibytes(added), ". GPU 0 has a total capacity of ", mebibytes(limit_),
-                     " of which ", mebibytes(limit_ - in_use_), " is free.");
+                     mebibytes(added), ". GPU 0 has a total capacity of ", mebibytes(usage_.limit),
+                     " of which ", mebibytes(usage_.limit - usage_.in_use), " is free.");
   }
   unsigned char* block = nullptr;
   std::vector<unsigned char*>& free = free_[size];
@@ -61,9 +61,9 @@ void* Memory::allocate(size_t bytes) {
     used_ += size;
   }
   blocks_[block] = {size, "nobody"};
-  in_use_ += added;
-  peak_ = std::max(peak_, in_use_);
-  ++allocations_;
+  usage_.in_use += added;
+  usage_.peak = std::max(usage_.peak, usage_.in_use);
+  ++usage_.allocations;
   return block;
 }
 
@@ -71,7 +71,7 @@ void Memory::free(void* block) {
   const std::lock_guard lock(mutex_);
   const auto found = blocks_.find(static_cast<unsigned char*>(block));
   if (found == blocks_.end()) throw std::logic_error("a block of device memory is freed twice");
-  in_use_ -= static_cast<int64_t>(found->second.bytes);
+  usage_.in_use -= static_cast<int64_t>(found->second.bytes);
   free_[found->second.bytes].push_back(found->first);
   blocks_.erase(found);
 }
@@ -119,37 +119,17 @@ void Memory::set_accessible(bool accessible) {
 
 void Memory::set_limit(int64_t bytes) {
   const std::lock_guard lock(mutex_);
-  limit_ = std::min(bytes, static_cast<int64_t>(kAddresses));
+  usage_.limit = std::min(bytes, static_cast<int64_t>(kAddresses));
 }
 
-int64_t Memory::limit() const {
+Memory::Usage Memory::usage() const {
   const std::lock_guard lock(mutex_);
-  return limit_;
-}
-
-int64_t Memory::in_use() const {
-  const std::lock_guard lock(mutex_);
-  return in_use_;
-}
-
-int64_t Memory::peak() const {
-  const std::lock_guard lock(mutex_);
-  return peak_;
-}
-
-int64_t Memory::refused() const {
-  const std::lock_guard lock(mutex_);
-  return refused_;
-}
-
-int64_t Memory::allocations() const {
-  const std::lock_guard lock(mutex_);
-  return allocations_;
+  return usage_;
 }
 
 void Memory::reset_peak() {
   const std::lock_guard lock(mutex_);
-  peak_ = in_use_;
+  usage_.peak = usage_.in_use;
 }
 
 }  // namespace elastikv::emulated

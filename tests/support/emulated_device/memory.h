@@ -36,11 +36,15 @@ class Memory {
 
   /// Bytes beyond which allocate() fails; at most the addresses there are.
   void set_limit(int64_t bytes);
-  int64_t limit() const;
-  int64_t in_use() const;
-  int64_t peak() const;
-  int64_t refused() const;
-  int64_t allocations() const;
+  /// Bytes, and what was allocated and refused ever.
+  struct Usage {
+    int64_t limit = 0;
+    int64_t in_use = 0;
+    int64_t peak = 0;
+    int64_t refused = 0;
+    int64_t allocations = 0;
+  };
+  Usage usage() const;
   void reset_peak();
 
  private:
@@ -58,11 +62,7 @@ class Memory {
   size_t used_ = 0;                                     // addresses from the beginning on
   std::map<unsigned char*, Block> blocks_;              // in use, by address
   std::map<size_t, std::vector<unsigned char*>> free_;  // by size
-  int64_t limit_ = 0;
-  int64_t in_use_ = 0;
-  int64_t peak_ = 0;
-  int64_t refused_ = 0;
-  int64_t allocations_ = 0;
+  Usage usage_;
 };
 
 }  // namespace elastikv::emulated

@@ -47,6 +47,12 @@ void Stream::enqueue(std::function<void()> work) {
   if (work_.size() > kLongest && !open_) drain();
 }
 
+void Stream::launch(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  ++counters_.launches;
+  enqueue(std::move(work));
+}
+
 void Stream::drain() {
   const std::lock_guard lock(mutex_);
   if (work_.empty()) return;

@@ -19,6 +19,8 @@ class Stream {
   static Stream& instance();
 
   void enqueue(std::function<void()> work);
+  /// enqueue(), counted as a launch.
+  void launch(std::function<void()> work);
   /// Runs all that is queued; rethrows what a piece of work throws, which is dropped.
   void drain();
   /// drain(), counted as a wait of the host.

@@ -36,10 +36,8 @@ class CellSequences {
       strategies_.push_back(make_strategy(cell.preset));
       sequences_.emplace_back(model, prompt, *strategies_.back(), Budget::fraction(cell.keep));
     }
-    for (Sequence& sequence : sequences_) {
-      sequence.reserve(new_tokens);
-      batch_.push_back(&sequence);
-    }
+    for (Sequence& sequence : sequences_) sequence.reserve(new_tokens);
+    batch_ = pointers_to(sequences_);
   }
 
   const std::vector<Sequence*>& batch() const { return batch_; }

@@ -1,7 +1,8 @@
 // A tiny checkpoint of every family on the emulated device against the CPU: images, prompts with
 // every statistic, strategies.
+#include "support/families.h"
+
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +11,6 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
 #include "support/emulated_device/emulated_device.h"
 #include "support/tensors.h"
 #include "support/tiny_models.h"
@@ -23,28 +23,6 @@ using nlohmann::json;
 
 // fp32 with sums taken in another order.
 constexpr double kTolerance = 1e-4;
-
-std::filesystem::path families_folder() { return parity_folder() / "families"; }
-
-/// What tests/parity/data/families says of each family.
-const std::map<std::string, json>& families() {
-  static const std::map<std::string, json> all = [] {
-    std::map<std::string, json> by_name;
-    for (const auto& entry : std::filesystem::directory_iterator(families_folder())) {
-      if (entry.path().extension() != ".json") continue;
-      const json file = json::parse(read_file(entry.path()));
-      for (const auto& [name, family] : file.at("families").items()) by_name[name] = family;
-    }
-    return by_name;
-  }();
-  return all;
-}
-
-std::vector<std::string> family_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, family] : families()) names.push_back(name);
-  return names;
-}
 
 class EmulatedFamilies : public testing::TestWithParam<std::string> {
  protected:
@@ -59,8 +37,7 @@ class EmulatedFamilies : public testing::TestWithParam<std::string> {
           model(load_model(folder, device, c10::ScalarType::Float)) {
       for (const json& one : families().at(name).at("cases")) {
         if (one.contains("refused")) continue;
-        for (const std::string file : one.at("pictures"))
-          images.emplace_back(families_folder() / "pictures" / file);
+        images = images_of(one);
         question = one.at("question").get<std::string>();
         break;
       }
