@@ -146,10 +146,7 @@ class ModelBench {
           cell.shared_prompt ? std::min(attended, shared_bytes + changed_bytes + step * added)
                              : attended);
       Stopwatch watch;
-      // Copied to the host, as the next step's input is: that waits for the device.
-      const at::Tensor next = decode_step(model_.language(), batch, tokens).argmax(-1).cpu();
-      const auto* ids = next.const_data_ptr<int64_t>();
-      tokens.assign(ids, ids + next.numel());
+      tokens = greedy_step(model_.language(), batch, tokens);
       run.step_seconds.push_back(watch.lap());
     }
     for (const Sequence& sequence : sequences) {

@@ -94,6 +94,20 @@ const std::vector<std::vector<float>>& KVCache::logit_bias(int64_t layer) const 
   return at(layer).logit_bias;
 }
 
+std::vector<int64_t> KVCache::rank_distances(int64_t layer, int64_t group) const {
+  const std::vector<int64_t>& of_group = positions(layer, group);
+  std::vector<int64_t> order(of_group.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return of_group[static_cast<size_t>(a)] < of_group[static_cast<size_t>(b)];
+  });
+  std::vector<int64_t> distances(of_group.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    distances[static_cast<size_t>(order[i])] = static_cast<int64_t>(order.size() - 1 - i);
+  }
+  return distances;
+}
+
 EntryView KVCache::view(int64_t layer) const {
   EntryView view = at(layer).storage.view();
   if (has_logit_bias(layer)) view.logit_bias = &logit_bias(layer);
@@ -130,11 +144,15 @@ void KVCache::append(int64_t layer_index, const at::Tensor& keys, const at::Tens
                       values.sizes() == keys.sizes(),
                   "keys and values must be [kv_heads, tokens, head_dim]");
   layer.storage.append(keys, values, room_);
+  add_tokens(layer, first_position, added);
+}
+
+void KVCache::add_tokens(Layer& layer, int64_t first_position, int64_t tokens) {
   for (auto& positions : layer.positions) {
-    for (int64_t i = 0; i < added; ++i) positions.push_back(first_position + i);
+    for (int64_t i = 0; i < tokens; ++i) positions.push_back(first_position + i);
   }
   for (auto& biases : layer.logit_bias)
-    biases.resize(biases.size() + static_cast<size_t>(added), 0.0F);
+    biases.resize(biases.size() + static_cast<size_t>(tokens), 0.0F);
 }
 
 void KVCache::append_row(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
@@ -143,6 +161,12 @@ void KVCache::append_row(int64_t layer_index, const at::Tensor& keys, const at::
   layer.storage.append_row(keys, values, row, room_);
   for (auto& positions : layer.positions) positions.push_back(position);
   for (auto& biases : layer.logit_bias) biases.push_back(0.0F);
+}
+
+void KVCache::append_unwritten(int64_t layer_index, int64_t first_position, int64_t tokens) {
+  Layer& layer = at(layer_index);
+  layer.storage.append_unwritten(tokens, room_);
+  add_tokens(layer, first_position, tokens);
 }
 
 void KVCache::adopt(int64_t layer_index, const at::Tensor& keys, const at::Tensor& values,
@@ -269,14 +293,21 @@ void KVCache::apply(int64_t layer_index, const LayerPlan& plan, const RotaryTabl
   layer.storage.rebuild(kept, room_);
 }
 
-void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable* rotary) {
+void KVCache::apply(int64_t layer_index, const StepPlan& plan, const RotaryTable* rotary,
+                    SlotJoins* joins) {
   if (!plan.rebuild.keeps_everything()) {
     apply(layer_index, plan.rebuild, rotary);
     return;
   }
   Layer& layer = at(layer_index);
   if (plan.evict.size() > 1) split_groups(layer);
-  if (!plan.join.keeps_everything()) join(layer_index, plan.join, rotary);
+  if (!plan.join.keeps_everything()) {
+    if (joins != nullptr && joins_later(plan.join)) {
+      join_later(layer_index, plan.join, rotary, *joins);
+    } else {
+      join(layer_index, plan.join, rotary);
+    }
+  }
   if (plan.evict.empty()) return;
   for (size_t p = 0; p < layer.positions.size(); ++p) {
     std::vector<int64_t> slots = plan.evict[plan.evict.size() == 1 ? 0 : p];
@@ -296,6 +327,65 @@ void KVCache::join(int64_t layer_index, const LayerPlan& plan, const RotaryTable
   for (int64_t p = 0; p < parts; ++p) {
     const LayerStorage::Part anchors = gather(layer, p, plan, rotary, /*whole=*/true);
     if (!anchors.slots.empty()) layer.storage.write(p, anchors.slots, anchors.keys, anchors.values);
+  }
+}
+
+bool KVCache::joins_later(const LayerPlan& plan) const {
+  const bool turns =
+      plan.merge_keys && !unrotated_ && plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  // The kernel turns keys by one angle.
+  return mirror_.is_known() && !(turns && rotary_positions_.defined());
+}
+
+void KVCache::join_later(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary,
+                         SlotJoins& joins) {
+  Layer& layer = at(layer_index);
+  const bool turns =
+      plan.merge_keys && !unrotated_ && plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  const auto parts = static_cast<size_t>(layer.storage.parts());
+  const auto rows_of = [&](const at::Tensor& rows, size_t p) {
+    return numbers_of(unpadded_row(rows, plan.kept.size(0) == 1 ? 0 : static_cast<int64_t>(p)));
+  };
+  const auto weight_at = [&](const at::Tensor& weights, size_t p, size_t i) {
+    if (!weights.defined()) return 1.0F;
+    const int64_t row = weights.size(0) == 1 ? 0 : static_cast<int64_t>(p);
+    return weights.const_data_ptr<float>()[row * weights.size(1) + static_cast<int64_t>(i)];
+  };
+  std::vector<std::vector<int64_t>> anchors;
+  for (size_t p = 0; p < parts; ++p) anchors.push_back(rows_of(plan.kept, p));
+  layer.storage.make_room_for(anchors);
+  for (size_t p = 0; p < parts; ++p) {
+    const auto part = static_cast<int64_t>(p);
+    const std::vector<int64_t>& slots = anchors[p];
+    const std::vector<int64_t> sources = rows_of(plan.source, p);
+    const std::vector<int64_t> anchor_of = rows_of(plan.anchor, p);
+    const std::vector<int64_t>& positions = layer.positions[p];
+    std::vector<std::vector<JoinSource>> joined(slots.size());
+    for (size_t i = 0; i < sources.size(); ++i) {
+      const auto anchor = static_cast<size_t>(anchor_of[i]);
+      const int64_t turn = positions[static_cast<size_t>(slots[anchor])] -
+                           positions[static_cast<size_t>(sources[i])];
+      joined[anchor].push_back({layer.storage.place(part, sources[i]),
+                                static_cast<int32_t>(turns ? turn : 0),
+                                weight_at(plan.source_weight, p, i)});
+    }
+    std::vector<int32_t> from;
+    from.reserve(slots.size());
+    for (const int64_t slot : slots) from.push_back(layer.storage.place(part, slot));
+    layer.storage.claim(part, slots);
+    for (size_t a = 0; a < slots.size(); ++a) {
+      SlotJoin join;
+      if (turns) {
+        join.cos = rotary->cos().const_data_ptr<float>();
+        join.sin = rotary->sin().const_data_ptr<float>();
+      }
+      join.from = from[a];
+      join.to = layer.storage.place(part, slots[a]);
+      join.weight = weight_at(plan.anchor_weight, p, a);
+      join.mean = plan.rule == LayerPlan::Rule::kMean;
+      join.keys = plan.merge_keys;
+      joins.add(*this, layer_index, part, join, std::move(joined[a]));
+    }
   }
 }
 

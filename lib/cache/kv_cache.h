@@ -8,6 +8,8 @@
 #include "cache/cache_shape.h"
 #include "cache/layer_plan.h"
 #include "cache/layer_storage.h"
+#include "cache/slot_joins.h"
+#include "cache/slot_mirror.h"
 #include "kernels/rotary.h"
 
 namespace elastikv {
@@ -56,6 +58,10 @@ class KVCache {
   /// [groups][length]: what is added to the scaled logits of a slot; empty without biases.
   const std::vector<std::vector<float>>& logit_bias(int64_t layer) const;
 
+  /// How far before the newest entry each slot of a group stands when entries are counted by rank,
+  /// as they are in a re-rotated cache: 0 for the newest, length - 1 for the oldest.
+  std::vector<int64_t> rank_distances(int64_t layer, int64_t group) const;
+
   /// Where a layer's keys and values lie, for the attention kernels; valid until the cache changes.
   EntryView view(int64_t layer) const;
   /// One head's entries in storage order, [length, head_dim]: a view, or a copy where entries are a
@@ -95,6 +101,9 @@ class KVCache {
   /// Adds one entry from row `row` of a decode batch. keys, values: [rows, kv_heads, head_dim].
   void append_row(int64_t layer, const at::Tensor& keys, const at::Tensor& values, int64_t row,
                   int64_t position);
+  /// Adds entries of new tokens to a layer, whose content a device's kernel writes where the new
+  /// slots say.
+  void append_unwritten(int64_t layer, int64_t first_position, int64_t tokens);
   /// Adopts tensors as a layer's whole content without copying; the layer must be empty. Shapes as
   /// in append.
   void adopt(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
@@ -103,8 +112,10 @@ class KVCache {
   /// use. Sums are accumulated in fp32. `rotary`: what rotated the keys; read only by plans that
   /// merge un-rotated keys, which must have it unless keys_are_unrotated().
   void apply(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary = nullptr);
-  /// Carries out a decode step's decision.
-  void apply(int64_t layer, const StepPlan& plan, const RotaryTable* rotary = nullptr);
+  /// Carries out a decode step's decision. `joins`: takes merges that the device can make with
+  /// those of other caches, to be run before anything is appended; null: they are made at once.
+  void apply(int64_t layer, const StepPlan& plan, const RotaryTable* rotary = nullptr,
+             SlotJoins* joins = nullptr);
   /// Evicts one slot: the last entry of the group takes its place.
   void evict(int64_t layer, int64_t group, int64_t slot);
   /// Reorders the slots of every head of a layer; `order`: int64 [length], a permutation. Attention
@@ -112,6 +123,13 @@ class KVCache {
   void permute(int64_t layer, const at::Tensor& order);
   /// Takes the rotation by their positions off all keys, once, for PositionMode::kRerotated.
   void unrotate_keys(const RotaryTable& rotary);
+
+  /// What became of a layer's slots since begin_journal, for those who follow them.
+  const SlotJournal& journal(int64_t layer) const { return at(layer).storage.journal(); }
+  void begin_journal(int64_t layer) { at(layer).storage.begin_journal(); }
+  /// How a device knows the slots; a fork's begins anew.
+  SlotMirror& mirror() { return mirror_; }
+  bool is_mirrored() const { return mirror_.is_known(); }
 
   /// A cache with the same content; storage is shared until one of the two changes it.
   KVCache fork() const;
@@ -148,7 +166,14 @@ class KVCache {
                             const RotaryTable* rotary, bool whole) const;
   /// Writes merged anchors back into their slots.
   void join(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary);
+  /// Whether join_later can carry out a plan.
+  bool joins_later(const LayerPlan& plan) const;
+  /// Gives anchors entries of their own and leaves it to `joins` to write them.
+  void join_later(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary,
+                  SlotJoins& joins);
   static void split_groups(Layer& layer);
+  /// What slots stand for, once they were appended.
+  static void add_tokens(Layer& layer, int64_t first_position, int64_t tokens);
   /// Takes the rotation by their positions off keys.
   TurnBack turn_back(const RotaryTable& rotary) const;
 
@@ -159,6 +184,7 @@ class KVCache {
   Room room_;
   bool unrotated_ = false;
   std::vector<Layer> layers_;
+  SlotMirror mirror_;
 };
 
 }  // namespace elastikv

@@ -11,23 +11,9 @@
 
 #include "base/error.h"
 #include "cache/entry_ranges.h"
+#include "cache/places.h"
 
 namespace elastikv {
-namespace {
-
-int64_t sum_of(const std::vector<int64_t>& numbers) {
-  return std::accumulate(numbers.begin(), numbers.end(), int64_t{0});
-}
-
-int32_t own_place(int64_t entry) { return ~static_cast<int32_t>(entry); }
-/// The own entry of a place.
-size_t entry_at(int32_t place) {
-  const int64_t wide = place;
-  return static_cast<size_t>(~wide);
-}
-
-}  // namespace
-
 std::shared_ptr<const SharedEntries> SharedEntries::unrotated(const TurnBack& turn_back) const {
   const std::lock_guard<std::mutex> lock(making_);
   if (unrotated_ != nullptr) return unrotated_;
@@ -91,11 +77,24 @@ LayerStorage LayerStorage::fork(const std::vector<std::vector<int64_t>>& tokens)
     as_shared_ = std::move(shared);
   }
   shared_ = true;
-  return *this;
+  LayerStorage fork = *this;
+  fork.cannot_tell();
+  return fork;
+}
+
+void LayerStorage::tell(int64_t part, SlotChange change) {
+  if (journal_.complete) journal_.changes[static_cast<size_t>(part)].push_back(change);
+}
+
+void LayerStorage::begin_journal() {
+  journal_.complete = true;
+  journal_.changes.resize(static_cast<size_t>(parts_));
+  for (std::vector<SlotChange>& changes : journal_.changes) changes.clear();
 }
 
 void LayerStorage::begin_change() {
   if (!is_contiguous() || !shared_ || as_shared_ == nullptr) return;
+  cannot_tell();
   prompt_ = std::move(as_shared_);
   as_shared_ = nullptr;
   keys_.reset();
@@ -113,6 +112,7 @@ void LayerStorage::begin_change() {
 
 void LayerStorage::split() {
   if (parts_ != 1) return;
+  cannot_tell();
   parts_ = shape_.kv_heads;
   if (is_contiguous()) return;
   places_.resize(static_cast<size_t>(parts_), places_[0]);
@@ -120,6 +120,7 @@ void LayerStorage::split() {
 }
 
 void LayerStorage::allocate(std::vector<int64_t> capacities) {
+  cannot_tell();
   const auto options = at::TensorOptions().dtype(shape_.dtype).device(shape_.device);
   const int64_t entries = sum_of(capacities);
   keys_ = entries == 0 ? at::Tensor() : at::empty({entries, shape_.head_dim}, options);
@@ -224,7 +225,28 @@ int32_t LayerStorage::take(int64_t part) {
   return entry;
 }
 
+int64_t LayerStorage::add_slot(int64_t part) {
+  int64_t entry = length_of(part);
+  if (!is_contiguous()) {
+    entry = take(part);
+    places_[static_cast<size_t>(part)].push_back(own_place(entry));
+  }
+  tell(part, {SlotChange::kNewSlot, own_place(entry)});
+  return entry;
+}
+
+void LayerStorage::append_unwritten(int64_t added, const Room& room) {
+  own(added, room);
+  for (int64_t p = 0; p < parts_; ++p) {
+    for (int64_t i = 0; i < added; ++i) {
+      add_slot(p);
+      add_to_lengths(p, 1);
+    }
+  }
+}
+
 void LayerStorage::adopt(const at::Tensor& keys, const at::Tensor& values) {
+  cannot_tell();
   const int64_t tokens = keys.size(1);
   keys_ = keys.view({shape_.kv_heads * tokens, shape_.head_dim});
   values_ = values.view({shape_.kv_heads * tokens, shape_.head_dim});
@@ -244,6 +266,7 @@ void LayerStorage::adopt(const at::Tensor& keys, const at::Tensor& values) {
 void LayerStorage::append(const at::Tensor& keys, const at::Tensor& values, const Room& room) {
   const int64_t added = keys.size(1);
   own(added, room);
+  cannot_tell();
   for (int64_t p = 0; p < parts_; ++p) {
     if (is_contiguous()) {
       write_entries(keys_, starts_, p, heads(), length_of(p), keys, p);
@@ -284,11 +307,7 @@ void LayerStorage::append_row(const at::Tensor& keys, const at::Tensor& values, 
     return static_cast<size_t>(row * x.stride(0) + head * x.stride(1)) * element;
   };
   for (int64_t p = 0; p < parts_; ++p) {
-    int64_t entry = length_of(p);
-    if (!is_contiguous()) {
-      entry = take(p);
-      places_[static_cast<size_t>(p)].push_back(own_place(entry));
-    }
+    const int64_t entry = add_slot(p);
     for (int64_t h = p; h < p + heads(); ++h) {
       const size_t to = static_cast<size_t>(starts_[static_cast<size_t>(h)] + entry) * bytes;
       std::memcpy(to_keys + to, from_keys + address(keys, h), bytes);
@@ -301,6 +320,7 @@ void LayerStorage::append_row(const at::Tensor& keys, const at::Tensor& values, 
 void LayerStorage::remove(int64_t part, int64_t slot) {
   const int64_t last = length_of(part) - 1;
   if (slot != last) begin_change();
+  tell(part, {static_cast<int32_t>(slot), SlotChange::kRemoved});
   if (!is_contiguous()) {
     auto& places = places_[static_cast<size_t>(part)];
     int32_t& place = places[static_cast<size_t>(slot)];
@@ -327,29 +347,49 @@ void LayerStorage::write_runs(int64_t part, const std::vector<int64_t>& entries,
   }
 }
 
+int32_t LayerStorage::place(int64_t part, int64_t slot) const {
+  return is_contiguous() ? own_place(slot)
+                         : places_[static_cast<size_t>(part)][static_cast<size_t>(slot)];
+}
+
+void LayerStorage::make_room_for(const std::vector<std::vector<int64_t>>& slots) {
+  begin_change();
+  int64_t most = 0;
+  for (size_t p = 0; p < slots.size() && !is_contiguous(); ++p) {
+    const int64_t added = std::count_if(slots[p].begin(), slots[p].end(), [&](int64_t slot) {
+      return places_[p][static_cast<size_t>(slot)] >= 0;
+    });
+    most = std::max(most, added);
+  }
+  own(most, {});
+}
+
+void LayerStorage::claim(int64_t part, const std::vector<int64_t>& slots) {
+  if (is_contiguous()) return;
+  for (const int64_t slot : slots) {
+    int32_t& place = places_[static_cast<size_t>(part)][static_cast<size_t>(slot)];
+    if (place < 0) continue;
+    place = own_place(take(part));
+    tell(part, {static_cast<int32_t>(slot), place});
+  }
+}
+
 void LayerStorage::write(int64_t part, const std::vector<int64_t>& slots, const at::Tensor& keys,
                          const at::Tensor& values) {
-  begin_change();
-  std::vector<int64_t> entries = slots;
-  if (is_contiguous()) {
-    own(/*added=*/0, {});
-  } else {
-    auto& places = places_[static_cast<size_t>(part)];
-    int64_t added = 0;
-    for (const int64_t slot : slots) added += places[static_cast<size_t>(slot)] >= 0 ? 1 : 0;
-    own(added, {});
-    for (int64_t& entry : entries) {
-      int32_t& place = places[static_cast<size_t>(entry)];
-      if (place >= 0) place = own_place(take(part));
-      entry = ~place;
-    }
-  }
+  std::vector<std::vector<int64_t>> of_parts(static_cast<size_t>(parts_));
+  of_parts[static_cast<size_t>(part)] = slots;
+  make_room_for(of_parts);
+  claim(part, slots);
+  std::vector<int64_t> entries;
+  entries.reserve(slots.size());
+  for (const int64_t slot : slots) entries.push_back(~static_cast<int64_t>(place(part, slot)));
   write_runs(part, entries, keys, values, /*from_head=*/0);
 }
 
 void LayerStorage::unrotate(const std::vector<std::vector<int64_t>>& tokens,
                             const TurnBack& turn_back) {
   begin_change();
+  cannot_tell();
   if (is_contiguous()) {
     if (!keys_.defined()) return;
     own(/*added=*/0, {});
@@ -397,101 +437,6 @@ at::Tensor LayerStorage::contiguous_keys(int64_t part) const {
 
 at::Tensor LayerStorage::contiguous_values(int64_t part) const {
   return view_of(values_, starts_, part, heads(), /*entry=*/0, length_of(part));
-}
-
-std::vector<int64_t> LayerStorage::to_rewrite(int64_t part, const std::vector<int64_t>& slots,
-                                              const std::vector<bool>& changed) const {
-  std::vector<int64_t> rewritten;
-  std::vector<bool> seen;  // own entries that stay
-  if (!is_contiguous()) seen.resize(static_cast<size_t>(own_[static_cast<size_t>(part)].used));
-  for (size_t i = 0; i < slots.size(); ++i) {
-    bool rewrite = is_contiguous() || changed[i];
-    if (!rewrite) {
-      const int32_t place = places_[static_cast<size_t>(part)][static_cast<size_t>(slots[i])];
-      if (place < 0) {
-        // A plan may repeat entries; each then has one that it may change.
-        rewrite = seen[entry_at(place)];
-        seen[entry_at(place)] = true;
-      }
-    }
-    if (rewrite) rewritten.push_back(static_cast<int64_t>(i));
-  }
-  return rewritten;
-}
-
-void LayerStorage::rebuild_contiguous(const std::vector<Part>& parts, const Room& room) {
-  for (int64_t p = 0; p < parts_; ++p)
-    add_to_lengths(p, std::ssize(parts[static_cast<size_t>(p)].slots) - length_of(p));
-  std::vector<int64_t> capacities = wanted(/*added=*/0, room);
-  // What is there is used again, unless it is too small, or more than is needed.
-  if (!has_room(/*added=*/0) || sum_of(capacities_) > sum_of(capacities))
-    allocate(std::move(capacities));
-  for (int64_t p = 0; p < parts_; ++p) {
-    const Part& part = parts[static_cast<size_t>(p)];
-    write_entries(keys_, starts_, p, heads(), /*entry=*/0, part.keys, 0);
-    write_entries(values_, starts_, p, heads(), /*entry=*/0, part.values, 0);
-  }
-}
-
-void LayerStorage::rebuild(const std::vector<Part>& parts, const Room& room) {
-  ELASTIKV_ASSERT(std::ssize(parts) == parts_, "{} of {} parts are rebuilt", parts.size(), parts_);
-  if (is_contiguous()) {
-    rebuild_contiguous(parts, room);
-    return;
-  }
-  for (int64_t p = 0; p < parts_; ++p) {
-    const auto index = static_cast<size_t>(p);
-    const Part& part = parts[index];
-    std::vector<int32_t> stay;
-    std::vector<bool> in_use(static_cast<size_t>(own_[index].used));
-    auto rewritten = part.rewritten.begin();
-    for (size_t i = 0; i < part.slots.size(); ++i) {
-      if (rewritten != part.rewritten.end() && *rewritten == static_cast<int64_t>(i)) {
-        ++rewritten;
-        continue;
-      }
-      stay.push_back(places_[index][static_cast<size_t>(part.slots[i])]);
-      if (stay.back() < 0) in_use[entry_at(stay.back())] = true;
-    }
-    places_[index] = std::move(stay);
-    own_[index].free.clear();
-    for (size_t i = in_use.size(); i-- > 0;) {
-      if (!in_use[i]) own_[index].free.push_back(static_cast<int32_t>(i));
-    }
-    add_to_lengths(p, std::ssize(part.slots) - length_of(p));
-  }
-  std::vector<int64_t> needed;
-  std::vector<int64_t> most;  // with the room asked for
-  for (size_t h = 0; h < lengths_.size(); ++h) {
-    const std::vector<int64_t>& rewritten = of_head(parts, static_cast<int64_t>(h)).rewritten;
-    needed.push_back(own_entries(h) + std::ssize(rewritten));
-    const int64_t more = std::min(room.appended, lengths_[h] + room.longer - needed[h]);
-    most.push_back(needed[h] + std::max(int64_t{0}, more));
-  }
-  // Storage that is a little larger than what is needed stays, so that a policy which rebuilds its
-  // cache at each step does not move it at each step.
-  if ((sum_of(needed) > 0 && !holds(needed)) ||
-      sum_of(capacities_) > sum_of(most) + sum_of(most) / 2)
-    reallocate(std::move(most));
-  for (int64_t p = 0; p < parts_; ++p) {
-    const auto index = static_cast<size_t>(p);
-    const Part& part = parts[index];
-    const std::vector<int32_t> stay = std::move(places_[index]);
-    auto& places = places_[index];
-    places.clear();
-    auto next = stay.begin();
-    std::vector<int64_t> entries;
-    for (int64_t i = 0; i < std::ssize(part.slots); ++i) {
-      const size_t written = entries.size();
-      if (written == part.rewritten.size() || part.rewritten[written] != i) {
-        places.push_back(*next++);
-        continue;
-      }
-      entries.push_back(take(p));
-      places.push_back(own_place(entries.back()));
-    }
-    if (!entries.empty()) write_runs(p, entries, part.keys, part.values, /*from_head=*/0);
-  }
 }
 
 }  // namespace elastikv

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "cache/cache_shape.h"
+#include "kernels/device_slots.h"
 #include "kernels/entry_view.h"
 
 namespace elastikv {
@@ -16,7 +17,8 @@ namespace elastikv {
 /// By how much a layer may grow, so that its storage is allocated once.
 struct Room {
   int64_t longer = 0;    ///< entries that a head may hold beyond those there
-  int64_t appended = 0;  ///< entries that are going to be appended, those that go again included
+  /// Entries that are going to be appended, or become own ones, those that go again included.
+  int64_t appended = 0;
 };
 
 /// Turns keys [heads, slots, head_dim] of tokens [slots] back to no rotation.
@@ -36,6 +38,12 @@ struct SharedEntries {
  private:
   mutable std::mutex making_;
   mutable std::shared_ptr<const SharedEntries> unrotated_;
+};
+
+/// What became of a layer's slots since somebody began to follow them.
+struct SlotJournal {
+  bool complete = false;  ///< else slots or storage are others, and all is to be looked at anew
+  std::vector<std::vector<SlotChange>> changes{};  ///< [parts], of a complete one
 };
 
 /// Where the keys and values of one layer of one sequence lie. Slots are numbered by what they are
@@ -74,11 +82,19 @@ class LayerStorage {
   void append(const at::Tensor& keys, const at::Tensor& values, const Room& room);
   /// Adds one entry of each head from row `row` of [rows, kv_heads, head_dim].
   void append_row(const at::Tensor& keys, const at::Tensor& values, int64_t row, const Room& room);
+  /// Adds entries of each head whose content somebody else writes, where the new slots say.
+  void append_unwritten(int64_t added, const Room& room);
   /// Removes a slot: the last one takes its number.
   void remove(int64_t part, int64_t slot);
   /// Replaces entries in their slots by [heads, slots, head_dim].
   void write(int64_t part, const std::vector<int64_t>& slots, const at::Tensor& keys,
              const at::Tensor& values);
+  /// The place of a slot: an entry of the prompt's, or ~ one of the layer's own.
+  int32_t place(int64_t part, int64_t slot) const;
+  /// Makes room for own entries of some slots of each part, [parts][...]; may move entries.
+  void make_room_for(const std::vector<std::vector<int64_t>>& slots);
+  /// Gives slots own entries, whose content is to be written, after make_room_for.
+  void claim(int64_t part, const std::vector<int64_t>& slots);
   /// Takes the rotation off all keys. `tokens` as in fork.
   void unrotate(const std::vector<std::vector<int64_t>>& tokens, const TurnBack& turn_back);
 
@@ -97,6 +113,10 @@ class LayerStorage {
   /// To be called before to_rewrite: a contiguous storage that is shared becomes a list of places.
   void begin_change();
   bool is_contiguous() const { return prompt_ == nullptr; }
+
+  /// What became of the slots since begin_journal.
+  const SlotJournal& journal() const { return journal_; }
+  void begin_journal();
   /// [kv_heads, length, head_dim] of heads that are equally long; a view where that can be.
   at::Tensor all_keys() const { return all(/*keys=*/true); }
   at::Tensor all_values() const { return all(/*keys=*/false); }
@@ -111,6 +131,11 @@ class LayerStorage {
     std::vector<int32_t> free;  // of those before
   };
 
+  /// Takes note of a change of a part's slots, or of one that cannot be told.
+  void tell(int64_t part, SlotChange change);
+  void cannot_tell() { journal_ = {}; }
+  /// A new slot of a part; returns its entry.
+  int64_t add_slot(int64_t part);
   at::Tensor all(bool keys) const;
   int64_t length_of(int64_t part) const { return lengths_[static_cast<size_t>(part)]; }
   void add_to_lengths(int64_t part, int64_t added);
@@ -146,6 +171,7 @@ class LayerStorage {
   std::shared_ptr<const SharedEntries> prompt_;
   std::vector<std::vector<int32_t>> places_;  // [parts][length], see EntryView
   std::vector<OwnSlots> own_;                 // [parts]
+  SlotJournal journal_;
 };
 
 }  // namespace elastikv

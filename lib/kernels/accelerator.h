@@ -5,10 +5,12 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include "kernels/attention.h"
 #include "kernels/merge.h"
 #include "kernels/prefill_statistics.h"
+#include "kernels/slot_attention.h"
 
 namespace elastikv {
 
@@ -30,6 +32,18 @@ struct Accelerator {
   bool (*has_decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows);
   DecodeAttention (*decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
                                       double scale);
+  /// See kernels/cuda/slot_attention.h.
+  bool (*has_slot_attention)(c10::ScalarType dtype, int64_t head_dim, bool turned);
+  void (*update_slots)(const SentSlots& updates);
+  void (*rotate_and_append)(const NewTokens& tokens, const RotaryTable::Angles& angles,
+                            const SlotLayer& layer);
+  at::Tensor (*attend_slots)(const at::Tensor& queries, const SlotLayer& layer, double scale);
+  void (*join_slots)(const SentSlots& joins);
+  at::Tensor (*find_nearest)(const SentSlots& queries);
+  /// See kernels/norm.h and kernels/activation.h.
+  bool (*has_elementwise)(c10::ScalarType dtype);
+  at::Tensor (*rms_norm)(const at::Tensor& x, const at::Tensor& weight, double eps);
+  at::Tensor (*gated_silu)(const at::Tensor& x);
   /// See kernels/cuda/merge.h.
   at::Tensor (*gather_and_merge)(const at::Tensor& x, const MergeRows& rows);
 };

@@ -19,7 +19,8 @@ struct TokenScores {
 TokenScores score_token(const at::Tensor& logits, int64_t target);
 
 namespace reference {
-/// Plain ATen in double, any device.
+/// Plain ATen in double, any device, which is not waited for: f64 [2, rows], nll and kl.
+at::Tensor token_scores(const at::Tensor& logits, int64_t target);
 TokenScores score_token(const at::Tensor& logits, int64_t target);
 }  // namespace reference
 

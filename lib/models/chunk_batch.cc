@@ -1,9 +1,12 @@
 #include "models/chunk_batch.h"
 
+#include <utility>
+
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
 #include "kernels/chunk_attention.h"
+#include "kernels/transfer.h"
 
 namespace elastikv {
 
@@ -25,20 +28,31 @@ ChunkBatch::ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens,
     }
   }
   angles_ =
-      RotaryTable::angles_of_rows(tables_, at::tensor(positions, at::kLong).to(device), dtype);
+      RotaryTable::angles_of_rows(tables_, sent(at::tensor(positions, at::kLong), device), dtype);
+  std::vector<SlotRow> slot_rows;
+  slot_rows.reserve(rows.size());
+  for (const ChunkInput& row : rows) slot_rows.push_back({row.cache, row.token_index});
+  if (SlotBatch::suits(slot_rows))
+    on_slots_.emplace(std::move(slot_rows), tokens, model.query_heads());
 }
 
 at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                               const at::Tensor& values) {
-  RotaryTable::rotate_rows_in_place(queries, angles_);
-  RotaryTable::rotate_rows_in_place(keys, angles_);
+  if (on_slots_.has_value()) {
+    on_slots_->append(layer, {queries, keys, values}, angles_);
+  } else {
+    RotaryTable::rotate_rows_in_place(queries, angles_);
+    RotaryTable::rotate_rows_in_place(keys, angles_);
+  }
   std::vector<ChunkRow> attention_rows(rows_.size());
   for (size_t r = 0; r < rows_.size(); ++r) {
     const ChunkInput& input = rows_[r];
     KVCache& cache = *input.cache;
     const auto first = static_cast<int64_t>(r) * tokens_;
-    cache.append(layer, keys.narrow(0, first, tokens_).transpose(0, 1),
-                 values.narrow(0, first, tokens_).transpose(0, 1), input.token_index);
+    if (!on_slots_.has_value()) {
+      cache.append(layer, keys.narrow(0, first, tokens_).transpose(0, 1),
+                   values.narrow(0, first, tokens_).transpose(0, 1), input.token_index);
+    }
     ChunkRow& row = attention_rows[r];
     static_cast<EntryView&>(row) = cache.view(layer);
     row.slots = &input.slots[static_cast<size_t>(layer)];

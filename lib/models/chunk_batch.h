@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -9,6 +10,7 @@
 
 #include "kernels/rotary.h"
 #include "models/language_model.h"
+#include "models/slot_batch.h"
 
 namespace elastikv {
 
@@ -32,7 +34,8 @@ class ChunkBatch {
   int64_t tokens_;
   std::vector<const RotaryTable*> tables_;  // by row
   double scale_;
-  RotaryTable::Angles angles_;  // of each row's tokens; none at position 0
+  RotaryTable::Angles angles_;         // of each row's tokens; none at position 0
+  std::optional<SlotBatch> on_slots_;  // on a device that knows the slots
 };
 
 }  // namespace elastikv

@@ -2,32 +2,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
 #include <utility>
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
 #include "base/error.h"
+#include "kernels/transfer.h"
 
 namespace elastikv {
 namespace {
-
-/// How far before the newest entry each slot stands when entries are counted by rank, as they are
-/// in a re-rotated cache: 0 for the newest, length - 1 for the oldest.
-std::vector<int64_t> rank_distances(const std::vector<int64_t>& positions) {
-  std::vector<int64_t> order(positions.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return positions[static_cast<size_t>(a)] < positions[static_cast<size_t>(b)];
-  });
-  std::vector<int64_t> distances(positions.size());
-  for (size_t i = 0; i < order.size(); ++i) {
-    distances[static_cast<size_t>(order[i])] = static_cast<int64_t>(order.size() - 1 - i);
-  }
-  return distances;
-}
 
 /// The rotary position of a row's new token.
 int64_t rotary_position(const DecodeInput& row) {
@@ -41,22 +25,6 @@ int64_t rotary_position(const DecodeInput& row) {
       return 0;
   }
   throw InternalError("a position mode without a rule");
-}
-
-/// The same tensors on the CPU, by one copy.
-std::vector<at::Tensor> fetched(const std::vector<at::Tensor>& tensors) {
-  std::vector<at::Tensor> flat;
-  flat.reserve(tensors.size());
-  for (const at::Tensor& x : tensors) flat.push_back(x.flatten());
-  const at::Tensor together = at::cat(flat).cpu();
-  std::vector<at::Tensor> result;
-  result.reserve(tensors.size());
-  int64_t offset = 0;
-  for (const at::Tensor& x : tensors) {
-    result.push_back(together.narrow(0, offset, x.numel()).view(x.sizes()));
-    offset += x.numel();
-  }
-  return result;
 }
 
 }  // namespace
@@ -74,11 +42,25 @@ DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageMod
                     model.max_positions());
   }
   angles_ =
-      RotaryTable::angles_of_rows(tables_, at::tensor(positions, at::kLong).to(device), dtype);
+      RotaryTable::angles_of_rows(tables_, sent(at::tensor(positions, at::kLong), device), dtype);
+  std::vector<SlotRow> slot_rows;
+  slot_rows.reserve(rows.size());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const DecodeInput& row = rows[r];
+    slot_rows.push_back({row.cache, row.token_index,
+                         row.positions == PositionMode::kRerotated ? tables_[r] : nullptr,
+                         row.weights});
+  }
+  if (SlotBatch::suits(slot_rows))
+    on_slots_.emplace(std::move(slot_rows), /*tokens=*/1, model.query_heads());
 }
 
 at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                                const at::Tensor& values) {
+  if (on_slots_.has_value()) {
+    on_slots_->append(layer, {queries, keys, values}, angles_);
+    return on_slots_->attend(layer, queries, scale_);
+  }
   RotaryTable::rotate_rows_in_place(queries, angles_);
   RotaryTable::rotate_rows_in_place(keys, angles_);
   std::vector<DecodeRow> attention_rows(rows_.size());
@@ -93,7 +75,7 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
       if (input.positions == PositionMode::kRerotated) {
         row.rotary = tables_[static_cast<size_t>(r)];
         for (int64_t g = 0; g < cache.groups(layer); ++g) {
-          row.distances.push_back(rank_distances(cache.positions(layer, g)));
+          row.distances.push_back(cache.rank_distances(layer, g));
         }
       }
     }
@@ -115,11 +97,13 @@ at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const a
   return result.output;
 }
 
-std::vector<std::vector<at::Tensor>> DecodeBatch::take_weights() {
-  for (std::vector<at::Tensor>& layers : weights_) {
-    if (!layers.empty() && !layers[0].is_cpu()) layers = fetched(layers);
+void DecodeBatch::give_weights(DecodeOutput& output) {
+  if (on_slots_.has_value()) {
+    output.weights = on_slots_->weights();
+    output.weights_on_device = on_slots_->all_weights();
+    return;
   }
-  return std::move(weights_);
+  output.weights = std::move(weights_);
 }
 
 }  // namespace elastikv

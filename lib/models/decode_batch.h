@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +11,7 @@
 #include "kernels/attention.h"
 #include "kernels/rotary.h"
 #include "models/language_model.h"
+#include "models/slot_batch.h"
 
 namespace elastikv {
 
@@ -27,15 +29,15 @@ class DecodeBatch {
   at::Tensor attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,
                     const at::Tensor& values);
 
-  /// [rows][layers] attention rows collected so far, on the CPU. What a GPU made comes over in one
-  /// copy per row of the batch, so that no layer waits for it.
-  std::vector<std::vector<at::Tensor>> take_weights();
+  /// Puts the attention rows of all layers into a step's output.
+  void give_weights(DecodeOutput& output);
 
  private:
   const std::vector<DecodeInput>& rows_;
   std::vector<const RotaryTable*> tables_;  // by row
   double scale_;
-  RotaryTable::Angles angles_;  // of each row's new token
+  RotaryTable::Angles angles_;         // of each row's new token
+  std::optional<SlotBatch> on_slots_;  // on a device that knows the slots
   std::vector<std::vector<at::Tensor>> weights_;
 };
 

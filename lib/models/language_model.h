@@ -47,9 +47,11 @@ struct DecodeInput {
 
 struct DecodeOutput {
   at::Tensor logits;  ///< f32 [rows, vocab]
-  /// [rows][layers]: f32 [query_heads, max_length(layer)] on the CPU, for rows that asked; else
-  /// empty.
+  /// [rows][layers]: f32 [query_heads, max_length(layer)], for rows that asked; else empty. On the
+  /// CPU, or views of `weights_on_device`.
   std::vector<std::vector<at::Tensor>> weights;
+  /// f32: all weights one after another where a device made them; else undefined.
+  at::Tensor weights_on_device{};
 };
 
 /// One sequence whose next tokens are known and run at once.

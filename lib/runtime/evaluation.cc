@@ -18,13 +18,14 @@ class Scores {
     for (ForcedScores& score : scores_) score.nll.push_back(first_nll);
   }
 
-  /// One token's scores of the given sequences; row 0 of the logits is the reference's, which
-  /// counts only if it is among the `sequences`.
-  void add(const std::vector<size_t>& sequences, bool with_reference, const TokenScores& token) {
-    for (size_t i = 0; i < sequences.size(); ++i) {
-      const size_t row = with_reference ? i : i + 1;
-      scores_[sequences[i]].nll.push_back(token.nll[row]);
-      kl_[sequences[i]] += token.kl[row];
+  /// Scores the given sequences' logits of one token; row 0 is the reference's, which counts only
+  /// if it is among the `sequences`. A device is not waited for.
+  void add(const std::vector<size_t>& sequences, bool with_reference, const at::Tensor& logits,
+           int64_t target) {
+    if (logits.is_cpu()) {
+      count(sequences, with_reference, score_token(logits, target));
+    } else {
+      pending_.push_back({sequences, with_reference, reference::token_scores(logits, target)});
     }
   }
 
@@ -32,6 +33,7 @@ class Scores {
   std::vector<ForcedScores> take(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
                                  const std::vector<int64_t>& fed) {
+    count_pending();
     for (size_t r = 0; r < scores_.size(); ++r) {
       const std::vector<double>& nll = scores_[r].nll;
       if (!std::all_of(nll.begin(), nll.end(), [](double x) { return std::isfinite(x); })) {
@@ -45,8 +47,40 @@ class Scores {
   }
 
  private:
+  /// Scores that the device may still be computing.
+  struct Pending {
+    std::vector<size_t> sequences;
+    bool with_reference;
+    at::Tensor scores;  // f64 [2, rows]
+  };
+
+  void count(const std::vector<size_t>& sequences, bool with_reference, const TokenScores& token) {
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const size_t row = with_reference ? i : i + 1;
+      scores_[sequences[i]].nll.push_back(token.nll[row]);
+      kl_[sequences[i]] += token.kl[row];
+    }
+  }
+
+  void count_pending() {
+    if (pending_.empty()) return;
+    std::vector<at::Tensor> scores;
+    scores.reserve(pending_.size());
+    for (const Pending& token : pending_) scores.push_back(token.scores.flatten());
+    const at::Tensor all = at::cat(scores).cpu();
+    const auto* score = all.const_data_ptr<double>();
+    for (const Pending& token : pending_) {
+      const int64_t rows = token.scores.size(1);
+      count(token.sequences, token.with_reference,
+            {{score, score + rows}, {score + rows, score + 2 * rows}});
+      score += 2 * rows;
+    }
+    pending_.clear();
+  }
+
   std::vector<ForcedScores> scores_;
   std::vector<double> kl_;
+  std::vector<Pending> pending_;
 };
 
 std::vector<Sequence*> pick(const std::vector<Sequence*>& sequences,
@@ -107,8 +141,8 @@ void score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& s
       for (int64_t i = 0; i < count; ++i) {
         const at::Tensor of_token = logits.narrow(0, i * rows, rows);
         scores.add(which, /*with_reference=*/!given,
-                   score_token(given ? at::cat({of_reference.narrow(0, i, 1), of_token}) : of_token,
-                               answer[static_cast<size_t>(begin + t + i + 1)]));
+                   given ? at::cat({of_reference.narrow(0, i, 1), of_token}) : of_token,
+                   answer[static_cast<size_t>(begin + t + i + 1)]);
       }
     }
   }
@@ -170,8 +204,8 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
     } else if (asked_for) {
       first_rows.push_back(logits.narrow(0, 0, 1));
     }
-    scores.add(stepped, /*with_reference=*/!others,
-               score_token(logits.contiguous(), answer[static_cast<size_t>(k + 1)]));
+    scores.add(stepped, /*with_reference=*/!others, logits.contiguous(),
+               answer[static_cast<size_t>(k + 1)]);
   }
   if (!first_rows.empty()) reference.logits = at::cat(first_rows);
   if (asked_for) *options.reference = reference;

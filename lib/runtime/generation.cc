@@ -35,13 +35,13 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     std::vector<Sequence*> batch;
     batch.reserve(running.size());
     for (const size_t i : running) batch.push_back(sequences[i]);
-    const at::Tensor next = decode_step(model, batch, tokens).argmax(-1).cpu();
+    const std::vector<int64_t> next = greedy_step(model, batch, tokens);
     std::vector<size_t> still_running;
     std::vector<int64_t> next_tokens;
     for (size_t r = 0; r < running.size(); ++r) {
       texts[running[r]].failure = batch[r]->failure();
       if (!batch[r]->failure().empty()) continue;
-      const int64_t token = next.const_data_ptr<int64_t>()[r];
+      const int64_t token = next[r];
       if (!take(running[r], token)) continue;
       still_running.push_back(running[r]);
       next_tokens.push_back(token);

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/argmax.h>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/transfer.h"
 #include "runtime/non_finite.h"
 #include "strategies/eviction_policy.h"
 #include "strategies/finite.h"
@@ -71,7 +74,10 @@ Room Sequence::room_for(int64_t new_tokens) const {
   const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
   const int64_t growth = budget_.slots(tokens_seen_ + new_tokens, prompt_tokens) -
                          budget_.slots(tokens_seen_, prompt_tokens);
-  return {std::min(new_tokens, growth + policy_->overshoot()), new_tokens};
+  // With each token at most one entry goes, as a rule; where it joins another of the prompt's, that
+  // becomes one of the sequence's own.
+  return {std::min(new_tokens, growth + policy_->overshoot()),
+          policy_->joins() ? 2 * new_tokens : new_tokens};
 }
 
 void Sequence::reserve(int64_t new_tokens) { cache_.reserve(room_for(new_tokens)); }
@@ -96,18 +102,29 @@ DecodeInput Sequence::next(int64_t token) {
   return input;
 }
 
-void Sequence::after_step(std::vector<at::Tensor> weights) {
+void Sequence::has_run(std::vector<at::Tensor> weights) {
   ++tokens_seen_;
-  if (policy_ == nullptr || !failure_.empty()) return;
-  DecodeStep step;
-  step.tokens_seen = tokens_seen_;
-  step.cache = &cache_;
-  step.rows = std::move(weights);
-  const std::vector<StepPlan> plans = policy_->step(step);
+  step_ = {.tokens_seen = tokens_seen_, .cache = &cache_, .rows = std::move(weights)};
+}
+
+CacheQuestions Sequence::ask() {
+  if (policy_ == nullptr || !failure_.empty()) return {&cache_, {}};
+  return {&cache_, policy_->ask(step_)};
+}
+
+std::vector<StepPlan> Sequence::decide(std::vector<NearestSlots> answers) {
+  if (policy_ == nullptr || !failure_.empty()) return {};
+  step_.answers = std::move(answers);
+  std::vector<StepPlan> plans = policy_->step(step_);
   ELASTIKV_ASSERT(plans.empty() || static_cast<int64_t>(plans.size()) == cache_.shape().layers,
                   "{} step plans", plans.size());
+  step_.rows.clear();
+  return plans;
+}
+
+void Sequence::carry_out(const std::vector<StepPlan>& plans, SlotJoins& joins) {
   for (size_t i = 0; i < plans.size(); ++i)
-    cache_.apply(static_cast<int64_t>(i), plans[i], rotary_);
+    cache_.apply(static_cast<int64_t>(i), plans[i], rotary_, &joins);
 }
 
 void Sequence::note_failure(const LanguageModel& model, const std::vector<int64_t>& fed) {
@@ -264,22 +281,84 @@ std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences) {
   return restarts;
 }
 
-at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                       const std::vector<int64_t>& tokens) {
+namespace {
+
+/// What a step gives. The host has seen what is on the CPU.
+struct Step {
+  at::Tensor logits;
+  at::Tensor next;  // int64 [rows] on the CPU, if asked for
+};
+
+/// Calls `work` with the index of every sequence, on all threads.
+void for_all(const std::vector<Sequence*>& sequences, const std::function<void(size_t)>& work) {
+  at::parallel_for(0, std::ssize(sequences), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) work(static_cast<size_t>(i));
+  });
+}
+
+/// Lets the policies of all sequences decide after a step, and does what they say.
+void evict(const std::vector<Sequence*>& sequences, std::vector<std::vector<at::Tensor>> weights) {
+  std::vector<std::vector<NearestSlots>> answers(sequences.size());
+  const auto knows_slots = [](const Sequence* sequence) { return sequence->cache().is_mirrored(); };
+  if (std::all_of(sequences.begin(), sequences.end(), knows_slots)) {
+    std::vector<CacheQuestions> questions(sequences.size());
+    for_all(sequences, [&](size_t i) {
+      sequences[i]->has_run(std::move(weights[i]));
+      questions[i] = sequences[i]->ask();
+    });
+    answers = nearest_keys(questions);
+  } else {
+    for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->has_run(std::move(weights[i]));
+  }
+  std::vector<std::vector<StepPlan>> plans(sequences.size());
+  for_all(sequences, [&](size_t i) { plans[i] = sequences[i]->decide(std::move(answers[i])); });
+  SlotJoins joins;
+  for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->carry_out(plans[i], joins);
+  joins.run();
+}
+
+Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+              const std::vector<int64_t>& tokens, bool greedy) {
   ELASTIKV_ASSERT(sequences.size() == tokens.size(), "{} tokens for {} sequences", tokens.size(),
                   sequences.size());
   std::vector<DecodeInput> rows;
   rows.reserve(sequences.size());
   for (size_t i = 0; i < sequences.size(); ++i) rows.push_back(sequences[i]->next(tokens[i]));
   DecodeOutput output = model.decode(rows);
+  const bool reads = output.weights_on_device.defined();
+  std::vector<at::Tensor> wanted;
   // No NaN is smaller than anything.
-  const at::Tensor largest = output.logits.amax(-1).cpu();
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    if (!std::isfinite(largest.const_data_ptr<float>()[i]))
+  if (greedy || reads || output.logits.is_cpu()) wanted.push_back(output.logits.amax(-1));
+  if (greedy) wanted.push_back(output.logits.argmax(-1));
+  if (reads) wanted.push_back(output.weights_on_device);
+  wanted = fetched(wanted);
+  for (size_t i = 0; i < sequences.size() && !wanted.empty(); ++i) {
+    if (!std::isfinite(wanted[0].const_data_ptr<float>()[i]))
       sequences[i]->note_failure(model, {tokens[i]});
-    sequences[i]->after_step(std::move(output.weights[i]));
   }
-  return output.logits;
+  if (reads) {
+    for (std::vector<at::Tensor>& layers : output.weights) {
+      for (at::Tensor& x : layers)
+        x = wanted.back().as_strided(x.sizes(), x.strides(), x.storage_offset());
+    }
+  }
+  evict(sequences, std::move(output.weights));
+  return {output.logits, greedy ? wanted[1] : at::Tensor()};
+}
+
+}  // namespace
+
+at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                       const std::vector<int64_t>& tokens) {
+  return run_step(model, sequences, tokens, /*greedy=*/false).logits;
+}
+
+std::vector<int64_t> greedy_step(const LanguageModel& model,
+                                 const std::vector<Sequence*>& sequences,
+                                 const std::vector<int64_t>& tokens) {
+  const at::Tensor next = run_step(model, sequences, tokens, /*greedy=*/true).next;
+  const auto* ids = next.const_data_ptr<int64_t>();
+  return {ids, ids + next.numel()};
 }
 
 }  // namespace elastikv

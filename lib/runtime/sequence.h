@@ -31,9 +31,16 @@ class Sequence {
   int64_t bytes_to_run(int64_t new_tokens) const;
   /// What the model needs to run `token` as this sequence's next one.
   DecodeInput next(int64_t token);
-  /// To be called after each decode step with the sequence's attention rows (empty if none were
-  /// asked for): evicts what the policy says.
-  void after_step(std::vector<at::Tensor> weights);
+  /// To be called after each decode step with the sequence's attention rows on the CPU (empty if
+  /// none were asked for).
+  void has_run(std::vector<at::Tensor> weights);
+  /// What the policy wants to know of keys on a device before it decides.
+  CacheQuestions ask();
+  /// What the policy says is to be evicted. `answers`: to what it asked. Several sequences may ask
+  /// or decide at once.
+  std::vector<StepPlan> decide(std::vector<NearestSlots> answers);
+  /// Evicts what was decided. `joins` as in KVCache::apply.
+  void carry_out(const std::vector<StepPlan>& plans, SlotJoins& joins);
 
   /// Finds out what will be evicted over the next `new_tokens`. False when that depends on what
   /// the model computes; if true, the sequence is run by chunks from now on and no more step by
@@ -68,6 +75,7 @@ class Sequence {
   KVCache cache_;
   std::vector<LayerPlan> plans_;
   std::unique_ptr<GenerationPolicy> policy_;
+  DecodeStep step_;                   // the last one
   std::vector<Lifetimes> lifetimes_;  // [layers] of what is there, and of the tokens to come
   PositionMode positions_;
   int64_t tokens_seen_;
@@ -82,8 +90,14 @@ std::vector<Sequence*> pointers_to(std::vector<Sequence>& sequences);
 std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences);
 
 /// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
-/// vocab]. A sequence whose logits are not finite has failed (Sequence::failure).
+/// vocab]. A sequence whose logits are not finite has failed (Sequence::failure); on a device only
+/// where the step waits for it anyway, since a policy reads its attention: else the host runs
+/// ahead, and who reads the logits sees.
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                        const std::vector<int64_t>& tokens);
+/// The same; returns each sequence's most likely next token. A device is waited for once.
+std::vector<int64_t> greedy_step(const LanguageModel& model,
+                                 const std::vector<Sequence*>& sequences,
+                                 const std::vector<int64_t>& tokens);
 
 }  // namespace elastikv

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -125,6 +126,7 @@ struct StepCompactionInput {
   const std::vector<int64_t>& evicted;      ///< ranks, i.e. indices into by_position, ascending
   Protected protect;                        ///< of the ranks
   std::vector<float> scores;                ///< by rank, when the policy keeps scores; else empty
+  const NearestSlots* nearest = nullptr;    ///< answer to what it asked, if it was asked to
 };
 
 /// How entries that one step evicts join the others: ranks again, so that the policy turns them
@@ -141,6 +143,10 @@ struct StepMerge {
 class StepCompaction {
  public:
   virtual ~StepCompaction() = default;
+  /// What `merge` needs to know of the cache's keys; see GenerationPolicy::ask.
+  virtual std::optional<NearestQuestion> ask(const StepCompactionInput& /*input*/) const {
+    return std::nullopt;
+  }
   virtual StepMerge merge(const StepCompactionInput& input) = 0;
 };
 

@@ -54,14 +54,6 @@ void SlotOrder::evict(const std::vector<int64_t>& ranks) {
   }
 }
 
-/// What one set of slots evicts.
-struct EvictionPolicy::Evicted {
-  const std::vector<int64_t>& by_position;  // slots
-  std::vector<int64_t> ranks;               // ascending
-  Protected protect;
-  std::vector<float> scores;
-};
-
 EvictionPolicy::EvictionPolicy(GenerationStart start)
     : start_(std::move(start)), orders_(start_.prompt.layers.size()) {
   if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_);
@@ -69,39 +61,68 @@ EvictionPolicy::EvictionPolicy(GenerationStart start)
 
 std::vector<float> EvictionPolicy::scores(const Choice& /*choice*/) const { return {}; }
 
-std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
+std::vector<std::vector<EvictionPolicy::Evicted>> EvictionPolicy::choose_all(
+    const DecodeStep& step) {
   ELASTIKV_ASSERT(step.cache != nullptr, "a decode step without a cache");
   observe(step);
   const KVCache& cache = *step.cache;
-  const auto layers = static_cast<int64_t>(orders_.size());
-  std::vector<StepPlan> plans(orders_.size());
-  bool anything = false;
-  for (int64_t layer = 0; layer < layers; ++layer) {
+  std::vector<std::vector<Evicted>> all(orders_.size());
+  for (int64_t layer = 0; layer < std::ssize(orders_); ++layer) {
     auto& orders = orders_[static_cast<size_t>(layer)];
     const int64_t separate = groups(cache, layer);
     orders.resize(static_cast<size_t>(separate));
-    std::vector<Evicted> evicted;
+    std::vector<Evicted>& evicted = all[static_cast<size_t>(layer)];
     evicted.reserve(orders.size());
-    bool over = false;
     for (int64_t group = 0; group < separate; ++group) {
       SlotOrder& order = orders[static_cast<size_t>(group)];
       order.follow(cache.positions(layer, cache.groups(layer) == 1 ? 0 : group),
                    cache.layout(layer));
-      Evicted& here = evicted.emplace_back(Evicted{order.slots(), {}, {}, {}});
+      Evicted& here = evicted.emplace_back(Evicted{order.slots()});
       const Choice choice = choice_of(layer, group, step.tokens_seen, order.positions());
       if (choice.count <= 0) continue;
       here.ranks = choose(choice);
       std::sort(here.ranks.begin(), here.ranks.end());
-      over = true;
       if (compaction_ == nullptr) continue;
       here.scores = scores(choice);
       here.protect = {start_.selection->protect(start_.kept(layer, group)).sinks,
                       start_.selection->protect(choice.budget).recent};
     }
-    if (!over) continue;
+  }
+  return all;
+}
+
+std::vector<NearestQuestion> EvictionPolicy::ask(const DecodeStep& step) {
+  chosen_ = choose_all(step);
+  std::vector<NearestQuestion> questions;
+  if (compaction_ == nullptr) return questions;
+  for (size_t layer = 0; layer < chosen_->size(); ++layer) {
+    std::vector<Evicted>& groups = (*chosen_)[layer];
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (groups[g].ranks.empty()) continue;
+      std::optional<NearestQuestion> question =
+          compaction_->ask(input_of(*step.cache, static_cast<int64_t>(layer), g, groups));
+      if (!question.has_value()) continue;
+      groups[g].question = questions.size();
+      questions.push_back(std::move(*question));
+    }
+  }
+  return questions;
+}
+
+std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
+  const std::vector<std::vector<Evicted>> all =
+      chosen_.has_value() ? std::move(*chosen_) : choose_all(step);
+  chosen_.reset();
+  std::vector<StepPlan> plans(all.size());
+  bool anything = false;
+  for (size_t layer = 0; layer < all.size(); ++layer) {
+    const std::vector<Evicted>& evicted = all[layer];
+    if (std::all_of(evicted.begin(), evicted.end(),
+                    [](const Evicted& here) { return here.ranks.empty(); }))
+      continue;
     anything = true;
-    StepPlan& plan = plans[static_cast<size_t>(layer)];
-    if (compaction_ != nullptr) plan.join = merged(cache, layer, evicted);
+    StepPlan& plan = plans[layer];
+    if (compaction_ != nullptr) plan.join = merged(step, static_cast<int64_t>(layer), evicted);
     for (size_t group = 0; group < evicted.size(); ++group) {
       const Evicted& here = evicted[group];
       auto& slots = plan.evict.emplace_back();
@@ -109,7 +130,7 @@ std::vector<StepPlan> EvictionPolicy::step(const DecodeStep& step) {
       for (const int64_t rank : here.ranks) {
         slots.push_back(here.by_position[static_cast<size_t>(rank)]);
       }
-      orders[group].evict(here.ranks);
+      orders_[layer][group].evict(here.ranks);
     }
   }
   if (!anything) plans.clear();
@@ -158,7 +179,20 @@ std::vector<Lifetimes> EvictionPolicy::foresee(const KVCache& cache, int64_t tok
   return layers;
 }
 
-LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
+StepCompactionInput EvictionPolicy::input_of(const KVCache& cache, int64_t layer, size_t group,
+                                             const std::vector<Evicted>& groups) const {
+  const Evicted& here = groups[group];
+  return {.cache = cache,
+          .layer = layer,
+          .group = static_cast<int64_t>(group),
+          .groups = std::ssize(groups),
+          .by_position = here.by_position,
+          .evicted = here.ranks,
+          .protect = here.protect,
+          .scores = here.scores};
+}
+
+LayerPlan EvictionPolicy::merged(const DecodeStep& step, int64_t layer,
                                  const std::vector<Evicted>& groups) {
   KeptSlots anchors(groups.size());
   std::vector<Merges> merges(groups.size());
@@ -166,28 +200,24 @@ LayerPlan EvictionPolicy::merged(const KVCache& cache, int64_t layer,
   for (size_t g = 0; g < groups.size(); ++g) {
     const Evicted& here = groups[g];
     if (here.ranks.empty()) continue;
-    StepMerge step = compaction_->merge({.cache = cache,
-                                         .layer = layer,
-                                         .group = static_cast<int64_t>(g),
-                                         .groups = static_cast<int64_t>(groups.size()),
-                                         .by_position = here.by_position,
-                                         .evicted = here.ranks,
-                                         .protect = here.protect,
-                                         .scores = here.scores});
+    StepCompactionInput input = input_of(*step.cache, layer, g, groups);
+    if (here.question.has_value() && !step.answers.empty())
+      input.nearest = &step.answers[*here.question];
+    StepMerge step_merge = compaction_->merge(input);
     std::map<int64_t, int64_t> index;  // rank of an anchor -> index into anchors
-    for (const int64_t rank : step.anchor) index.emplace(rank, 0);
+    for (const int64_t rank : step_merge.anchor) index.emplace(rank, 0);
     for (auto& [rank, place] : index) {
       place = static_cast<int64_t>(anchors[g].size());
       anchors[g].push_back(here.by_position[static_cast<size_t>(rank)]);
     }
     anchor_weights[g].resize(anchors[g].size());
-    for (size_t i = 0; i < step.source.size(); ++i) {
-      const int64_t anchor = index.at(step.anchor[i]);
-      merges[g].source.push_back(here.by_position[static_cast<size_t>(step.source[i])]);
+    for (size_t i = 0; i < step_merge.source.size(); ++i) {
+      const int64_t anchor = index.at(step_merge.anchor[i]);
+      merges[g].source.push_back(here.by_position[static_cast<size_t>(step_merge.source[i])]);
       merges[g].anchor.push_back(anchor);
-      anchor_weights[g][static_cast<size_t>(anchor)] = step.anchor_weight[i];
+      anchor_weights[g][static_cast<size_t>(anchor)] = step_merge.anchor_weight[i];
     }
-    merges[g].weight = std::move(step.source_weight);
+    merges[g].weight = std::move(step_merge.source_weight);
   }
   LayerPlan plan = merge_plan(anchors, merges, start_.compaction->step_plan_options());
   if (!plan.source.defined()) return {};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "strategies/component.h"
@@ -36,7 +37,9 @@ class SlotOrder {
 /// slots as are over it. What goes is the subclass's choice, made per separate set of slots.
 class EvictionPolicy : public GenerationPolicy {
  public:
+  std::vector<NearestQuestion> ask(const DecodeStep& step) final;
   std::vector<StepPlan> step(const DecodeStep& step) final;
+  bool joins() const final { return compaction_ != nullptr; }
   std::vector<Lifetimes> foresee(const KVCache& cache, int64_t tokens_seen,
                                  int64_t new_tokens) final;
 
@@ -69,16 +72,29 @@ class EvictionPolicy : public GenerationPolicy {
   virtual std::vector<int64_t> choose(const Choice& choice) = 0;
 
  private:
-  struct Evicted;
+  /// What one set of slots evicts.
+  struct Evicted {
+    const std::vector<int64_t>& by_position;  // slots
+    std::vector<int64_t> ranks{};             // ascending
+    Protected protect{};
+    std::vector<float> scores{};
+    std::optional<size_t> question{};  // its place among those asked
+  };
+
+  /// Chooses what every set of slots evicts, [layers][groups].
+  std::vector<std::vector<Evicted>> choose_all(const DecodeStep& step);
+  StepCompactionInput input_of(const KVCache& cache, int64_t layer, size_t group,
+                               const std::vector<Evicted>& groups) const;
   /// What a set of slots with entries at `positions` is to decide; nothing if count <= 0.
   Choice choice_of(int64_t layer, int64_t group, int64_t tokens_seen,
                    const std::vector<int64_t>& positions) const;
   /// How what is evicted in a layer joins what stays.
-  LayerPlan merged(const KVCache& cache, int64_t layer, const std::vector<Evicted>& groups);
+  LayerPlan merged(const DecodeStep& step, int64_t layer, const std::vector<Evicted>& groups);
 
   GenerationStart start_;
-  std::vector<std::vector<SlotOrder>> orders_;  // [layer][group]
-  std::unique_ptr<StepCompaction> compaction_;  // null: what is evicted is forgotten
+  std::vector<std::vector<SlotOrder>> orders_;               // [layer][group]
+  std::unique_ptr<StepCompaction> compaction_;               // null: what is evicted is forgotten
+  std::optional<std::vector<std::vector<Evicted>>> chosen_;  // between ask and step
 };
 
 }  // namespace elastikv

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,9 +33,13 @@ class ThresholdSteps final : public StepCompaction {
         options_(std::move(options)),
         thresholds_(std::move(prompt)) {}
 
+  std::optional<NearestQuestion> ask(const StepCompactionInput& input) const override;
   StepMerge merge(const StepCompactionInput& input) override;
 
  private:
+  /// Ranks that evicted entries may join.
+  std::vector<int64_t> anchors_of(const StepCompactionInput& input) const;
+
   bool all_anchors_;
   float decay_;
   MergeOptions options_;

@@ -10,6 +10,7 @@
 
 #include "cache/kv_cache.h"
 #include "cache/layer_plan.h"
+#include "cache/nearest_keys.h"
 #include "strategies/budget.h"
 #include "strategies/statistics.h"
 
@@ -24,6 +25,9 @@ struct DecodeStep {
   /// slots, in storage order; entries past a head's length are 0. Empty unless decode rows were
   /// asked for.
   std::vector<at::Tensor> rows;
+  /// Answers to what the policy asked of the cache's keys, one per question; empty where nobody
+  /// asked it to ask.
+  std::vector<NearestSlots> answers{};
 };
 
 /// When the entries of one layer are evicted, as far as that is known in advance. Per separate set
@@ -41,6 +45,10 @@ struct Lifetimes {
 class GenerationPolicy {
  public:
   virtual ~GenerationPolicy() = default;
+  /// What `step` needs to know of the cache's keys to decide. Where keys lie on a device, all
+  /// sequences are asked first, and answered together; elsewhere `step` comes without, and looks
+  /// at the keys itself. `step` as there, which has to follow.
+  virtual std::vector<NearestQuestion> ask(const DecodeStep& /*step*/) { return {}; }
   /// One plan per layer, or an empty vector when nothing is to be evicted anywhere.
   virtual std::vector<StepPlan> step(const DecodeStep& step) = 0;
   /// What all steps over the next `new_tokens` would evict, one per layer; empty when that
@@ -50,6 +58,8 @@ class GenerationPolicy {
                                          int64_t /*new_tokens*/) {
     return {};
   }
+  /// Whether what is evicted may join other entries, which then need one of the cache's own each.
+  virtual bool joins() const { return false; }
   /// Slots that a layer may at most hold beyond its budget, the new token's included.
   virtual int64_t overshoot() const { return 1; }
 };

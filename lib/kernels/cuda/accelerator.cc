@@ -1,8 +1,11 @@
 #include "kernels/cuda/accelerator.h"
 
 #include "kernels/cuda/decode_attention.h"
+#include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/merge.h"
 #include "kernels/cuda/prefill_attention.h"
+#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/slot_attention.h"
 
 namespace elastikv::cuda {
 
@@ -14,6 +17,15 @@ const Accelerator& accelerator() {
       .column_statistics = column_statistics,
       .has_decode_attention = has_decode_attention,
       .decode_attention = decode_attention,
+      .has_slot_attention = has_slot_attention,
+      .update_slots = update_slots,
+      .rotate_and_append = rotate_and_append,
+      .attend_slots = attend_slots,
+      .join_slots = join_slots,
+      .find_nearest = find_nearest,
+      .has_elementwise = has_kernels,
+      .rms_norm = rms_norm,
+      .gated_silu = gated_silu,
       .gather_and_merge = gather_and_merge,
   };
   return kAccelerator;

@@ -8,13 +8,13 @@
 #include <c10/core/DeviceGuard.h>
 
 #include "base/error.h"
-#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/slot_attention.h"
+#include "kernels/transfer.h"
 
 namespace elastikv::cuda {
 namespace {
 
 constexpr int64_t kPiece = 16;  // bytes that a thread reads at once
-constexpr int64_t kLargestHead = 256;
 
 bool is_readable(const at::Tensor& x, c10::ScalarType dtype) {
   if (!x.defined()) return true;  // all slots lie elsewhere
@@ -22,18 +22,128 @@ bool is_readable(const at::Tensor& x, c10::ScalarType dtype) {
          reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
 }
 
+/// The entry `entry` of [entries, head_dim], or null.
+char* entry_at(const at::Tensor& x, int64_t entry) {
+  if (!x.defined()) return nullptr;
+  return static_cast<char*>(x.data_ptr()) +
+         entry * x.size(1) * static_cast<int64_t>(x.element_size());
+}
+
+std::vector<int32_t> narrowed(const std::vector<int64_t>& wide) {
+  return {wide.begin(), wide.end()};
+}
+
+/// The slots of rows as their EntryViews tell them, sent for one call. The arrays are kept until
+/// they are sent.
+class SentRows {
+ public:
+  explicit SentRows(const std::vector<DecodeRow>& rows) {
+    const size_t kv_heads = rows[0].lengths->size();
+    heads_.resize(rows.size() * kv_heads);
+    rows_.resize(rows.size());
+    for (size_t r = 0; r < rows.size(); ++r) add(rows[r], r, kv_heads);
+  }
+
+  int64_t longest() const { return longest_; }
+  const RowSlots* rows() const { return part_of<RowSlots>(sent_, row_offset_); }
+  const RowWeights* weights() const {
+    return weights_.empty() ? nullptr : part_of<RowWeights>(sent_, weight_offset_);
+  }
+
+  /// `weights`: of all rows, or empty.
+  void send(c10::Device device, std::vector<RowWeights> weights) {
+    weights_ = std::move(weights);
+    const int64_t head_offset = upload_.add(heads_);
+    row_offset_ = upload_.add(rows_);
+    weight_offset_ = upload_.add(weights_);
+    sent_ = upload_.allocate(device);
+    for (const Pointer& pointer : pointers_) pointer.set(sent_, heads_);
+    const size_t kv_heads = heads_.size() / rows_.size();
+    for (size_t r = 0; r < rows_.size(); ++r)
+      rows_[r].heads = part_of<HeadSlots>(sent_, head_offset) + r * kv_heads;
+    upload_.send(sent_);
+  }
+
+ private:
+  /// What a head points to in the upload, -1: nothing.
+  struct Pointer {
+    size_t head;
+    int64_t length;
+    int64_t places = -1;
+    int64_t distances = -1;
+    int64_t bias = -1;
+
+    void set(const at::Tensor& sent, std::vector<HeadSlots>& heads) const {
+      HeadSlots& slots = heads[head];
+      slots.length = part_of<int32_t>(sent, length);
+      if (places >= 0) slots.places = part_of<int32_t>(sent, places);
+      if (distances >= 0) slots.distances = part_of<int32_t>(sent, distances);
+      if (bias >= 0) slots.bias = part_of<float>(sent, bias);
+    }
+  };
+
+  void add(const DecodeRow& row, size_t r, size_t kv_heads) {
+    const std::vector<int64_t>& lengths = *row.lengths;
+    ELASTIKV_ASSERT(lengths.size() == kv_heads && row.starts->size() == kv_heads,
+                    "row {}: {} KV heads", r, lengths.size());
+    ELASTIKV_ASSERT(*std::min_element(lengths.begin(), lengths.end()) > 0,
+                    "row {} has an empty head", r);
+    ELASTIKV_ASSERT(row.distances.empty() || row.rotary != nullptr,
+                    "row {}: un-rotated keys without a rotary table", r);
+    longest_ = std::max(longest_, *std::max_element(lengths.begin(), lengths.end()));
+    if (row.rotary != nullptr) {
+      rows_[r].cos = row.rotary->cos().const_data_ptr<float>();
+      rows_[r].sin = row.rotary->sin().const_data_ptr<float>();
+    }
+    const int64_t length_offset = add_numbers(narrowed(lengths));
+    Pointer pointer{0, 0};
+    for (size_t h = 0; h < kv_heads; ++h) {
+      const auto head = static_cast<int64_t>(h);
+      pointer.head = r * kv_heads + h;
+      HeadSlots& slots = heads_[pointer.head];
+      slots.keys = entry_at(row.keys, (*row.starts)[h]);
+      slots.values = entry_at(row.values, (*row.starts)[h]);
+      pointer.length = length_offset + head * static_cast<int64_t>(sizeof(int32_t));
+      // What all heads share is sent once.
+      if (row.places != nullptr) {
+        slots.prompt_keys = entry_at(row.prompt_keys, (*row.prompt_starts)[h]);
+        slots.prompt_values = entry_at(row.prompt_values, (*row.prompt_starts)[h]);
+        if (h == 0 || row.places->size() > 1)
+          pointer.places = upload_.add(of_head(*row.places, head));
+      }
+      if (row.logit_bias != nullptr && (h == 0 || row.logit_bias->size() > 1))
+        pointer.bias = upload_.add(of_head(*row.logit_bias, head));
+      if (!row.distances.empty() && (h == 0 || row.distances.size() > 1))
+        pointer.distances = add_numbers(narrowed(of_head(row.distances, head)));
+      pointers_.push_back(pointer);
+    }
+  }
+
+  int64_t add_numbers(std::vector<int32_t> numbers) {
+    numbers_.push_back(std::move(numbers));
+    return upload_.add(numbers_.back());
+  }
+
+  Upload upload_;
+  std::vector<std::vector<int32_t>> numbers_;
+  std::vector<HeadSlots> heads_;  // [rows, kv_heads]
+  std::vector<RowSlots> rows_;
+  std::vector<RowWeights> weights_;
+  std::vector<Pointer> pointers_;
+  int64_t longest_ = 0;
+  int64_t row_offset_ = 0;
+  int64_t weight_offset_ = 0;
+  at::Tensor sent_;
+};
+
 }  // namespace
 
 bool has_decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows) {
   const c10::ScalarType dtype = queries.scalar_type();
-  if (!has_kernels(dtype)) return false;
-  const int64_t piece = kPiece / static_cast<int64_t>(queries.element_size());
-  const int64_t head_dim = queries.size(2);
-  if (head_dim % piece != 0 || head_dim > kLargestHead) return false;
   return std::all_of(rows.begin(), rows.end(), [&](const DecodeRow& row) {
-    return is_readable(row.keys, dtype) && is_readable(row.values, dtype) &&
-           is_readable(row.prompt_keys, dtype) && is_readable(row.prompt_values, dtype) &&
-           (row.distances.empty() || head_dim % (2 * piece) == 0);
+    return has_slot_attention(dtype, queries.size(2), !row.distances.empty()) &&
+           is_readable(row.keys, dtype) && is_readable(row.values, dtype) &&
+           is_readable(row.prompt_keys, dtype) && is_readable(row.prompt_values, dtype);
   });
 }
 
@@ -44,112 +154,29 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   ELASTIKV_ASSERT(queries.size(0) == static_cast<int64_t>(rows.size()),
                   "{} query rows for {} cache rows", queries.size(0), rows.size());
   DecodeAttention result;
-  result.output = at::empty_like(queries, at::MemoryFormat::Contiguous);
   result.weights.resize(rows.size());
-  if (rows.empty()) return result;
+  if (rows.empty()) {
+    result.output = at::empty_like(queries, at::MemoryFormat::Contiguous);
+    return result;
+  }
   const c10::DeviceGuard guard(queries.device());
-  const at::Tensor q = queries.contiguous();
-  const auto options = queries.options().dtype(at::kFloat);
   const int64_t query_heads = queries.size(1);
-  const auto kv_heads = static_cast<int64_t>(rows[0].lengths->size());
-
-  Upload upload;
-  std::vector<DecodeRowTask> row_tasks(rows.size());
-  std::vector<DecodeHeadTask> head_tasks(rows.size() * static_cast<size_t>(kv_heads));
-  // The kernel's distances are narrower than the cache's; kept here until they are sent.
-  std::vector<std::vector<int32_t>> distances;
-  distances.reserve(head_tasks.size());
-  int64_t longest = 0;
-  int64_t weight_count = 0;
+  SentRows sent(rows);
+  std::vector<RowWeights> weights;
   for (size_t r = 0; r < rows.size(); ++r) {
-    const DecodeRow& row = rows[r];
-    const std::vector<int64_t>& lengths = *row.lengths;
-    ELASTIKV_ASSERT(
-        static_cast<int64_t>(lengths.size()) == kv_heads && row.starts->size() == lengths.size(),
-        "row {}: {} KV heads", r, lengths.size());
-    ELASTIKV_ASSERT(*std::min_element(lengths.begin(), lengths.end()) > 0,
-                    "row {} has an empty head", r);
-    ELASTIKV_ASSERT(row.distances.empty() || row.rotary != nullptr,
-                    "row {}: un-rotated keys without a rotary table", r);
-    DecodeRowTask& row_task = row_tasks[r];
-    const auto address = [](const at::Tensor& x) {
-      return x.defined() ? x.const_data_ptr() : nullptr;
-    };
-    row_task.keys = address(row.keys);
-    row_task.values = address(row.values);
-    row_task.prompt_keys = address(row.prompt_keys);
-    row_task.prompt_values = address(row.prompt_values);
-    row_task.longest = *std::max_element(lengths.begin(), lengths.end());
-    longest = std::max(longest, row_task.longest);
-    if (row.weights) weight_count += query_heads * row_task.longest;
-    if (!row.distances.empty()) {
-      row_task.cos = row.rotary->cos().const_data_ptr<float>();
-      row_task.sin = row.rotary->sin().const_data_ptr<float>();
-    }
-    int64_t places = -1;
-    int64_t bias = -1;
-    int64_t distance = -1;
-    for (size_t h = 0; h < lengths.size(); ++h) {
-      DecodeHeadTask& head_task = head_tasks[r * lengths.size() + h];
-      head_task.start = (*row.starts)[h];
-      head_task.length = lengths[h];
-      const auto head = static_cast<int64_t>(h);
-      // What all heads share is sent once.
-      if (row.places != nullptr) {
-        head_task.prompt_start = (*row.prompt_starts)[h];
-        if (h == 0 || row.places->size() > 1) places = upload.add(of_head(*row.places, head));
-      }
-      if (row.logit_bias != nullptr && (h == 0 || row.logit_bias->size() > 1))
-        bias = upload.add(of_head(*row.logit_bias, head));
-      if (!row.distances.empty() && (h == 0 || row.distances.size() > 1)) {
-        const std::vector<int64_t>& wide = of_head(row.distances, head);
-        distances.emplace_back(wide.begin(), wide.end());
-        distance = upload.add(distances.back());
-      }
-      head_task.places = places;
-      head_task.bias = bias;
-      head_task.distances = distance;
-    }
+    if (!rows[r].weights) continue;
+    weights.resize(rows.size());
+    const int64_t width = *std::max_element(rows[r].lengths->begin(), rows[r].lengths->end());
+    result.weights[r] = at::empty({query_heads, width}, queries.options().dtype(at::kFloat));
+    weights[r] = {result.weights[r].data_ptr<float>(), width};
   }
-  at::Tensor weights;
-  if (weight_count > 0) {
-    weights = at::empty({weight_count}, options);
-    int64_t offset = 0;
-    for (size_t r = 0; r < rows.size(); ++r) {
-      if (!rows[r].weights) continue;
-      const int64_t count = query_heads * row_tasks[r].longest;
-      result.weights[r] =
-          weights.narrow(0, offset, count).view({query_heads, row_tasks[r].longest});
-      row_tasks[r].weights = result.weights[r].data_ptr<float>();
-      offset += count;
-    }
-  }
-  const int64_t splits = (longest + kDecodeSplit - 1) / kDecodeSplit;
-  const at::Tensor partial_output =
-      at::empty({queries.size(0), query_heads, splits, queries.size(2)}, options);
-  const at::Tensor partial_max = at::empty({queries.size(0), query_heads, splits}, options);
-  const at::Tensor partial_total = at::empty({queries.size(0), query_heads, splits}, options);
-  const int64_t row_offset = upload.add(row_tasks);
-  const int64_t head_offset = upload.add(head_tasks);
-  const at::Tensor sent = upload.send(queries.device());
-
-  DecodeTask task;
-  task.queries = q.const_data_ptr();
-  task.output = result.output.data_ptr();
-  task.partial_output = partial_output.data_ptr<float>();
-  task.partial_max = partial_max.data_ptr<float>();
-  task.partial_total = partial_total.data_ptr<float>();
-  task.upload = sent.const_data_ptr<uint8_t>();
-  task.row_tasks = part_of<DecodeRowTask>(sent, row_offset);
-  task.head_tasks = part_of<DecodeHeadTask>(sent, head_offset);
-  task.rows = static_cast<int>(rows.size());
-  task.kv_heads = static_cast<int>(kv_heads);
-  task.group = static_cast<int>(query_heads / kv_heads);
-  task.head_dim = static_cast<int>(queries.size(2));
-  task.splits = static_cast<int>(splits);
-  task.scale = static_cast<float>(scale);
-  task.element = element_of(queries.scalar_type());
-  launch_decode_attention(task, current_stream(queries.device()));
+  sent.send(queries.device(), std::move(weights));
+  SlotLayer layer;
+  layer.rows = sent.rows();
+  layer.weights = sent.weights();
+  layer.kv_heads = static_cast<int64_t>(rows[0].lengths->size());
+  layer.longest = sent.longest();
+  result.output = attend_slots(queries, layer, scale);
   return result;
 }
 

@@ -53,34 +53,19 @@ __device__ void read_key(const T* key, int column, int head_dim, const float* co
     to[e] = to[e] * cos[column + e] - to_float(paired.x[e]) * sin[column + e];
 }
 
-/// An element of an array, or null: a row without a prompt's entries has no array of them.
-template <typename T>
-__device__ const T* element(const void* array, int64_t at) {
-  return array == nullptr ? nullptr : static_cast<const T*>(array) + at;
-}
-
-/// Where slot begin + `slot` of a head lies: in a row, or at its place (see EntryView).
-template <typename T>
-__device__ const T* entry_of(const int32_t* places, int64_t begin, int slot, const T* own,
-                             const T* of_prompt, int head_dim) {
-  if (places == nullptr) return own + static_cast<size_t>(begin + slot) * head_dim;
-  const int32_t place = places[slot];
-  return place >= 0 ? of_prompt + static_cast<size_t>(place) * head_dim
-                    : own + static_cast<size_t>(~place) * head_dim;
-}
-
 /// Blocks: x over rows x KV heads x chunks of kHeads query heads, y over splits.
 template <typename T, int kHeads>
 __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, int chunks) {
   const int head_index = static_cast<int>(blockIdx.x) / chunks;  // row * kv_heads + KV head
   const int first = static_cast<int>(blockIdx.x) % chunks * kHeads;
   const int heads = min(kHeads, task.group - first);
-  const DecodeHeadTask head = task.head_tasks[head_index];
-  const int64_t begin = static_cast<int64_t>(blockIdx.y) * kDecodeSplit;
-  if (begin >= head.length) return;
-  const int slots = static_cast<int>(min(static_cast<int64_t>(kDecodeSplit), head.length - begin));
   const int row_index = head_index / task.kv_heads;
-  const DecodeRowTask row = task.row_tasks[row_index];
+  const RowSlots row = task.rows[row_index];
+  const HeadSlots head = row.heads[task.first_head + head_index % task.kv_heads];
+  const int length = *head.length;
+  const int begin = static_cast<int>(blockIdx.y) * kDecodeSplit;
+  if (begin >= length) return;
+  const int slots = min(kDecodeSplit, length - begin);
   const int head_dim = task.head_dim;
   const int query_heads = task.kv_heads * task.group;
   const int query_head = head_index % task.kv_heads * task.group + first;
@@ -90,23 +75,17 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
   const int thread = static_cast<int>(threadIdx.x);
   const int warp = thread / kWarp;
   const int lane = thread % kWarp;
+  float* weights_of = task.weights == nullptr ? nullptr : task.weights[row_index].weights;
+  const int64_t width = task.weights == nullptr ? 0 : task.weights[row_index].width;
 
-  const T* queries = static_cast<const T*>(task.queries) +
-                     (static_cast<size_t>(row_index) * query_heads + query_head) * head_dim;
+  const T* queries = static_cast<const T*>(task.queries) + row_index * task.query_stride +
+                     static_cast<int64_t>(query_head) * head_dim;
   for (int i = thread; i < heads * head_dim; i += kDecodeThreads)
     shared.queries[i] = to_float(queries[i]) * task.scale;
   __syncthreads();
 
-  const int32_t* places = head.places < 0
-                              ? nullptr
-                              : reinterpret_cast<const int32_t*>(task.upload + head.places) + begin;
-  const T* keys = element<T>(row.keys, head.start * head_dim);
-  const T* prompt_keys = element<T>(row.prompt_keys, head.prompt_start * head_dim);
-  const float* bias =
-      head.bias < 0 ? nullptr : reinterpret_cast<const float*>(task.upload + head.bias) + begin;
-  const int32_t* distances =
-      head.distances < 0 ? nullptr
-                         : reinterpret_cast<const int32_t*>(task.upload + head.distances) + begin;
+  const int32_t* distances = head.distances == nullptr ? nullptr : head.distances + begin;
+  const float* bias = head.bias == nullptr ? nullptr : head.bias + begin;
   for (int base = warp * kKeysPerWarp; base < slots; base += kWarps * kKeysPerWarp) {
     const T* key[kUnroll];
     const float* cos[kUnroll];
@@ -116,7 +95,7 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
     for (int u = 0; u < kUnroll; ++u) {
       // Past the end the last key is read again; nobody looks at the result.
       const int slot = min(base + u * (kWarp / kLanes) + lane / kLanes, slots - 1);
-      key[u] = entry_of(places, begin, slot, keys, prompt_keys, head_dim);
+      key[u] = slot_entry<T>(head.places, begin + slot, head.keys, head.prompt_keys, head_dim);
       const size_t angle =
           distances == nullptr ? 0 : static_cast<size_t>(distances[slot]) * head_dim;
       cos[u] = distances == nullptr ? nullptr : row.cos + angle;
@@ -166,7 +145,7 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
     largest = warp_max(largest);
     float total = 0;
     float* returned =
-        row.weights == nullptr ? nullptr : row.weights + (query_head + g) * row.longest + begin;
+        weights_of == nullptr ? nullptr : weights_of + (query_head + g) * width + begin;
     for (int i = lane; i < slots; i += kWarp) {
       // Slots that a bias of -inf hides count nothing, also where a split has no others.
       const float weight = largest == -INFINITY ? 0.0F : expf(weights[i] - largest);
@@ -191,13 +170,12 @@ __global__ void __launch_bounds__(kDecodeThreads) attend_split(DecodeTask task, 
   const int column = thread % vectors * kVector<T>;
   const int first_slot = thread / vectors;
   if (first_slot < rows) {
-    const T* values = element<T>(row.values, head.start * head_dim + column);
-    const T* prompt_values = element<T>(row.prompt_values, head.prompt_start * head_dim + column);
     float sums[kHeads][kVector<T>] = {};
 #pragma unroll 4
     for (int slot = first_slot; slot < slots; slot += rows) {
-      const Vector<T> value =
-          load_vector(entry_of(places, begin, slot, values, prompt_values, head_dim));
+      const Vector<T> value = load_vector(
+          slot_entry<T>(head.places, begin + slot, head.values, head.prompt_values, head_dim) +
+          column);
 #pragma unroll
       for (int g = 0; g < kHeads; ++g) {
         if (g >= heads) break;
@@ -232,9 +210,8 @@ __global__ void __launch_bounds__(kDecodeThreads) combine_splits(DecodeTask task
   const int query_heads = task.kv_heads * task.group;
   const int row_index = static_cast<int>(blockIdx.x) / query_heads;
   const int query_head = static_cast<int>(blockIdx.x) % query_heads;
-  const DecodeHeadTask head = task.head_tasks[row_index * task.kv_heads + query_head / task.group];
-  const DecodeRowTask row = task.row_tasks[row_index];
-  const int splits = static_cast<int>((head.length + kDecodeSplit - 1) / kDecodeSplit);
+  const int length = *task.rows[row_index].heads[task.first_head + query_head / task.group].length;
+  const int splits = (length + kDecodeSplit - 1) / kDecodeSplit;
   const size_t first = static_cast<size_t>(blockIdx.x) * task.splits;
 
   auto* factors = reinterpret_cast<float*>(shared_memory());  // [splits]
@@ -254,10 +231,11 @@ __global__ void __launch_bounds__(kDecodeThreads) combine_splits(DecodeTask task
       sum = fmaf(task.partial_output[(first + s) * task.head_dim + d], factors[s], sum);
     store(output + d, sum);
   }
-  if (row.weights == nullptr) return;
-  float* weights = row.weights + query_head * row.longest;
-  for (int64_t i = threadIdx.x; i < row.longest; i += kDecodeThreads)
-    weights[i] = i < head.length ? weights[i] * factors[i / kDecodeSplit] : 0.0F;
+  if (task.weights == nullptr || task.weights[row_index].weights == nullptr) return;
+  const RowWeights row = task.weights[row_index];
+  float* weights = row.weights + query_head * row.width;
+  for (int i = static_cast<int>(threadIdx.x); i < row.width; i += kDecodeThreads)
+    weights[i] = i < length ? weights[i] * factors[i / kDecodeSplit] : 0.0F;
 }
 
 template <typename T, int kHeads>
@@ -266,7 +244,7 @@ void launch_split(const DecodeTask& task, Stream stream) {
   size_t shared = 0;
   split_pieces<T>(kHeads, task.head_dim, nullptr, shared);
   launch("decode attention", attend_split<T, kHeads>,
-         dim3(static_cast<unsigned>(task.rows * task.kv_heads * chunks),
+         dim3(static_cast<unsigned>(task.row_count * task.kv_heads * chunks),
               static_cast<unsigned>(task.splits)),
          dim3(kDecodeThreads), shared, stream, task, chunks);
 }
@@ -281,8 +259,8 @@ void launch_both(const DecodeTask& task, Stream stream) {
     launch_split<T, 8>(task, stream);
   }
   launch("decode attention's splits", combine_splits<T>,
-         dim3(static_cast<unsigned>(task.rows * task.kv_heads * task.group)), dim3(kDecodeThreads),
-         static_cast<size_t>(task.splits) * sizeof(float), stream, task);
+         dim3(static_cast<unsigned>(task.row_count * task.kv_heads * task.group)),
+         dim3(kDecodeThreads), static_cast<size_t>(task.splits) * sizeof(float), stream, task);
 }
 
 }  // namespace

@@ -70,6 +70,21 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 }
 #endif
 
+/// The entry of a place, see EntryView.
+template <typename T>
+__device__ inline const T* place_entry(int32_t place, const void* own, const void* of_prompt,
+                                       int head_dim) {
+  return place >= 0 ? static_cast<const T*>(of_prompt) + static_cast<size_t>(place) * head_dim
+                    : static_cast<const T*>(own) + static_cast<size_t>(~place) * head_dim;
+}
+
+/// The entry of a slot, which lies in a row or at its place.
+template <typename T>
+__device__ inline const T* slot_entry(const int32_t* places, int slot, const void* own,
+                                      const void* of_prompt, int head_dim) {
+  return place_entry<T>(places == nullptr ? ~slot : places[slot], own, of_prompt, head_dim);
+}
+
 /// Carves aligned pieces out of the block's shared memory; on the host, with no memory, it counts
 /// how much the pieces take.
 class SharedPieces {

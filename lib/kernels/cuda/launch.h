@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/device_slots.h"
+
 // What the .cc files of this folder and its .cu files share: plain structs and pointers, so that
 // nvcc never sees ATen and the other compiler never sees CUDA. C++17 only.
 
@@ -42,38 +44,17 @@ void launch_column_sums(const ColumnSumsTask& task, Stream stream);
 constexpr int kDecodeSplit = 128;
 constexpr int kDecodeThreads = 128;
 
-/// One row of a decode batch. Pointers are the device's.
-struct DecodeRowTask {
-  const void* keys = nullptr;
-  const void* values = nullptr;
-  const void* prompt_keys = nullptr;  // of rows with places, see EntryView
-  const void* prompt_values = nullptr;
-  const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
-  const float* sin = nullptr;
-  float* weights = nullptr;  // [query_heads, longest], or null
-  int64_t longest = 0;
-};
-
-/// One KV head of a row. Offsets are in bytes from the beginning of the upload, -1: none.
-struct DecodeHeadTask {
-  int64_t start = 0;
-  int64_t prompt_start = 0;
-  int64_t places = -1;     // i32 [length]
-  int64_t bias = -1;       // f32 [length]
-  int64_t distances = -1;  // i32 [length]
-  int64_t length = 0;
-};
-
 struct DecodeTask {
-  const void* queries = nullptr;    // [rows, query_heads, head_dim]
-  void* output = nullptr;           // [rows, query_heads, head_dim]
-  float* partial_output = nullptr;  // [rows, query_heads, splits, head_dim]
-  float* partial_max = nullptr;     // [rows, query_heads, splits]
-  float* partial_total = nullptr;   // [rows, query_heads, splits]
-  const unsigned char* upload = nullptr;
-  const DecodeRowTask* row_tasks = nullptr;    // [rows], in the upload
-  const DecodeHeadTask* head_tasks = nullptr;  // [rows, kv_heads], in the upload
-  int rows = 0;
+  const void* queries = nullptr;        // [rows, query_heads, head_dim], rows `query_stride` apart
+  void* output = nullptr;               // [rows, query_heads, head_dim]
+  float* partial_output = nullptr;      // [rows, query_heads, splits, head_dim]
+  float* partial_max = nullptr;         // [rows, query_heads, splits]
+  float* partial_total = nullptr;       // [rows, query_heads, splits]
+  const RowSlots* rows = nullptr;       // [rows]
+  const RowWeights* weights = nullptr;  // [rows], or null: nobody asked
+  int64_t query_stride = 0;             // in elements
+  int64_t first_head = 0;               // of the layer among a row's heads
+  int row_count = 0;
   int kv_heads = 0;
   int group = 0;
   int head_dim = 0;
@@ -83,6 +64,55 @@ struct DecodeTask {
 };
 
 void launch_decode_attention(const DecodeTask& task, Stream stream);
+
+/// `updates` [count] and what they refer to in `sent`.
+void launch_update_slots(const SlotUpdate* updates, int count, const unsigned char* sent,
+                         Stream stream);
+
+/// Tokens of rows; a token's heads lie one after another. Strides from token to token, in elements.
+struct AppendTask {
+  void* queries = nullptr;       // [rows, tokens, query_heads, head_dim], turned in place
+  const void* keys = nullptr;    // [rows, tokens, kv_heads, head_dim]
+  const void* values = nullptr;  // [rows, tokens, kv_heads, head_dim]
+  int64_t query_stride = 0;
+  int64_t key_stride = 0;
+  int64_t value_stride = 0;
+  const void* cos = nullptr;  // [rows, tokens, head_dim], of the queries' dtype, see RotaryTable
+  const void* sin = nullptr;
+  const RowSlots* rows = nullptr;  // [rows]; the newest slots of each head take the entries
+  int64_t first_head = 0;
+  int row_count = 0;
+  int tokens = 1;
+  int kv_heads = 0;
+  int group = 0;
+  int head_dim = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_rotate_and_append(const AppendTask& task, Stream stream);
+
+struct JoinTask {
+  const SlotJoin* joins = nullptr;  // [count]
+  const unsigned char* sent = nullptr;
+  int count = 0;
+  int most_heads = 0;  // of a join
+  int head_dim = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_join_slots(const JoinTask& task, Stream stream);
+
+struct NearestTask {
+  const NearestQuery* queries = nullptr;  // [count]
+  NearestAnswer* answers = nullptr;       // [count]
+  const unsigned char* sent = nullptr;
+  int count = 0;
+  int most_heads = 0;  // of a query
+  int head_dim = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_find_nearest(const NearestTask& task, Stream stream);
 
 struct MergeTask {
   const void* x = nullptr;  // [heads, slots, head_dim] with strides
@@ -107,35 +137,30 @@ struct MergeTask {
 
 void launch_gather_and_merge(const MergeTask& task, Stream stream);
 
-struct SlotRowTask {
-  int64_t slots = 0;
-  int64_t sinks = 0;
-  int64_t recent = 0;
+struct NormTask {
+  const void* x = nullptr;       // [rows / heads, heads, size] with strides, in elements
+  const void* weight = nullptr;  // [size]
+  void* output = nullptr;        // [rows, size]
+  int64_t rows = 0;
+  int64_t heads = 1;
+  int64_t row_stride = 0;
+  int64_t head_stride = 0;
+  int size = 0;
+  float eps = 0;
+  Element element = Element::kFloat;
 };
 
-struct TopSlotsTask {
-  const float* scores = nullptr;           // [rows, tokens]
-  const SlotRowTask* row_tasks = nullptr;  // [rows]
-  int64_t* kept = nullptr;                 // [rows, most]
-  int64_t tokens = 0;
-  int64_t most = 0;
-  int rows = 0;
+void launch_rms_norm(const NormTask& task, Stream stream);
+
+struct GateTask {
+  const void* x = nullptr;  // [rows, 2 size]
+  void* output = nullptr;   // [rows, size]
+  int64_t size = 0;
+  int64_t count = 0;  // of the output
+  Element element = Element::kFloat;
 };
 
-void launch_top_slots(const TopSlotsTask& task, Stream stream);
-
-struct NearestAnchorsTask {
-  const int64_t* kept = nullptr;           // [rows, most]
-  const SlotRowTask* row_tasks = nullptr;  // [rows]
-  int64_t* source = nullptr;               // [rows, most_sources]
-  int64_t* anchor = nullptr;               // [rows, most_sources]
-  int64_t tokens = 0;
-  int64_t most = 0;
-  int64_t most_sources = 0;
-  int rows = 0;
-};
-
-void launch_nearest_anchors(const NearestAnchorsTask& task, Stream stream);
+void launch_gated_silu(const GateTask& task, Stream stream);
 
 /// Called with the driver's message when a kernel could not be started; throws.
 [[noreturn]] void launch_failed(const char* kernel, const char* message);

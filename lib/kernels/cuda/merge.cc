@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/transfer.h"
 
 namespace elastikv::cuda {
 namespace {

@@ -1,6 +1,5 @@
 #include "kernels/cuda/runtime.h"
 
-#include <ATen/ops/empty.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "base/error.h"
@@ -21,24 +20,6 @@ Element element_of(c10::ScalarType dtype) {
   ELASTIKV_ASSERT(has_kernels(dtype), "dtype {}", c10::toString(dtype));
   if (dtype == at::kFloat) return Element::kFloat;
   return dtype == at::kHalf ? Element::kHalf : Element::kBFloat16;
-}
-
-int64_t Upload::add(const void* data, size_t bytes) {
-  constexpr int64_t kAlign = 16;
-  const int64_t offset = size_;
-  parts_.push_back({data, bytes, offset});
-  size_ += (static_cast<int64_t>(bytes) + kAlign - 1) / kAlign * kAlign;
-  return offset;
-}
-
-at::Tensor Upload::send(c10::Device device) const {
-  // ATen's pinned allocator hands a block out again only when the copy has passed.
-  const at::Tensor host = at::empty({size_}, at::TensorOptions(at::kByte).pinned_memory(true));
-  auto* bytes = host.data_ptr<uint8_t>();
-  for (const Part& part : parts_) {
-    if (part.bytes > 0) std::memcpy(bytes + part.offset, part.data, part.bytes);
-  }
-  return host.to(device, /*non_blocking=*/true);
 }
 
 void launch_failed(const char* kernel, const char* message) {

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
-#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
@@ -20,34 +14,4 @@ Stream current_stream(c10::Device device);
 bool has_kernels(c10::ScalarType dtype);
 /// InternalError for a dtype without kernels.
 Element element_of(c10::ScalarType dtype);
-
-/// Arrays that a kernel reads, packed into one pinned buffer that goes to the device in one copy;
-/// the host does not wait for it.
-class Upload {
- public:
-  /// Reserves room for `bytes` and returns its offset, 16-byte aligned.
-  int64_t add(const void* data, size_t bytes);
-  template <typename T>
-  int64_t add(const std::vector<T>& values) {
-    return add(values.data(), values.size() * sizeof(T));
-  }
-  /// uint8 [bytes] on the device.
-  at::Tensor send(c10::Device device) const;
-
- private:
-  struct Part {
-    const void* data;
-    size_t bytes;
-    int64_t offset;
-  };
-  std::vector<Part> parts_;
-  int64_t size_ = 0;
-};
-
-/// What lies at an offset of an upload that was sent.
-template <typename T>
-const T* part_of(const at::Tensor& upload, int64_t offset) {
-  return reinterpret_cast<const T*>(upload.const_data_ptr<uint8_t>() + offset);
-}
-
 }  // namespace elastikv::cuda

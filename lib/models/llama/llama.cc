@@ -14,6 +14,7 @@
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/finite.h"
+#include "kernels/transfer.h"
 #include "models/chunk_batch.h"
 #include "models/decode_batch.h"
 
@@ -127,7 +128,7 @@ at::Tensor Llama::query_scales(const std::vector<int64_t>& indices) const {
     scales.push_back(static_cast<float>(
         index < config_.trained_length ? 1.0 : std::log(static_cast<double>(index + 1)) / base));
   }
-  return at::tensor(scales, at::kFloat).view({-1, 1, 1}).to(device_, dtype_);
+  return sent(at::tensor(scales, at::kFloat), device_).view({-1, 1, 1}).to(dtype_);
 }
 
 double Llama::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
@@ -144,8 +145,8 @@ Llama::Projections Llama::heads_of(const Layer& layer, const at::Tensor& product
                 qkv.narrow(1, config_.query_heads, config_.kv_heads),
                 qkv.narrow(1, config_.query_heads + config_.kv_heads, config_.kv_heads)};
   if (config_.qk_norm) {
-    p.queries = layer.query_norm(p.queries.contiguous());
-    p.keys = layer.key_norm(p.keys.contiguous());
+    p.queries = layer.query_norm(p.queries);
+    p.keys = layer.key_norm(p.keys);
   }
   if (query_scales.defined()) p.queries.mul_(query_scales);
   return p;
@@ -224,7 +225,7 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
   }
   DecodeBatch batch(rows, *this, scale(), device_, dtype_);
   const at::Tensor scales = query_scales(indices);
-  at::Tensor x = embed(at::tensor(ids, at::kLong));
+  at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
   for (int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const Projections p = project(layer, x, scales);
@@ -234,7 +235,7 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
   }
   DecodeOutput result;
   result.logits = head_(norm_(x)).to(at::kFloat);
-  result.weights = batch.take_weights();
+  batch.give_weights(result);
   return result;
 }
 
@@ -250,7 +251,7 @@ at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
     for (int64_t i = 0; i < token_count; ++i) indices.push_back(row.token_index + i);
   }
   const at::Tensor scales = query_scales(indices);
-  at::Tensor x = embed(at::tensor(tokens, at::kLong)).repeat({row_count, 1});
+  at::Tensor x = embed(sent(at::tensor(tokens, at::kLong), device_)).repeat({row_count, 1});
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (on_layer) on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];
