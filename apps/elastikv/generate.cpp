@@ -12,9 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/device.h"
+#include "base/device_stopwatch.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/stopwatch.h"
 #include "examples.h"
 #include "image/image.h"
 #include "models/registry.h"
@@ -144,10 +144,10 @@ int generate(const GenerateOptions& options) {
       std::fflush(stdout);
     };
   }
-  Stopwatch watch;
+  DeviceStopwatch watch(device);
   const std::vector<GreedyText> texts =
       generate_greedy(model->language(), encoded, {&sequence}, greedy);
-  const double decode_seconds = watch.lap();
+  const double decode_seconds = watch.lap().value();
   const GreedyText& text = texts[0];
   if (!text.failure.empty()) {
     if (!options.json && !text.token_ids.empty()) fmt::print("{}\n", writer.flush());
@@ -181,10 +181,10 @@ int generate(const GenerateOptions& options) {
                     {"bytes_after_prompt", bytes_prompt},
                     {"bytes_at_end", bytes_end},
                     {"bytes_at_end_full_cache", bytes_full}};
-    out["seconds"] = {{"image", encoded.seconds.image},
-                      {"prefill", encoded.seconds.prefill},
-                      {"statistics", encoded.seconds.statistics},
-                      {"compression", sequence.compression_seconds()},
+    out["seconds"] = {{"image", encoded.seconds.image.value()},
+                      {"prefill", encoded.seconds.prefill.value()},
+                      {"statistics", encoded.seconds.statistics.value()},
+                      {"compression", sequence.compression_seconds().value()},
                       {"decode", decode_seconds}};
     out["tokens_per_second"] = tokens_per_second;
     fmt::print("{}\n", out.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false,

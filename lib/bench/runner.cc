@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <limits>
 #include <memory>
 #include <random>
 #include <utility>
@@ -13,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/device.h"
+#include "base/device_stopwatch.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "bench/plan.h"
@@ -97,26 +97,21 @@ class ModelBench {
     sequences.reserve(static_cast<size_t>(cell.batch));
     std::vector<int64_t> tokens;
     int64_t changed_bytes = 0;  // by the compression of rows that share a prompt
-    const double plain = plain_prefill_seconds(cell, strategy.needs());
     for (int64_t row = 0; row < cell.batch; ++row) {
-      Stopwatch watch;
+      DeviceStopwatch watch(device_);
       if (row == 0 || !cell.shared_prompt) {
         const std::vector<int64_t> ids = prompt_of_row(cell, row);
         prompts.push_back(encode_ids(model_, ids, strategy.needs(), config_.seed));
-        synchronize(device_);
-        const double encoded = watch.lap();
-        const double statistics =
-            device_.is_cpu() ? prompts.back().seconds.statistics : std::max(0.0, encoded - plain);
-        run.statistics_seconds += statistics;
         tokens.push_back(prompts.back().logits.argmax().item<int64_t>());
-        run.prefill_seconds += encoded - statistics + watch.lap();
+        const double statistics = prompts.back().seconds.statistics.value();
+        run.statistics_seconds += statistics;
+        run.prefill_seconds += watch.lap().value() - statistics;
       } else {
         tokens.push_back(tokens.back());
       }
       EncodedPrompt& prompt = prompts.back();
       sequences.emplace_back(model_.language(), prompt, strategy, make_budget(cell.budget));
-      synchronize(device_);
-      run.compression_seconds += watch.lap();
+      run.compression_seconds += watch.lap().value();
       if (cell.shared_prompt) {
         changed_bytes += sequences.back().cache().own_bytes();
       } else {
@@ -124,8 +119,7 @@ class ModelBench {
         prompt.cache = KVCache(model_.language().cache_shape());
       }
       sequences.back().reserve(new_tokens - 1);
-      synchronize(device_);
-      run.reserve_seconds += watch.lap();
+      run.reserve_seconds += watch.lap().value();
     }
     result.kept_slots = mean_slots(sequences);
     result.cache_bytes_prompt = cache_bytes(sequences);
@@ -175,20 +169,6 @@ class ModelBench {
   std::vector<int64_t> prompt_of_row(const BenchCell& cell, int64_t row) const {
     return random_prompt(cell.lengths.prompt_tokens, shape_.vocab_size,
                          config_.seed * 1000003 + static_cast<uint64_t>(row));
-  }
-
-  /// On a GPU nothing inside a prefill waits for the device, so that its parts cannot be told
-  /// apart; the statistics are what a prefill takes beyond one without them. 0 where that is not
-  /// needed.
-  double plain_prefill_seconds(const BenchCell& cell, const StatisticsRequest& needs) const {
-    const bool any = needs.prefill.reads_attention() || !needs.prefill.query_moments.empty() ||
-                     needs.keys || needs.values || needs.post_image_rows;
-    if (device_.is_cpu() || !any) return std::numeric_limits<double>::infinity();
-    const std::vector<int64_t> ids = prompt_of_row(cell, /*row=*/0);
-    Stopwatch watch;
-    const EncodedPrompt prompt = encode_ids(model_, ids, /*request=*/{}, config_.seed);
-    synchronize(device_);
-    return watch.lap();
   }
 
   const BenchConfig& config_;

@@ -16,7 +16,6 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/error.h"
-#include "base/stopwatch.h"
 #include "kernels/accelerator.h"
 #include "kernels/cpu/column_sums.h"
 
@@ -159,7 +158,7 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
     at::Tensor lse;
     std::tie(result.output, lse) = accelerator->attention_and_lse(queries, keys, values, scale);
     if (request.reads_attention()) {
-      Stopwatch watch;
+      DeviceStopwatch watch(queries.device());
       result.statistics = accelerator->only_columns(request)
                               ? accelerator->column_statistics(queries, keys, lse, scale, request)
                               : blocked_statistics(queries, keys, scale, lse, request);
@@ -184,7 +183,7 @@ PrefillAttention prefill_attention(const at::Tensor& queries, const at::Tensor& 
                         .squeeze(0);
   }
   if (request.reads_attention()) {
-    Stopwatch watch;
+    DeviceStopwatch watch(queries.device());
     result.statistics = queries.is_cpu() ? cpu_statistics(queries, keys, scale, lse, request)
                                          : blocked_statistics(queries, keys, scale, lse, request);
     result.statistics_seconds = watch.lap();

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/device_stopwatch.h"
 #include "kernels/entry_view.h"
 #include "kernels/prefill_statistics.h"
 #include "kernels/rotary.h"
@@ -16,7 +17,7 @@ struct PrefillAttention {
   at::Tensor output;  ///< [query_heads, tokens, head_dim], dtype of the queries
   /// On the queries' device; without moments, which need queries before rotation.
   PrefillStatistics statistics;
-  double statistics_seconds = 0;  ///< wall time of the statistics beyond the attention itself
+  DeviceSeconds statistics_seconds;  ///< of the statistics beyond the attention itself
 };
 
 /// Causal attention with grouped queries, softmax(scale * q k^T) v.

@@ -26,6 +26,8 @@ struct PrefillRequest {
   bool reads_attention() const {
     return column_sums || column_max || row_entropy || !decays.empty() || last_rows > 0;
   }
+  /// Whether anything is wanted at all.
+  bool any() const { return reads_attention() || !query_moments.empty(); }
 
   PrefillRequest operator|(const PrefillRequest& other) const {
     PrefillRequest both = *this;

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/device_stopwatch.h"
 #include "cache/kv_cache.h"
 #include "kernels/chunk_attention.h"
 #include "kernels/prefill_statistics.h"
@@ -32,7 +33,7 @@ struct PrefillInput {
 struct PrefillOutput {
   at::Tensor logits;  ///< f32 [vocab] of the last position, or [tokens, vocab]
   std::vector<PrefillStatistics> statistics;  ///< one per layer, on the CPU
-  double statistics_seconds = 0;              ///< of these, beyond a plain prefill
+  DeviceSeconds statistics_seconds;           ///< of these, beyond a plain prefill
 };
 
 /// One sequence in a decode step.

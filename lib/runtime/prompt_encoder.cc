@@ -7,9 +7,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
+#include "base/device_stopwatch.h"
 #include "base/error.h"
 #include "base/json_fields.h"
-#include "base/stopwatch.h"
 #include "kernels/finite.h"
 #include "models/end_tokens.h"
 #include "runtime/non_finite.h"
@@ -174,7 +174,7 @@ at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFl
 void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
             const StatisticsRequest& request, uint64_t seed, const LayerWatch& on_layer,
             EncodedPrompt& encoded) {
-  Stopwatch watch;
+  DeviceStopwatch watch(encoded.cache.shape().device);
   PromptStatistics& statistics = encoded.statistics;
   const int64_t tokens = prompt.embeddings.size(0);
   statistics.prompt_tokens = tokens;
@@ -197,7 +197,8 @@ void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const T
   encoded.logits = std::move(output.logits);
   // Whatever is not finite before them leaves no logit finite.
   if (!all_finite(encoded.logits)) throw Error(first_non_finite(language, prompt));
-  encoded.seconds.prefill = watch.lap() - output.statistics_seconds;
+  encoded.seconds.prefill = watch.lap();
+  encoded.seconds.prefill -= output.statistics_seconds;
   statistics.layers.reserve(output.statistics.size());
   for (PrefillStatistics& of_layer : output.statistics) {
     const auto layer = static_cast<int64_t>(statistics.layers.size());
@@ -207,7 +208,8 @@ void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const T
     if (request.values) all.values = readable(encoded.cache.values(layer));
     encoded.non_finite.push_back(non_finite_of(all));
   }
-  encoded.seconds.statistics = output.statistics_seconds + watch.lap();
+  encoded.seconds.statistics = watch.lap();
+  encoded.seconds.statistics += output.statistics_seconds;
 }
 
 /// Error when a prompt cannot give what is asked for.
@@ -229,7 +231,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
   require_possible(request, prompt.ids.size(), image);
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
-  Stopwatch watch;
+  DeviceStopwatch watch(encoded.cache.shape().device);
   // A placeholder need not be in the vocabulary; nothing reads what stands for it here.
   std::vector<int64_t> ids = prompt.ids;
   for (const int64_t index : prompt.placeholders) ids[static_cast<size_t>(index)] = 0;

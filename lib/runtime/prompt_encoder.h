@@ -12,6 +12,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include "base/device_stopwatch.h"
 #include "cache/kv_cache.h"
 #include "image/image.h"
 #include "image/image_processor.h"
@@ -125,9 +126,9 @@ class IdsReader {
 };
 
 struct EncodeSeconds {
-  double image = 0;       ///< decoding, processing, vision tower, projector
-  double prefill = 0;     ///< without the statistics
-  double statistics = 0;  ///< what strategies asked for beyond a plain prefill
+  DeviceSeconds image;       ///< decoding, processing, vision tower, projector
+  DeviceSeconds prefill;     ///< without the statistics
+  DeviceSeconds statistics;  ///< what strategies asked for beyond a plain prefill
 };
 
 /// A prompt after its prefill: what every cell of a sweep forks from.

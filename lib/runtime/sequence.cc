@@ -8,8 +8,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/argmax.h>
 
+#include "base/device_stopwatch.h"
 #include "base/error.h"
-#include "base/stopwatch.h"
 #include "kernels/transfer.h"
 #include "runtime/non_finite.h"
 #include "strategies/eviction_policy.h"
@@ -31,7 +31,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       tokens_seen_(prompt.statistics.prompt_tokens),
       requested_slots_(budget.slots(tokens_seen_, tokens_seen_)) {
   if (!budget.is_unlimited()) require_finite(strategy.needs(), prompt.non_finite);
-  Stopwatch watch;
+  DeviceStopwatch watch(cache_.shape().device);
   plans_ = strategy.compress(prompt.statistics, budget);
   const int64_t layers = cache_.shape().layers;
   ELASTIKV_ASSERT(static_cast<int64_t>(plans_.size()) == layers, "{} plans for {} layers",

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/device_stopwatch.h"
 #include "models/language_model.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/strategy.h"
@@ -56,7 +57,7 @@ class Sequence {
   int64_t tokens_seen() const { return tokens_seen_; }
   /// Slots per layer that the budget allowed right after the prompt.
   int64_t requested_slots() const { return requested_slots_; }
-  double compression_seconds() const { return compression_seconds_; }
+  const DeviceSeconds& compression_seconds() const { return compression_seconds_; }
   /// Why no token of this sequence can be told any more: what was not finite when it was run, see
   /// first_non_finite. Empty as long as all is well.
   const std::string& failure() const { return failure_; }
@@ -80,7 +81,7 @@ class Sequence {
   PositionMode positions_;
   int64_t tokens_seen_;
   int64_t requested_slots_;
-  double compression_seconds_ = 0;
+  DeviceSeconds compression_seconds_;
   std::string failure_;
 };
 

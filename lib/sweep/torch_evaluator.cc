@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/device.h"
+#include "base/device_stopwatch.h"
 #include "base/error.h"
-#include "base/stopwatch.h"
 #include "models/registry.h"
 #include "runtime/batch_memory.h"
 #include "runtime/device_health.h"
@@ -134,12 +134,17 @@ class TorchRun final : public SampleRun {
   }
 
  private:
+  /// What a run's phases took.
+  struct PhaseSeconds {
+    std::vector<DeviceSeconds> compression;  // of the running cells
+    DeviceSeconds scoring;
+    DeviceSeconds generation;
+  };
+
   void encode(std::span<const Cell> cells) {
     encoded_.reset();
     encoded_.emplace(model_.encode(sample_, prompt_, cells, /*column_sums=*/false));
-    seconds_.image = encoded_->seconds.image;
-    seconds_.prefill = encoded_->seconds.prefill;
-    seconds_.statistics = encoded_->seconds.statistics;
+    encoding_told_ = false;
   }
 
   SampleOutcome run(std::span<const size_t> which) {
@@ -153,12 +158,27 @@ class TorchRun final : public SampleRun {
     outcome.image_tokens = static_cast<int64_t>(prompt_.placeholders.size());
     std::vector<size_t> running;  // indices into the outcome of cells whose compression went well
     std::vector<Sequence> compressed = compress(which, outcome, running);
-    if (!running.empty()) run_phases(which, running, std::move(compressed), outcome);
-    // What all cells share is told once.
-    outcome.seconds.image = std::exchange(seconds_.image, 0);
-    outcome.seconds.prefill = std::exchange(seconds_.prefill, 0);
-    outcome.seconds.statistics = std::exchange(seconds_.statistics, 0);
+    PhaseSeconds seconds;
+    for (const Sequence& sequence : compressed)
+      seconds.compression.push_back(sequence.compression_seconds());
+    if (!running.empty()) run_phases(which, running, std::move(compressed), outcome, seconds);
+    tell(seconds, running, outcome);
     return outcome;
+  }
+
+  /// Writes down the times of a run, at its end, when the device is done with all phases: before,
+  /// reading a time would wait for it.
+  void tell(const PhaseSeconds& seconds, const std::vector<size_t>& running,
+            SampleOutcome& outcome) {
+    for (size_t r = 0; r < running.size(); ++r)
+      outcome.cells[running[r]].seconds.compression = seconds.compression[r].value();
+    outcome.seconds.scoring = seconds.scoring.value();
+    outcome.seconds.generation = seconds.generation.value();
+    // What all cells share is told once.
+    if (std::exchange(encoding_told_, true)) return;
+    outcome.seconds.image = encoded_->seconds.image.value();
+    outcome.seconds.prefill = encoded_->seconds.prefill.value();
+    outcome.seconds.statistics = encoded_->seconds.statistics.value();
   }
 
   /// Compresses the prompt for the first of the cells, as many as can run together.
@@ -201,25 +221,26 @@ class TorchRun final : public SampleRun {
     cell.entry_bytes = cache.entry_bytes();
     cell.cache_bytes_prefill = cache.bytes();
     cell.cache_bytes_end = cell.cache_bytes_prefill;
-    cell.seconds.compression = sequence.compression_seconds();
   }
 
   /// The last phase takes the compressed sequences themselves, so that what cells merged is there
   /// once.
   void run_phases(std::span<const size_t> which, const std::vector<size_t>& running,
-                  std::vector<Sequence> compressed, SampleOutcome& outcome) {
+                  std::vector<Sequence> compressed, SampleOutcome& outcome, PhaseSeconds& seconds) {
     if (!settings_.generate) {
-      if (settings_.perplexity) score(which, running, std::move(compressed), outcome);
+      if (settings_.perplexity)
+        seconds.scoring = score(which, running, std::move(compressed), outcome);
       return;
     }
     // The other phase needs them, too.
-    if (settings_.perplexity) score(which, running, restart_all(compressed), outcome);
-    generate(running, std::move(compressed), outcome);
+    if (settings_.perplexity)
+      seconds.scoring = score(which, running, restart_all(compressed), outcome);
+    seconds.generation = generate(running, std::move(compressed), outcome);
   }
 
-  void score(std::span<const size_t> which, const std::vector<size_t>& running,
-             std::vector<Sequence> sequences, SampleOutcome& outcome) {
-    Stopwatch watch;
+  DeviceSeconds score(std::span<const size_t> which, const std::vector<size_t>& running,
+                      std::vector<Sequence> sequences, SampleOutcome& outcome) {
+    DeviceStopwatch watch(model_.device());
     for (Sequence& sequence : sequences) sequence.reserve(std::ssize(answer_));
     // Without the full cache (it failed, or does not fit) there is nothing to diverge from.
     const size_t first = which[running.front()];
@@ -243,12 +264,12 @@ class TorchRun final : public SampleRun {
       if (settings_.agreement && options.reference != nullptr && which[running[r]] != 0)
         cell.mean_kl = scores[r].mean_kl;
     }
-    outcome.seconds.scoring = watch.lap();
+    return watch.lap();
   }
 
-  void generate(const std::vector<size_t>& running, std::vector<Sequence> sequences,
-                SampleOutcome& outcome) const {
-    Stopwatch watch;
+  DeviceSeconds generate(const std::vector<size_t>& running, std::vector<Sequence> sequences,
+                         SampleOutcome& outcome) const {
+    DeviceStopwatch watch(model_.device());
     for (Sequence& sequence : sequences) sequence.reserve(settings_.max_new_tokens);
     GreedyOptions options;
     options.max_new_tokens = settings_.max_new_tokens;
@@ -267,7 +288,7 @@ class TorchRun final : public SampleRun {
       if (cell.error.empty()) cell.error = texts[r].failure;
       cell.cache_bytes_end = sequences[r].cache().bytes();
     }
-    outcome.seconds.generation = watch.lap();
+    return watch.lap();
   }
 
   const TorchModel& model_;
@@ -278,8 +299,8 @@ class TorchRun final : public SampleRun {
   TokenizedPrompt prompt_;
   std::vector<int64_t> answer_;
   std::optional<EncodedPrompt> encoded_;
-  SharedSeconds seconds_;      // of the last encoding, until they are told
-  ForcedReference reference_;  // what the full cache made of the answer
+  bool encoding_told_ = false;  // whether an outcome has the times of the last encoding
+  ForcedReference reference_;   // what the full cache made of the answer
 };
 
 class TorchEvaluator final : public SampleEvaluator {

@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "base/device.h"
-#include "base/stopwatch.h"
+#include "base/device_stopwatch.h"
 #include "models/llama/text_model.h"
 #include "runtime/cost.h"
 #include "runtime/evaluation.h"
@@ -69,16 +69,14 @@ class TrialRun {
            const std::vector<Cell>& cells, int64_t prompt_tokens)
       : model_(model), device_(device), settings_(settings), cells_(cells) {
     const std::vector<int64_t> ids(static_cast<size_t>(prompt_tokens), 0);
-    Stopwatch watch;
+    DeviceStopwatch watch(device);
     prompt_.emplace(encode_ids(model, ids, needs_of(cells), /*seed=*/0));
-    synchronize(device);
-    prefill_ = watch.lap();
+    prefill_ = watch.lap().value();
     for (const Cell& cell : cells) {
       sequences_.emplace_back(model.language(), *prompt_, strategy_of(cell.strategy),
                               make_budget(cell.budget));
     }
-    synchronize(device);
-    compression_ = watch.lap();
+    compression_ = watch.lap().value();
   }
 
   double prefill() const { return prefill_; }
@@ -93,11 +91,10 @@ class TrialRun {
     ForcedOptions options;
     options.one_pass = settings_.one_pass;
     if (cells_.front().is_full()) options.reference = &reference;
-    Stopwatch watch;
+    DeviceStopwatch watch(device_);
     teacher_force(model_.language(), *prompt_, pointers_to(sequences),
                   std::vector<int64_t>(static_cast<size_t>(tokens), 0), options);
-    synchronize(device_);
-    return watch.lap() / static_cast<double>(tokens - 1);
+    return watch.lap().value() / static_cast<double>(tokens - 1);
   }
 
   /// Per new token. Nothing else can be run after it.
@@ -107,10 +104,9 @@ class TrialRun {
     const std::vector<int64_t> tokens(batch.size(), 0);
     std::vector<double> seconds;
     for (int64_t i = 0; i <= kSteps; ++i) {
-      Stopwatch watch;
+      DeviceStopwatch watch(device_);
       decode_step(model_.language(), batch, tokens);
-      synchronize(device_);
-      if (i > 0) seconds.push_back(watch.lap());
+      if (i > 0) seconds.push_back(watch.lap().value());
     }
     std::sort(seconds.begin(), seconds.end());
     return (seconds[kSteps / 2 - 1] + seconds[kSteps / 2]) / 2;

@@ -9,8 +9,8 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/tensor.h>
 
+#include "base/device_stopwatch.h"
 #include "base/error.h"
-#include "base/stopwatch.h"
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/finite.h"
@@ -196,11 +196,15 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
     if (input.observer != nullptr && !all_finite(queries)) observe(i, ".queries", queries);
     PrefillAttention attention = prefill_attention(queries, keys, values, scale(), input.request);
     cache.adopt(i, keys, values, /*first_position=*/0);
-    Stopwatch watch;
-    for (const int64_t skip : input.request.query_moments)
-      attention.statistics.query_moments[skip] = query_moments(p.queries.transpose(0, 1), skip);
-    result.statistics.push_back(on_cpu(attention.statistics));
-    result.statistics_seconds += attention.statistics_seconds + watch.lap();
+    if (input.request.any()) {
+      DeviceStopwatch watch(device_);
+      for (const int64_t skip : input.request.query_moments)
+        attention.statistics.query_moments[skip] = query_moments(p.queries.transpose(0, 1), skip);
+      attention.statistics = on_cpu(attention.statistics);
+      result.statistics_seconds += attention.statistics_seconds;
+      result.statistics_seconds += watch.lap();
+    }
+    result.statistics.push_back(std::move(attention.statistics));
     const at::Tensor out =
         layer.out.of_prompt(attention.output.transpose(0, 1).reshape({tokens, -1}));
     observe(i, ".attn_out", out);

@@ -66,9 +66,14 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
               c10::EventFlag /*flag*/) const override {
     if (*event == nullptr) *event = new Event;
     auto* recorded = static_cast<Event*>(*event);
-    Stream::instance().enqueue(
-        [recorded] { recorded->reached = std::chrono::steady_clock::now(); });
-    recorded->after = Stream::instance().queued();
+    Stream& stream = Stream::instance();
+    const auto reach = [recorded] { recorded->reached = std::chrono::steady_clock::now(); };
+    if (stream.finished() == stream.queued()) {
+      reach();  // as a device that has nothing to do
+    } else {
+      stream.enqueue(reach);
+    }
+    recorded->after = stream.queued();
   }
   void block(void* /*event*/, const c10::Stream& /*stream*/) const override {
     // All streams are one: what comes later runs later.
@@ -81,8 +86,12 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
     Stream::instance().synchronise();
   }
   void destroyEvent(void* event, DeviceIndex /*device*/) const noexcept override {
-    // Its record may still be queued.
-    Stream::instance().enqueue([event] { delete static_cast<Event*>(event); });
+    const auto destroy = [event] { delete static_cast<Event*>(event); };
+    if (queryEvent(event)) {
+      destroy();
+    } else {
+      Stream::instance().enqueue(destroy);  // behind its record
+    }
   }
   double elapsedTime(void* from, void* to, DeviceIndex /*device*/) const override {
     TORCH_CHECK(queryEvent(from) && queryEvent(to), "an event was not reached yet");
