@@ -7,6 +7,7 @@
 #include <c10/core/Device.h>
 
 #include "kernels/attention.h"
+#include "kernels/chunk_attention.h"
 #include "kernels/merge.h"
 #include "kernels/prefill_statistics.h"
 
@@ -30,6 +31,10 @@ struct Accelerator {
   bool (*has_decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows);
   DecodeAttention (*decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
                                       double scale);
+  /// See kernels/cuda/chunk_attention.h.
+  bool (*has_chunk_attention)(const at::Tensor& queries, const std::vector<ChunkRow>& rows);
+  at::Tensor (*chunk_attention)(const at::Tensor& queries, const std::vector<ChunkRow>& rows,
+                                double scale);
   /// See kernels/cuda/merge.h.
   at::Tensor (*gather_and_merge)(const at::Tensor& x, const MergeRows& rows);
 };

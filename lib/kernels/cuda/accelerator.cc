@@ -1,5 +1,6 @@
 #include "kernels/cuda/accelerator.h"
 
+#include "kernels/cuda/chunk_attention.h"
 #include "kernels/cuda/decode_attention.h"
 #include "kernels/cuda/merge.h"
 #include "kernels/cuda/prefill_attention.h"
@@ -14,6 +15,8 @@ const Accelerator& accelerator() {
       .column_statistics = column_statistics,
       .has_decode_attention = has_decode_attention,
       .decode_attention = decode_attention,
+      .has_chunk_attention = has_chunk_attention,
+      .chunk_attention = chunk_attention,
       .gather_and_merge = gather_and_merge,
   };
   return kAccelerator;

@@ -13,14 +13,7 @@
 namespace elastikv::cuda {
 namespace {
 
-constexpr int64_t kPiece = 16;  // bytes that a thread reads at once
 constexpr int64_t kLargestHead = 256;
-
-bool is_readable(const at::Tensor& x, c10::ScalarType dtype) {
-  if (!x.defined()) return true;  // all slots lie elsewhere
-  return x.scalar_type() == dtype && x.is_contiguous() &&
-         reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
-}
 
 }  // namespace
 
@@ -31,9 +24,7 @@ bool has_decode_attention(const at::Tensor& queries, const std::vector<DecodeRow
   const int64_t head_dim = queries.size(2);
   if (head_dim % piece != 0 || head_dim > kLargestHead) return false;
   return std::all_of(rows.begin(), rows.end(), [&](const DecodeRow& row) {
-    return is_readable(row.keys, dtype) && is_readable(row.values, dtype) &&
-           is_readable(row.prompt_keys, dtype) && is_readable(row.prompt_values, dtype) &&
-           (row.distances.empty() || head_dim % (2 * piece) == 0);
+    return is_readable(row, dtype) && (row.distances.empty() || head_dim % (2 * piece) == 0);
   });
 }
 
@@ -72,13 +63,7 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
     ELASTIKV_ASSERT(row.distances.empty() || row.rotary != nullptr,
                     "row {}: un-rotated keys without a rotary table", r);
     DecodeRowTask& row_task = row_tasks[r];
-    const auto address = [](const at::Tensor& x) {
-      return x.defined() ? x.const_data_ptr() : nullptr;
-    };
-    row_task.keys = address(row.keys);
-    row_task.values = address(row.values);
-    row_task.prompt_keys = address(row.prompt_keys);
-    row_task.prompt_values = address(row.prompt_values);
+    static_cast<EntryPointers&>(row_task) = pointers_of(row);
     row_task.longest = *std::max_element(lengths.begin(), lengths.end());
     longest = std::max(longest, row_task.longest);
     if (row.weights) weight_count += query_heads * row_task.longest;

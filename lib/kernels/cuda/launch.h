@@ -38,16 +38,20 @@ struct ColumnSumsTask {
 
 void launch_column_sums(const ColumnSumsTask& task, Stream stream);
 
+/// Where the entries of one row lie, see EntryView. Pointers are the device's, null for none.
+struct EntryPointers {
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  const void* prompt_keys = nullptr;
+  const void* prompt_values = nullptr;
+};
+
 /// Slots that one block of decode attention reads.
 constexpr int kDecodeSplit = 128;
 constexpr int kDecodeThreads = 128;
 
-/// One row of a decode batch. Pointers are the device's.
-struct DecodeRowTask {
-  const void* keys = nullptr;
-  const void* values = nullptr;
-  const void* prompt_keys = nullptr;  // of rows with places, see EntryView
-  const void* prompt_values = nullptr;
+/// One row of a decode batch.
+struct DecodeRowTask : EntryPointers {
   const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
   const float* sin = nullptr;
   float* weights = nullptr;  // [query_heads, longest], or null
@@ -83,6 +87,55 @@ struct DecodeTask {
 };
 
 void launch_decode_attention(const DecodeTask& task, Stream stream);
+
+/// Slots that a block of chunk attention takes at a time.
+constexpr int kChunkSlots = 64;
+/// Queries of a block at most: the query heads of a KV head for some tokens.
+constexpr int kChunkQueries = 64;
+
+/// One row of a chunk.
+struct ChunkRowTask : EntryPointers {
+  const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
+  const float* sin = nullptr;
+};
+
+/// One KV head of a row. Offsets are in bytes from the beginning of the upload, -1: none.
+struct ChunkHeadTask {
+  int64_t start = 0;
+  int64_t prompt_start = 0;
+  int64_t places = -1;  // i32 [length]
+  int64_t bias = -1;    // f32 [length]
+  int64_t first = -1;   // i32 [length], see ChunkSlots
+  int64_t until = -1;   // i32 [length]
+  int64_t turns = -1;   // i32 [length]: a key's position, ~position where its slot keeps its rank
+  int64_t positions = -1;  // i32 [2, tokens], with turns: the queries', then those towards ranks
+  int length = 0;
+  int span = 0;  // slots of a split, a multiple of kChunkSlots
+};
+
+struct ChunkTask {
+  const void* queries = nullptr;    // [rows, tokens, query_heads, head_dim] with strides
+  void* output = nullptr;           // [rows, tokens, query_heads, head_dim]
+  float* partial_output = nullptr;  // [rows, kv_heads, tokens, group, splits, head_dim]
+  float* partial_max = nullptr;     // [rows, kv_heads, tokens, group, splits]
+  float* partial_total = nullptr;   // likewise; all three are null with one split
+  const unsigned char* upload = nullptr;
+  const ChunkRowTask* row_tasks = nullptr;    // [rows], in the upload
+  const ChunkHeadTask* head_tasks = nullptr;  // [rows, kv_heads], in the upload
+  int64_t row_stride = 0;                     // of the queries, in elements
+  int64_t token_stride = 0;
+  int rows = 0;
+  int tokens = 0;
+  int kv_heads = 0;
+  int group = 0;
+  int head_dim = 0;
+  int splits = 0;      // of the head that has most
+  bool turns = false;  // whether any row has un-rotated keys
+  float scale = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_chunk_attention(const ChunkTask& task, Stream stream);
 
 struct MergeTask {
   const void* x = nullptr;  // [heads, slots, head_dim] with strides
