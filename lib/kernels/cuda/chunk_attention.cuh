@@ -28,8 +28,9 @@ struct alignas(16) SlotTile {
 
 /// What a block has to do.
 struct ChunkBlock {
-  ChunkRowTask row;
-  ChunkHeadTask head;
+  // Read where they are needed: copies would cost registers all the way.
+  const ChunkRowTask* row;
+  const ChunkHeadTask* head;
   int row_index;
   int kv_head;
   int query;    // the first one of the head's tokens x group
@@ -47,13 +48,13 @@ __device__ inline ChunkBlock block_of(const ChunkTask& task, int tile) {
   ChunkBlock block;
   block.row_index = static_cast<int>(blockIdx.x) / tiles;
   block.kv_head = static_cast<int>(blockIdx.z);
-  block.row = task.row_tasks[block.row_index];
-  block.head = task.head_tasks[block.row_index * task.kv_heads + block.kv_head];
+  block.row = task.row_tasks + block.row_index;
+  block.head = task.head_tasks + block.row_index * task.kv_heads + block.kv_head;
   block.query = static_cast<int>(blockIdx.x) % tiles * tile;
   block.queries = min(tile, head_queries - block.query);
   block.split = static_cast<int>(blockIdx.y);
-  block.begin = block.split * block.head.span;
-  block.slots = max(0, min(block.head.span, block.head.length - block.begin));
+  block.begin = block.split * block.head->span;
+  block.slots = max(0, min(block.head->span, block.head->length - block.begin));
   return block;
 }
 
@@ -87,12 +88,12 @@ __device__ inline void load_slots(const ChunkTask& task, const ChunkBlock& block
     return;
   }
   const int slot = block.begin + begin + i;
-  const int32_t* places = sent<int32_t>(task, block.head.places);
-  const float* biases = sent<float>(task, block.head.bias);
-  const int32_t* turns = sent<int32_t>(task, block.head.turns);
+  const int32_t* places = sent<int32_t>(task, block.head->places);
+  const float* biases = sent<float>(task, block.head->bias);
+  const int32_t* turns = sent<int32_t>(task, block.head->turns);
   // All reads before the first write, so that none waits for another.
-  const int32_t first = sent<int32_t>(task, block.head.first)[slot];
-  const int32_t until = sent<int32_t>(task, block.head.until)[slot];
+  const int32_t first = sent<int32_t>(task, block.head->first)[slot];
+  const int32_t until = sent<int32_t>(task, block.head->until)[slot];
   const float bias = biases == nullptr ? 0.0F : biases[slot] * kLog2E;
   const int32_t turn = turns == nullptr ? 0 : turns[slot];
   const int32_t place = places == nullptr ? ~slot : places[slot];
@@ -101,23 +102,6 @@ __device__ inline void load_slots(const ChunkTask& task, const ChunkBlock& block
   to.bias[i] = bias;
   to.turn[i] = turn;
   to.place[i] = place;
-}
-
-/// A piece of a head as it is, or turned by angles where there are some: rows of the rotary table
-/// for its position.
-template <typename T>
-__device__ Vector<T> read_piece(const T* x, int column, int head_dim, const float* cos,
-                                const float* sin) {
-  Vector<T> piece = load_vector(x + column);
-  if (cos == nullptr) return piece;
-  const int half = head_dim / 2;
-  const Vector<T> paired = load_vector(x + (column < half ? column + half : column - half));
-#pragma unroll
-  for (int e = 0; e < kVector<T>; ++e) {
-    store(&piece.x[e],
-          to_float(piece.x[e]) * cos[column + e] + to_float(paired.x[e]) * sin[column + e]);
-  }
-  return piece;
 }
 
 /// Fills `rows` rows of a tile in shared memory by pieces: row i, column c is read(i, c). A thread
@@ -145,67 +129,107 @@ __device__ void fill_tile(T* tile, int pitch, int rows, int head_dim, const Read
   }
 }
 
-/// The block's queries into a tile of `rows`, zeros where there are none; turned by `positions`
-/// [tokens] where that is not null.
-template <typename T>
-__device__ void load_queries(const ChunkTask& task, const ChunkBlock& block,
-                             const int32_t* positions, T* tile, int pitch, int rows) {
-  const T* queries = static_cast<const T*>(task.queries) + block.row_index * task.row_stride +
-                     static_cast<int64_t>(block.kv_head) * task.group * task.head_dim;
-  fill_tile(tile, pitch, rows, task.head_dim, [&](int row, int column) {
-    const int token = token_of(task, block, row);
-    if (token < 0) return Vector<T>{};
-    const T* query = queries + token * task.token_stride +
-                     static_cast<int64_t>((block.query + row) % task.group) * task.head_dim;
-    if (positions == nullptr) return read_piece(query, column, task.head_dim, nullptr, nullptr);
-    const int64_t angles = static_cast<int64_t>(positions[token]) * task.head_dim;
-    return read_piece(query, column, task.head_dim, block.row.cos + angles, block.row.sin + angles);
-  });
+/// Turns rows of a tile by the angles of position_of(row), those without one, -1, not at all. All
+/// threads of the block must have filled it.
+template <typename T, typename PositionOf>
+__device__ void turn_tile(const ChunkTask& task, const ChunkBlock& block, T* tile, int pitch,
+                          int rows, const PositionOf& position_of) {
+  const int half = task.head_dim / 2;
+  const int pieces = half / kVector<T>;
+  for (int i = static_cast<int>(threadIdx.x); i < rows * pieces;
+       i += static_cast<int>(blockDim.x)) {
+    const int row = i / pieces;
+    const int column = i % pieces * kVector<T>;
+    const int position = position_of(row);
+    if (position < 0) continue;
+    const float* cos = block.row->cos + static_cast<int64_t>(position) * task.head_dim + column;
+    const float* sin = block.row->sin + static_cast<int64_t>(position) * task.head_dim + column;
+    auto* first = reinterpret_cast<Vector<T>*>(tile + row * pitch + column);
+    auto* second = reinterpret_cast<Vector<T>*>(tile + row * pitch + column + half);
+    Vector<T> a = *first;
+    Vector<T> b = *second;
+#pragma unroll
+    for (int e = 0; e < kVector<T>; ++e) {
+      const float x = to_float(a.x[e]);
+      const float y = to_float(b.x[e]);
+      store(&a.x[e], x * cos[e] + y * sin[e]);
+      store(&b.x[e], y * cos[half + e] + x * sin[half + e]);
+    }
+    *first = a;
+    *second = b;
+  }
 }
 
-/// Both sets of un-rotated queries, one behind the other, or the only one of rotated ones.
+/// The block's queries into a tile of `rows`, zeros where there are none. Of un-rotated ones there
+/// are two tiles, one behind the other: turned by their positions towards most slots, and towards
+/// those that keep their rank.
 template <typename T>
-__device__ void load_all_queries(const ChunkTask& task, const ChunkBlock& block, T* tile, int pitch,
-                                 int rows) {
-  const int32_t* positions = sent<int32_t>(task, block.head.positions);
-  load_queries(task, block, positions, tile, pitch, rows);
-  if (positions != nullptr)
-    load_queries(task, block, positions + task.tokens, tile + rows * pitch, pitch, rows);
+__device__ void load_queries(const ChunkTask& task, const ChunkBlock& block, T* tile, int pitch,
+                             int rows) {
+  const T* queries = static_cast<const T*>(task.queries) + block.row_index * task.row_stride +
+                     static_cast<int64_t>(block.kv_head) * task.group * task.head_dim;
+  const int32_t* positions = sent<int32_t>(task, block.head->positions);
+  const int sets = positions == nullptr ? 1 : 2;
+  for (int set = 0; set < sets; ++set) {
+    fill_tile(tile + set * rows * pitch, pitch, rows, task.head_dim, [&](int row, int column) {
+      const int token = token_of(task, block, row);
+      if (token < 0) return Vector<T>{};
+      const int head = (block.query + row) % task.group;
+      return load_vector(queries + token * task.token_stride +
+                         static_cast<int64_t>(head) * task.head_dim + column);
+    });
+  }
+  if (positions == nullptr) return;
+  __syncthreads();
+  for (int set = 0; set < sets; ++set) {
+    turn_tile(task, block, tile + set * rows * pitch, pitch, rows, [&](int row) {
+      const int token = token_of(task, block, row);
+      return token < 0 ? -1 : positions[set * task.tokens + token];
+    });
+  }
 }
 
 template <typename T>
 __device__ const T* entry_at(const ChunkBlock& block, const void* own, const void* of_prompt,
                              int32_t place, int head_dim) {
   if (place >= 0)
-    return static_cast<const T*>(of_prompt) + (block.head.prompt_start + place) * head_dim;
-  return static_cast<const T*>(own) + (block.head.start + ~place) * head_dim;
+    return static_cast<const T*>(of_prompt) + (block.head->prompt_start + place) * head_dim;
+  return static_cast<const T*>(own) + (block.head->start + ~place) * head_dim;
 }
 
-/// The keys of the slots from `begin` of the split on, zeros behind the last.
+/// The slots' keys or values from `begin` of the split on, zeros behind the last.
+template <typename T>
+__device__ void load_entries(const ChunkTask& task, const ChunkBlock& block, int begin,
+                             const SlotTile& slots, const void* own, const void* of_prompt, T* tile,
+                             int pitch) {
+  fill_tile(tile, pitch, kChunkSlots, task.head_dim, [&](int slot, int column) {
+    if (begin + slot >= block.slots) return Vector<T>{};
+    return load_vector(entry_at<T>(block, own, of_prompt, slots.place[slot], task.head_dim) +
+                       column);
+  });
+}
+
 template <typename T>
 __device__ void load_keys(const ChunkTask& task, const ChunkBlock& block, int begin,
                           const SlotTile& slots, T* tile, int pitch) {
-  fill_tile(tile, pitch, kChunkSlots, task.head_dim, [&](int slot, int column) {
-    if (begin + slot >= block.slots) return Vector<T>{};
-    const T* key =
-        entry_at<T>(block, block.row.keys, block.row.prompt_keys, slots.place[slot], task.head_dim);
-    if (block.row.cos == nullptr) return read_piece(key, column, task.head_dim, nullptr, nullptr);
-    const int32_t turn = slots.turn[slot];
-    const int64_t angles = static_cast<int64_t>(turn >= 0 ? turn : ~turn) * task.head_dim;
-    return read_piece(key, column, task.head_dim, block.row.cos + angles, block.row.sin + angles);
-  });
+  load_entries(task, block, begin, slots, block.row->keys, block.row->prompt_keys, tile, pitch);
 }
 
-/// Likewise the values.
 template <typename T>
 __device__ void load_values(const ChunkTask& task, const ChunkBlock& block, int begin,
                             const SlotTile& slots, T* tile, int pitch) {
-  fill_tile(tile, pitch, kChunkSlots, task.head_dim, [&](int slot, int column) {
-    if (begin + slot >= block.slots) return Vector<T>{};
-    return load_vector(entry_at<T>(block, block.row.values, block.row.prompt_values,
-                                   slots.place[slot], task.head_dim) +
-                       column);
+  load_entries(task, block, begin, slots, block.row->values, block.row->prompt_values, tile, pitch);
+}
+
+/// Turns the un-rotated keys of a tile that all threads have filled; all have when it returns.
+template <typename T>
+__device__ void turn_keys(const ChunkTask& task, const ChunkBlock& block, const SlotTile& slots,
+                          T* tile, int pitch) {
+  turn_tile(task, block, tile, pitch, kChunkSlots, [&](int slot) {
+    const int32_t turn = slots.turn[slot];
+    return turn >= 0 ? turn : ~turn;
   });
+  __syncthreads();
 }
 
 /// A query's largest logit and its sum of exponentials so far.
@@ -226,7 +250,7 @@ __device__ inline float raise_largest(QueryState& state, float largest, float& b
 }
 
 __device__ inline bool has_all_slots(const ChunkBlock& block) {
-  return block.head.span >= block.head.length;
+  return block.head->span >= block.head->length;
 }
 
 /// The index of a query of a KV head among all results, [rows, kv_heads, tokens x group].

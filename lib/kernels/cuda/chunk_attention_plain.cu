@@ -43,7 +43,7 @@ __device__ void multiply_keys(const float* queries, const float* keys, int pitch
                               float (&logits)[kRows][kSlotsPerThread]) {
   const int x = static_cast<int>(threadIdx.x) % kEdge;
   const int y = static_cast<int>(threadIdx.x) / kEdge;
-#pragma unroll 4
+#pragma unroll 2
   for (int d = 0; d < head_dim; d += kVector<float>) {
     Vector<float> query[kRows];
 #pragma unroll
@@ -82,9 +82,11 @@ __device__ void multiply_ranked(const PlainChunkTiles& tiles, const SlotTile& sl
   }
 }
 
-/// A block has kRows * kEdge queries, heads at most kRounds * kColumns dimensions.
+/// A block has kRows * kEdge queries, heads at most kRounds * kColumns dimensions. Registers are
+/// for as many blocks of a multiprocessor as its shared memory has room for.
 template <int kRows, int kRounds>
-__global__ void __launch_bounds__(kPlainThreads) plain_chunk_attention(ChunkTask task) {
+__global__ void __launch_bounds__(kPlainThreads, kRounds <= 2 ? 2 : 1)
+    plain_chunk_attention(ChunkTask task) {
   constexpr int kTile = kRows * kEdge;
   const ChunkBlock block = block_of(task, kTile);
   if (block.slots == 0) return;
@@ -94,9 +96,9 @@ __global__ void __launch_bounds__(kPlainThreads) plain_chunk_attention(ChunkTask
   const int x = static_cast<int>(threadIdx.x) % kEdge;
   const int y = static_cast<int>(threadIdx.x) / kEdge;
   const float scale = task.scale * kLog2E;
-  const bool turned = block.row.cos != nullptr;
+  const bool turned = block.row->cos != nullptr;
 
-  load_all_queries(task, block, tiles.queries, tiles.pitch, kTile);
+  load_queries(task, block, tiles.queries, tiles.pitch, kTile);
   load_slots(task, block, /*begin=*/0, tiles.slots[0]);
   int tokens[kRows];
   QueryState states[kRows];
@@ -112,6 +114,7 @@ __global__ void __launch_bounds__(kPlainThreads) plain_chunk_attention(ChunkTask
     load_keys(task, block, begin, slots, tiles.entries, tiles.pitch);
     load_slots(task, block, begin + kChunkSlots, tiles.slots[turn]);
     __syncthreads();
+    if (turned) turn_keys(task, block, slots, tiles.entries, tiles.pitch);
 
     float logits[kRows][kSlotsPerThread] = {};
     multiply_keys<kRows>(tiles.queries, tiles.entries, tiles.pitch, task.head_dim, logits);

@@ -97,23 +97,39 @@ __device__ void multiply_keys(const T* queries, const T* keys, int pitch, int he
   }
 }
 
-/// Puts products with the second set of queries in the place of those of slots that keep their
-/// rank.
-template <typename T>
-__device__ void multiply_ranked(const T* ranked_queries, const T* keys, int pitch, int head_dim,
-                                const SlotTile& slots, const ElementPlaces& places,
-                                Accumulator (&products)[kSlotTiles]) {
+/// Whether a slot of the tile keeps its rank. For all lanes of a warp.
+__device__ inline bool any_keeps_rank(const SlotTile& slots) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  if (__ballot_sync(kAllLanes, slots.turn[lane] < 0 || slots.turn[lane + kWarp] < 0) == 0) return;
-  Accumulator ranked[kSlotTiles];
-  multiply_keys(ranked_queries, keys, pitch, head_dim, ranked);
+  const bool own = slots.turn[lane] < 0 || slots.turn[lane + kWarp] < 0;
+  return __ballot_sync(kAllLanes, own) != 0;
+}
+
+/// Writes a warp's products of queries and keys to `to` [kMatrix, kProductPitch]. Slots that keep
+/// their rank take those of the second set of queries, `set` elements behind the first.
+template <typename T>
+__device__ void write_products(const T* queries, int set, const T* keys, int pitch, int head_dim,
+                               bool turned, const SlotTile& slots, const ElementPlaces& places,
+                               float* to) {
+  Accumulator products[kSlotTiles];
+  multiply_keys(queries, keys, pitch, head_dim, products);
 #pragma unroll
-  for (int i = 0; i < Accumulator::num_elements; ++i) {
+  for (int j = 0; j < kSlotTiles; ++j)
+    nvcuda::wmma::store_matrix_sync(to + j * kMatrix, products[j], kProductPitch, mem_row_major);
+  if (turned && any_keeps_rank(slots)) {
+    multiply_keys(queries + set, keys, pitch, head_dim, products);
+    __syncwarp();
 #pragma unroll
     for (int j = 0; j < kSlotTiles; ++j) {
-      if (slots.turn[j * kMatrix + places.column(i)] < 0) products[j].x[i] = ranked[j].x[i];
+      Accumulator others;
+      nvcuda::wmma::load_matrix_sync(others, to + j * kMatrix, kProductPitch, mem_row_major);
+#pragma unroll
+      for (int i = 0; i < Accumulator::num_elements; ++i) {
+        if (slots.turn[j * kMatrix + places.column(i)] < 0) others.x[i] = products[j].x[i];
+      }
+      nvcuda::wmma::store_matrix_sync(to + j * kMatrix, others, kProductPitch, mem_row_major);
     }
   }
+  __syncwarp();
 }
 
 /// Turns products of this lane's query and half of the slots into weights of T, in place; returns
@@ -218,9 +234,11 @@ __device__ void write_rows(const ChunkTask& task, const ChunkBlock& block, int w
 }
 
 /// A block has `tile` queries, a multiple of kMatrix; heads have at most kMostTiles * kMatrix
-/// dimensions.
+/// dimensions. Registers are for as many blocks of a multiprocessor as its shared memory has room
+/// for.
 template <typename T, int kMostTiles>
-__global__ void __launch_bounds__(kTensorThreads) tensor_chunk_attention(ChunkTask task, int tile) {
+__global__ void __launch_bounds__(kTensorThreads, kMostTiles <= 8 ? 3 : 2)
+    tensor_chunk_attention(ChunkTask task, int tile) {
   const ChunkBlock block = block_of(task, tile);
   if (block.slots == 0) return;
   size_t used = 0;
@@ -232,13 +250,14 @@ __global__ void __launch_bounds__(kTensorThreads) tensor_chunk_attention(ChunkTa
   const int warp_query = static_cast<int>(threadIdx.x) / kWarp * kMatrix;
   const int token = token_of(task, block, warp_query + row);
   const float scale = task.scale * kLog2E;
+  const bool turned = block.row->cos != nullptr;
   // What is the warp's own. Warps without queries only load.
   const bool multiplies = warp_query < block.queries;
   const T* queries = tiles.queries + warp_query * tiles.pitch;
   float* products = tiles.products + warp_query * kProductPitch;
   float* factors = tiles.factors + warp_query;
 
-  load_all_queries(task, block, tiles.queries, tiles.pitch, tile);
+  load_queries(task, block, tiles.queries, tiles.pitch, tile);
   load_slots(task, block, /*begin=*/0, tiles.slots[0]);
   ElementPlaces places{};
   if (multiplies) places = element_places(products);
@@ -256,20 +275,11 @@ __global__ void __launch_bounds__(kTensorThreads) tensor_chunk_attention(ChunkTa
     load_values(task, block, begin, slots, tiles.values, tiles.pitch);
     load_slots(task, block, begin + kChunkSlots, tiles.slots[turn]);
     __syncthreads();
+    if (turned) turn_keys(task, block, slots, tiles.keys, tiles.pitch);
     if (!multiplies) continue;
 
-    Accumulator logits[kSlotTiles];
-    multiply_keys(queries, tiles.keys, tiles.pitch, task.head_dim, logits);
-    if (block.row.cos != nullptr) {
-      multiply_ranked(queries + tile * tiles.pitch, tiles.keys, tiles.pitch, task.head_dim, slots,
-                      places, logits);
-    }
-#pragma unroll
-    for (int j = 0; j < kSlotTiles; ++j) {
-      nvcuda::wmma::store_matrix_sync(products + j * kMatrix, logits[j], kProductPitch,
-                                      mem_row_major);
-    }
-    __syncwarp();
+    write_products(queries, tile * tiles.pitch, tiles.keys, tiles.pitch, task.head_dim, turned,
+                   slots, places, products);
     const float factor = weigh<T>(products + row * kProductPitch, half, token, scale, slots, state);
     if (half == 0) factors[row] = factor;
     __syncwarp();
