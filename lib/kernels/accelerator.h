@@ -8,6 +8,7 @@
 #include <c10/core/ScalarType.h>
 
 #include "kernels/attention.h"
+#include "kernels/chunk_attention.h"
 #include "kernels/merge.h"
 #include "kernels/prefill_statistics.h"
 #include "kernels/slot_attention.h"
@@ -44,6 +45,10 @@ struct Accelerator {
   bool (*has_elementwise)(c10::ScalarType dtype);
   at::Tensor (*rms_norm)(const at::Tensor& x, const at::Tensor& weight, double eps);
   at::Tensor (*gated_silu)(const at::Tensor& x);
+  /// See kernels/cuda/chunk_attention.h.
+  bool (*has_chunk_attention)(const at::Tensor& queries, const std::vector<ChunkRow>& rows);
+  at::Tensor (*chunk_attention)(const at::Tensor& queries, const std::vector<ChunkRow>& rows,
+                                double scale);
   /// See kernels/cuda/merge.h.
   at::Tensor (*gather_and_merge)(const at::Tensor& x, const MergeRows& rows);
 };

@@ -9,7 +9,9 @@
 
 #include "kernels.h"
 #include "kernels/attention.h"
+#include "kernels/chunk_attention.h"
 #include "kernels/merge.h"
+#include "support/random_chunk.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -107,6 +109,22 @@ TEST_P(CudaDispatch, DecodeAttentionEqualsTheReferenceWithAndWithoutAKernel) {
     const DecodeAttention gpu = decode_attention(q.to(kDevice), {row}, 0.2);
     EXPECT_LE(max_difference(gpu.output.cpu(), cpu.output), limit) << head_dim;
     EXPECT_LT(max_difference(gpu.weights[0].cpu(), cpu.weights[0]), 1e-5) << head_dim;
+  }
+}
+
+TEST_P(CudaDispatch, ChunkAttentionEqualsTheReferenceWithAndWithoutAKernel) {
+  const c10::ScalarType dtype = GetParam();
+  const double limit = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 0.005 : 0.04;
+  for (const int64_t head_dim : {18, 64}) {
+    RandomChunk chunk(2, 5, 2, 3, head_dim, /*ragged=*/true, /*unrotated=*/false, 1);
+    chunk.convert(dtype);
+    const at::Tensor cpu = reference::chunk_attention(chunk.queries, chunk.rows, 0.2);
+    for (ChunkRow& row : chunk.rows) {
+      row.keys = row.keys.to(kDevice);
+      row.values = row.values.to(kDevice);
+    }
+    const at::Tensor gpu = chunk_attention(chunk.queries.to(kDevice), chunk.rows, 0.2);
+    EXPECT_LE(max_difference(gpu.cpu(), cpu), limit) << head_dim;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/cuda/accelerator.h"
 
+#include "kernels/cuda/chunk_attention.h"
 #include "kernels/cuda/decode_attention.h"
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/merge.h"
@@ -26,6 +27,8 @@ const Accelerator& accelerator() {
       .has_elementwise = has_kernels,
       .rms_norm = rms_norm,
       .gated_silu = gated_silu,
+      .has_chunk_attention = has_chunk_attention,
+      .chunk_attention = chunk_attention,
       .gather_and_merge = gather_and_merge,
   };
   return kAccelerator;

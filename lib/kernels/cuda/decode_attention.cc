@@ -8,19 +8,12 @@
 #include <c10/core/DeviceGuard.h>
 
 #include "base/error.h"
+#include "kernels/cuda/runtime.h"
 #include "kernels/cuda/slot_attention.h"
 #include "kernels/transfer.h"
 
 namespace elastikv::cuda {
 namespace {
-
-constexpr int64_t kPiece = 16;  // bytes that a thread reads at once
-
-bool is_readable(const at::Tensor& x, c10::ScalarType dtype) {
-  if (!x.defined()) return true;  // all slots lie elsewhere
-  return x.scalar_type() == dtype && x.is_contiguous() &&
-         reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
-}
 
 /// The entry `entry` of [entries, head_dim], or null.
 char* entry_at(const at::Tensor& x, int64_t entry) {
@@ -142,8 +135,7 @@ bool has_decode_attention(const at::Tensor& queries, const std::vector<DecodeRow
   const c10::ScalarType dtype = queries.scalar_type();
   return std::all_of(rows.begin(), rows.end(), [&](const DecodeRow& row) {
     return has_slot_attention(dtype, queries.size(2), !row.distances.empty()) &&
-           is_readable(row.keys, dtype) && is_readable(row.values, dtype) &&
-           is_readable(row.prompt_keys, dtype) && is_readable(row.prompt_values, dtype);
+           is_readable(row, dtype);
   });
 }
 

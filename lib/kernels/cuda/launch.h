@@ -40,6 +40,14 @@ struct ColumnSumsTask {
 
 void launch_column_sums(const ColumnSumsTask& task, Stream stream);
 
+/// Where the entries of one row lie, see EntryView. Pointers are the device's, null for none.
+struct EntryPointers {
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  const void* prompt_keys = nullptr;
+  const void* prompt_values = nullptr;
+};
+
 /// Slots that one block of decode attention reads.
 constexpr int kDecodeSplit = 128;
 constexpr int kDecodeThreads = 128;

@@ -22,6 +22,28 @@ Element element_of(c10::ScalarType dtype) {
   return dtype == at::kHalf ? Element::kHalf : Element::kBFloat16;
 }
 
+bool is_aligned(const at::Tensor& x) {
+  return reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kPiece == 0;
+}
+
+bool is_readable(const EntryView& entries, c10::ScalarType dtype) {
+  const auto can_read = [&](const at::Tensor& x) {
+    if (!x.defined()) return true;  // all slots lie elsewhere
+    return x.scalar_type() == dtype && x.is_contiguous() && is_aligned(x) &&
+           x.size(1) * static_cast<int64_t>(x.element_size()) % kPiece == 0;
+  };
+  return can_read(entries.keys) && can_read(entries.values) && can_read(entries.prompt_keys) &&
+         can_read(entries.prompt_values);
+}
+
+EntryPointers pointers_of(const EntryView& entries) {
+  const auto address = [](const at::Tensor& x) {
+    return x.defined() ? x.const_data_ptr() : nullptr;
+  };
+  return {address(entries.keys), address(entries.values), address(entries.prompt_keys),
+          address(entries.prompt_values)};
+}
+
 void launch_failed(const char* kernel, const char* message) {
   throw InternalError(fmt::format("the kernel for {} could not be started: {}", kernel, message));
 }

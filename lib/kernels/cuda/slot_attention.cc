@@ -11,7 +11,6 @@
 namespace elastikv::cuda {
 namespace {
 
-constexpr int64_t kVectorBytes = 16;  // that a thread reads at once
 constexpr int64_t kLargestHead = 256;
 
 /// Whether heads [rows, heads, head_dim] lie one after another in each row.
@@ -21,7 +20,7 @@ bool has_dense_heads(const at::Tensor& x) { return x.stride(2) == 1 && x.stride(
 
 bool has_slot_attention(c10::ScalarType dtype, int64_t head_dim, bool turned) {
   if (!has_kernels(dtype)) return false;
-  const int64_t piece = kVectorBytes / static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t piece = kPiece / static_cast<int64_t>(c10::elementSize(dtype));
   return head_dim % piece == 0 && head_dim <= kLargestHead &&
          (!turned || head_dim % (2 * piece) == 0);
 }

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "kernels/accelerator.h"
+#include "kernels/chunk_attention.h"
 #include "kernels/merge.h"
+#include "support/random_chunk.h"
 #include "support/tensors.h"
 #include "unit/emulated/support.h"
 
@@ -71,6 +73,27 @@ TEST_F(EmulatedCounters, AKernelIsALaunchAndItsArgumentsOneCopy) {
   EXPECT_EQ(counted.to_device_copies, 1);
   EXPECT_EQ(counted.synchronisations, 0);
   EXPECT_TRUE(merged.cpu().equal(gather_and_merge(x, rows)));
+}
+
+TEST_F(EmulatedCounters, ChunkAttentionAsksNoMoreForManyRowsThanForOne) {
+  const RotaryTable rotary(16, RotaryRule{10000.0}, 512, kEmulated);
+  for (const bool unrotated : {false, true}) {
+    // Two splits of slots, so that they have to be put together.
+    for (const int64_t count : {1, 12}) {
+      RandomChunk chunk(count, 3, 2, 3, 16, /*ragged=*/true, unrotated, 1, 560, 560);
+      for (ChunkRow& row : chunk.rows) {
+        row.keys = row.keys.to(kEmulated);
+        row.values = row.values.to(kEmulated);
+        if (unrotated) row.rotary = &rotary;
+      }
+      const at::Tensor queries = chunk.queries.to(kEmulated);
+      const emulated::Counters counted = of([&] { chunk_attention(queries, chunk.rows, 0.2); });
+      EXPECT_EQ(counted.launches, 2) << count << " rows";
+      EXPECT_EQ(counted.to_device_copies, 1) << count << " rows";
+      EXPECT_EQ(counted.to_host_copies, 0) << count << " rows";
+      EXPECT_EQ(counted.synchronisations, 0) << count << " rows";
+    }
+  }
 }
 
 }  // namespace
