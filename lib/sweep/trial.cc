@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <unistd.h>
 
 #include "base/device.h"
 #include "base/device_stopwatch.h"
@@ -20,9 +21,11 @@
 namespace elastikv {
 namespace {
 
-/// Weights that a trial holds at most, but for a model of larger layers: more than most last caches
-/// hold, few enough to be made in a moment.
+/// Weights that a trial holds, but for a model of larger layers: few enough to be made in a moment.
 constexpr int64_t kTrialBytes = int64_t{512} << 20;
+/// They are more than the last cache holds, which would be read faster than a whole model is. Some
+/// processors have hundreds of megabytes.
+constexpr int64_t kMostTrialBytes = int64_t{1} << 30;
 /// Tokens of an answer that are run to be timed, and steps after a first one.
 constexpr int64_t kScoredTokens = 17;
 constexpr int64_t kSteps = 4;
@@ -36,7 +39,9 @@ LlamaConfig part_of(const LlamaConfig& shape, int64_t element_bytes) {
   one.vocab_size = kPartVocabulary;
   LlamaConfig part = shape;
   const int64_t layer_bytes = step_weight_bytes(one, element_bytes);
-  part.layers = std::clamp<int64_t>(kTrialBytes / layer_bytes, 1, shape.layers);
+  const int64_t bytes =
+      std::clamp<int64_t>(2 * sysconf(_SC_LEVEL3_CACHE_SIZE), kTrialBytes, kMostTrialBytes);
+  part.layers = std::clamp<int64_t>(bytes / layer_bytes, 1, shape.layers);
   if (part.layers < shape.layers) part.vocab_size = std::min(shape.vocab_size, kPartVocabulary);
   return part;
 }

@@ -122,6 +122,55 @@ struct NearestTask {
 
 void launch_find_nearest(const NearestTask& task, Stream stream);
 
+/// Slots that a block of chunk attention takes at a time.
+constexpr int kChunkSlots = 64;
+/// Queries of a block at most: the query heads of a KV head for some tokens.
+constexpr int kChunkQueries = 64;
+
+/// One row of a chunk.
+struct ChunkRowTask : EntryPointers {
+  const float* cos = nullptr;  // [positions, head_dim], null where keys are rotated already
+  const float* sin = nullptr;
+};
+
+/// One KV head of a row. Offsets are in bytes from the beginning of the upload, -1: none.
+struct ChunkHeadTask {
+  int64_t start = 0;
+  int64_t prompt_start = 0;
+  int64_t places = -1;  // i32 [length]
+  int64_t bias = -1;    // f32 [length]
+  int64_t first = -1;   // i32 [length], see ChunkSlots
+  int64_t until = -1;   // i32 [length]
+  int64_t turns = -1;   // i32 [length]: a key's position, ~position where its slot keeps its rank
+  int64_t positions = -1;  // i32 [2, tokens], with turns: the queries', then those towards ranks
+  int length = 0;
+  int span = 0;  // slots of a split, a multiple of kChunkSlots
+};
+
+struct ChunkTask {
+  const void* queries = nullptr;    // [rows, tokens, query_heads, head_dim] with strides
+  void* output = nullptr;           // [rows, tokens, query_heads, head_dim]
+  float* partial_output = nullptr;  // [rows, kv_heads, tokens, group, splits, head_dim]
+  float* partial_max = nullptr;     // [rows, kv_heads, tokens, group, splits]
+  float* partial_total = nullptr;   // likewise; all three are null with one split
+  const unsigned char* upload = nullptr;
+  const ChunkRowTask* row_tasks = nullptr;    // [rows], in the upload
+  const ChunkHeadTask* head_tasks = nullptr;  // [rows, kv_heads], in the upload
+  int64_t row_stride = 0;                     // of the queries, in elements
+  int64_t token_stride = 0;
+  int rows = 0;
+  int tokens = 0;
+  int kv_heads = 0;
+  int group = 0;
+  int head_dim = 0;
+  int splits = 0;      // of the head that has most
+  bool turns = false;  // whether any row has un-rotated keys
+  float scale = 0;
+  Element element = Element::kFloat;
+};
+
+void launch_chunk_attention(const ChunkTask& task, Stream stream);
+
 struct MergeTask {
   const void* x = nullptr;  // [heads, slots, head_dim] with strides
   void* output = nullptr;   // [heads, kept, head_dim]

@@ -1,0 +1,105 @@
+// Sweeps on a device whose memory does not suffice for everything.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "runtime/evaluation.h"
+#include "support/emulated_device/memory.h"
+#include "support/paths.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_checkpoint.h"
+#include "sweep/cell_batches.h"
+#include "sweep/torch_evaluator.h"
+#include "unit/emulated/support.h"
+
+namespace elastikv {
+namespace {
+
+constexpr int64_t kNewTokens = 200;
+
+/// Leaves so many bytes beside what a sample's prompt takes.
+class LeavingLittle final : public SampleEvaluator {
+ public:
+  LeavingLittle(SampleEvaluator& evaluator, int64_t bytes) : evaluator_(evaluator), bytes_(bytes) {}
+  std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) override {
+    limit_.reset();
+    std::unique_ptr<SampleRun> run = evaluator_.begin(sample, cells);
+    limit_.emplace(emulated::Memory::instance().usage().in_use + bytes_);
+    return run;
+  }
+  std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    return evaluator_.look(sample, cells);
+  }
+  void release_memory() override { evaluator_.release_memory(); }
+
+ private:
+  SampleEvaluator& evaluator_;
+  int64_t bytes_;
+  std::optional<emulated::MemoryLimit> limit_;
+};
+
+class EmulatedLittleMemory : public OnEmulatedDevice {
+ protected:
+  EmulatedLittleMemory() : cells_(4) {
+    write_tiny_checkpoint(folder_, "model");
+    ModelChoice model;
+    model.path = folder_.path() / "model";
+    model.device = "emulated";
+    EvaluationSettings settings;
+    settings.perplexity = false;
+    settings.max_new_tokens = kNewTokens;
+    evaluator_ = open_torch_evaluator(model, settings, RunWatch());
+    sample_.id = "a";
+    sample_.images = {ImageFile(source_path("datasets/stamp-scenes/test/images/test_0000.png"))};
+    sample_.question = "What is it?";
+    sample_.answer = "A red circle.";
+    cells_[0].strategy.preset = "full";
+    for (size_t i = 1; i < cells_.size(); ++i) {
+      cells_[i].strategy.preset = i == 2 ? "elastic" : "h2o";
+      cells_[i].budget.keep = 0.1 * static_cast<double>(i);
+      cells_[i].budget.growth = Growth::kPrompt;
+    }
+  }
+
+  SampleOutcome outcome_with(int64_t bytes) {
+    LeavingLittle limited(*evaluator_, bytes);
+    return CellBatches(limited, cells_, /*needs_full=*/false).evaluate(sample_);
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<SampleEvaluator> evaluator_;
+  Sample sample_;
+  std::vector<Cell> cells_;
+};
+
+TEST_F(EmulatedLittleMemory, OnlyTheCellThatDoesNotFitFails) {
+  constexpr int64_t kPlenty = int64_t{1} << 30;
+  const SampleOutcome plenty = outcome_with(kPlenty);
+  for (const CellOutcome& cell : plenty.cells) {
+    ASSERT_EQ(cell.error, "");
+    ASSERT_EQ(cell.token_ids.size(), static_cast<size_t>(kNewTokens))
+        << "an answer that ends says nothing of its room";
+  }
+  // Half of what the full cache needs for new tokens; the others hold a part of the prompt.
+  const int64_t per_token = plenty.cells[0].cache_bytes_prefill / plenty.prompt_tokens;
+  const SampleOutcome little = outcome_with(per_token * kNewTokens / 2);
+  EXPECT_EQ(little.cells[0].failure, Failure::kOutOfMemory);
+  EXPECT_NE(little.cells[0].error, "");
+  for (size_t i = 1; i < cells_.size(); ++i) {
+    EXPECT_EQ(little.cells[i].error, "") << "cell " << i;
+    EXPECT_EQ(little.cells[i].token_ids, plenty.cells[i].token_ids) << "cell " << i;
+  }
+  // And the device goes on.
+  const SampleOutcome after = outcome_with(kPlenty);
+  for (size_t i = 0; i < cells_.size(); ++i)
+    EXPECT_EQ(after.cells[i].token_ids, plenty.cells[i].token_ids) << "cell " << i;
+}
+
+}  // namespace
+}  // namespace elastikv
