@@ -39,8 +39,9 @@ at::Tensor attend(const at::Tensor& queries, const std::vector<ChunkRow>& rows) 
   return cuda::chunk_attention(on_device(queries), device_rows(rows, rotary), kScale).cpu();
 }
 
-/// fp32 sums run in another order. Values reach about 4: halves are rounded there to 0.001 and
-/// bf16 to 0.008, and so are, relative to 1, weights, and keys and queries that were turned.
+/// fp32 sums run in another order (measured under the emulation: 3.3e-6). Values reach about 4:
+/// halves are rounded there to 0.001 and bf16 to 0.008, and so are, relative to 1, weights, and
+/// keys and queries that were turned (measured: 0.003 and 0.027).
 double limit_of(c10::ScalarType dtype) {
   return dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 0.005 : 0.04;
 }
