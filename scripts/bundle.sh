@@ -46,7 +46,7 @@ done
 rm "$folder/tests/parity/data/stampvlm.safetensors" # for the default model, which is not in the folder
 
 tar --create --directory dist --sort=name --owner=0 --group=0 --numeric-owner "$name" |
-  zstd --quiet -15 --threads=0 -o "$folder.tar.zst"
+  zstd --quiet -8 --threads=0 -o "$folder.tar.zst"
 bytes=$(stat -c %s "$folder.tar.zst")
 echo "$folder.tar.zst: $((bytes / 1000000)) MB, unpacked $(($(du -sb "$folder" | cut -f1) / 1000000)) MB"
 if [ "$bytes" -gt $most_bytes ]; then
