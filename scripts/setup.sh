@@ -7,6 +7,7 @@
 #   scripts/setup.sh oracle     also transformers and the ROUGE packages, which re-make the golden data (shares `cuda`)
 #   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
 #   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (60 MB more)
+#   scripts/setup.sh bundle     also zstd, with which scripts/bundle.sh packs the folder that runs elsewhere (1 MB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -101,8 +102,9 @@ for extra in "$@"; do
       ;;
     # llvm has the symbolizer: without it a sanitizer's report has addresses instead of lines.
     dev) install_packages clang-format clang-tidy clang libclang-rt-dev libomp-dev llvm ;;
+    bundle) install_packages zstd ;;
     *)
-      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev)" >&2
+      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev, bundle)" >&2
       exit 1
       ;;
   esac

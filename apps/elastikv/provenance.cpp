@@ -24,10 +24,14 @@
 namespace elastikv {
 namespace {
 
+/// As it was typed: where a script has started the program (scripts/bundle/launcher), the script's
+/// name stands for the program's.
 std::string command_line() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const char* launcher = std::getenv("ELASTIKV_LAUNCHER");
   std::string command;
   for (std::string word; std::getline(file, word, '\0');) {
+    if (command.empty() && launcher != nullptr && *launcher != '\0') word = launcher;
     if (!command.empty()) command += ' ';
     command += shell_word(word);
   }

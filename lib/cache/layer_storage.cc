@@ -354,14 +354,24 @@ int32_t LayerStorage::place(int64_t part, int64_t slot) const {
 
 void LayerStorage::make_room_for(const std::vector<std::vector<int64_t>>& slots) {
   begin_change();
-  int64_t most = 0;
-  for (size_t p = 0; p < slots.size() && !is_contiguous(); ++p) {
-    const int64_t added = std::count_if(slots[p].begin(), slots[p].end(), [&](int64_t slot) {
-      return places_[p][static_cast<size_t>(slot)] >= 0;
-    });
-    most = std::max(most, added);
+  if (is_contiguous()) {
+    own(/*added=*/0, {});
+    return;
   }
-  own(most, {});
+  std::vector<int64_t> needed(lengths_.size());
+  for (size_t h = 0; h < needed.size(); ++h) {
+    const size_t p = parts_ == 1 ? 0 : h;
+    needed[h] = own_entries(h) +
+                std::count_if(slots[p].begin(), slots[p].end(), [&](int64_t slot) {
+                  return places_[p][static_cast<size_t>(slot)] >= 0;
+                });
+  }
+  if (holds(needed)) return;
+  for (size_t h = 0; h < needed.size() && !shared_; ++h) {
+    const int64_t there = capacities_[h];
+    needed[h] = there < needed[h] ? std::max(needed[h], there + there / 2) : there;
+  }
+  reallocate(std::move(needed));
 }
 
 void LayerStorage::claim(int64_t part, const std::vector<int64_t>& slots) {

@@ -70,6 +70,17 @@ TEST_F(AnyBytes, APlanASweepAndItsReport) {
             "error: " + at("none\xff.yaml") + ": cannot open: No such file or directory\n");
 }
 
+TEST_F(AnyBytes, TheNameOfALauncherStandsForThePrograms) {
+  const std::string output = at("out");
+  const ProgramResult sweep =
+      run_command({"env", "ELASTIKV_LAUNCHER=a folder\xff/elastikv", program_path(), "sweep",
+                   sweep_, "--output", output, "--limit", "1"});
+  ASSERT_EQ(sweep.exit_code, 0) << sweep.errors;
+  const Json header = Json::parse(read_file(fs::path(output) / "sweep.json"));
+  const std::string command = header.at("provenance").at("command");
+  EXPECT_TRUE(command.starts_with("$'a folder\\xff/elastikv' sweep ")) << command;
+}
+
 TEST_F(AnyBytes, ModelsBenchmarksAndTexts) {
   const std::string model = at("\xff'y\xc3/model");
   fs::copy(folder_.path() / "model", model, fs::copy_options::recursive);

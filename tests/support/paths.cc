@@ -1,5 +1,7 @@
 #include "support/paths.h"
 
+#include <cstdlib>
+
 namespace {
 
 std::string below(const char* folder, std::string_view name) {
@@ -10,6 +12,10 @@ std::string below(const char* folder, std::string_view name) {
 
 }  // namespace
 
-std::string source_path(std::string_view inside) { return below(ELASTIKV_SOURCE_DIR, inside); }
+std::string source_path(std::string_view inside) {
+  const char* elsewhere = std::getenv("ELASTIKV_SOURCE_DIR");
+  return below(elsewhere != nullptr && *elsewhere != '\0' ? elsewhere : ELASTIKV_SOURCE_DIR,
+               inside);
+}
 
 std::string program_path(std::string_view name) { return below(ELASTIKV_PROGRAM_DIR, name); }

@@ -104,7 +104,13 @@ class PinnedAllocator final : public at::HostAllocator {
       const std::lock_guard lock(instance().mutex_);
       instance().blocks_.erase(static_cast<unsigned char*>(block));
     }
-    Stream::instance().enqueue([block] { std::free(block); });
+    // What was queued may still use it.
+    Stream& stream = Stream::instance();
+    if (stream.finished() == stream.queued()) {
+      std::free(block);
+    } else {
+      stream.enqueue([block] { std::free(block); });
+    }
   }
 
   mutable std::mutex mutex_;
