@@ -3,6 +3,9 @@
 #include <string>
 
 #include <ATen/Context.h>
+#ifdef ELASTIKV_WITH_CUDA
+#include <ATen/cuda/CUDAContextLight.h>
+#endif
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -24,6 +27,14 @@ std::string problem_of(c10::Device device) {
   const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
   if (count == 0) return "no CUDA GPU is present on this machine; use --device cpu";
   if (device.index() >= count) return fmt::format("this machine has {} GPU(s)", count);
+  // What the kernels are compiled for.
+  constexpr int kOldest = 8;
+  const cudaDeviceProp& gpu = *at::cuda::getDeviceProperties(device.index());
+  if (gpu.major < kOldest) {
+    return fmt::format(
+        "it is a {} of compute capability {}.{}, where the kernels need {}.0 or newer", gpu.name,
+        gpu.major, gpu.minor, kOldest);
+  }
   return "";
 #else
   return "this program was built for the CPU; build it with: cmake --preset cuda";

