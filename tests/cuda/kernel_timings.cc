@@ -109,7 +109,7 @@ class Timings {
   };
 
   void measure_device() {
-    bandwidth_ = measure_bandwidth(kDevice, int64_t{1} << 31).bound();
+    bandwidth_ = measure_bandwidth(kDevice, 8 * sizes_.cold_bytes).bound();
     std::vector<double> seconds;
     const double operations =
         2.0 * static_cast<double>(sizes_.product * sizes_.product * sizes_.product);
@@ -137,14 +137,14 @@ class Timings {
       at::matmul(square_, square_);
   }
 
-  /// `run` is called with the number of the run; the first one warms up.
-  void time(const Case& one, const std::function<void(int64_t)>& run) {
+  /// `run` calls the kernel as often as the case says; the first run warms up.
+  void time(const Case& one, const std::function<void()>& run) {
     std::vector<double> seconds;
     for (int i = 0; i <= sizes_.runs; ++i) {
       synchronize(kDevice);
       if (one.queued && !kEmulated) get_ahead(4 * one.calls);
       DeviceStopwatch watch(kDevice);
-      run(i);
+      run();
       seconds.push_back(watch.lap().value() / static_cast<double>(one.calls));
     }
     seconds.erase(seconds.begin());
@@ -214,7 +214,7 @@ class Timings {
         fmt::format("{} x {} slots{}", rows, slots, scattered ? ", scattered" : "");
     std::optional<SlotBatch> batch = begin_step();  // the first tells the device of all slots
     time({"begin a step (update_slots)", shape, {}, 1, /*queued=*/false},
-         [&](int64_t) { batch.emplace(begin_step()); });
+         [&] { batch.emplace(begin_step()); });
 
     const at::Tensor product = random_on_device({rows, 3 * sizes_.heads, sizes_.head_dim});
     const NewTokens tokens{product.narrow(1, 0, sizes_.heads),
@@ -225,17 +225,15 @@ class Timings {
         at::arange(rows, at::TensorOptions(at::kLong).device(kDevice)), at::kBFloat16);
     // Queries are turned in place, keys and values read and written.
     const int64_t appended = rows * token_bytes() * 3;
-    time({"rotate_and_append", shape, {.bytes = appended}, sizes_.layers}, [&](int64_t) {
+    time({"rotate_and_append", shape, {.bytes = appended}, sizes_.layers}, [&] {
       for (int64_t layer = 0; layer < sizes_.layers; ++layer) batch->append(layer, tokens, angles);
     });
 
     const at::Tensor queries = random_on_device({rows, sizes_.heads, sizes_.head_dim});
     const int64_t length = caches[0].max_length(0);
-    time({"decode attention", shape, {.bytes = rows * length * token_bytes()}, sizes_.layers},
-         [&](int64_t) {
-           for (int64_t layer = 0; layer < sizes_.layers; ++layer)
-             batch->attend(layer, queries, 0.1);
-         });
+    time({"decode attention", shape, {.bytes = rows * length * token_bytes()}, sizes_.layers}, [&] {
+      for (int64_t layer = 0; layer < sizes_.layers; ++layer) batch->attend(layer, queries, 0.1);
+    });
     nearest(caches, shape, length);
     // A cache that nobody has forked holds its entries itself.
     if (!scattered) join(caches, shape);
@@ -258,8 +256,7 @@ class Timings {
     work.offset = upload.add(queries);
     work.sent = upload.send(kDevice);
     const int64_t bytes = std::ssize(queries) * length * token_bytes() / 2;
-    time({"nearest keys", shape, {.bytes = bytes}},
-         [&](int64_t) { accelerator_.find_nearest(work); });
+    time({"nearest keys", shape, {.bytes = bytes}}, [&] { accelerator_.find_nearest(work); });
   }
 
   /// Two entries join a third in every layer of every row.
@@ -285,7 +282,7 @@ class Timings {
     work.offset = upload.add(joins);
     work.sent = upload.send(kDevice);
     time({"join", shape, {.bytes = std::ssize(joins) * 4 * token_bytes()}},
-         [&](int64_t) { accelerator_.join_slots(work); });
+         [&] { accelerator_.join_slots(work); });
   }
 
   SentSlots description(size_t count) const {
@@ -304,14 +301,13 @@ class Timings {
     const std::string shape = fmt::format("{} tokens", sizes_.prompt);
     // Of one product of queries and keys, half of which is masked.
     const int64_t operations = sizes_.heads * sizes_.prompt * sizes_.prompt * sizes_.head_dim;
-    time({"prefill attention (LibTorch's)", shape, {.operations = 2 * operations}, 8},
-         [&](int64_t) {
-           for (int i = 0; i < 8; ++i) accelerator_.attention_and_lse(queries, keys, values, 0.1);
-         });
+    time({"prefill attention (LibTorch's)", shape, {.operations = 2 * operations}, 8}, [&] {
+      for (int i = 0; i < 8; ++i) accelerator_.attention_and_lse(queries, keys, values, 0.1);
+    });
     const at::Tensor lse = std::get<1>(accelerator_.attention_and_lse(queries, keys, values, 0.1));
     PrefillRequest request;
     request.column_sums = true;
-    time({"column sums", shape, {.operations = operations}, 8}, [&](int64_t) {
+    time({"column sums", shape, {.operations = operations}, 8}, [&] {
       for (int i = 0; i < 8; ++i) accelerator_.column_statistics(queries, keys, lse, 0.1, request);
     });
   }
@@ -343,7 +339,7 @@ class Timings {
           {.bytes = rows * length * token_bytes(),
            .operations = 4 * rows * pairs * sizes_.heads * sizes_.head_dim},
           4},
-         [&](int64_t) {
+         [&] {
            for (int i = 0; i < 4; ++i) accelerator_.chunk_attention(queries, all, 0.1);
          });
   }
@@ -365,7 +361,7 @@ class Timings {
           fmt::format("{} entries to {}", kept * group, kept),
           {.bytes = bytes + token_bytes() / 2 * kept},
           std::ssize(entries)},
-         [&](int64_t) {
+         [&] {
            for (const at::Tensor& x : entries) accelerator_.gather_and_merge(x, rows);
          });
   }
@@ -385,7 +381,7 @@ class Timings {
           fmt::format("{} x {}", rows, sizes_.hidden),
           {.bytes = 4 * rows * sizes_.hidden},
           std::ssize(inputs)},
-         [&](int64_t) {
+         [&] {
            for (const at::Tensor& x : inputs) accelerator_.rms_norm(x, weight, 1e-5);
          });
     make(2 * sizes_.intermediate);
@@ -393,7 +389,7 @@ class Timings {
           fmt::format("{} x {}", rows, sizes_.intermediate),
           {.bytes = 6 * rows * sizes_.intermediate},
           std::ssize(inputs)},
-         [&](int64_t) {
+         [&] {
            for (const at::Tensor& x : inputs) accelerator_.gated_silu(x);
          });
   }
