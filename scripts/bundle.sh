@@ -36,9 +36,13 @@ for program in "$folder"/libexec/*; do
 done
 echo "$profile $(cut -d. -f1,2 <<<"$torch") ${cuda%%.*}" >"$folder/libexec/built-with"
 scripts/bundle/libraries.py "$folder"
+if [ "$profile" = cuda ]; then
+  install scripts/bundle/prove-gpu.sh "$folder/prove-gpu.sh"
+  install scripts/bundle/prove_gpu.py "$folder/libexec/prove_gpu.py"
+fi
 
 # What the programs read lies where it lies in the source tree.
-for path in LICENSE docs/bundle.md configs results/published tests/fixtures/tiny-questions.jsonl \
+for path in LICENSE docs/bundle.md docs/gpu.md configs results/published tests/fixtures/tiny-questions.jsonl \
   tests/golden/image tests/golden/pictures tests/golden/torchvision tests/parity/data; do
   mkdir -p "$folder/$(dirname $path)"
   cp -R $path "$folder/$path"

@@ -1,35 +1,21 @@
-// What tests of the CUDA kernels and of models on a GPU share. In a build without CUDA they run on
-// the emulated device, whose kernels' own sources run on the CPU, a fiber for every CUDA thread
-// (support/emulated_device/emulated_device.h, support/cuda_emulation.h); with CUDA they run on a
-// GPU, or are skipped where there is none.
+// What tests of the CUDA kernels and of models on a GPU share. They run on the device of device.h,
+// or are skipped where there is no GPU.
 #pragma once
 
 #include <functional>
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
 #include <gtest/gtest.h>
 
 #include "base/device.h"
 #include "base/error.h"
+#include "device.h"
 #include "runtime/machine.h"
 #ifdef ELASTIKV_CUDA_EMULATION
 #include "support/cuda_emulation.h"
-#include "support/emulated_device/emulated_device.h"
 #endif
 
 namespace elastikv {
-
-#ifdef ELASTIKV_CUDA_EMULATION
-inline const c10::Device kDevice = [] {
-  emulated::install();
-  return emulated::device();
-}();
-constexpr bool kEmulated = true;
-#else
-inline const c10::Device kDevice(c10::DeviceType::CUDA, 0);
-constexpr bool kEmulated = false;
-#endif
 
 /// What `compute` returns, which has to be the same to the last bit when it is computed again: on a
 /// GPU in whatever order its threads run, emulated with threads and blocks from last to first.
