@@ -289,20 +289,34 @@ struct Step {
   at::Tensor next;  // int64 [rows] on the CPU, if asked for
 };
 
-/// Calls `work` with the index of every sequence, on all threads.
-void for_all(const std::vector<Sequence*>& sequences, const std::function<void(size_t)>& work) {
-  at::parallel_for(0, std::ssize(sequences), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+/// Calls `work` with the index of every sequence; on all threads where it reads `numbers` of
+/// attention in all that are worth waking them for.
+void for_all(const std::vector<Sequence*>& sequences, int64_t numbers,
+             const std::function<void(size_t)>& work) {
+  constexpr int64_t kWorthIt = 1 << 16;
+  const int64_t count = std::ssize(sequences);
+  const int64_t grain = numbers < kWorthIt ? count : 1;
+  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) work(static_cast<size_t>(i));
   });
 }
 
+int64_t numbers_in(const std::vector<std::vector<at::Tensor>>& weights) {
+  int64_t numbers = 0;
+  for (const std::vector<at::Tensor>& layers : weights) {
+    for (const at::Tensor& x : layers) numbers += x.numel();
+  }
+  return numbers;
+}
+
 /// Lets the policies of all sequences decide after a step, and does what they say.
 void evict(const std::vector<Sequence*>& sequences, std::vector<std::vector<at::Tensor>> weights) {
+  const int64_t numbers = numbers_in(weights);
   std::vector<std::vector<NearestSlots>> answers(sequences.size());
   const auto knows_slots = [](const Sequence* sequence) { return sequence->cache().is_mirrored(); };
   if (std::all_of(sequences.begin(), sequences.end(), knows_slots)) {
     std::vector<CacheQuestions> questions(sequences.size());
-    for_all(sequences, [&](size_t i) {
+    for_all(sequences, numbers, [&](size_t i) {
       sequences[i]->has_run(std::move(weights[i]));
       questions[i] = sequences[i]->ask();
     });
@@ -311,7 +325,8 @@ void evict(const std::vector<Sequence*>& sequences, std::vector<std::vector<at::
     for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->has_run(std::move(weights[i]));
   }
   std::vector<std::vector<StepPlan>> plans(sequences.size());
-  for_all(sequences, [&](size_t i) { plans[i] = sequences[i]->decide(std::move(answers[i])); });
+  for_all(sequences, numbers,
+          [&](size_t i) { plans[i] = sequences[i]->decide(std::move(answers[i])); });
   SlotJoins joins;
   for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->carry_out(plans[i], joins);
   joins.run();

@@ -463,7 +463,10 @@ TEST(SweepConfig, AModelsPixelsAreSaidWhereTheyAreNotPillows) {
 
 TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
   int64_t count = 0;
+  int64_t shapes = 0;
+  int64_t with_shape = 0;
   for (const auto& entry : std::filesystem::directory_iterator(configs_folder() / "models")) {
+    if (entry.path().extension() == ".json") ++shapes;
     if (entry.path().extension() != ".yaml") continue;
     SCOPED_TRACE(entry.path().string());
     const SweepConfig config = parse_sweep("models: {preset: " + entry.path().stem().string() +
@@ -474,12 +477,14 @@ TEST(SweepConfig, EveryPresetOfAModelIsReadable) {
       EXPECT_NO_THROW(prompt_format(model.prompt.format));
     }
     if (!model.published_config.empty()) {
+      ++with_shape;
       const PublishedModel published = read_published_model(model.published_config);
       EXPECT_GT(published.parameters, 100'000'000);
     }
     ++count;
   }
   EXPECT_GT(count, 15);
+  EXPECT_EQ(with_shape, shapes) << "a shape that no preset names";
 }
 
 TEST(PublishedModel, SizesAreThePublishedOnes) {
