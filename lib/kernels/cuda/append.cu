@@ -58,17 +58,7 @@ void launch_append(const AppendTask& task, Stream stream) {
 }  // namespace
 
 void launch_rotate_and_append(const AppendTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_append<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_append<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_append<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_append<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

@@ -59,17 +59,7 @@ void launch_chunk_attention(const ChunkTask& task, Stream stream) {
     launch_tensor_chunk(task, stream);
   }
   if (task.splits == 1) return;
-  switch (task.element) {
-    case Element::kFloat:
-      launch_combine<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_combine<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_combine<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_combine<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

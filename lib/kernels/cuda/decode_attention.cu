@@ -266,17 +266,7 @@ void launch_both(const DecodeTask& task, Stream stream) {
 }  // namespace
 
 void launch_decode_attention(const DecodeTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_both<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_both<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_both<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_both<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

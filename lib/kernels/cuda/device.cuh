@@ -28,6 +28,22 @@ __device__ inline void store(float* to, float x) { *to = x; }
 __device__ inline void store(__half* to, float x) { *to = __float2half_rn(x); }
 __device__ inline void store(__nv_bfloat16* to, float x) { *to = __float2bfloat16_rn(x); }
 
+/// Calls `launch` with a value of the type that an element is of.
+template <typename Launch>
+void for_element(Element element, const Launch& launch) {
+  switch (element) {
+    case Element::kFloat:
+      launch(float());
+      break;
+    case Element::kHalf:
+      launch(__half());
+      break;
+    case Element::kBFloat16:
+      launch(__nv_bfloat16());
+      break;
+  }
+}
+
 /// Elements in 16 bytes, what a thread loads at once.
 template <typename T>
 constexpr int kVector = 16 / static_cast<int>(sizeof(T));

@@ -68,31 +68,11 @@ void launch_gate(const GateTask& task, Stream stream) {
 }  // namespace
 
 void launch_rms_norm(const NormTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_norm<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_norm<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_norm<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_norm<decltype(element)>(task, stream); });
 }
 
 void launch_gated_silu(const GateTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_gate<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_gate<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_gate<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_gate<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

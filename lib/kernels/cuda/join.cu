@@ -69,17 +69,7 @@ void launch_join(const JoinTask& task, Stream stream) {
 }  // namespace
 
 void launch_join_slots(const JoinTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_join<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_join<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_join<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_join<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

@@ -56,17 +56,7 @@ void launch_merge(const MergeTask& task, Stream stream) {
 }  // namespace
 
 void launch_gather_and_merge(const MergeTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_merge<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_merge<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_merge<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_merge<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda

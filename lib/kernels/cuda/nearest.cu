@@ -90,17 +90,7 @@ void launch_nearest(const NearestTask& task, Stream stream) {
 }  // namespace
 
 void launch_find_nearest(const NearestTask& task, Stream stream) {
-  switch (task.element) {
-    case Element::kFloat:
-      launch_nearest<float>(task, stream);
-      break;
-    case Element::kHalf:
-      launch_nearest<__half>(task, stream);
-      break;
-    case Element::kBFloat16:
-      launch_nearest<__nv_bfloat16>(task, stream);
-      break;
-  }
+  for_element(task.element, [&](auto element) { launch_nearest<decltype(element)>(task, stream); });
 }
 
 }  // namespace elastikv::cuda
