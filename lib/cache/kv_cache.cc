@@ -185,8 +185,7 @@ void KVCache::adopt(int64_t layer_index, const at::Tensor& keys, const at::Tenso
 
 LayerStorage::Part KVCache::gather(const Layer& layer, int64_t part, const LayerPlan& plan,
                                    const RotaryTable* rotary, bool whole) const {
-  const bool turns = plan.source.defined() && plan.merge_keys && !unrotated_ &&
-                     plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  const bool turns = turns_keys(plan);
   ELASTIKV_ASSERT(!turns || rotary != nullptr, "keys are merged un-rotated without a rotary table");
   const auto& positions = layer.positions[static_cast<size_t>(part)];
   const auto length = std::ssize(positions);
@@ -330,18 +329,20 @@ void KVCache::join(int64_t layer_index, const LayerPlan& plan, const RotaryTable
   }
 }
 
+bool KVCache::turns_keys(const LayerPlan& plan) const {
+  return plan.source.defined() && plan.merge_keys && !unrotated_ &&
+         plan.key_space == LayerPlan::KeySpace::kUnrotated;
+}
+
 bool KVCache::joins_later(const LayerPlan& plan) const {
-  const bool turns =
-      plan.merge_keys && !unrotated_ && plan.key_space == LayerPlan::KeySpace::kUnrotated;
   // The kernel turns keys by one angle.
-  return mirror_.is_known() && !(turns && rotary_positions_.defined());
+  return mirror_.is_known() && !(turns_keys(plan) && rotary_positions_.defined());
 }
 
 void KVCache::join_later(int64_t layer_index, const LayerPlan& plan, const RotaryTable* rotary,
                          SlotJoins& joins) {
   Layer& layer = at(layer_index);
-  const bool turns =
-      plan.merge_keys && !unrotated_ && plan.key_space == LayerPlan::KeySpace::kUnrotated;
+  const bool turns = turns_keys(plan);
   const auto parts = static_cast<size_t>(layer.storage.parts());
   const auto rows_of = [&](const at::Tensor& rows, size_t p) {
     return numbers_of(unpadded_row(rows, plan.kept.size(0) == 1 ? 0 : static_cast<int64_t>(p)));

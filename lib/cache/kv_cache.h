@@ -166,6 +166,8 @@ class KVCache {
                             const RotaryTable* rotary, bool whole) const;
   /// Writes merged anchors back into their slots.
   void join(int64_t layer, const LayerPlan& plan, const RotaryTable* rotary);
+  /// Whether a plan's merges average keys without their rotation while they are stored with it.
+  bool turns_keys(const LayerPlan& plan) const;
   /// Whether join_later can carry out a plan.
   bool joins_later(const LayerPlan& plan) const;
   /// Gives anchors entries of their own and leaves it to `joins` to write them.

@@ -10,21 +10,10 @@
 namespace elastikv {
 namespace {
 
-std::vector<int32_t> narrowed(const std::vector<int64_t>& wide) {
-  return {wide.begin(), wide.end()};
-}
-
 /// An array that is sent with the updates.
-int64_t added(SlotUpdates& updates, std::vector<int32_t> numbers) {
-  updates.numbers.push_back(std::move(numbers));
+int64_t added(SlotUpdates& updates, const std::vector<int64_t>& numbers) {
+  updates.numbers.emplace_back(numbers.begin(), numbers.end());
   return updates.upload.add(updates.numbers.back());
-}
-
-/// The entry `entry` of [entries, head_dim], or null.
-char* entry_address(const at::Tensor& x, int64_t entry) {
-  if (!x.defined()) return nullptr;
-  return static_cast<char*>(x.data_ptr()) +
-         entry * x.size(1) * static_cast<int64_t>(x.element_size());
 }
 
 }  // namespace
@@ -79,7 +68,7 @@ SlotUpdate SlotMirror::whole_layer(const KVCache& cache, int64_t layer, int64_t 
   }
   if (with_distances_) {
     update.distances = here.distances;
-    update.new_distances = added(updates, narrowed(cache.rank_distances(layer, part)));
+    update.new_distances = added(updates, cache.rank_distances(layer, part));
   }
   if (view.logit_bias != nullptr) {
     update.bias = here.bias;

@@ -29,10 +29,6 @@ struct Accelerator {
   PrefillStatistics (*column_statistics)(const at::Tensor& queries, const at::Tensor& keys,
                                          const at::Tensor& lse, double scale,
                                          const PrefillRequest& request);
-  /// See kernels/cuda/decode_attention.h.
-  bool (*has_decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows);
-  DecodeAttention (*decode_attention)(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
-                                      double scale);
   /// See kernels/cuda/slot_attention.h.
   bool (*has_slot_attention)(c10::ScalarType dtype, int64_t head_dim, bool turned);
   void (*update_slots)(const SentSlots& updates);

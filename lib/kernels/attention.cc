@@ -205,9 +205,6 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   if (queries.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16)) {
     return cpu::decode_attention(queries, rows, scale);
   }
-  const Accelerator* accelerator = accelerator_of(queries.device());
-  if (accelerator != nullptr && accelerator->has_decode_attention(queries, rows))
-    return accelerator->decode_attention(queries, rows, scale);
   return reference::decode_attention(queries, rows, scale);
 }
 

@@ -46,14 +46,14 @@ struct DecodeRow : EntryView {
 
 struct DecodeAttention {
   at::Tensor output;  ///< [rows, query_heads, head_dim], dtype of the queries
-  /// Per row f32 [query_heads, longest length] (0 past a head's length), or undefined. On the CPU,
-  /// or on the GPU whose kernel made them: reading them waits for it.
+  /// Per row f32 [query_heads, longest length] (0 past a head's length) on the CPU, or undefined.
   std::vector<at::Tensor> weights;
 };
 
 /// Attention of one new token per sequence over that sequence's own slots, each of its own length:
 /// no padding is read. queries: [rows, query_heads, head_dim]. A row's result does not depend on
-/// the other rows.
+/// the other rows. A device whose kernels know the slots takes SlotBatch instead; here it computes
+/// by plain ATen.
 DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
                                  double scale);
 

@@ -122,6 +122,12 @@ at::Tensor values_of(const EntryView& entries, int64_t head, int64_t heads,
   return heads_of(entries, values_side(entries), head, heads, slots);
 }
 
+char* entry_address(const at::Tensor& storage, int64_t entry) {
+  if (!storage.defined()) return nullptr;
+  return static_cast<char*>(storage.data_ptr()) +
+         entry * storage.size(1) * static_cast<int64_t>(storage.element_size());
+}
+
 SlotAddresses::SlotAddresses(const EntryView& entries, int64_t head) {
   const auto h = static_cast<size_t>(head);
   const auto from = [this, h](const at::Tensor& storage, const std::vector<int64_t>& starts) {

@@ -33,6 +33,9 @@ const T& of_head(const std::vector<T>& per_head, int64_t head) {
   return per_head[per_head.size() == 1 ? 0 : static_cast<size_t>(head)];
 }
 
+/// Where entry `entry` of a storage [entries, head_dim] lies, or null of an undefined one.
+char* entry_address(const at::Tensor& storage, int64_t entry);
+
 /// One head's keys or values by slot, [length, head_dim]: a view where they lie one after another,
 /// a copy where they have places. Any device and dtype.
 at::Tensor keys_of(const EntryView& entries, int64_t head);

@@ -1,6 +1,4 @@
 // The CUDA kernel of decode attention against the plain reference.
-#include "kernels/cuda/decode_attention.h"
-
 #include <algorithm>
 #include <limits>
 #include <tuple>
@@ -10,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels.h"
+#include "sent_rows.h"
 #include "support/scattered_entries.h"
 #include "support/tensors.h"
 
@@ -117,12 +116,12 @@ TEST_P(DecodeKernel, EqualsTheReference) {
   const RotaryTable device_rotary(head_dim, RotaryRule{10000.0}, 512, kDevice);
   const Batch batch = batch_of(kv_heads, group, head_dim, dtype, rotary);
   const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
-  ASSERT_TRUE(cuda::has_decode_attention(on_device(batch.queries), rows));
+  ASSERT_TRUE(has_kernel_for(on_device(batch.queries), rows));
   // The reference un-rotates keys in fp32 from the rounded entries, as the kernel does.
   const DecodeAttention expected = reference::decode_attention(batch.queries, batch.rows, 0.2);
   DecodeAttention found;
   const at::Tensor output = computed_twice([&] {
-    found = cuda::decode_attention(on_device(batch.queries), rows, 0.2);
+    found = attend_rows(on_device(batch.queries), rows, 0.2);
     return found.output;
   });
   // Both sides round an fp32 result once; values reach about 4.
@@ -154,11 +153,10 @@ TEST_F(CudaKernels, ADecodeRowDoesNotDependOnTheOthers) {
   const Batch batch = batch_of(2, 3, 64, at::kFloat, rotary);
   const std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
   const at::Tensor queries = on_device(batch.queries);
-  const at::Tensor together = cuda::decode_attention(queries, rows, 0.125).output;
+  const at::Tensor together = attend_rows(queries, rows, 0.125).output;
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto index = static_cast<int64_t>(r);
-    const at::Tensor alone =
-        cuda::decode_attention(queries.narrow(0, index, 1), {rows[r]}, 0.125).output;
+    const at::Tensor alone = attend_rows(queries.narrow(0, index, 1), {rows[r]}, 0.125).output;
     EXPECT_TRUE(alone[0].equal(together[index])) << "row " << r;
   }
 }
@@ -171,7 +169,7 @@ TEST_F(CudaKernels, DecodeFollowsPlaces) {
       const Batch batch = batch_of(2, 3, head_dim, dtype, rotary);
       const at::Tensor queries = on_device(batch.queries);
       std::vector<DecodeRow> rows = batch.device_rows(&device_rotary);
-      const DecodeAttention expected = cuda::decode_attention(queries, rows, 0.125);
+      const DecodeAttention expected = attend_rows(queries, rows, 0.125);
       std::vector<ScatteredEntries> scattered;
       for (const DecodeRow& row : batch.rows) scattered.emplace_back(row);
       for (size_t r = 0; r < rows.size(); ++r) {
@@ -181,8 +179,8 @@ TEST_F(CudaKernels, DecodeFollowsPlaces) {
              {&rows[r].keys, &rows[r].values, &rows[r].prompt_keys, &rows[r].prompt_values})
           *entries = on_device(*entries);
       }
-      ASSERT_TRUE(cuda::has_decode_attention(queries, rows));
-      const DecodeAttention found = cuda::decode_attention(queries, rows, 0.125);
+      ASSERT_TRUE(has_kernel_for(queries, rows));
+      const DecodeAttention found = attend_rows(queries, rows, 0.125);
       EXPECT_TRUE(found.output.equal(expected.output));
       for (size_t r = 0; r < rows.size(); ++r) {
         if (!rows[r].weights) continue;
@@ -208,8 +206,7 @@ TEST_F(CudaKernels, DecodeShapesWithoutAKernelAreRefused) {
       row.distances = {{3, 2, 1, 0}};
       row.rotary = &rotary;
     }
-    return cuda::has_decode_attention(on_device(random_tensor({1, 1, head_dim}, 2).to(dtype)),
-                                      {row});
+    return has_kernel_for(on_device(random_tensor({1, 1, head_dim}, 2).to(dtype)), {row});
   };
   EXPECT_TRUE(has_kernel(24, at::kHalf));
   EXPECT_TRUE(has_kernel(20, at::kFloat));

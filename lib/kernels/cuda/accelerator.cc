@@ -1,7 +1,6 @@
 #include "kernels/cuda/accelerator.h"
 
 #include "kernels/cuda/chunk_attention.h"
-#include "kernels/cuda/decode_attention.h"
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/merge.h"
 #include "kernels/cuda/prefill_attention.h"
@@ -16,8 +15,6 @@ const Accelerator& accelerator() {
       .attention_and_lse = attention_and_lse,
       .only_columns = only_columns,
       .column_statistics = column_statistics,
-      .has_decode_attention = has_decode_attention,
-      .decode_attention = decode_attention,
       .has_slot_attention = has_slot_attention,
       .update_slots = update_slots,
       .rotate_and_append = rotate_and_append,

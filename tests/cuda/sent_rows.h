@@ -1,30 +1,22 @@
-#include "kernels/cuda/decode_attention.h"
+// Decode attention on a device over rows that are described as the CPU's are, each by the EntryView
+// of its slots: what SlotMirror keeps on the device is sent for one call.
+#pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <c10/core/DeviceGuard.h>
 
 #include "base/error.h"
+#include "kernels/attention.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/slot_attention.h"
 #include "kernels/transfer.h"
 
-namespace elastikv::cuda {
-namespace {
-
-/// The entry `entry` of [entries, head_dim], or null.
-char* entry_at(const at::Tensor& x, int64_t entry) {
-  if (!x.defined()) return nullptr;
-  return static_cast<char*>(x.data_ptr()) +
-         entry * x.size(1) * static_cast<int64_t>(x.element_size());
-}
-
-std::vector<int32_t> narrowed(const std::vector<int64_t>& wide) {
-  return {wide.begin(), wide.end()};
-}
+namespace elastikv {
 
 /// The slots of rows as their EntryViews tell them, sent for one call. The arrays are kept until
 /// they are sent.
@@ -88,32 +80,32 @@ class SentRows {
       rows_[r].cos = row.rotary->cos().const_data_ptr<float>();
       rows_[r].sin = row.rotary->sin().const_data_ptr<float>();
     }
-    const int64_t length_offset = add_numbers(narrowed(lengths));
+    const int64_t length_offset = add_numbers(lengths);
     Pointer pointer{0, 0};
     for (size_t h = 0; h < kv_heads; ++h) {
       const auto head = static_cast<int64_t>(h);
       pointer.head = r * kv_heads + h;
       HeadSlots& slots = heads_[pointer.head];
-      slots.keys = entry_at(row.keys, (*row.starts)[h]);
-      slots.values = entry_at(row.values, (*row.starts)[h]);
+      slots.keys = entry_address(row.keys, (*row.starts)[h]);
+      slots.values = entry_address(row.values, (*row.starts)[h]);
       pointer.length = length_offset + head * static_cast<int64_t>(sizeof(int32_t));
       // What all heads share is sent once.
       if (row.places != nullptr) {
-        slots.prompt_keys = entry_at(row.prompt_keys, (*row.prompt_starts)[h]);
-        slots.prompt_values = entry_at(row.prompt_values, (*row.prompt_starts)[h]);
+        slots.prompt_keys = entry_address(row.prompt_keys, (*row.prompt_starts)[h]);
+        slots.prompt_values = entry_address(row.prompt_values, (*row.prompt_starts)[h]);
         if (h == 0 || row.places->size() > 1)
           pointer.places = upload_.add(of_head(*row.places, head));
       }
       if (row.logit_bias != nullptr && (h == 0 || row.logit_bias->size() > 1))
         pointer.bias = upload_.add(of_head(*row.logit_bias, head));
       if (!row.distances.empty() && (h == 0 || row.distances.size() > 1))
-        pointer.distances = add_numbers(narrowed(of_head(row.distances, head)));
+        pointer.distances = add_numbers(of_head(row.distances, head));
       pointers_.push_back(pointer);
     }
   }
 
-  int64_t add_numbers(std::vector<int32_t> numbers) {
-    numbers_.push_back(std::move(numbers));
+  int64_t add_numbers(const std::vector<int64_t>& numbers) {
+    numbers_.emplace_back(numbers.begin(), numbers.end());
     return upload_.add(numbers_.back());
   }
 
@@ -129,29 +121,20 @@ class SentRows {
   at::Tensor sent_;
 };
 
-}  // namespace
-
-bool has_decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows) {
+/// Whether the kernels have code for these queries and can read these rows.
+inline bool has_kernel_for(const at::Tensor& queries, const std::vector<DecodeRow>& rows) {
   const c10::ScalarType dtype = queries.scalar_type();
   return std::all_of(rows.begin(), rows.end(), [&](const DecodeRow& row) {
-    return has_slot_attention(dtype, queries.size(2), !row.distances.empty()) &&
-           is_readable(row, dtype);
+    return cuda::has_slot_attention(dtype, queries.size(2), !row.distances.empty()) &&
+           cuda::is_readable(row, dtype);
   });
 }
 
-DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
-                                 double scale) {
-  ELASTIKV_ASSERT(has_decode_attention(queries, rows), "no kernel for {} queries of head_dim {}",
-                  c10::toString(queries.scalar_type()), queries.size(2));
-  ELASTIKV_ASSERT(queries.size(0) == static_cast<int64_t>(rows.size()),
-                  "{} query rows for {} cache rows", queries.size(0), rows.size());
+/// elastikv::decode_attention by the device's kernels. Weights stay on the device.
+inline DecodeAttention attend_rows(const at::Tensor& queries, const std::vector<DecodeRow>& rows,
+                                   double scale) {
   DecodeAttention result;
   result.weights.resize(rows.size());
-  if (rows.empty()) {
-    result.output = at::empty_like(queries, at::MemoryFormat::Contiguous);
-    return result;
-  }
-  const c10::DeviceGuard guard(queries.device());
   const int64_t query_heads = queries.size(1);
   SentRows sent(rows);
   std::vector<RowWeights> weights;
@@ -168,8 +151,8 @@ DecodeAttention decode_attention(const at::Tensor& queries, const std::vector<De
   layer.weights = sent.weights();
   layer.kv_heads = static_cast<int64_t>(rows[0].lengths->size());
   layer.longest = sent.longest();
-  result.output = attend_slots(queries, layer, scale);
+  result.output = cuda::attend_slots(queries, layer, scale);
   return result;
 }
 
-}  // namespace elastikv::cuda
+}  // namespace elastikv
