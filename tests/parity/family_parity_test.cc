@@ -54,14 +54,7 @@ class FamilyParity : public testing::TestWithParam<std::string> {
   at::Tensor golden(const json& one, const std::string& what) const {
     return golden_.tensor(one.at("name").get<std::string>() + "." + what);
   }
-  /// The cases that transformers computes.
-  std::vector<json> cases() const {
-    std::vector<json> all;
-    for (const json& one : family_.at("cases")) {
-      if (!one.contains("refused")) all.push_back(one);
-    }
-    return all;
-  }
+  std::vector<json> cases() const { return computed_cases(family_); }
   std::vector<int64_t> answer() const { return family_.at("answer_ids"); }
 
   OneThread one_thread_;

@@ -34,6 +34,15 @@ inline std::vector<std::string> family_names() {
   return names;
 }
 
+/// A family's cases that transformers computes.
+inline std::vector<nlohmann::json> computed_cases(const nlohmann::json& family) {
+  std::vector<nlohmann::json> cases;
+  for (const nlohmann::json& one : family.at("cases")) {
+    if (!one.contains("refused")) cases.push_back(one);
+  }
+  return cases;
+}
+
 /// The images of one of a family's cases.
 inline std::vector<ImageFile> images_of(const nlohmann::json& one) {
   std::vector<ImageFile> images;

@@ -35,12 +35,9 @@ class EmulatedFamilies : public testing::TestWithParam<std::string> {
           reader(folder,
                  PromptSettings{families().at(name).at("prompt_format").get<std::string>()}),
           model(load_model(folder, device, c10::ScalarType::Float)) {
-      for (const json& one : families().at(name).at("cases")) {
-        if (one.contains("refused")) continue;
-        images = images_of(one);
-        question = one.at("question").get<std::string>();
-        break;
-      }
+      const json one = computed_cases(families().at(name)).at(0);
+      images = images_of(one);
+      question = one.at("question").get<std::string>();
     }
     EncodedPrompt encode(const StatisticsRequest& request) const {
       return encode_prompt(*model, reader, reader.tokenize(question, images), images, request,
