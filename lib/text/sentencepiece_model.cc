@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/utf8.h"
 
 namespace elastikv {
 namespace {
@@ -127,6 +128,15 @@ SentencePieceModel::SentencePieceModel(const std::filesystem::path& file, bool w
   const auto status = processor_->library.LoadFromSerializedProto(bytes);
   if (!status.ok()) fail("{}: SentencePiece cannot load it: {}", origin_, status.message());
   size_ = processor_->library.GetPieceSize();
+  // SentencePiece takes any bytes, and what is decoded would not be UTF-8 either.
+  for (int id = 0; id < processor_->library.GetPieceSize(); ++id) {
+    if (!is_valid_utf8(processor_->library.IdToPiece(id))) {
+      fail("{}: piece {} is not UTF-8; the file is damaged", origin_, id);
+    }
+  }
+  if (!is_valid_utf8(unknown_text_)) {
+    fail("{}: unk_surface, the text of unknown tokens, is not UTF-8; the file is damaged", origin_);
+  }
 }
 
 SentencePieceModel::~SentencePieceModel() = default;

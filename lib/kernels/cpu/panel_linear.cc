@@ -121,8 +121,11 @@ ELASTIKV_INLINE void pass(const T* weights, int64_t group, const float* x, int64
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
           const float x_of_row = x[i * Width<kWidth>::kRows + r];
-          sum[r][g][0] += x_of_row * weight[0];
-          sum[r][g][1] += x_of_row * weight[1];
+          // Not +=, which multiplies before it reads the sum: clang's sanitizers check that read,
+          // and what they part is not fused, so that a row's bits would depend on the rows beside
+          // it.
+          sum[r][g][0] = sum[r][g][0] + x_of_row * weight[0];
+          sum[r][g][1] = sum[r][g][1] + x_of_row * weight[1];
         }
       }
     }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "golden_lines.h"
@@ -255,6 +256,25 @@ TEST(SentencePieceTokenizer, StreamsWhereNoSpecialTokenComes) {
   EXPECT_EQ(decoder.push(piece("<0x41>")), "\uFFFDA");
   EXPECT_EQ(decoder.push(2), "");
   EXPECT_EQ(decoder.flush(), "");
+}
+
+TEST(SentencePieceTokenizer, TextsThatAreNotUtf8AreRefused) {
+  // SentencePiece itself takes any bytes.
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "tokenizer.model").string();
+  const std::string model = read_file(std::string(kTextData) + "llama-model/tokenizer.model");
+  std::string broken = model;
+  const size_t piece = broken.find("\u0E2A");
+  ASSERT_NE(piece, std::string::npos);
+  broken[piece + 1] = '8';
+  folder.write("tokenizer.model", broken);
+  EXPECT_ERROR(load_tokenizer(folder.path()),
+               file + ": piece 529 is not UTF-8; the file is damaged");
+  // A later trainer_spec adds its unk_surface to the first.
+  folder.write("tokenizer.model", model + "\x12\x04\xE2\x02\x01\xFF");
+  EXPECT_ERROR(
+      load_tokenizer(folder.path()),
+      file + ": unk_surface, the text of unknown tokens, is not UTF-8; the file is damaged");
 }
 
 TEST(SentencePieceTokenizer, BadFilesAreNamed) {
