@@ -42,7 +42,7 @@ std::string command_line() {
 std::string waiting_policy() {
   for (const char* name : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
     const char* value = std::getenv(name);
-    if (value != nullptr) return fmt::format("{}={}", name, value);
+    if (value != nullptr && *value != '\0') return fmt::format("{}={}", name, value);
   }
   return "unset";
 }

@@ -11,14 +11,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/device.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/yaml_fields.h"
 #include "examples.h"
+#include "models/registry.h"
 #include "provenance.h"
 #include "report/report.h"
+#include "runtime/threads.h"
 #include "source_version.h"
 #include "stop_signal.h"
 #include "sweep/engine.h"
@@ -40,6 +43,22 @@ struct SweepVerbOptions {
   std::optional<int64_t> max_failures;
 };
 
+/// What chose the number of threads, for every model that has not as many as the program.
+std::string threads_by(const SweepConfig& config) {
+  std::string all = threads_in_use().reason;
+  for (const ModelChoice& model : config.models) {
+    if (!parse_device(model.device).is_cpu()) continue;
+    try {
+      const ThreadChoice choice = threads_for_model(threads_in_use(), count_parameters(model.path));
+      if (choice.threads < threads_in_use().threads)
+        all += fmt::format("; {}: {}, {}", model.label, choice.threads, choice.reason);
+    } catch (const Error&) {
+      // The sweep itself says what is wrong with the folder.
+    }
+  }
+  return all;
+}
+
 /// What this sweep is run with. `reproduce` leaves out how far a run went: a run that resumes, or
 /// stops at a failure, is part of the same sweep.
 std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options,
@@ -53,6 +72,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
     dtypes.insert(model.dtype);
   }
   std::map<std::string, std::string> facts = measured_provenance(placements);
+  facts["threads_by"] = escape_broken_utf8(threads_by(config));
   facts["device"] = fmt::format("{}", fmt::join(devices, ", "));
   facts["dtype"] = fmt::format("{}", fmt::join(dtypes, ", "));
   facts["config"] = escape_broken_utf8(options.common->file);

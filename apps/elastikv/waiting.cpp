@@ -33,8 +33,9 @@ bool names(const char* entry, const char* variable) {
 void wait_briefly(int /*count*/, char** arguments, char** environment) {
   size_t size = 0;
   for (; environment[size] != nullptr; ++size) {
-    if (names(environment[size], "GOMP_SPINCOUNT") || names(environment[size], "OMP_WAIT_POLICY"))
-      return;
+    if (names(environment[size], "GOMP_SPINCOUNT")) return;
+    // An empty one says nothing.
+    if (names(environment[size], "OMP_WAIT_POLICY") && std::strlen(environment[size]) > 16) return;
   }
   // Started by the dynamic loader as its argument: /proc/self/exe is the loader then.
   if (getauxval(AT_BASE) == 0) return;

@@ -12,6 +12,7 @@ struct ThreadChoice {
   /// "--threads", "OMP_NUM_THREADS", "a quota of 1.5 processors", "the processors that are
   /// allowed".
   std::string reason;
+  bool asked = true;  ///< by whoever started the program, rather than chosen here
 };
 
 /// What `use_threads` would choose. `wanted`: what a user asked for, 0 for nothing. Otherwise
@@ -24,5 +25,23 @@ ThreadChoice choose_threads(int64_t wanted, const std::filesystem::path& root = 
 void use_threads(const ThreadChoice& choice);
 /// The last choice given to use_threads.
 const ThreadChoice& threads_in_use();
+
+/// What `base` becomes for a model of so many parameters, unless it was asked for: a thread for
+/// every 2 million of them, so that a model of less than 4 million runs on one. Its products are
+/// done before another thread is awake (docs/performance.md).
+ThreadChoice threads_for_model(const ThreadChoice& base, int64_t parameters);
+
+/// While it lives, LibTorch computes with as many threads as threads_for_model makes of those in
+/// use.
+class ModelThreads {
+ public:
+  explicit ModelThreads(int64_t parameters);
+  ~ModelThreads();
+  ModelThreads(const ModelThreads&) = delete;
+  ModelThreads& operator=(const ModelThreads&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace elastikv

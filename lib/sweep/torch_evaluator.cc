@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -22,6 +23,7 @@
 #include "runtime/memory.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
+#include "runtime/threads.h"
 #include "sweep/choices.h"
 #include "sweep/estimate.h"
 #include "sweep/look.h"
@@ -38,6 +40,8 @@ class TorchModel final {
         watch_(std::move(watch)),
         device_(parse_device(choice.device)),
         reader_(make_reader(choice)),
+        threads_(device_.is_cpu() ? count_parameters(choice.path)
+                                  : std::numeric_limits<int64_t>::max()),
         model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
 
   const EvaluationSettings& settings() const { return settings_; }
@@ -83,6 +87,7 @@ class TorchModel final {
   RunWatch watch_;
   c10::Device device_;
   PromptReader reader_;
+  ModelThreads threads_;  // beside a GPU, all
   std::unique_ptr<Model> model_;
 };
 

@@ -174,5 +174,29 @@ TEST_F(ControlGroups, ThreadsFollowTheQuota) {
   if (!before.empty()) setenv("OMP_NUM_THREADS", before.c_str(), /*overwrite=*/1);
 }
 
+TEST(ModelThreads, AreFewForASmallModelUnlessTheyWereAskedFor) {
+  const ThreadChoice sixteen{16, "the processors that are allowed", /*asked=*/false};
+  EXPECT_EQ(threads_for_model(sixteen, 70'000).threads, 1);
+  EXPECT_EQ(threads_for_model(sixteen, 3'999'999).threads, 1);
+  EXPECT_EQ(threads_for_model(sixteen, 8'000'000).threads, 4);
+  EXPECT_EQ(threads_for_model(sixteen, 8'000'000).reason, "one for every 2 million parameters");
+  EXPECT_EQ(threads_for_model(sixteen, 135'000'000).reason, sixteen.reason);
+  EXPECT_EQ(threads_for_model({16, "--threads"}, 70'000).threads, 16);
+
+  const ThreadChoice before = threads_in_use();
+  use_threads({3, "the processors that are allowed", /*asked=*/false});
+  {
+    const ModelThreads threads(4'000'000);
+    EXPECT_EQ(at::get_num_threads(), 2);
+  }
+  EXPECT_EQ(at::get_num_threads(), 3);
+  use_threads({3, "--threads"});
+  {
+    const ModelThreads threads(4'000'000);
+    EXPECT_EQ(at::get_num_threads(), 3);
+  }
+  use_threads(before);
+}
+
 }  // namespace
 }  // namespace elastikv
