@@ -1,5 +1,6 @@
-# elastikv_room(NAME SOURCES a.cc ... [DEPS base ...] [LIBS external ...])
+# elastikv_room(NAME [SOURCES a.cc ...] [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
+#   Without SOURCES it is every .cc file of its folder; builds look for new ones.
 #   The sanitizers' presets compile the sources of a room several at a time (CMAKE_UNITY_BUILD), which takes a quarter of the
 #   time. A source with a name of its own (in an anonymous namespace) that a neighbour also has is left out of that by
 #   SKIP_UNITY_BUILD_INCLUSION.
@@ -36,6 +37,9 @@ endif()
 
 function(elastikv_room NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB_RECURSE ARG_SOURCES CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  endif()
   add_library(elastikv_${NAME} STATIC ${ARG_SOURCES})
   add_library(elastikv::${NAME} ALIAS elastikv_${NAME})
   target_include_directories(elastikv_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
