@@ -57,10 +57,19 @@ MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c
   MemoryNeed need;
   need.weights = table * element_bytes +
                  matrices * static_cast<int64_t>(c10::elementSize(held.value_or(dtype)));
+  // Cosines and sines of every position (RotaryTable).
+  need.weights += 2 * shape.max_positions * shape.head_dim * static_cast<int64_t>(sizeof(float));
   // The parts of the largest product, and where there are no panels their concatenation.
   need.loading = (panels ? 1 : 2) *
                  std::max(2 * shape.hidden_size * shape.intermediate_size, table) * element_bytes;
   return need;
+}
+
+int64_t prefill_activations(const LlamaConfig& shape, int64_t prompt_tokens,
+                            int64_t element_bytes) {
+  const int64_t widest = 4 * shape.hidden_size + 3 * shape.intermediate_size +
+                         2 * (shape.query_heads + shape.kv_heads) * shape.head_dim;
+  return prompt_tokens * widest * element_bytes;
 }
 
 MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,
@@ -71,9 +80,7 @@ MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::Sc
   const int64_t slots = budget.slots(prompt_tokens + new_tokens, prompt_tokens);
   weights.caches = batch * slots * token_bytes;
   if (!budget.is_unlimited()) weights.caches += prompt_tokens * token_bytes;
-  const int64_t widest = 4 * shape.hidden_size + 3 * shape.intermediate_size +
-                         2 * (shape.query_heads + shape.kv_heads) * shape.head_dim;
-  weights.activations = prompt_tokens * widest * element_bytes +
+  weights.activations = prefill_activations(shape, prompt_tokens, element_bytes) +
                         batch * shape.vocab_size * static_cast<int64_t>(sizeof(float));
   return weights;
 }

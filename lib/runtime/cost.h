@@ -36,8 +36,9 @@ double step_bound_seconds(double bytes, double bytes_per_second, double operatio
 /// What work needs at the same time, about: a lower bound, without what the
 /// libraries take for themselves.
 struct MemoryNeed {
-  int64_t weights = 0;      ///< held all the time
-  int64_t loading = 0;      ///< beside the weights while the largest layer is loaded
+  int64_t weights = 0;  ///< held all the time
+  int64_t loading = 0;  ///< beside the weights while the largest layer is loaded
+  // Both at the moment when they are most together.
   int64_t caches = 0;       ///< of all rows at the end, and one uncompressed prompt
   int64_t activations = 0;  ///< of the prefill of one prompt, and the logits of all rows
 
@@ -50,6 +51,9 @@ struct MemoryNeed {
 MemoryNeed memory_for_weights(const LlamaConfig& shape, c10::ScalarType dtype, c10::Device device,
                               int64_t stored_parameters = 0,
                               std::optional<c10::ScalarType> held = std::nullopt);
+
+/// What the prefill of one prompt computes at a time.
+int64_t prefill_activations(const LlamaConfig& shape, int64_t prompt_tokens, int64_t element_bytes);
 
 /// Adds `batch` sequences with this budget to what the weights need.
 MemoryNeed memory_for_cell(MemoryNeed weights, const LlamaConfig& shape, c10::ScalarType dtype,

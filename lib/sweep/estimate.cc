@@ -33,6 +33,13 @@ int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& set
   return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
 }
 
+/// Caches and activations that are held at the same time, where they are more than so far.
+void take_more(MemoryNeed& need, int64_t caches, int64_t activations) {
+  if (caches + activations <= need.caches + need.activations) return;
+  need.caches = caches;
+  need.activations = activations;
+}
+
 /// Of cells that run as one batch.
 GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings& settings,
                                 const ModelSize& model, std::span<const SampleSize> samples) {
@@ -47,18 +54,17 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
                                      [](const CellSize& cell) { return cell.rerotates(); });
   GroupEstimate result;
   result.memory = memory_for_weights(model.decoder, dtype, device, model.parameters, model.held);
+  const int64_t logits =
+      std::ssize(cells) * model.decoder.vocab_size * static_cast<int64_t>(sizeof(float));
   for (const SampleSize& sample : samples) {
     const int64_t prompt = sample.prompt_tokens;
-    const int64_t added = new_tokens(settings, sample.answer_tokens);
     int64_t bytes = prompt * token_bytes;
     if (rerotates) bytes += prompt * token_bytes / 2;  // un-rotated keys, for all such cells
+    // Cells hold nothing of their own yet while the prompt is computed.
+    const int64_t prefill = prefill_activations(model.decoder, prompt, element_bytes);
+    take_more(result.memory, prompt * token_bytes, prefill);
     bytes += own_slots(cells, settings, prompt, sample.answer_tokens) * token_bytes;
-    result.memory.caches = std::max(result.memory.caches, bytes);
-    result.memory.activations =
-        std::max(result.memory.activations,
-                 memory_for_cell(result.memory, model.decoder, dtype, std::ssize(cells), prompt,
-                                 added, Budget::unlimited())
-                     .activations);
+    take_more(result.memory, bytes, logits);
     result.longest_prompt = std::max(result.longest_prompt, prompt);
     result.mean_prompt += static_cast<double>(prompt) / static_cast<double>(samples.size());
   }
@@ -80,8 +86,7 @@ GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& setting
     CellGroup alone = group;
     alone.cells = {cell};
     GroupEstimate one = estimate_together(alone, settings, model, samples);
-    one.memory.caches = std::max(one.memory.caches, most.memory.caches);
-    one.memory.activations = std::max(one.memory.activations, most.memory.activations);
+    take_more(one.memory, most.memory.caches, most.memory.activations);
     most = one;
   }
   return most;

@@ -110,11 +110,12 @@ inline nlohmann::json tiny_tokenizer() {
 }
 
 /// Writes a whole checkpoint folder NAME of random weights that depend on nothing and returns the
-/// tensors; they are found by asking which ones the configuration needs.
-inline CraftedTensors write_tiny_checkpoint(const TemporaryFolder& folder, const std::string& name,
-                                            bool images = true) {
+/// tensors; they are found by asking which ones `config` needs.
+inline CraftedTensors write_checkpoint(const TemporaryFolder& folder, const std::string& name,
+                                       const nlohmann::json& config) {
   const std::filesystem::path path =
-      folder.write(name + "/config.json", tiny_config(images).dump()).parent_path();
+      folder.write(name + "/config.json", config.dump()).parent_path();
+  const bool images = config.contains("vision_config");
   folder.write(name + "/tokenizer.json", tiny_tokenizer().dump());
   const std::filesystem::path stampvlm = source_path("models/stampvlm");
   const auto overwrite = std::filesystem::copy_options::overwrite_existing;
@@ -144,4 +145,9 @@ inline CraftedTensors write_tiny_checkpoint(const TemporaryFolder& folder, const
   }
   folder.write(name + "/model.safetensors", weights.bytes());
   return weights;
+}
+
+inline CraftedTensors write_tiny_checkpoint(const TemporaryFolder& folder, const std::string& name,
+                                            bool images = true) {
+  return write_checkpoint(folder, name, tiny_config(images));
 }

@@ -58,11 +58,12 @@ TEST(BenchCost, MemoryOfACell) {
   const LlamaConfig shape = named("llava-1.5-7b");
   const auto dtype = c10::ScalarType::Half;
   const MemoryNeed weights = memory_for_weights(shape, dtype, kCuda);
-  EXPECT_EQ(weights.weights, 2 * 6738939904);
+  const int64_t rotary = int64_t{4096} * 128 * 2 * 4;
+  EXPECT_EQ(weights.weights, 2 * 6738939904 + rotary);
   EXPECT_EQ(weights.loading, 2 * (2 * 4096 * int64_t{32064}));
   // A checkpoint with a vision tower has more.
   EXPECT_EQ(memory_for_weights(shape, dtype, kCuda, /*stored_parameters=*/7063427072).weights,
-            2 * 7063427072);
+            2 * 7063427072 + rotary);
   const int64_t token = 512 * 1024;
   const MemoryNeed full =
       memory_for_cell(weights, shape, dtype, /*batch=*/16, /*prompt_tokens=*/1024,
@@ -80,15 +81,17 @@ TEST(BenchCost, WeightsAreHeldOnce) {
   const int64_t parameters = 134515008;
   const int64_t table = int64_t{49152} * 576;
   using c10::ScalarType;
+  const int64_t rotary = int64_t{8192} * 64 * 2 * 4;
   // The panels of a head that shares the embedding table stand beside it.
-  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCpu).weights, 4 * (parameters + table));
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCpu).weights,
+            4 * (parameters + table) + rotary);
   EXPECT_EQ(memory_for_weights(shape, ScalarType::BFloat16, kCpu).weights,
-            2 * (parameters + table));
-  EXPECT_EQ(memory_for_weights(shape, ScalarType::Half, kCpu).weights, 2 * parameters);
-  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCuda).weights, 4 * parameters);
+            2 * (parameters + table) + rotary);
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Half, kCpu).weights, 2 * parameters + rotary);
+  EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCuda).weights, 4 * parameters + rotary);
   // All but the embedding table in bf16.
   EXPECT_EQ(memory_for_weights(shape, ScalarType::Float, kCpu, 0, ScalarType::BFloat16).weights,
-            2 * parameters + 4 * table);
+            2 * parameters + 4 * table + rotary);
 }
 
 TEST(BenchCost, RefusalNamesNeededAndAvailableBytes) {

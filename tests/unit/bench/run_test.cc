@@ -167,8 +167,8 @@ TEST(BenchRun, WhatDoesNotFitIsRefusedBeforeAnyWeights) {
       "models: {shape: {layers: 1, hidden_size: 16777216, intermediate_size: 16777216, "
       "query_heads: 2, vocab_size: 16777216}, label: huge}\nlengths: 8+4\n";
   EXPECT_ERROR_CONTAINS(run_bench(parse_bench(huge, "b.yaml"), {}),
-                        "b.yaml:1: huge in fp32 on cpu needs about 11534336.2 GiB (weights "
-                        "9437184.2 GiB, loading them 2097152.0 GiB), but ");
+                        "b.yaml:1: huge in fp32 on cpu needs about 11534592.2 GiB (weights "
+                        "9437440.2 GiB, loading them 2097152.0 GiB), but ");
   EXPECT_ERROR_CONTAINS(run_bench(parse_bench(huge, "b.yaml"), {}), " are available");
 
   const std::string many =

@@ -35,7 +35,7 @@ TEST(Estimate, FollowsFromSizes) {
   const GroupEstimate all = estimate(group, settings, model, samples);
   EXPECT_EQ(all.longest_prompt, 1000);
   EXPECT_DOUBLE_EQ(all.mean_prompt, 800);
-  EXPECT_EQ(all.memory.weights, 2 * model.parameters);
+  EXPECT_EQ(all.memory.weights, 2 * model.parameters + 2 * 4096 * 128 * 4);  // and rotary tables
   // 512 KiB a token: a whole prompt, which all cells share, and of each cell the new tokens that
   // it may hold.
   EXPECT_EQ(all.memory.caches, 512 * 1024 * int64_t{1000 + (300 + 300 + 101)});
