@@ -35,8 +35,8 @@ double step_operations(const LlamaConfig& shape, int64_t rows, double cache_byte
                        int64_t element_bytes) {
   const auto weights = static_cast<double>(step_weight_bytes(shape, /*element_bytes=*/1));
   const double cached = cache_bytes / static_cast<double>(element_bytes);
-  return 2 * weights * static_cast<double>(rows) +
-         2 * cached * static_cast<double>(shape.query_heads / shape.kv_heads);
+  const int64_t sharing = shape.query_heads / shape.kv_heads;
+  return 2 * weights * static_cast<double>(rows) + 2 * cached * static_cast<double>(sharing);
 }
 
 double step_bound_seconds(double bytes, double bytes_per_second, double operations,
