@@ -49,7 +49,7 @@ struct BenchResult {
   int64_t cache_bytes_end = 0;        ///< of all rows, after the last step
   int64_t cache_bytes_allocated = 0;  ///< of all rows and the prompt that they share, room included
   int64_t memory_before = 0;          ///< see PeakMemory: weights, and on the CPU the program
-  int64_t memory_peak = 0;            ///< the highest of all runs
+  int64_t memory_peak = 0;            ///< of the run that it is measured in
   double step_weight_bytes = 0;       ///< that a decode step reads
   double step_cache_bytes = 0;  ///< that a decode step attends to, of all rows, mean over steps
   double step_read_bytes = 0;   ///< of these, what rows share counted once

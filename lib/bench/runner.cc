@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -84,14 +85,19 @@ class ModelBench {
              c10::Device device)
       : config_(config), model_(model), shape_(shape), device_(device) {}
 
-  /// Runs a cell once and adds the run to its result, or runs it without taking notes. Error where
-  /// what it computes is not finite: its times would be of other work than a sound model's.
-  void run(BenchResult& result, const Strategy& strategy, bool warmup) const {
+  /// Runs a cell once and adds the run to its result; a warm-up (`round` below 0) is run without
+  /// taking notes of times. Error where what it computes is not finite: its times would be of other
+  /// work than a sound model's.
+  void run(BenchResult& result, const Strategy& strategy, int64_t round) const {
     const BenchCell& cell = result.cell;
-    const int64_t new_tokens =
-        warmup ? std::min(cell.lengths.new_tokens, kWarmupTokens) : cell.lengths.new_tokens;
+    const bool warmup = round < 0;
+    const bool measured = round == memory_round();
+    const int64_t new_tokens = warmup && !measured
+                                   ? std::min(cell.lengths.new_tokens, kWarmupTokens)
+                                   : cell.lengths.new_tokens;
     BenchRun run;
-    const PeakMemory memory(device_);
+    std::optional<PeakMemory> memory;
+    if (measured) memory.emplace(device_);
     std::deque<EncodedPrompt> prompts;  // sequences refer to them
     std::vector<Sequence> sequences;
     sequences.reserve(static_cast<size_t>(cell.batch));
@@ -146,6 +152,10 @@ class ModelBench {
     for (const Sequence& sequence : sequences) {
       if (!sequence.failure().empty()) throw Error(sequence.failure());
     }
+    if (memory) {
+      result.memory_peak = memory->peak();
+      result.memory_before = memory->before();
+    }
     if (warmup) return;
     if (!run.step_seconds.empty()) {
       const auto steps = static_cast<double>(run.step_seconds.size());
@@ -157,15 +167,15 @@ class ModelBench {
     result.cache_bytes_allocated = cell.shared_prompt ? prompts.back().cache.allocated_bytes() : 0;
     for (const Sequence& sequence : sequences)
       result.cache_bytes_allocated += sequence.cache().allocated_bytes();
-    const int64_t peak = memory.peak();
-    if (peak > result.memory_peak) {
-      result.memory_peak = peak;
-      result.memory_before = memory.before();
-    }
     result.runs.push_back(std::move(run));
   }
 
  private:
+  /// Free pages of the heap go back to the system before memory is measured, and the run has to
+  /// fetch them again. So it is the first of at least three, whose median that does not move, or
+  /// else the warm-up, which is then as long as a run.
+  int64_t memory_round() const { return config_.runs >= 3 || config_.warmup == 0 ? 0 : -1; }
+
   std::vector<int64_t> prompt_of_row(const BenchCell& cell, int64_t row) const {
     return random_prompt(cell.lengths.prompt_tokens, shape_.vocab_size,
                          config_.seed * 1000003 + static_cast<uint64_t>(row));
@@ -224,8 +234,7 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
       for (size_t i = 0; i < fitting.size() && !stopped(); ++i) {
         const size_t turn = (i + static_cast<size_t>(round + config.warmup)) % fitting.size();
         try {
-          bench.run(*fitting[turn], strategy_of(fitting[turn]->cell.strategy),
-                    /*warmup=*/round < 0);
+          bench.run(*fitting[turn], strategy_of(fitting[turn]->cell.strategy), round);
         } catch (const Error& error) {
           const BenchCell& cell = fitting[turn]->cell;
           fail("{}: {} in {} on {}: batch {} of {} tokens under '{}' at budget {}: {}",
