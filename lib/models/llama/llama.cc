@@ -205,14 +205,19 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
       result.statistics_seconds += watch.lap();
     }
     result.statistics.push_back(std::move(attention.statistics));
-    const at::Tensor out =
-        layer.out.of_prompt(attention.output.transpose(0, 1).reshape({tokens, -1}));
+    at::Tensor attended = attention.output.transpose(0, 1);  // [tokens, heads, head_dim]
+    if (i + 1 == config_.layers && !input.all_logits && input.observer == nullptr) {
+      // Of the last layer nobody sees more than the last token.
+      attended = attended.narrow(0, tokens - 1, 1);
+      x = x.narrow(0, tokens - 1, 1);
+    }
+    const at::Tensor out = layer.out.of_prompt(attended.reshape({attended.size(0), -1}));
     observe(i, ".attn_out", out);
     x = x + out;
     layer.down.add_prompt_to(x, gated_silu(layer.gate_up.of_prompt(layer.mlp_norm(x))));
     observe(i, "", x);
   }
-  const at::Tensor last = input.all_logits ? x : x.narrow(0, tokens - 1, 1);
+  const at::Tensor last = input.all_logits ? x : x.narrow(0, x.size(0) - 1, 1);
   const at::Tensor logits = head_(norm_(last)).to(at::kFloat) + lost;
   result.logits = input.all_logits ? logits : logits[0];
   return result;
