@@ -19,10 +19,9 @@ constexpr std::string_view kFormulas = "Handwritten Mathematical Expression Reco
 constexpr std::string_view kFormulaSet = "HME100k";
 
 bool is_formula(const Question& question) {
-  return std::any_of(question.categories.begin(), question.categories.end(),
-                     [](const std::string& category) {
-                       return category == kFormulas || category == kFormulaSet;
-                     });
+  return std::any_of(
+      question.categories.begin(), question.categories.end(),
+      [](const std::string& category) { return category == kFormulas || category == kFormulaSet; });
 }
 
 /// The wide forms of ASCII, as Chinese and Japanese texts have them, as ASCII.

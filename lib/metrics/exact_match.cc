@@ -11,15 +11,11 @@
 namespace elastikv {
 namespace {
 
-std::string by_lmms_eval(std::string_view text) {
-  return without_punctuation(jinja::lower(text));
-}
+std::string by_lmms_eval(std::string_view text) { return without_punctuation(jinja::lower(text)); }
 
 std::string by_vqa(std::string_view text) { return vqa_answer(text, VqaRules::kEvalAi); }
 
-std::string by_vlmeval(std::string_view text) {
-  return jinja::lower(jinja::strip(text));
-}
+std::string by_vlmeval(std::string_view text) { return jinja::lower(jinja::strip(text)); }
 
 /// Of an answer that is no letter: only the text loses its periods.
 bool matches_realworldqa(std::string_view text, std::string_view answer) {
@@ -56,8 +52,8 @@ TextFamily exact_match() {
   return family_of(
       {match_rule("exact-match", "Exact match", "type:exact|norm:lower,punctuation-lmms-eval-0.7.3",
                   matches<by_lmms_eval>),
-       match_rule("exact-match-vqa", "Exact match (VQA)",
-                  "type:exact|norm:evalai-lmms-eval-0.7.3", matches<by_vqa>),
+       match_rule("exact-match-vqa", "Exact match (VQA)", "type:exact|norm:evalai-lmms-eval-0.7.3",
+                  matches<by_vqa>),
        match_rule("exact-match-vlmeval", "Exact match (VLMEvalKit)",
                   "type:exact|norm:strip,lower-vlmevalkit-0.0.20", matches<by_vlmeval>),
        match_rule("exact-match-realworldqa", "Exact match (RealWorldQA)",

@@ -34,20 +34,20 @@ bool is_relaxed_match(std::string_view text, std::string_view answer) {
 }
 
 AnswerRule relaxed_rule(const char* name, const char* label, const char* definition, bool strip) {
-  return {.name = name,
-          .label = label,
-          .mean = "relaxed accuracy",
-          .definition = definition,
-          .lacking = "",
-          .score = [strip](std::string_view text,
-                           const Question& question) -> std::optional<double> {
-            if (strip) text = jinja::strip(text);
-            return std::any_of(
-                       question.references.begin(), question.references.end(),
-                       [&](const std::string& answer) { return is_relaxed_match(text, answer); })
-                       ? 1
-                       : 0;
-          }};
+  return {
+      .name = name,
+      .label = label,
+      .mean = "relaxed accuracy",
+      .definition = definition,
+      .lacking = "",
+      .score = [strip](std::string_view text, const Question& question) -> std::optional<double> {
+        if (strip) text = jinja::strip(text);
+        return std::any_of(
+                   question.references.begin(), question.references.end(),
+                   [&](const std::string& answer) { return is_relaxed_match(text, answer); })
+                   ? 1
+                   : 0;
+      }};
 }
 
 }  // namespace

@@ -114,6 +114,7 @@ void make_text_means(const MetricChoice& choice, MetricSet& set) {
   for (const std::shared_ptr<const TextMetric>& text : texts.metrics()) {
     std::optional<size_t> place;
     if (!text->form().kept.empty()) place = set.add(text);
+    if (text->form().of_question) set.need_question();
     set.add(std::make_shared<TextMean>(text, place, choice.reference));
   }
 }

@@ -28,17 +28,16 @@ double accuracy_of(std::string_view text, const Question& question, VqaRules rul
 }
 
 AnswerRule vqa_rule(std::string name, std::string label, VqaRules rules) {
-  return {.name = std::move(name),
-          .label = std::move(label),
-          .mean = "accuracy",
-          .definition =
-              fmt::format("type:vqa-leave-one-out|norm:{}|votes:3", vqa_rules_name(rules)),
-          .lacking = "",
-          .score = [rules](std::string_view text,
-                           const Question& question) -> std::optional<double> {
-            return accuracy_of(text, question, rules);
-          },
-          .right_or_wrong = false};
+  return {
+      .name = std::move(name),
+      .label = std::move(label),
+      .mean = "accuracy",
+      .definition = fmt::format("type:vqa-leave-one-out|norm:{}|votes:3", vqa_rules_name(rules)),
+      .lacking = "",
+      .score = [rules](std::string_view text, const Question& question) -> std::optional<double> {
+        return accuracy_of(text, question, rules);
+      },
+      .right_or_wrong = false};
 }
 
 }  // namespace

@@ -52,43 +52,6 @@ bool has_grouped_digits(const std::u32string& text, bool several) {
   return false;
 }
 
-/// Punctuation beside a space vanishes, and everywhere where digits are grouped by commas; other
-/// punctuation becomes a space. A period goes where no digit follows it.
-std::string without_marks(std::string_view text, VqaRules rules) {
-  const std::u32string before = characters_of(text);
-  const bool vlmeval = rules == VqaRules::kVlmEval;
-  const bool grouped = has_grouped_digits(before, /*several=*/!vlmeval);
-  std::array<bool, 0x80> vanishes{};
-  for (const char32_t mark : kPunctuation) {
-    bool beside_space = false;
-    for (size_t i = 0; i < before.size() && !beside_space; ++i) {
-      beside_space =
-          before[i] == mark && (at(before, i + 1) == U' ' || (i > 0 && before[i - 1] == U' '));
-    }
-    vanishes[mark] = grouped || beside_space;
-  }
-  std::u32string after;
-  for (const char32_t character : before) {
-    if (kPunctuation.find(character) == std::u32string_view::npos) {
-      after += character;
-    } else if (!vanishes[character]) {
-      after += U' ';
-    }
-  }
-  std::string result;
-  int periods = 0;
-  for (size_t i = 0; i < after.size(); ++i) {
-    const bool behind_digit = vlmeval && i > 0 && jinja::is_decimal(after[i - 1]);
-    if (after[i] == U'.' && periods < kMostPeriods && !behind_digit &&
-        !jinja::is_decimal(at(after, i + 1))) {
-      ++periods;
-      continue;
-    }
-    append_utf8(result, after[i]);
-  }
-  return result;
-}
-
 std::string with_plain_words(std::string_view text) {
   const std::string lowered = jinja::lower(text);
   std::vector<std::string_view> words;
@@ -124,13 +87,50 @@ std::string_view vqa_rules_name(VqaRules rules) {
   throw InternalError("rules of VQA without a name");
 }
 
+/// Punctuation beside a space vanishes, and everywhere where digits are grouped by commas; other
+/// punctuation becomes a space. A period goes where no digit follows it.
+std::string vqa_without_marks(std::string_view text, VqaRules rules) {
+  const std::u32string before = characters_of(text);
+  const bool vlmeval = rules == VqaRules::kVlmEval;
+  const bool grouped = has_grouped_digits(before, /*several=*/!vlmeval);
+  std::array<bool, 0x80> vanishes{};
+  for (const char32_t mark : kPunctuation) {
+    bool beside_space = false;
+    for (size_t i = 0; i < before.size() && !beside_space; ++i) {
+      beside_space =
+          before[i] == mark && (at(before, i + 1) == U' ' || (i > 0 && before[i - 1] == U' '));
+    }
+    vanishes[mark] = grouped || beside_space;
+  }
+  std::u32string after;
+  for (const char32_t character : before) {
+    if (kPunctuation.find(character) == std::u32string_view::npos) {
+      after += character;
+    } else if (!vanishes[character]) {
+      after += U' ';
+    }
+  }
+  std::string result;
+  int periods = 0;
+  for (size_t i = 0; i < after.size(); ++i) {
+    const bool behind_digit = vlmeval && i > 0 && jinja::is_decimal(after[i - 1]);
+    if (after[i] == U'.' && periods < kMostPeriods && !behind_digit &&
+        !jinja::is_decimal(at(after, i + 1))) {
+      ++periods;
+      continue;
+    }
+    append_utf8(result, after[i]);
+  }
+  return result;
+}
+
 std::string vqa_answer(std::string_view text, VqaRules rules) {
   std::string answer(text);
   if (rules == VqaRules::kEvalAi) {
     answer = replace_character(replace_character(jinja::lower(text), ',', ""), '?', "");
     answer = jinja::strip(replace_each(answer, "'s", " 's"));
   }
-  return with_plain_words(without_marks(on_one_line(answer), rules));
+  return with_plain_words(vqa_without_marks(on_one_line(answer), rules));
 }
 
 }  // namespace elastikv

@@ -22,6 +22,9 @@ enum class VqaRules {
 /// "EvalAI-lmms-eval" and the like, for signatures.
 std::string_view vqa_rules_name(VqaRules rules);
 
+/// A text (valid UTF-8) without punctuation, as the rules leave it out before words are compared.
+std::string vqa_without_marks(std::string_view text, VqaRules rules);
+
 /// A text (valid UTF-8) as it is compared.
 std::string vqa_answer(std::string_view text, VqaRules rules);
 
