@@ -57,13 +57,19 @@ void note_labels(const JsonFields& fields, bool first, ScoredFile& file) {
   }
 }
 
-/// What the line says of its question.
+bool any_of_question(const TextMetrics& metrics) {
+  return std::any_of(metrics.metrics().begin(), metrics.metrics().end(),
+                     [](const auto& metric) { return metric->form().of_question; });
+}
+
+/// What the line says of its question; of what no metric looks at, only the references.
 Question question_of(const JsonFields& fields, const std::vector<std::string>& references,
-                     const std::string& id) {
+                     const std::string& id, const TextMetrics& metrics) {
   const auto list = [&](const char* key) {
     return fields.has(key) ? texts_at(fields, key) : std::vector<std::string>{};
   };
   Question question{.answer = references.front(), .references = references};
+  if (!any_of_question(metrics)) return question;
   question.options = list("options");
   question.categories = list("category");
   question.group = fields.has("group")     ? fields.string("group")
@@ -113,7 +119,7 @@ ScoredFile score_lines(const std::string& name, std::string_view text, const Sco
     const std::vector<std::string> references = texts_at(fields, "reference");
     file.several_references = file.several_references || references.size() > 1;
     scored.text = fields.string("candidate");
-    scored.question = question_of(fields, references, scored.id_text);
+    scored.question = question_of(fields, references, scored.id_text, scores.metrics);
     scored.scores = scores.metrics.score_answer(scored.question, scored.text);
     if (scores.per_category && fields.has("category"))
       scored.categories = texts_at(fields, "category");
