@@ -9,6 +9,7 @@ its judge what <AND> and <OR> mean; and POPE's share of yes (lmms-eval counts th
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,12 @@ def any_of(answers, judge):
 
 
 def exact_match(said, answer):
-    # numpy's lower() cuts what becomes longer than it was.
+    # numpy's lower() cuts what becomes longer than the longest text was: with a longer one beside them nothing is.
+    filler = "x" * (2 * max(len(said), len(answer)) + 1)
     found = kits.lmms_metrics.exact_match_hf_evaluate(
-        [said + "\u2400" * 9], [answer + "\u2400" * 9], ignore_case=True, ignore_punctuation=True
+        [said, filler], [answer, filler], ignore_case=True, ignore_punctuation=True
     )
-    return found["exact_match"]
+    return 2 * found["exact_match"] - 1
 
 
 def realworldqa(said, answer):
@@ -111,8 +113,6 @@ def vlm_ocrbench(said, answers, formula):
     source = (kits.SITE / "vlmeval/dataset/image_vqa.py").read_text(encoding="utf-8")
     body = source[source.index("class OCRBench(ImageBaseDataset)") :]
     body = body[body.index("            if category == 'Handwritten") : body.index("        final_score_dict = {}")]
-    import textwrap
-
     scope = {"category": FORMULAS if formula else "x", "predict": said, "answers": list(answers)}
     scope["OCRBench_score"] = {scope["category"]: 0}
     exec(compile("for _ in (0,):\n" + textwrap.indent(textwrap.dedent(body), "    "), "OCRBench", "exec"), scope)
