@@ -22,6 +22,8 @@ class MetricSet final {
   const Scorers& scorers() const { return scorers_; }
   /// Whether any metric compares cells with the full cache.
   bool needs_full() const;
+  /// Whether any metric compares with the data set's answers.
+  bool needs_answers() const;
   /// Whether any score depends on more of a question than its references.
   bool needs_question() const { return needs_question_; }
   /// What the record of a sample in a cell keeps; empty where no metric needs anything.
