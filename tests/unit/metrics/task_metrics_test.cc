@@ -11,6 +11,7 @@
 #include "metrics/choice_letters.h"
 #include "metrics/linearised.h"
 #include "metrics/metric_set.h"
+#include "metrics/relative_score.h"
 #include "metrics/text_metrics.h"
 #include "support/expect_error.h"
 
@@ -282,6 +283,38 @@ TEST(McNemar, StandsBesideDifferencesOfWhatIsRightOrWrong) {
   EXPECT_FALSE(paired_differences({&pair, 1}, Bootstrap(10)).front().mcnemar);
   pair.right_or_wrong = true;
   EXPECT_NEAR(*paired_differences({&pair, 1}, Bootstrap(10)).front().mcnemar, 0.0625, 1e-15);
+}
+
+TEST(RelativeScore, IsTheMeanOverTasksOfWhatIsKept) {
+  const Clusters none;
+  PairedValues one{.a = {1, 0, 1, 1}, .b = {1, 1, 1, 1}, .weights = {}, .clusters = none};
+  const PairedValues other{.a = {0.5, 0.25}, .b = {0.5, 0.5}, .weights = {}, .clusters = none};
+  const std::vector<PairedValues> tasks{one, other};
+  const auto found = relative_score(tasks, Bootstrap(200));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->tasks, 2);
+  EXPECT_NEAR(found->score, 0.75, 1e-12);
+  // Of 1, 0, 1, 1 over ones the error is that of a mean; of the other 0.25 / 2 each.
+  EXPECT_NEAR(*found->standard_error, std::sqrt(0.0625 + 2 * 2 * 0.125 * 0.125) / 2, 1e-12);
+  EXPECT_LT(found->interval->low, 0.75);
+  EXPECT_GT(found->interval->high, 0.75);
+  // The full cache beside itself keeps all, exactly.
+  one.a = one.b;
+  const auto itself = relative_score({&one, 1}, Bootstrap(200));
+  EXPECT_EQ(itself->score, 1);
+  EXPECT_EQ(itself->interval->low, 1);
+  EXPECT_EQ(itself->interval->high, 1);
+}
+
+TEST(RelativeScore, LeavesOutTasksOfWhichTheFullCacheHasNothing) {
+  const Clusters none;
+  const PairedValues nothing{.a = {1, 0}, .b = {0, 0}, .weights = {}, .clusters = none};
+  const PairedValues single{.a = {0.5}, .b = {1}, .weights = {}, .clusters = none};
+  EXPECT_FALSE(relative_score({&nothing, 1}, Bootstrap(10)));
+  const auto found = relative_score(std::vector<PairedValues>{nothing, single}, Bootstrap(10));
+  EXPECT_EQ(found->tasks, 1);
+  EXPECT_EQ(found->score, 0.5);
+  EXPECT_FALSE(found->interval);
 }
 
 }  // namespace
