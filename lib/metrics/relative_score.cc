@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <numeric>
 #include <vector>
 
@@ -87,7 +88,8 @@ std::optional<RelativeScore> relative_score(std::span<const PairedValues> tasks,
   }
   if (ratios.empty()) return std::nullopt;
   const auto count = static_cast<double>(ratios.size());
-  RelativeScore found{.tasks = static_cast<int64_t>(ratios.size())};
+  RelativeScore found;
+  found.tasks = static_cast<int64_t>(ratios.size());
   double squares = 0;
   bool known = true;
   for (const TaskRatio& task : ratios) {
