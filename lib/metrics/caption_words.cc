@@ -47,17 +47,22 @@ bool joins(char32_t sign, char32_t before, char32_t after) {
   return false;
 }
 
-/// How long the letters with periods are that begin at a place, "u.s." or "p.m."; 0: there are
-/// none.
+/// How long the letters with periods are that begin at a place, "u.s.", "p.m.", or "a." at a
+/// sentence's end; 0: there are none.
 size_t initials_at(const std::u32string& text, size_t begin) {
   size_t end = begin;
-  size_t letters = 0;
   while (end + 1 < text.size() && text[end] >= U'a' && text[end] <= U'z' && text[end + 1] == U'.') {
     end += 2;
-    ++letters;
   }
   const bool goes_on = end < text.size() && is_part(text[end]);
-  return letters > 1 && !goes_on ? end - begin : 0;
+  return goes_on ? 0 : end - begin;
+}
+
+/// How many ? and ! stand together at a place: several are a word.
+size_t marks_at(const std::u32string& text, size_t begin) {
+  size_t end = begin;
+  while (end < text.size() && (text[end] == U'?' || text[end] == U'!')) ++end;
+  return end - begin;
 }
 
 std::string utf8_of(std::u32string_view word) {
@@ -101,6 +106,11 @@ std::vector<std::string> caption_words(std::string_view text) {
   std::vector<std::string> words;
   for (size_t at = 0; at < lowered.size();) {
     const char32_t character = lowered[at];
+    if (const size_t marks = marks_at(lowered, at); marks > 1) {
+      words.push_back(utf8_of(std::u32string_view(lowered).substr(at, marks)));
+      at += marks;
+      continue;
+    }
     if (!is_part(character)) {
       if (!jinja::is_space(character)) add_sign(character, words);
       ++at;

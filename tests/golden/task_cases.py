@@ -221,3 +221,28 @@ def caption_cases(seed, count):
             said = random_.choice(("", "a", "a a a a a a", caption(1, 3), caption(10, 20)))
         cases.append((said, references))
     return cases
+
+
+def plain_captions(seed, count):
+    """Captions as people write them: words, contractions, hyphens, numbers, punctuation, brackets; no abbreviations."""
+    random_ = random.Random(seed)
+    words_ = (
+        CAPTION_WORDS + "Man MAN's dog's dogs isn't can't don't won't they're I'm we've she'd he'll cannot gonna wanna gotta "
+        "10:30 1,000 3.5 20 100m t-shirts black-and-white café naïve people's children's it's that's and/or he'd couldn't "
+        "& $ % + = 7-eleven u.s. p.m. @ #".split()
+    )
+    captions = []
+    while len(captions) < count:
+        text = ""
+        for i in range(random_.randint(1, 8)):
+            word = random_.choice(words_)
+            kind = random_.random()
+            if kind < 0.05:
+                word = f'"{word}"'
+            elif kind < 0.1 and word[0].isalnum():  # beside a sign a bracket is a face
+                word = random_.choice(("({})", "[{}]")).format(word)
+            elif kind < 0.22:
+                word += random_.choice((",", ";", " -", " --", "!", "?", ":", "...", " :"))
+            text += (" " if i else "") + word
+        captions.append(text + random_.choice((".", " .", "", "!", "?", "...")))
+    return captions

@@ -109,6 +109,7 @@ anls_score = load("anls/metrics/dist.py")
 anls = load("anls/metrics/score.py", anls__metrics__dist=anls_score)
 bleu = load("pycocoevalcap/bleu/bleu_scorer.py")
 cider = load("pycocoevalcap/cider/cider_scorer.py")
+ptb = load("pycocoevalcap/tokenizer/ptbtokenizer.py")
 # What the rule for RealWorldQA imports while it is called.
 for part in ("lmms_eval", "lmms_eval.tasks", "lmms_eval.tasks._task_utils"):
     sys.modules[part] = mock.MagicMock()

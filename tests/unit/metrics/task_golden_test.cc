@@ -9,9 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "metrics/caption_words.h"
 #include "metrics/choice_letters.h"
 #include "metrics/metric_set.h"
 #include "metrics/text_metrics.h"
@@ -139,6 +142,17 @@ TEST(TaskMetrics, YesNo) {
   }
   for (const auto& [name, value] : totals.items())
     EXPECT_NEAR(over_samples(name, texts, questions), value.get<double>(), kTolerance) << name;
+}
+
+TEST(TaskMetrics, WordsOfCaptions) {
+  size_t cases = 0;
+  for (const Json& line : lines_of("caption_words.jsonl")) {
+    ++cases;
+    EXPECT_EQ(fmt::format("{}", fmt::join(caption_words(line[0].get<std::string>()), " ")),
+              line[1].get<std::string>())
+        << line.dump();
+  }
+  EXPECT_EQ(cases, 2000U);
 }
 
 TEST(TaskMetrics, Captions) {
