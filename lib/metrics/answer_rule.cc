@@ -13,7 +13,6 @@ namespace elastikv {
 namespace {
 
 TextForm form_of(const AnswerRule& rule) {
-  const bool of_all = rule.over_samples != nullptr;
   TextForm form{.name = rule.name,
                 .label = rule.label,
                 .mean = rule.mean,
@@ -22,11 +21,11 @@ TextForm form_of(const AnswerRule& rule) {
                 .kept = {}};
   if (rule.score) form.kept = {{"value", &TextScore::f}};
   form.reference = TextReference::kDataSet;
-  if (of_all) {
+  form.of_all = rule.over_samples != nullptr;
+  if (form.of_all) {
     form.title = fmt::format("{} against the answers ({} of all samples)", rule.name, rule.mean);
-    form.aggregation = "samples";
   }
-  form.right_or_wrong = rule.right_or_wrong && !of_all;
+  form.right_or_wrong = rule.right_or_wrong && !form.of_all;
   form.of_question = true;
   form.bounds = rule.bounds;
   return form;

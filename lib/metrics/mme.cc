@@ -36,7 +36,7 @@ bool is_perception(std::string_view kind) { return holds(kPerception, kind); }
 bool is_cognition(std::string_view kind) { return holds(kCognition, kind); }
 bool is_any(std::string_view /*kind*/) { return true; }
 
-std::optional<double> is_right(std::string_view text, const Question& question) {
+std::optional<double> is_right_by_mme(std::string_view text, const Question& question) {
   const YesNo expected = expected_yes_no(question.answer);
   if (expected == YesNo::kOther) return std::nullopt;
   return yes_no_by_mme(text) == expected ? 1 : 0;
@@ -72,7 +72,7 @@ Pairs pairs_of(std::span<const Answered> texts) {
     if (is_new) found.pairs.push_back({.kind = kind});
     Pair& pair = found.pairs[place->second];
     ++pair.questions;
-    pair.right += is_right(answered.text, answered.question).value_or(0);
+    pair.right += is_right_by_mme(answered.text, answered.question).value_or(0);
     found.of_sample.push_back(place->second);
   }
   return found;
@@ -127,7 +127,7 @@ AnswerRule mme_rule(const char* name, const char* mean, const char* value,
                   .mean = mean,
                   .definition = std::string("type:yes-no|rule:mme-lmms-eval-0.7.3") + value,
                   .lacking = "an answer yes or no",
-                  .score = is_right};
+                  .score = is_right_by_mme};
   if (over_samples != nullptr) rule.over_samples = over_samples;
   rule.bounds = {0, most};
   return rule;

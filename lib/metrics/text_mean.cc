@@ -92,7 +92,7 @@ class TextMean final : public MeanMetric {
   }
   void over_samples(std::span<const MeasuredSample* const> samples,
                     std::span<double> values) const override {
-    if (!text_->form().of_question) return;
+    if (!text_->form().of_all) return;
     std::vector<Answered> texts;
     for (const MeasuredSample* sample : samples) {
       // A folder from before samples were kept.

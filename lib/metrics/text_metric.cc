@@ -29,7 +29,7 @@ TextMetric::TextMetric(TextForm form)
 }
 
 std::string TextMetric::signature(const SignatureContext& context) const {
-  return metric_signature(form_.name, form_.definition, form_.aggregation, context);
+  return metric_signature(form_.name, form_.definition, form_.of_all ? "samples" : "mean", context);
 }
 
 TextScore TextMetric::score_input(const ScoreInput& input) const {

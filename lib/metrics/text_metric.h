@@ -39,12 +39,12 @@ struct TextForm {
 
   /// What texts are always compared with, whatever a sweep chose; absent: with what it chose.
   std::optional<TextReference> reference = {};
-  std::string title = {};            // of its tables, where it is not "NAME against ... (mean ...)"
-  std::string aggregation = "mean";  // in its signature
-  bool right_or_wrong = false;       // every score is 0 or 1
-  bool of_full = true;               // whether the full cache has a score, too
-  bool of_question = false;          // a score depends on more of the data set than the references
-  Bounds bounds = {0, 1};            // of the value over samples
+  std::string title = {};       // of its tables, where it is not "NAME against ... (mean ...)"
+  bool of_all = false;          // no mean of samples' scores: over_samples makes its value
+  bool right_or_wrong = false;  // every score is 0 or 1
+  bool of_full = true;          // whether the full cache has a score, too
+  bool of_question = false;     // a score depends on more of the data set than the references
+  Bounds bounds = {0, 1};       // of the value over samples
 };
 
 /// A metric of a generated text beside its references. Every score lies in 0..1.

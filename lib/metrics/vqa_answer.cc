@@ -37,7 +37,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kNumbers
                                                                                   {"ten", "10"}}};
 
 /// A character by its place; 0 beyond the ends.
-char32_t at(const std::u32string& text, size_t place) {
+char32_t character_of(const std::u32string& text, size_t place) {
   return place < text.size() ? text[place] : U'\0';
 }
 
@@ -46,8 +46,8 @@ bool has_grouped_digits(const std::u32string& text, bool several) {
   for (size_t i = 1; i < text.size(); ++i) {
     if (text[i] != U',' || !jinja::is_decimal(text[i - 1])) continue;
     size_t end = i + 1;
-    while (several && at(text, end) == U',') ++end;
-    if (jinja::is_decimal(at(text, end))) return true;
+    while (several && character_of(text, end) == U',') ++end;
+    if (jinja::is_decimal(character_of(text, end))) return true;
   }
   return false;
 }
@@ -97,8 +97,8 @@ std::string vqa_without_marks(std::string_view text, VqaRules rules) {
   for (const char32_t mark : kPunctuation) {
     bool beside_space = false;
     for (size_t i = 0; i < before.size() && !beside_space; ++i) {
-      beside_space =
-          before[i] == mark && (at(before, i + 1) == U' ' || (i > 0 && before[i - 1] == U' '));
+      beside_space = before[i] == mark &&
+                     (character_of(before, i + 1) == U' ' || (i > 0 && before[i - 1] == U' '));
     }
     vanishes[mark] = grouped || beside_space;
   }
@@ -115,7 +115,7 @@ std::string vqa_without_marks(std::string_view text, VqaRules rules) {
   for (size_t i = 0; i < after.size(); ++i) {
     const bool behind_digit = vlmeval && i > 0 && jinja::is_decimal(after[i - 1]);
     if (after[i] == U'.' && periods < kMostPeriods && !behind_digit &&
-        !jinja::is_decimal(at(after, i + 1))) {
+        !jinja::is_decimal(character_of(after, i + 1))) {
       ++periods;
       continue;
     }
