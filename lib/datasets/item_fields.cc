@@ -212,6 +212,16 @@ std::string why_no_text(const Json& object, const char* key) {
   return "";
 }
 
+/// The texts of a multiple choice; none where the item has no list of them.
+std::vector<std::string> options_of(const Json& object) {
+  const char* key = present_key(object, {"choices", "options"});
+  if (key == nullptr || !object[key].is_array()) return {};
+  std::vector<std::string> options;
+  for (const Json& option : object[key])
+    options.push_back(option.is_string() ? option.get<std::string>() : option.dump());
+  return options;
+}
+
 /// The most frequent first, the earliest of equals; each once, the others in their order.
 std::vector<std::string> by_votes(const std::vector<std::string>& answers) {
   std::vector<std::string> distinct;
@@ -239,8 +249,12 @@ void accept_answers(const Json& object, const char* key, bool needed, Draft& dra
   const std::string why = has_value(object, key) ? why_no_text(object, key) : "";
   if (!why.empty()) noted.add(ProblemKind::kItem, marked, why);
   marked.lacks_answer = !why.empty() || !read_answers(object, key, answers, marked, noted);
+  draft.sample.options = options_of(object);
   if (marked.lacks_answer) return;
-  if (std::string_view(key) == "answers") answers = by_votes(answers);
+  if (std::string_view(key) == "answers") {
+    draft.sample.votes = answers;
+    answers = by_votes(answers);
+  }
   if (answers.empty()) return;
   draft.sample.answer = answers.front();
   draft.sample.references =

@@ -26,6 +26,15 @@ struct Sample {
   /// compared with; its score is the best one. `answer` is among them, unless it is MM-Vet's text
   /// with the alternatives written into it. Empty: `answer` alone.
   std::vector<std::string> references;
+  /// The answers that people gave to it, equal ones as often as they were given, for metrics that
+  /// count votes; empty where the data set has no such list.
+  std::vector<std::string> votes;
+  /// The texts of a multiple choice, A first; a letter without a text is empty. Empty: none, or they
+  /// stand in the question alone.
+  std::vector<std::string> options;
+  /// What questions have in common that are judged together (MME's two of an image), where the data
+  /// set says it: as a rule their cluster.
+  std::string group;
   /// What the data set sorts the sample under (MM-Vet's capabilities, LLaVA-Bench's category), for
   /// tables by category; empty where it says nothing.
   std::vector<std::string> categories;

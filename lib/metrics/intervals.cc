@@ -273,6 +273,9 @@ std::vector<PairedDifference> paired_differences(std::span<const PairedValues> p
   std::vector<PairedDifference> result;
   for (size_t i = 0; i < pairs.size(); ++i)
     result.push_back(difference_of(ratios[i].estimate, pairs[i].a.size()));
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (pairs[i].right_or_wrong) result[i].mcnemar = mcnemar_p(pairs[i].a, pairs[i].b);
+  }
   return result;
 }
 

@@ -117,6 +117,9 @@ struct PairedDifference {
   /// Where all clusters differ by the same: 2^(1 - n), the share of sign patterns.
   std::optional<double> p_value;
   int64_t samples = 0;
+  /// McNemar's exact p (mcnemar_p) where the values are right or wrong. It takes samples for
+  /// independent, clusters or not.
+  std::optional<double> mcnemar = {};
 };
 /// What a paired difference is made of: one value per sample of both, in the same order.
 struct PairedValues {
@@ -126,6 +129,7 @@ struct PairedValues {
   /// sum(weights): with NLL and numbers of tokens, of the logarithms of two perplexities.
   std::vector<double> weights;
   Clusters clusters;
+  bool right_or_wrong = false;  // every value is 1 or 0
 };
 /// Of many pairs together: each as alone to the last bit, and several times as fast as one by one
 /// where they are over as many clusters.
@@ -141,6 +145,12 @@ PairedDifference paired_perplexity_difference(std::span<const double> nll_a,
                                               std::span<const double> tokens,
                                               const Bootstrap& bootstrap,
                                               const Clusters& clusters = {});
+
+/// Two-sided p-value of "each is right alone equally often", exact: of the n samples of which
+/// exactly one of a and b is right (1, not 0), how many are a's is binomial with n and 1/2, and p
+/// is twice the smaller tail with what was observed, at most 1; 1 for n = 0. Q. McNemar, "Note on
+/// the sampling error of the difference between correlated proportions or percentages", 1947.
+double mcnemar_p(std::span<const double> a, std::span<const double> b);
 
 /// Holm's step-down adjustment of p-values that are looked at together: the k-th smallest of m
 /// becomes the greatest of (m - j + 1) p_j over j <= k, at most 1. In the order given. S. Holm, "A

@@ -40,14 +40,17 @@ Measurement MeanMetric::measure(std::span<const MeasuredSample> samples, const C
                                 const Bootstrap& bootstrap) const {
   Measurement found;
   found.of = samples.size();
+  std::vector<const MeasuredSample*> counting;
   for (size_t i = 0; i < samples.size(); ++i) {
     const std::optional<double> number = value(samples[i]);
     if (!number) continue;
+    counting.push_back(&samples[i]);
     found.samples.push_back(i);
     found.values.push_back(*number);
     if (!is_defined(samples[i])) found.undefined.push_back(i);
   }
   if (found.values.empty()) return found;
+  over_samples(counting, found.values);
   const Clusters counted = clusters_of(clusters, found);
   found.value = estimate_mean(found.values, counted).mean;
   found.interval = bootstrap.mean_interval(found.values, counted, traits().bounds);
@@ -60,9 +63,11 @@ std::optional<PairedValues> MeanMetric::pairs(const MeasuredCell& cell_a,
   const Measurement& b = cell_b.measurement;
   if (a.samples == b.samples) {
     if (a.samples.empty()) return std::nullopt;
-    return PairedValues{a.values, b.values, {}, clusters_of(cell_a.clusters, a)};
+    return PairedValues{
+        a.values, b.values, {}, clusters_of(cell_a.clusters, a), traits().right_or_wrong};
   }
   PairedValues paired;
+  paired.right_or_wrong = traits().right_or_wrong;
   std::vector<size_t> samples;
   for (size_t i = 0, j = 0; i < a.samples.size() && j < b.samples.size();) {
     if (a.samples[i] == b.samples[j]) {

@@ -11,6 +11,7 @@
 #include "metrics/clusters.h"
 #include "metrics/intervals.h"
 #include "metrics/model_output.h"
+#include "metrics/question.h"
 #include "metrics/scorer.h"
 #include "metrics/signature.h"
 
@@ -32,6 +33,7 @@ struct MetricTraits {
   bool in_pairs = true;               // strategies are compared by it
   bool minus_full = false;            // report.md has a table of differences from the full cache
   bool may_be_undefined = false;      // of some samples a 0 stands for no value
+  bool right_or_wrong = false;        // every sample's value is 0 or 1
   double log_from = 0;  // largest over smallest value from which plots are logarithmic; 0: never
   std::vector<std::string> more = {};  // columns of cells.csv for Measurement::more
 
@@ -42,6 +44,7 @@ struct MetricTraits {
 struct MeasuredSample {
   const ModelOutput& output;
   std::span<const std::optional<Score>> scores;  // one per scorer of the sweep, or none at all
+  const Question* question = nullptr;            // null where it is not kept
 
   /// By the scorer's place; nullptr where there is none.
   const Score* score(size_t scorer) const {
@@ -118,7 +121,8 @@ class Metric {
   MetricTraits traits_;
 };
 
-/// A metric that is the mean of one number per sample, over the samples that have one.
+/// A metric that is the mean of one number per sample, over the samples that have one. What is no
+/// such mean (F1, BLEU) is one by over_samples().
 class MeanMetric : public Metric {
  public:
   Measurement measure(std::span<const MeasuredSample> samples, const Clusters& clusters,
@@ -133,6 +137,10 @@ class MeanMetric : public Metric {
   virtual std::optional<double> value(const MeasuredSample& sample) const = 0;
   /// Whether that is a value, not a 0 that stands for none.
   virtual bool is_defined(const MeasuredSample& /*sample*/) const { return true; }
+  /// May replace the samples' numbers by others whose mean is the metric's value: of the samples
+  /// that count, all together.
+  virtual void over_samples(std::span<const MeasuredSample* const> /*samples*/,
+                            std::span<double> /*values*/) const {}
 };
 
 }  // namespace elastikv

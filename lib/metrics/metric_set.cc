@@ -15,6 +15,11 @@ bool MetricSet::needs_full() const {
                      [](const auto& metric) { return metric->traits().needs_full(); });
 }
 
+bool MetricSet::needs_answers() const {
+  return std::any_of(metrics_.begin(), metrics_.end(),
+                     [](const auto& metric) { return metric->traits().reference == "dataset"; });
+}
+
 Scores MetricSet::score(const ScoreInput& input, bool is_full) const {
   Scores scores(scorers_.size());
   for (size_t i = 0; i < scorers_.size(); ++i) {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "metrics/model_output.h"
+#include "metrics/question.h"
 #include "metrics/text_pair.h"
 
 namespace elastikv {
@@ -32,6 +33,7 @@ struct ScoreInput {
   const ModelOutput& output;  // the cell's
   const ModelOutput& full;    // the full cache's
   std::span<TextPair> texts;  // the cell's text beside each text that it is compared with
+  const Question& question;   // that the text answers
 };
 
 /// Gives each sample a score that its record keeps, for metrics that are made of more than the

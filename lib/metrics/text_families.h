@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "metrics/answer_rule.h"
 #include "metrics/text_metric.h"
 
 namespace elastikv {
@@ -10,12 +11,36 @@ namespace elastikv {
 
 TextFamily pltrdy_rouge();
 TextFamily google_rouge();
+TextFamily vqa_accuracy();
+TextFamily exact_match();
+TextFamily mmmu_open();
+TextFamily anls();
+TextFamily relaxed_accuracy();
+TextFamily contains_answer();
+TextFamily multiple_choice();
+TextFamily yes_no();
+TextFamily mme();
+TextFamily bleu();
+TextFamily cider();
+TextFamily loyalty();
 
 /// All of them, in the order of tables: a new one has its line here.
 inline std::vector<TextFamily> text_families() {
   return {
       pltrdy_rouge(),
       google_rouge(),
+      vqa_accuracy(),
+      exact_match(),
+      mmmu_open(),
+      anls(),
+      relaxed_accuracy(),
+      contains_answer(),
+      multiple_choice(),
+      yes_no(),
+      mme(),
+      bleu(),
+      cider(),
+      loyalty(),
   };
 }
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "metrics/metric_makers.h"
 #include "metrics/text_metrics.h"
 
@@ -18,8 +19,12 @@ namespace {
 
 class TextMean final : public MeanMetric {
  public:
-  TextMean(std::shared_ptr<const TextMetric> text, size_t place, TextReference reference)
-      : MeanMetric(traits_of(*text, reference)), text_(std::move(text)), place_(place) {}
+  /// `place`: of the scores; absent where records keep none.
+  TextMean(std::shared_ptr<const TextMetric> text, std::optional<size_t> place,
+           TextReference reference)
+      : MeanMetric(traits_of(*text, text->form().reference.value_or(reference))),
+        text_(std::move(text)),
+        place_(place) {}
 
   /// How many pairs of texts have no score of their own.
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
@@ -36,6 +41,11 @@ class TextMean final : public MeanMetric {
     if (most == 0) return {};
     const std::string count =
         *least == most ? fmt::format("{}", most) : fmt::format("{} to {}", *least, most);
+    if (text_->form().of_question) {
+      return {fmt::format("{} of {} samples{} have not {}, and {} counts them as 0.", count, pairs,
+                          *least == most ? "" : " of a cell", text_->form().lacking,
+                          traits().name)};
+    }
     return {fmt::format(
         "In {} of {} pairs{} a text has not {}: {} has no score for them, and they count as 0, the "
         "full cache beside itself too.",
@@ -48,16 +58,21 @@ class TextMean final : public MeanMetric {
     const bool to_full = reference == TextReference::kFullCache;
     MetricTraits traits;
     traits.name = form.name;
-    traits.title = fmt::format("{} against {} (mean {}, higher is better)", form.name,
-                               to_full ? "the full cache's own text" : "the answers", form.mean);
+    traits.title = form.title;
+    if (form.title.empty()) {
+      traits.title = fmt::format("{} against {} (mean {}, higher is better)", form.name,
+                                 to_full ? "the full cache's own text" : "the answers", form.mean);
+    }
     traits.short_title = form.name;
     traits.label = fmt::format("{} {} against {}", form.label, form.mean,
                                to_full ? "the full cache" : "the answers");
     traits.difference_name = form.name;
     traits.difference_title = form.name;
     traits.reference = to_full ? "full-cache" : "dataset";
-    traits.bounds = {0, 1};
-    traits.may_be_undefined = true;
+    traits.bounds = form.bounds;
+    traits.full_row = form.of_full;
+    traits.may_be_undefined = !form.kept.empty();
+    traits.right_or_wrong = form.right_or_wrong;
     return traits;
   }
 
@@ -65,17 +80,30 @@ class TextMean final : public MeanMetric {
     return text_->signature(context);
   }
   std::optional<double> value(const MeasuredSample& sample) const override {
-    const Score* score = sample.score(place_);
+    if (!place_) return 0;
+    const Score* score = sample.score(*place_);
     if (score == nullptr) return std::nullopt;
     return text_->value(*score);
   }
   bool is_defined(const MeasuredSample& sample) const override {
-    const Score* score = sample.score(place_);
+    if (!place_) return true;
+    const Score* score = sample.score(*place_);
     return score != nullptr && text_->is_defined(*score);
+  }
+  void over_samples(std::span<const MeasuredSample* const> samples,
+                    std::span<double> values) const override {
+    if (!text_->form().of_all) return;
+    std::vector<Answered> texts;
+    for (const MeasuredSample* sample : samples) {
+      // A folder from before samples were kept.
+      if (sample->question == nullptr) fail("{}: the samples' answers are not kept", traits().name);
+      texts.push_back({sample->output.text, *sample->question});
+    }
+    text_->over_samples(texts, values);
   }
 
   std::shared_ptr<const TextMetric> text_;
-  size_t place_;
+  std::optional<size_t> place_;
 };
 
 }  // namespace
@@ -84,7 +112,9 @@ void make_text_means(const MetricChoice& choice, MetricSet& set) {
   if (choice.text.empty()) return;
   const TextMetrics texts(choice.text);
   for (const std::shared_ptr<const TextMetric>& text : texts.metrics()) {
-    const size_t place = set.add(text);
+    std::optional<size_t> place;
+    if (!text->form().kept.empty()) place = set.add(text);
+    if (text->form().of_question) set.need_question();
     set.add(std::make_shared<TextMean>(text, place, choice.reference));
   }
 }

@@ -19,8 +19,8 @@ std::vector<ScoreField> score_fields(const std::vector<TextField>& kept) {
 }  // namespace
 
 TextMetric::TextMetric(TextForm form)
-    : Scorer("scores", form.name, score_fields(form.kept), /*of_full=*/true),
-      form_(std::move(form)) {
+    : Scorer("scores", form.name, score_fields(form.kept), form.of_full), form_(std::move(form)) {
+  if (form_.kept.empty()) return;
   const auto averaged =
       std::find_if(form_.kept.begin(), form_.kept.end(),
                    [](const TextField& field) { return field.number == &TextScore::f; });
@@ -29,18 +29,23 @@ TextMetric::TextMetric(TextForm form)
 }
 
 std::string TextMetric::signature(const SignatureContext& context) const {
-  return metric_signature(form_.name, form_.definition, "mean", context);
+  return metric_signature(form_.name, form_.definition, form_.of_all ? "samples" : "mean", context);
 }
 
-Score TextMetric::score(const ScoreInput& input) const {
-  const TextScore found = score_texts(input.texts);
+TextScore TextMetric::score_input(const ScoreInput& input) const {
+  return score_texts(input.texts, input.question);
+}
+
+Score TextMetric::score(const ScoreInput& input) const { return kept(score_input(input)); }
+
+Score TextMetric::kept(const TextScore& found) const {
   Score score{};
   for (size_t i = 0; i < form_.kept.size(); ++i) score[i] = found.*form_.kept[i].number;
   score[form_.kept.size()] = found.defined ? 1 : 0;
   return score;
 }
 
-TextScore PairMetric::score_texts(std::span<TextPair> texts) const {
+TextScore PairMetric::score_texts(std::span<TextPair> texts, const Question& /*question*/) const {
   ELASTIKV_ASSERT(!texts.empty(), "a text is scored without a reference");
   TextScore best = score_pair(texts.front());
   for (TextPair& pair : texts.subspan(1)) {

@@ -17,24 +17,43 @@ std::shared_ptr<const TextMetric> make_text_metric(std::string_view name) {
   return nullptr;
 }
 
+std::vector<std::string> listed_names(bool of_tasks) {
+  std::vector<std::string> names;
+  for (const TextFamily& family : text_families()) {
+    if (family.of_tasks == of_tasks)
+      names.insert(names.end(), family.names.begin(), family.names.end());
+  }
+  return names;
+}
+
+/// What to ask for instead of a name: one that is near, or those that every text has and where the
+/// others are listed.
+std::string other_names(std::string_view name) {
+  const std::vector<std::string>& tasks = task_metric_names();
+  if (!nearest_name(name, tasks).empty() && nearest_name(name, text_metric_names()).empty())
+    return suggestion(name, tasks);
+  std::string names = suggestion(name, text_metric_names());
+  if (names.starts_with("; known")) names += ", and those of `elastikv list metrics`";
+  return names;
+}
+
 }  // namespace
 
 const std::vector<std::string>& text_metric_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const TextFamily& family : text_families())
-      all.insert(all.end(), family.names.begin(), family.names.end());
-    return all;
-  }();
+  static const std::vector<std::string> names = listed_names(/*of_tasks=*/false);
+  return names;
+}
+
+const std::vector<std::string>& task_metric_names() {
+  static const std::vector<std::string> names = listed_names(/*of_tasks=*/true);
   return names;
 }
 
 TextMetrics::TextMetrics(const std::vector<std::string>& names) : names_(names) {
-  if (names.empty()) fail("no metric was asked for{}", suggestion("", text_metric_names()));
+  if (names.empty()) fail("no metric was asked for{}", other_names(""));
   for (const std::string& name : names) {
     metrics_.push_back(make_text_metric(name));
-    if (metrics_.back() == nullptr)
-      fail("metric '{}' is not known{}", name, suggestion(name, text_metric_names()));
+    if (metrics_.back() == nullptr) fail("metric '{}' is not known{}", name, other_names(name));
     if (std::count(names.begin(), names.end(), name) > 1) fail("metric '{}' is given twice", name);
   }
 }
@@ -46,11 +65,18 @@ std::vector<TextScore> TextMetrics::score(std::string_view reference,
 
 std::vector<TextScore> TextMetrics::score_best(const std::vector<std::string>& references,
                                                std::string_view candidate) const {
+  Question question{.references = references};
+  if (!references.empty()) question.answer = references.front();
+  return score_answer(question, candidate);
+}
+
+std::vector<TextScore> TextMetrics::score_answer(const Question& question,
+                                                 std::string_view candidate) const {
   std::vector<TextPair> texts;
-  texts.reserve(references.size());
-  for (const std::string& reference : references) texts.emplace_back(reference, candidate);
+  texts.reserve(question.references.size());
+  for (const std::string& reference : question.references) texts.emplace_back(reference, candidate);
   std::vector<TextScore> scores;
-  for (const auto& metric : metrics_) scores.push_back(metric->score_texts(texts));
+  for (const auto& metric : metrics_) scores.push_back(metric->score_texts(texts, question));
   return scores;
 }
 

@@ -20,6 +20,10 @@ namespace elastikv {
 /// names, which splits the lines into sentences (RougeSentences::kMarks).
 const std::vector<std::string>& text_metric_names();
 
+/// The metrics of answers to a task's questions, which are computed only where a name asks for them
+/// (docs/metrics.md): "vqa-accuracy", "anls", "choice-vlmeval" and so on.
+const std::vector<std::string>& task_metric_names();
+
 /// A chosen list of metrics, all computed over a pair of texts at once.
 class TextMetrics final {
  public:
@@ -33,6 +37,8 @@ class TextMetrics final {
   /// reference with the highest F, as rouge_score's score_multi. Needs at least one reference.
   std::vector<TextScore> score_best(const std::vector<std::string>& references,
                                     std::string_view candidate) const;
+  /// The same of the answer to a question, which has at least one reference.
+  std::vector<TextScore> score_answer(const Question& question, std::string_view candidate) const;
 
   const std::vector<std::string>& names() const { return names_; }
   /// The metrics themselves, in the order of names().

@@ -32,8 +32,20 @@ std::vector<std::optional<double>> adjusted(const Differences& differences, Valu
   return result;
 }
 
+/// Of McNemar's exact p, in tables with measures that are right or wrong.
+constexpr const char* kMcnemarColumn = "p_mcnemar";
+
+bool any_right_or_wrong(const std::vector<ReportGroup>& groups) {
+  return std::any_of(groups.begin(), groups.end(), [](const ReportGroup& group) {
+    return std::any_of(group.measures.begin(), group.measures.end(), [](const Measure& measure) {
+      return measure.in_pairs && measure.right_or_wrong;
+    });
+  });
+}
+
 /// Adds rows whose differences are looked at together.
 void add_rows(std::vector<DifferenceRow> rows, Table& table) {
+  const bool mcnemar = table.header.back() == kMcnemarColumn;
   const auto holm = adjusted(rows, [](const DifferenceRow& row) { return row.difference; });
   for (size_t i = 0; i < rows.size(); ++i) {
     const PairedDifference& difference = rows[i].difference;
@@ -45,6 +57,7 @@ void add_rows(std::vector<DifferenceRow> rows, Table& table) {
     row.push_back(long_number(difference.p_value));
     row.push_back(long_number(holm[i]));
     row.push_back(std::to_string(difference.samples));
+    if (mcnemar) row.push_back(long_number(difference.mcnemar));
     table.rows.push_back(std::move(row));
   }
 }
@@ -102,6 +115,11 @@ std::string p_text(const std::optional<double>& p_value) {
   return *p_value < 0.001 ? " p<0.001" : fmt::format(" p={:.3f}", *p_value);
 }
 
+/// " McNemar p=0.012"
+std::string mcnemar_text(const std::optional<double>& p_value) {
+  return p_value ? " McNemar" + p_text(p_value) : "";
+}
+
 }  // namespace
 
 const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell) {
@@ -135,7 +153,8 @@ Table difference_table(const ReportGroup& group, const Measure& measure, const B
     for (size_t i = 0; i < differences.size(); ++i) {
       if (differences[i].first != &cell) continue;
       const PairedDifference& difference = differences[i].second;
-      return signed_with_interval(difference.difference, difference.interval) + p_text(holm[i]);
+      return signed_with_interval(difference.difference, difference.interval) + p_text(holm[i]) +
+             mcnemar_text(difference.mcnemar);
     }
     return "-";
   });
@@ -181,6 +200,7 @@ Table differences_csv(const std::vector<ReportGroup>& groups) {
   Table table;
   table.header = {"model",      "data", "strategy", "budget",  "baseline", "measure",
                   "difference", "low",  "high",     "p_value", "p_holm",   "samples"};
+  if (any_right_or_wrong(groups)) table.header.emplace_back(kMcnemarColumn);
   for (const ReportGroup& group : groups) {
     add_differences(group, "full", full_baseline, table);
     for (const std::string& label : group.compare_with) {
@@ -194,6 +214,7 @@ Table pairs_csv(const std::vector<ReportGroup>& groups) {
   Table table;
   table.header = {"model",      "data", "a",    "b",       "budget", "measure",
                   "difference", "low",  "high", "p_value", "p_holm", "samples"};
+  if (any_right_or_wrong(groups)) table.header.emplace_back(kMcnemarColumn);
   for (const ReportGroup& group : groups) {
     for (const Measure& measure : group.measures) {
       if (!measure.in_pairs) continue;

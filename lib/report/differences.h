@@ -18,7 +18,8 @@ const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& c
 Baseline strategy_baseline(const std::string& label);
 
 /// A measure minus the baseline's, strategies by budgets: with the interval, a star where it
-/// excludes 0, and the p-value adjusted by Holm's procedure for all differences of the table.
+/// excludes 0, and the p-value adjusted by Holm's procedure for all differences of the table; of
+/// what is right or wrong with McNemar's exact p, as it is.
 Table difference_table(const ReportGroup& group, const Measure& measure, const Baseline& baseline);
 
 /// The shown cells of a budget that the paired difference does not tell apart from the best of them
@@ -29,12 +30,13 @@ std::vector<size_t> best_cells(const ReportGroup& group, const std::string& budg
 
 /// Every cell minus the full cache and minus each of compare_with at the same budget, in long form:
 /// perplexity (as its logarithm), text metrics and mean KL. p_holm is adjusted for the differences
-/// of one measure from one baseline, at all budgets.
+/// of one measure from one baseline, at all budgets. Where a measure is right or wrong, a column
+/// p_mcnemar has McNemar's exact p of its rows, as it is.
 Table differences_csv(const std::vector<ReportGroup>& groups);
 
 /// Every pair of strategies at every budget, a before b in the order of the rows: a - b with its
 /// interval and p-value, by the same measures. p_holm is adjusted for all pairs of one measure at
-/// one budget.
+/// one budget. p_mcnemar as above.
 Table pairs_csv(const std::vector<ReportGroup>& groups);
 
 }  // namespace elastikv

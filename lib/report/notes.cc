@@ -107,9 +107,10 @@ std::string category_note(const ReportGroup& group, const Measure& measure) {
 }
 
 std::string difference_note(const ReportGroup& group, const Measure& measure) {
-  const std::string note =
+  std::string note =
       "Paired over samples; * where the interval excludes 0; p is adjusted by Holm's procedure for "
       "all differences of the table.";
+  if (measure.right_or_wrong) note += " McNemar's p is exact, of each difference by itself.";
   static const Measurement nothing{};
   const CellSummary* cell = any_cell(group.summary.cells);
   const std::string of_metric = measure.metric->difference_note(

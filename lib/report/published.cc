@@ -26,8 +26,10 @@ bool is_measure(const std::string& name, bool bench) {
     return name == kLatencyMeasure || name == kThroughputMeasure || name == kThroughputGainMeasure;
   }
   if (name == kPerplexityMeasure) return true;
-  const std::vector<std::string>& known = text_metric_names();
-  return std::find(known.begin(), known.end(), name) != known.end();
+  const auto is_one_of = [&](const std::vector<std::string>& known) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
+  return is_one_of(text_metric_names()) || is_one_of(task_metric_names());
 }
 
 /// The bf16 number at or below a positive value.

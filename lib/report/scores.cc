@@ -57,6 +57,40 @@ void note_labels(const JsonFields& fields, bool first, ScoredFile& file) {
   }
 }
 
+bool any_of_question(const TextMetrics& metrics) {
+  return std::any_of(metrics.metrics().begin(), metrics.metrics().end(),
+                     [](const auto& metric) { return metric->form().of_question; });
+}
+
+/// What the line says of its question; of what no metric looks at, only the references.
+Question question_of(const JsonFields& fields, const std::vector<std::string>& references,
+                     const std::string& id, const TextMetrics& metrics) {
+  const auto list = [&](const char* key) {
+    return fields.has(key) ? texts_at(fields, key) : std::vector<std::string>{};
+  };
+  Question question{.answer = references.front(), .references = references};
+  if (!any_of_question(metrics)) return question;
+  question.options = list("options");
+  question.categories = list("category");
+  question.group = fields.has("group")     ? fields.string("group")
+                   : fields.has("cluster") ? fields.string("cluster")
+                                           : id;
+  return question;
+}
+
+/// The lines' values by one metric; their mean is the metric's.
+std::vector<double> values_of(const std::vector<const ScoredLine*>& lines, const TextMetric& metric,
+                              size_t place) {
+  std::vector<double> values;
+  std::vector<Answered> texts;
+  for (const ScoredLine* line : lines) {
+    values.push_back(line->scores[place].f);
+    texts.push_back({line->text, line->question});
+  }
+  metric.over_samples(texts, values);
+  return values;
+}
+
 /// Scores a file's lines, without totals.
 ScoredFile score_lines(const std::string& name, std::string_view text, const ScoredFiles& scores) {
   ScoredFile file;
@@ -84,7 +118,9 @@ ScoredFile score_lines(const std::string& name, std::string_view text, const Sco
     }
     const std::vector<std::string> references = texts_at(fields, "reference");
     file.several_references = file.several_references || references.size() > 1;
-    scored.scores = scores.metrics.score_best(references, fields.string("candidate"));
+    scored.text = fields.string("candidate");
+    scored.question = question_of(fields, references, scored.id_text, scores.metrics);
+    scored.scores = scores.metrics.score_answer(scored.question, scored.text);
     if (scores.per_category && fields.has("category"))
       scored.categories = texts_at(fields, "category");
     if (fields.has("cluster")) scored.cluster = fields.string("cluster");
@@ -107,15 +143,14 @@ std::vector<ScoreTotal> totals_of(const std::vector<const ScoredLine*>& lines,
   const Clusters clusters(names);
   std::vector<ScoreTotal> totals;
   for (size_t m = 0; m < metrics.names().size(); ++m) {
-    std::vector<double> f;
+    const TextMetric& metric = *metrics.metrics()[m];
+    const std::vector<double> f = values_of(lines, metric, m);
     ScoreTotal total;
-    for (const ScoredLine* line : lines) {
-      f.push_back(line->scores[m].f);
-      total.undefined += line->scores[m].defined ? 0 : 1;
-    }
+    for (const ScoredLine* line : lines) total.undefined += line->scores[m].defined ? 0 : 1;
     total.f = estimate_mean(f, clusters);
     if (scores.bootstrap > 0) {
-      total.interval = Bootstrap(scores.bootstrap, scores.seed).mean_interval(f, clusters, {0, 1});
+      total.interval =
+          Bootstrap(scores.bootstrap, scores.seed).mean_interval(f, clusters, metric.form().bounds);
     }
     total.signature = metrics.signature(m, context);
     totals.push_back(std::move(total));
@@ -123,8 +158,22 @@ std::vector<ScoreTotal> totals_of(const std::vector<const ScoredLine*>& lines,
   return totals;
 }
 
+/// Gives lines the values of what only all lines together have.
+void score_together(const TextMetrics& metrics, ScoredFile& file) {
+  std::vector<const ScoredLine*> all;
+  for (const ScoredLine& line : file.lines) all.push_back(&line);
+  for (size_t m = 0; m < metrics.metrics().size(); ++m) {
+    const TextMetric& metric = *metrics.metrics()[m];
+    if (!metric.form().kept.empty()) continue;
+    const std::vector<double> values = values_of(all, metric, m);
+    for (size_t i = 0; i < values.size(); ++i)
+      file.lines[i].scores[m] = {values[i], values[i], values[i]};
+  }
+}
+
 /// Fills in the file's totals.
 void total_up(const ScoredFiles& scores, ScoredFile& file) {
+  score_together(scores.metrics, file);
   std::vector<const ScoredLine*> all;
   std::map<std::string, std::vector<const ScoredLine*>> by_category;
   for (const ScoredLine& line : file.lines) {

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "metrics/intervals.h"
+#include "metrics/question.h"
 #include "metrics/text_metrics.h"
 #include "metrics/text_score.h"
 
@@ -31,6 +32,8 @@ struct ScoredLine {
   std::vector<TextScore> scores;          ///< [metrics]
   std::vector<std::string> categories{};  ///< read where they are asked for
   std::string cluster{};  ///< lines of one are resampled as one; empty: a cluster of its own
+  std::string text{};     ///< the candidate, and what it answers, for metrics of all lines together
+  Question question{};
 };
 
 /// What exported predictions say of where they come from.
@@ -58,8 +61,10 @@ struct ScoredFiles {
   std::vector<ScoredFile> files{};
 
   /// Scores JSON lines of {id, reference, candidate} and adds them as a file. A list of references
-  /// counts by the best of them. Error with file and line for a line that is none, an id that is
-  /// used before, no lines, and no categories where they are asked for.
+  /// counts by the best of them. Metrics of a task's answers may look at {options, category, group}
+  /// as well, and take references that stand twice for two people's answers. Error with file and
+  /// line for a line that is none, an id that is used before, no lines, and no categories where
+  /// they are asked for.
   void add(const std::string& name, std::string_view text);
 };
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "sweep/question_of.h"
 
 namespace elastikv {
 namespace {
@@ -65,13 +66,19 @@ void require_scores(const Record& record, const Scorers& scorers) {
   }
 }
 
-void add_measurements(const std::vector<const Record*>& records, const MetricSet& metrics,
-                      const Bootstrap& bootstrap, CellSummary& summary) {
+/// What samples have in common in all cells, sample by sample.
+struct SampleFacts {
+  std::vector<std::string> clusters;       // names; empty where a sample has none
+  std::vector<const Question*> questions;  // null where none is kept
+};
+
+void add_measurements(const std::vector<const Record*>& records, const SampleFacts& facts,
+                      const MetricSet& metrics, const Bootstrap& bootstrap, CellSummary& summary) {
   std::vector<MeasuredSample> samples;
   samples.reserve(records.size());
-  for (const Record* record : records) {
-    require_scores(*record, metrics.scorers());
-    samples.push_back({record->outcome, record->scores});
+  for (size_t i = 0; i < records.size(); ++i) {
+    require_scores(*records[i], metrics.scorers());
+    samples.push_back({records[i]->outcome, records[i]->scores, facts.questions[i]});
   }
   for (const auto& metric : metrics.metrics())
     summary.measurements.push_back(metric->measure(samples, summary.clusters, bootstrap));
@@ -102,9 +109,8 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
   if (summary.least_kept > summary.most_kept) summary.least_kept = 0;
 }
 
-/// `clusters` names each record's, empty where it has none.
 CellSummary summarize_cell(const CellSource& source, const std::vector<const Record*>& records,
-                           const std::vector<std::string>& clusters, const MetricSet& metrics,
+                           const SampleFacts& facts, const MetricSet& metrics,
                            const Bootstrap& bootstrap) {
   CellSummary summary;
   summary.cell = source.cell;
@@ -118,8 +124,8 @@ CellSummary summarize_cell(const CellSource& source, const std::vector<const Rec
   }
   if (!summary.ok()) return summary;
 
-  summary.clusters = Clusters(clusters);
-  add_measurements(records, metrics, bootstrap, summary);
+  summary.clusters = Clusters(facts.clusters);
+  add_measurements(records, facts, metrics, bootstrap, summary);
   add_sizes(records, summary);
   return summary;
 }
@@ -138,15 +144,15 @@ void add_shared(const std::vector<const Record*>& records, GroupSummary& summary
   }
 }
 
-/// The clusters' names, sample by sample.
-std::vector<std::string> cluster_names(const GroupSource& source,
-                                       const std::vector<std::string>& samples) {
-  std::vector<std::string> names;
+SampleFacts facts_of(const GroupSource& source, const std::vector<std::string>& samples) {
+  SampleFacts facts;
   for (const std::string& sample : samples) {
-    const auto found = source.clusters.find(sample);
-    names.push_back(found == source.clusters.end() ? "" : found->second);
+    const auto cluster = source.clusters.find(sample);
+    facts.clusters.push_back(cluster == source.clusters.end() ? "" : cluster->second);
+    const auto question = source.questions.find(sample);
+    facts.questions.push_back(question == source.questions.end() ? nullptr : &question->second);
   }
-  return names;
+  return facts;
 }
 
 }  // namespace
@@ -175,6 +181,7 @@ std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConf
         if (!sample.problem.empty()) source.problems[sample.id] = sample.problem;
         if (!sample.cluster.empty()) source.clusters[sample.id] = sample.cluster;
         if (!sample.categories.empty()) source.categories[sample.id] = sample.categories;
+        source.questions[sample.id] = question_of(sample);
       }
     }
     source.group = std::move(group);
@@ -191,11 +198,10 @@ GroupSummary summarize(const GroupSource& source, const MetricSet& metrics,
   const Records records = common_records(source, summary);
   summary.samples = static_cast<int64_t>(summary.sample_ids.size());
   add_shared(records.front(), summary);
-  const std::vector<std::string> clusters = cluster_names(source, summary.sample_ids);
-  summary.clusters = static_cast<int64_t>(Clusters(clusters).count(clusters.size()));
+  const SampleFacts facts = facts_of(source, summary.sample_ids);
+  summary.clusters = static_cast<int64_t>(Clusters(facts.clusters).count(facts.clusters.size()));
   for (size_t i = 0; i < source.cells.size(); ++i) {
-    summary.cells.push_back(
-        summarize_cell(source.cells[i], records[i], clusters, metrics, bootstrap));
+    summary.cells.push_back(summarize_cell(source.cells[i], records[i], facts, metrics, bootstrap));
   }
   return summary;
 }
@@ -217,14 +223,14 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
   }
   for (CategorySummary& category : categories) {
     const std::vector<std::string>& samples = members.at(category.name);
-    const std::vector<std::string> clusters = cluster_names(source, samples);
+    const SampleFacts facts = facts_of(source, samples);
     for (const CellSource& cell : source.cells) {
       std::vector<const Record*> records;
       records.reserve(samples.size());
       for (const std::string& sample : samples) {
         records.push_back(cell.records->find(cell.id, sample));
       }
-      category.cells.push_back(summarize_cell(cell, records, clusters, metrics, bootstrap));
+      category.cells.push_back(summarize_cell(cell, records, facts, metrics, bootstrap));
     }
   }
   return categories;

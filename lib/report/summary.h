@@ -11,6 +11,7 @@
 #include "metrics/intervals.h"
 #include "metrics/metric.h"
 #include "metrics/metric_set.h"
+#include "metrics/question.h"
 #include "sweep/config.h"
 #include "sweep/plan.h"
 #include "sweep/records.h"
@@ -82,6 +83,8 @@ struct GroupSource {
   std::map<std::string, std::string> clusters;
   /// Of the samples that belong to any: their categories, by the sample's id.
   std::map<std::string, std::vector<std::string>> categories;
+  /// What metrics are told of the samples, by their ids; none where the folder keeps no samples.
+  std::map<std::string, Question> questions;
 };
 
 /// All cells of one model and data set.

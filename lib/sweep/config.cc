@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/yaml_fields.h"
 #include "base/yaml_values.h"
+#include "metrics/metric_set.h"
+#include "metrics/metric_set.h"
 #include "sweep/data_choice.h"
 #include "sweep/labels.h"
 #include "sweep/model_choice.h"
@@ -51,10 +53,8 @@ void settle_metrics(const YamlFields& root, SweepConfig& config) {
   const bool texts = !metrics.text.empty();
   if (!config.predict_only && !metrics.perplexity && !texts && !metrics.agreement)
     root.at("metrics").fail_here("leaves nothing to measure");
-  for (DataOptions& data : config.data) {
-    data.needs_answers =
-        metrics.perplexity || (texts && metrics.reference == TextReference::kDataSet);
-  }
+  const bool needs_answers = MetricSet(metrics).needs_answers();
+  for (DataOptions& data : config.data) data.needs_answers = needs_answers;
   if (config.cells_together) return;
   const YamlFields cells = root.at("cells");
   if (config.predict_only)

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/version.h"
 #include "metrics/text_pair.h"
+#include "sweep/question_of.h"
 
 namespace elastikv {
 namespace {
@@ -56,6 +57,9 @@ GroupRecorder::GroupRecorder(const SweepConfig& config, const CellGroup& group,
 std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
   CellIdentity identity = identity_;
   identity.data_item = sample.content;
+  if (metrics_.needs_question()) {
+    identity.data_item = content_hash(identity.data_item + question_text(question_of(sample)));
+  }
   identity.strategy = strategies_[cell];
   identity.budget = group_.cells[cell].budget.text();
   return record_key(identity);
@@ -129,6 +133,7 @@ void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) 
   const bool to_full = config_.metrics.reference == TextReference::kFullCache;
   const std::vector<std::string> references =
       to_full ? std::vector<std::string>{full.outcome.text} : sample.accepted();
+  const Question question = question_of(sample);
   for (size_t i = 0; i < records.size(); ++i) {
     Record& record = records[i];
     if (record.failed()) continue;
@@ -142,7 +147,7 @@ void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) 
     for (const std::string& reference : references)
       texts.emplace_back(reference, record.outcome.text);
     record.scores =
-        metrics_.score({record.outcome, full.outcome, texts}, group_.cells[i].is_full());
+        metrics_.score({record.outcome, full.outcome, texts, question}, group_.cells[i].is_full());
   }
 }
 

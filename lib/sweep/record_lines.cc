@@ -205,6 +205,7 @@ std::string sample_line(const std::string& data, const StoredSample& sample,
   if (!sample.categories.empty()) json["categories"] = sample.categories;
   json["images"] = sample.images;
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
+  if (!sample.group.empty()) json["group"] = sample.group;
   if (!sample.problem.empty()) json["problem"] = sample.problem;
   return json_line(json);
 }
@@ -222,6 +223,7 @@ SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
     if (json.contains("categories")) json["categories"].get_to(sample.categories);
     json.at("images").get_to(sample.images);
     if (json.contains("cluster")) json["cluster"].get_to(sample.cluster);
+    if (json.contains("group")) json["group"].get_to(sample.group);
     if (json.contains("problem")) json["problem"].get_to(sample.problem);
     return entry;
   });

@@ -117,6 +117,7 @@ struct StoredSample {
   std::vector<std::string> categories;
   std::vector<std::string> images;  // files
   std::string cluster = {};         // as in Sample
+  std::string group = {};           // as in Sample
   /// Why it could not be evaluated at all (a missing image): known before anything was loaded.
   std::string problem;
 };

@@ -104,6 +104,7 @@ StoredSample stored_sample(const Sample& sample) {
                       .categories = sample.categories,
                       .images = {},
                       .cluster = sample.cluster,
+                      .group = sample.group,
                       .problem = sample.problem};
   for (const ImageFile& image : sample.images) stored.images.push_back(image.path.string());
   return stored;

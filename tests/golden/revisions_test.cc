@@ -9,8 +9,10 @@
 #include "base/revisions.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -300,6 +302,41 @@ void add_decoders(AllResults& all) {
   }
 }
 
+/// `texts`: pairs of an answer and what a model said, to which a few of each rule's are added.
+void add_task_metrics(const std::vector<std::pair<std::string, std::string>>& texts,
+                      AllResults& all) {
+  for (const std::string& name : task_metric_names()) {
+    Results& results = all["metric/" + name];
+    const TextMetrics metrics({name});
+    std::deque<Question> questions;
+    std::deque<std::string> said;
+    std::vector<Answered> answered;
+    std::vector<double> values;
+    const auto judge = [&](const std::string& answer, const std::string& text) {
+      const Question& question = questions.emplace_back(
+          Question{.answer = answer,
+                   .references = {answer, "yes"},
+                   .votes = {answer, answer, text, "no"},
+                   .options = {"a dog", answer, "yes"},
+                   .categories = {answered.size() % 2 == 0 ? "count" : "code_reasoning"},
+                   .group = std::to_string(answered.size() / 4)});
+      said.push_back(text);
+      const TextScore score = metrics.score_answer(question, text).front();
+      results.add("{:.9f} {}", score.f, score.defined);
+      answered.push_back({said.back(), question});
+      values.push_back(score.f);
+    };
+    for (const auto& [reference, candidate] : texts) judge(reference, candidate);
+    constexpr std::array<const char*, 8> kSaid{"B",   "(A)", "The answer is B.", "1,000.", "yes",
+                                               "No.", "50%", "a dog or yes"};
+    for (const char* answer : {"B", "a dog", "1000", "yes", "no", "0.5"}) {
+      for (const char* text : kSaid) judge(answer, text);
+    }
+    metrics.metrics().front()->over_samples(answered, values);
+    results.add("{:.9f}", estimate_mean(values).mean);
+  }
+}
+
 void add_metrics(AllResults& all) {
   std::ifstream pairs(kTests / "golden/rouge_pairs.jsonl");
   std::vector<std::pair<std::string, std::string>> texts{
@@ -316,6 +353,7 @@ void add_metrics(AllResults& all) {
       results.add("{:.9f} {:.9f} {:.9f} {}", score.precision, score.recall, score.f, score.defined);
     }
   }
+  add_task_metrics(texts, all);
   std::vector<ModelOutput> outputs(7);
   for (int sample = 0; sample < 7; ++sample) {
     ModelOutput& output = outputs[static_cast<size_t>(sample)];

@@ -57,6 +57,10 @@ TEST(Benchmarks, TenPeoplesAnswersAreOneThatIsScoredAndAllAccepted) {
   EXPECT_EQ(data.samples[0].references, (Texts{"coca cola", "soda", "coke"}));
   EXPECT_EQ(data.samples[1].references, (Texts{"no", "yes"}));
   EXPECT_EQ(data.samples[2].references, Texts{});
+  // Every vote, in the file's order.
+  EXPECT_EQ(data.samples[0].votes, (Texts{"soda", "coca cola", "coke", "coca cola"}));
+  EXPECT_EQ(data.samples[1].votes, (Texts{"no", "yes", "yes", "no"}));
+  EXPECT_EQ(data.samples[2].votes, Texts{"4"});
   EXPECT_ERROR(
       read_data(files.with("v.json", R"([{"question": "q", "answers": [{"text": "x"}]}])")),
       files.message("v.json",
@@ -137,6 +141,10 @@ TEST(Benchmarks, PlacesAmongChoicesAndClassesAreNoTexts) {
       {"question": "How many?", "options": ["3", "4"], "answer": "4"},
       {"question": "How many?", "answer": 3}])"))),
             (Texts{"salt", "4", "3"}));
+  EXPECT_EQ(read_data(files.with("s.json", "[{" + choices + R"(, "answer": "salt"}])"))
+                .samples[0]
+                .options,
+            (Texts{"salt", "sugar"}));
   // Where no answer is needed, none is asked for.
   science = files.with("s.json", "[{" + choices + R"(, "answer": 1}])");
   science.needs_answers = false;

@@ -177,6 +177,7 @@ TEST_F(Fixtures, MultipleChoiceTable) {
             "C. a bicycle\nD. a boat\nAnswer with the option's letter and its text.");
   EXPECT_EQ(data.samples[0].answer, "B. a bus");
   EXPECT_EQ(data.samples[0].references, (Texts{"B. a bus", "B", "a bus"}));
+  EXPECT_EQ(data.samples[0].options, (Texts{"a tram", "a bus", "a bicycle", "a boat"}));
   EXPECT_EQ(data.samples[0].categories, (Texts{"object_recognition", "coarse_perception"}));
   EXPECT_EQ(data.samples[1].question,
             "Is it \"raining\"?\nLook at the street.\nA. yes\nB. no\nAnswer with the option's "

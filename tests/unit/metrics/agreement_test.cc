@@ -73,7 +73,7 @@ class AgreementMetrics : public testing::Test {
       output.token_ids = one.cell;
       output.mean_kl = one.kl;
       output.scored_tokens = one.scored_tokens;
-      scores.push_back(set_.score({output, full, {}}, /*is_full=*/false));
+      scores.push_back(set_.score({output, full, {}, Question{}}, /*is_full=*/false));
     }
     std::vector<MeasuredSample> samples;
     for (size_t i = 0; i < made.size(); ++i) samples.push_back({outputs[i], scores[i]});
@@ -121,7 +121,7 @@ TEST_F(AgreementMetrics, DifferencesAreOfTheSamplesOfBoth) {
 
 TEST_F(AgreementMetrics, TheFullCacheHasNoScores) {
   const ModelOutput output;
-  EXPECT_EQ(set_.score({output, output, {}}, /*is_full=*/true), Scores{std::nullopt});
+  EXPECT_EQ(set_.score({output, output, {}, Question{}}, /*is_full=*/true), Scores{std::nullopt});
 }
 
 }  // namespace

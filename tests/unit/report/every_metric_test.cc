@@ -23,10 +23,16 @@
 namespace elastikv {
 namespace {
 
+std::vector<std::string> all_text_metrics() {
+  std::vector<std::string> names = text_metric_names();
+  names.insert(names.end(), task_metric_names().begin(), task_metric_names().end());
+  return names;
+}
+
 /// All metrics at once.
 MetricChoice everything() {
   MetricChoice choice;
-  choice.text = text_metric_names();
+  choice.text = all_text_metrics();
   return choice;
 }
 
@@ -49,13 +55,14 @@ TEST(EveryMetric, ReadsTheSameFromARecordsLine) {
   record.outcome.mean_kl = 0.125;
   std::vector<TextPair> texts;
   texts.emplace_back(full.text, record.outcome.text);
-  record.scores = set.score({record.outcome, full, texts}, /*is_full=*/false);
+  const Question question{.answer = "yes", .references = {"yes", "A dog"}, .options = {"yes"}};
+  record.scores = set.score({record.outcome, full, texts, question}, /*is_full=*/false);
   const std::string line = record_line(record, set.scorers());
   const Record read = parse_record(line, set.scorers(), "f:1");
   EXPECT_EQ(read.scores, record.scores);
   EXPECT_EQ(record_line(read, set.scorers()), line);
-  const MeasuredSample was{record.outcome, record.scores};
-  const MeasuredSample is{read.outcome, read.scores};
+  const MeasuredSample was{record.outcome, record.scores, &question};
+  const MeasuredSample is{read.outcome, read.scores, &question};
   for (const auto& metric : set.metrics()) {
     const Measurement before = metric->measure({&was, 1}, {}, Bootstrap(10));
     const Measurement after = metric->measure({&is, 1}, {}, Bootstrap(10));
@@ -105,7 +112,7 @@ class EveryMetricsTables : public testing::Test {
     const SweepConfig config = parse_sweep(
         fmt::format("name: test\nmodels: {{path: m}}\ndata: {{path: {}, name: d}}\nstrategies: "
                     "[full, elastic, h2o]\nbudgets: {{keep: 0.5}}\nmetrics: {{text: [{}]}}\n",
-                    data.string(), fmt::join(text_metric_names(), ", ")),
+                    data.string(), fmt::join(all_text_metrics(), ", ")),
         "s.yaml", overrides);
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
                                                                &std::fclose);
@@ -158,6 +165,23 @@ TEST_F(EveryMetricsTables, ShowIt) {
     std::string latex = fmt::format("table-{}.tex", traits.name);
     std::replace(latex.begin(), latex.end(), '_', '-');
     EXPECT_FALSE(file(latex).empty()) << latex;
+  }
+}
+
+// Of what is right or wrong, and of nothing else.
+TEST_F(EveryMetricsTables, HaveMcNemarsPWhereSamplesAreRightOrWrong) {
+  for (const char* name : {"differences.csv", "pairs.csv"}) {
+    const std::string table = file(name);
+    const std::string header = table.substr(0, table.find('\n'));
+    EXPECT_TRUE(header.ends_with(",samples,p_mcnemar")) << header;
+    for (const auto& metric : set_->metrics()) {
+      const MetricTraits& traits = metric->traits();
+      if (!traits.in_pairs) continue;
+      const size_t begin = table.find("," + traits.difference_name + ",");
+      ASSERT_NE(begin, std::string::npos) << traits.name;
+      const std::string row = table.substr(begin, table.find('\n', begin) - begin);
+      EXPECT_NE(row.ends_with(","), traits.right_or_wrong) << row;
+    }
   }
 }
 

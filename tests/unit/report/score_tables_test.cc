@@ -47,6 +47,38 @@ TEST(Scores, FollowFromTheLines) {
   EXPECT_EQ(file.totals[0].signature.substr(file.totals[0].signature.rfind('|')), "|ref:given");
 }
 
+TEST(Scores, OfAnswersLookAtWhatLinesSayOfTheirQuestions) {
+  ScoredFiles scores = of({"choice-vlmeval", "vqa-accuracy", "mme-accuracy-plus"});
+  scores.add("f",
+             R"({"id": 1, "reference": "B", "candidate": "B.", "options": ["a", "b"]})"
+             "\n"
+             R"({"id": 2, "reference": ["yes", "yes", "no"], "candidate": "Yes", "group": "x"})"
+             "\n"
+             R"({"id": 3, "reference": "no", "candidate": "no", "group": "x"})");
+  const ScoredFile& file = scores.files.front();
+  EXPECT_EQ(file.lines[0].scores[0].f, 1);
+  EXPECT_FALSE(file.lines[1].scores[0].defined);
+  EXPECT_NEAR(file.lines[1].scores[1].f, (1 + 1 + 2) / 9.0, 1e-12);
+  // The first line's answer is no yes or no: of two groups one is all right.
+  EXPECT_NEAR(file.totals[2].f.mean, 0.5, 1e-12);
+  EXPECT_EQ(file.totals[0].undefined, 2);
+}
+
+TEST(Scores, OfAllLinesTogetherAreTheirValues) {
+  ScoredFiles scores = of({"cider-d", "bleu-1"});
+  scores.bootstrap = 100;
+  scores.add("f", R"({"id": 1, "reference": "a red bus", "candidate": "a red bus"})"
+                  "\n"
+                  R"({"id": 2, "reference": "two dogs run", "candidate": "one cat"})");
+  const ScoredFile& file = scores.files.front();
+  EXPECT_NEAR(file.lines[0].scores[0].f, 7.5, 1e-9) << "ten times the mean of n = 1, 2, 3 of 4";
+  EXPECT_EQ(file.lines[1].scores[0].f, 0);
+  EXPECT_NEAR(file.totals[0].f.mean, 3.75, 1e-9);
+  EXPECT_TRUE(file.totals[0].interval);
+  EXPECT_GT(file.totals[0].interval->high, 1) << "CIDEr-D goes to 10";
+  EXPECT_EQ(file.totals[0].signature.substr(0, 8), "cider-d ");
+}
+
 TEST(Scores, RefuseLinesThatCannotBeScored) {
   ScoredFiles scores = of({"rougeL"});
   EXPECT_ERROR(scores.add("f", "\n"), "f: holds no lines to score");

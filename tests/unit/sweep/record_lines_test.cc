@@ -304,6 +304,7 @@ TEST(RecordLines, WhateverIsWrittenOfASampleIsReadBack) {
     sample.categories = values.list([&] { return values.text(); });
     sample.images = values.list([&] { return values.text(); });
     sample.cluster = values.text();
+    sample.group = values.text();
     sample.problem = values.text();
     const std::string data = values.text();
     const std::string model = values.text();
@@ -318,6 +319,7 @@ TEST(RecordLines, WhateverIsWrittenOfASampleIsReadBack) {
     EXPECT_EQ(read.sample.categories, sample.categories);
     EXPECT_EQ(read.sample.images, sample.images);
     EXPECT_EQ(read.sample.cluster, sample.cluster);
+    EXPECT_EQ(read.sample.group, sample.group);
     EXPECT_EQ(read.sample.problem, sample.problem);
     if (HasFailure()) FAIL() << line;
   }

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
@@ -109,6 +110,26 @@ TEST_F(Runner, DataSetsAnswerCanBeTheReference) {
   run(config(std::string(kSweep) + "metrics: {reference: dataset, text: [rougeL]}\n"));
   const StoredSweep stored = read_stored_sweep(output_);
   EXPECT_EQ(f_of(*stored.records.find("m-fp32/data/full", "s1")), 0);
+}
+
+// Earlier records keep their keys: what only metrics of answers look at counts with them alone.
+TEST_F(Runner, VotesAndOptionsChangeKeysWhereAMetricLooksAtThem) {
+  const std::string plain = read_file(data_);
+  const auto key_of = [&](const char* name, const std::string& more) {
+    std::string text = plain;
+    for (size_t at = 0; (at = text.find("\"answer\"", at)) != std::string::npos;
+         at += more.size() + 8) {
+      text.insert(at, more);
+    }
+    folder_.write("data.jsonl", text);
+    output_ = folder_.path() / fmt::format("{}-{}", name, more.size());
+    run(config(std::string(kSweep) + fmt::format("metrics: {{text: [{}]}}\n", name)));
+    const StoredSweep stored = read_stored_sweep(output_);
+    return stored.records.find("m-fp32/data/full", "s1")->key;
+  };
+  const std::string options = R"("options": ["a", "b"], )";
+  EXPECT_EQ(key_of("rougeL", ""), key_of("rougeL", options));
+  EXPECT_NE(key_of("choice-mmmu", ""), key_of("choice-mmmu", options));
 }
 
 TEST_F(Runner, WindowsOfTokensAreThoseOfEachModel) {
