@@ -26,6 +26,9 @@ struct Sample {
   /// compared with; its score is the best one. `answer` is among them, unless it is MM-Vet's text
   /// with the alternatives written into it. Empty: `answer` alone.
   std::vector<std::string> references;
+  /// The texts among which a multiple choice asks for one, in their order; `question` lists them
+  /// with letters. Empty for any other question.
+  std::vector<std::string> options;
   /// What the data set sorts the sample under (MM-Vet's capabilities, LLaVA-Bench's category), for
   /// tables by category; empty where it says nothing.
   std::vector<std::string> categories;

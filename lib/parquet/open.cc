@@ -83,8 +83,7 @@ ParquetTable open_parquet(const fs::path& path, const fs::path& module) {
   ParquetTable table;
   naming(file, [&] { open(file.c_str(), table); });
   table.read_rows = [file, read = std::move(table.read_rows)](
-                        const std::vector<std::string>& columns,
-                        const ParquetTable::UseRow& use) {
+                        const std::vector<std::string>& columns, const ParquetTable::UseRow& use) {
     naming(file, [&] { read(columns, use); });
   };
   table.read_bytes = [file, read = std::move(table.read_bytes)](int64_t row,

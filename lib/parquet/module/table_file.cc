@@ -104,9 +104,8 @@ std::vector<ParquetColumn> TableFile::columns() const {
 }
 
 const TableFile::Column& TableFile::column(const std::string& name) const {
-  const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const Column& column) {
-    return column.info.name == name;
-  });
+  const auto found = std::find_if(columns_.begin(), columns_.end(),
+                                  [&](const Column& column) { return column.info.name == name; });
   if (found == columns_.end()) throw std::runtime_error("it has no column '" + name + "'");
   return *found;
 }
