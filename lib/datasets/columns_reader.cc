@@ -121,8 +121,8 @@ std::vector<std::string> ColumnsReader::needed(const std::vector<std::string>& p
       const std::string near = nearest_name(name, present);
       std::vector<std::string> shown;
       for (const std::string& one : present) shown.push_back(shortened(one));
-      fail("{}: columns.{} is '{}', no column of the file{}; it has {}", file, role, name,
-           near.empty() ? "" : fmt::format("; did you mean '{}'?", near), listed(shown));
+      fail("{}: columns.{} is '{}', no column of the file; {} has {}", file, role, name,
+           near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(shown));
     }
     if (std::find(used.begin(), used.end(), column) == used.end())
       used.push_back(std::move(column));

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <arrow/record_batch.h>
 #include <parquet/arrow/reader.h>
@@ -17,11 +19,13 @@ class BytesCursor {
   BytesCursor(parquet::arrow::FileReader& reader, int leaf) : reader_(reader), leaf_(leaf) {}
 
   /// The bytes of a row of a row group; `row` counts from the group's first. A row before the last
-  /// one starts the group anew. Throws std::runtime_error when the group ends before the row.
+  /// one starts the group anew. Throws std::runtime_error when the group is damaged before the
+  /// row's end or ends before it.
   ParquetTable::Bytes read(int group, int64_t row);
 
  private:
   void open(int group);
+  void read_next();
 
   parquet::arrow::FileReader& reader_;
   int leaf_;
@@ -29,6 +33,7 @@ class BytesCursor {
   int64_t begin_ = 0;  // of the batch, in the group
   std::unique_ptr<arrow::RecordBatchReader> batches_;
   std::shared_ptr<arrow::RecordBatch> batch_;
+  std::optional<std::string> damage_;  // why nothing behind begin_ can be read
 };
 
 }  // namespace elastikv::parquet_module

@@ -55,7 +55,7 @@ void collect(const parquet::arrow::SchemaField& field, Leaves& leaves) {
 TableFile::TableFile(const std::string& file) : counted_(arrow::system_memory_pool()) {
   const auto opened = checked(arrow::io::ReadableFile::Open(file, &counted_));
   size_ = checked(opened->GetSize());
-  pool_ = std::make_unique<arrow::CappedMemoryPool>(&counted_, most_page_bytes(size_));
+  pool_ = std::make_unique<BoundedPool>(&counted_, most_page_bytes(size_));
   parquet::ReaderProperties properties(pool_.get());
   properties.enable_buffered_stream();
   properties.set_buffer_size(kBufferBytes);

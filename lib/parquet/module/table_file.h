@@ -10,6 +10,7 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 
+#include "parquet/module/bounded_pool.h"
 #include "parquet/module/bytes_cursor.h"
 #include "parquet/module/cells.h"
 #include "parquet/table.h"
@@ -40,7 +41,7 @@ class TableFile {
 
   int64_t size_ = 0;  // of the file, in bytes
   arrow::ProxyMemoryPool counted_;
-  std::unique_ptr<arrow::CappedMemoryPool> pool_;
+  std::unique_ptr<BoundedPool> pool_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<Column> columns_;
   std::vector<int64_t> first_rows_{0};  // of each row group, then the number of rows
