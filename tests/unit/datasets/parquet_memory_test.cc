@@ -8,6 +8,7 @@
 #include <arrow/builder.h>
 #include <arrow/io/file.h>
 #include <arrow/table.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <parquet/arrow/writer.h>
 #include <sys/resource.h>
