@@ -92,10 +92,8 @@ void TableFile::add_column(const parquet::arrow::SchemaField& field) {
       column.leaves.insert(column.leaves.end(), leaves.bytes.begin(), leaves.bytes.end());
     std::sort(column.leaves.begin(), column.leaves.end());
   }
-  const bool is_new = std::none_of(columns_.begin(), columns_.end(), [&](const Column& other) {
-    return other.info.name == column.info.name;
-  });
-  if (!is_new) throw std::runtime_error("it has two columns of one name");
+  if (!by_name_.try_emplace(column.info.name, columns_.size()).second)
+    throw std::runtime_error("it has two columns of one name");
   columns_.push_back(std::move(column));
 }
 
@@ -106,10 +104,9 @@ std::vector<ParquetColumn> TableFile::columns() const {
 }
 
 const TableFile::Column& TableFile::column(const std::string& name) const {
-  const auto found = std::find_if(columns_.begin(), columns_.end(),
-                                  [&](const Column& column) { return column.info.name == name; });
-  if (found == columns_.end()) throw std::runtime_error("it has no column '" + name + "'");
-  return *found;
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) throw std::runtime_error("it has no column '" + name + "'");
+  return columns_[found->second];
 }
 
 void TableFile::read_rows(const std::vector<std::string>& columns,

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <arrow/memory_pool.h>
@@ -44,7 +46,8 @@ class TableFile {
   std::unique_ptr<BoundedPool> pool_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<Column> columns_;
-  std::vector<int64_t> first_rows_{0};  // of each row group, then the number of rows
+  std::unordered_map<std::string, size_t> by_name_;  // of them
+  std::vector<int64_t> first_rows_{0};               // of each row group, then the number of rows
   std::map<std::string, BytesCursor> cursors_;
 };
 
