@@ -181,12 +181,10 @@ void ColumnsReader::finish() const {
 
 void ColumnsReader::read_images(const Json& row, const ImagesOf& images_of, Draft& draft) {
   for (const std::string& name : columns_.images) {
-    const Json value = value_at(row, name);
-    if (std::optional<std::vector<ImageSource>> held =
-            images_of ? images_of(name, value) : std::nullopt) {
+    if (std::optional<std::vector<ImageSource>> held = images_of ? images_of(name) : std::nullopt) {
       std::move(held->begin(), held->end(), std::back_inserter(draft.images));
     } else {
-      add_image(value, name, draft);
+      add_image(value_at(row, name), name, draft);
     }
     if (draft.lacks_images) return;
   }

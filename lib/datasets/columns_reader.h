@@ -19,8 +19,8 @@ namespace elastikv {
 class ColumnsReader {
  public:
   /// The images of a column whose bytes the data file holds; nothing for a column of names.
-  using ImagesOf = std::function<std::optional<std::vector<ImageSource>>(
-      const std::string& column, const nlohmann::json& value)>;
+  using ImagesOf =
+      std::function<std::optional<std::vector<ImageSource>>(const std::string& column)>;
 
   explicit ColumnsReader(const Reading& reading);
 

@@ -92,10 +92,12 @@ void read_parquet_by_columns(const Reading& reading) {
       },
       [&](const ParquetTable& table, const Row& row) {
         rows.read(row.object, row.index, row.where,
-                  [&](const std::string& name,
-                      const Json& value) -> std::optional<std::vector<ImageSource>> {
-                    if (!holds_bytes(table, name)) return std::nullopt;
-                    return images->sources(value, row.file, row.row, name);
+                  [&](const std::string& name) -> std::optional<std::vector<ImageSource>> {
+                    // Whatever the name leads to in a column of images is the images.
+                    const std::string column =
+                        row.object.contains(name) ? name : name.substr(0, name.find('.'));
+                    if (!holds_bytes(table, column)) return std::nullopt;
+                    return images->sources(row.object.at(column), row.file, row.row, column);
                   });
       });
   rows.finish();
@@ -115,9 +117,12 @@ std::vector<Item> parquet_items(const Reading& reading) {
       },
       [&](const ParquetTable& table, Row row) {
         std::vector<ImageSource> held;
-        const char* key = image_key(row.object);
-        if (key != nullptr && holds_bytes(table, key))
+        for (const char* key = image_key(row.object);
+             key != nullptr && holds_bytes(table, key) && held.empty();
+             key = image_key(row.object)) {
           held = images->sources(row.object[key], row.file, row.row, key);
+          if (held.empty()) row.object.erase(key);  // a list of nothing but null
+        }
         items.push_back({std::make_shared<const Json>(std::move(row.object)), row.index,
                          std::move(row.where), "", std::move(held)});
       });

@@ -19,8 +19,8 @@ namespace {
 
 constexpr int64_t kMebi = int64_t{1} << 20;
 /// Read ahead in a column's part of a row group, instead of all of it at once.
-constexpr int64_t kBufferBytes = kMebi / 4;
-constexpr int64_t kRowsOfABatch = 512;
+constexpr int64_t kBufferBytes = kMebi / 16;
+constexpr int64_t kRowsOfABatch = 64;
 constexpr int32_t kMostDirectoryTexts = 32 * kMebi;
 constexpr int32_t kMostDirectoryEntries = 200'000;
 
@@ -28,7 +28,7 @@ constexpr int32_t kMostDirectoryEntries = 200'000;
 /// text, and much more than that only in a file that was made to.
 int64_t most_page_bytes(int64_t file) { return std::clamp(4 * file, 128 * kMebi, 1024 * kMebi); }
 /// What all texts and numbers that are kept of a file may take.
-int64_t most_values(int64_t file) { return 128 * kMebi + 16 * file; }
+int64_t most_values(int64_t file) { return 192 * kMebi + 128 * file; }
 /// A file of nothing but repeated values has many rows in few bytes, one with questions has not.
 int64_t most_rows(int64_t file) { return 20'000 + file; }
 

@@ -135,7 +135,9 @@ TEST_F(Parquet, AnswersInsideStructs) {
   EXPECT_EQ(data.samples[0].images, data.samples[1].images);  // one picture, one file
   EXPECT_EQ(data.samples[0].cluster, data.samples[1].cluster);
   chosen.columns->answer = "answers.answer_id";
+  chosen.columns->images = {"image.bytes"};
   data = read(chosen);
+  EXPECT_EQ(data.samples[0].images.size(), 1U);
   EXPECT_EQ(data.samples[0].references, (Texts{"0", "1", "2"}));
 }
 
