@@ -5,14 +5,9 @@
 # CUDA toolkit, so the two libraries are imported here by hand.
 # CUDA profile: find_package(Torch) with an explicit architecture list; CMake 3.25 cannot detect one under C++20.
 
+include(ElastikvCache)
 if(NOT ELASTIKV_TORCH_DIR)
-  if(DEFINED ENV{ELASTIKV_CACHE})
-    set(_cache $ENV{ELASTIKV_CACHE})
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
-    set(_cache $ENV{XDG_CACHE_HOME}/elastikv)
-  else()
-    set(_cache $ENV{HOME}/.cache/elastikv)
-  endif()
+  elastikv_cache_folder(_cache)
   if(ELASTIKV_CUDA)
     set(_profile cuda)
   else()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what ElastiKV needs: Debian packages, LibTorch from the PyPI wheel, and a small Python environment for the
-# model recipe and the plots. Idempotent; what is already there is not downloaded again, and then no network is needed.
+# Installs what ElastiKV needs: Debian packages, LibTorch and Apache Arrow from their PyPI wheels, and a small Python
+# environment for the model recipe and the plots. Idempotent; what is already there is not downloaded again, and then no network is needed.
 #
 #   scripts/setup.sh            build and run on the CPU
 #   scripts/setup.sh cuda       also LibTorch with all CUDA libraries (needs the CUDA 13 toolkit to build against)
@@ -72,6 +72,19 @@ if ! stamped "$libtorch" "$libtorch_packages"; then
   # shellcheck disable=SC2086
   "$tools/bin/pip" install -q --no-deps --target "$libtorch" $libtorch_packages
   printf '%s' "$libtorch_packages" >"$libtorch/.elastikv-stamp"
+fi
+
+# Parquet is read through Arrow's C++ libraries, which the wheel of pyarrow brings with their headers. The wheel of one
+# Python serves all, since none of them is run to read; the tests' files are written with it (tests/unit/datasets/data/parquet).
+arrow_version=26.0.1
+arrow=$cache/arrow-$arrow_version
+arrow_wheel="pyarrow==$arrow_version --hash=sha256:39cb0f2418282c24bea6ceda77b03e5a8f0a5766b63a8bf194d4e2a2c423548c"
+if ! stamped "$arrow" "$arrow_wheel"; then
+  say "Apache Arrow $arrow_version in $arrow (downloads 55 MB, takes 175 MB)"
+  rm -rf "$arrow"
+  "$tools/bin/pip" install -q --no-deps --target "$arrow" --require-hashes --only-binary=:all: --implementation cp \
+    --python-version 3.11 --platform manylinux_2_28_x86_64 -r <(echo "$arrow_wheel")
+  printf '%s' "$arrow_wheel" >"$arrow/.elastikv-stamp"
 fi
 
 for extra in "$@"; do

@@ -20,6 +20,7 @@
 #include "datasets/formats.h"
 #include "datasets/images.h"
 #include "datasets/item_fields.h"
+#include "datasets/parquet_files.h"
 #include "datasets/problems.h"
 #include "datasets/readers.h"
 #include "datasets/selection.h"
@@ -66,7 +67,18 @@ std::filesystem::path data_file(const std::filesystem::path& path) {
   if (!is_folder(path)) return path;
   std::filesystem::path questions = path / "questions.jsonl";
   if (std::filesystem::is_regular_file(questions)) return questions;
+  if (holds_parquet(path)) return path;
   fail("{}: is a folder; name the data file in it", path.string());
+}
+
+/// The data set's Parquet files; none when it is a text.
+std::vector<std::filesystem::path> parquet_of(const DataOptions& options) {
+  const bool by_rows = options.columns && !options.columns->split.empty();
+  if (!options.split.empty() && !by_rows && !is_folder(options.path)) {
+    fail("{}: 'split' chooses among the Parquet files of a folder, or rows by columns.split",
+         options.path.string());
+  }
+  return parquet_files(options.path, by_rows ? "" : options.split);
 }
 
 void note_repeated_ids(const std::vector<Draft>& drafts, Problems& problems) {
@@ -134,10 +146,12 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
 /// what the data set's format says of it.
 std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& check_image,
                                const Tokenizer* tokenizer, DataSet& data, Problems& problems) {
-  FileText text(options.path, problems);
+  const std::vector<std::filesystem::path> parquet = parquet_of(options);
+  FileText text = parquet.empty() ? FileText(options.path, problems) : FileText();
   std::vector<Draft> drafts;
   std::vector<std::string>& notes = data.notes;
-  const DataFormat& format = read_samples({options, text, problems, drafts, notes, tokenizer});
+  const DataFormat& format =
+      read_samples({options, text, problems, drafts, notes, tokenizer, parquet});
   data.format = format.name;
   data.in_windows = format.in_windows;
   if (drafts.empty()) fail("{}: the file holds no items", options.path.string());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/columns.h"
 #include "datasets/sample.h"
 #include "image/image.h"
 #include "text/bos.h"
@@ -48,15 +49,20 @@ enum class RepeatedIds {
   kRefuse,  // they are a problem of the file
 };
 
-/// Which samples of which file.
+/// Which samples of which file, or of which folder of Parquet files.
 ///
 /// The format is recognised by the file's name and content when `format` is "auto". Each one is
 /// described beside its reader (the DataFormat at the end of *_reader.cc); docs/data-formats.md has
 /// examples.
 struct DataOptions {
-  std::filesystem::path path;  // the data file, or LLaVA-Bench's folder
+  std::filesystem::path path;  // the data file, or a folder: LLaVA-Bench's, or of Parquet files
   std::string format = "auto";
   std::string name;  // default: see data_set_name
+  /// Which columns hold what, in Parquet, JSON and tables alike; none: the format knows.
+  std::optional<DataColumns> columns;
+  /// Of a folder of Parquet files those of this split ("test" of test-00000-of-00002.parquet), or
+  /// the rows whose value in DataColumns::split it is; empty: the only one, or all rows.
+  std::string split;
   /// Which question and answer of a conversation: "first", "all" (one sample per pair), or a number
   /// from 1. Every pair is asked alone, with the image and without the pairs before it, so that a
   /// sample does not depend on which other turns are evaluated.
@@ -78,8 +84,8 @@ struct DataOptions {
   std::string image_place;
   /// What becomes of images whose file says that they are stored turned.
   ImageOrientation image_orientation = ImageOrientation::kStored;
-  /// Where images that a data file holds in base64 are kept as files, named by their content;
-  /// empty: default_image_cache().
+  /// Where images that a data file holds (in base64, or as bytes) are kept as files, named by their
+  /// content; empty: default_image_cache().
   std::filesystem::path image_cache;
   OnProblem on_problem = OnProblem::kRefuse;
   std::optional<int64_t> limit;         // at most so many samples, after offset

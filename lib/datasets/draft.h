@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,9 @@ struct ImageSource {
   std::vector<std::string> names;
   /// Or the image itself in base64, a piece of the data file's FileText.
   std::string_view embedded;
+  /// Or its bytes, which are read from the data file when they are wanted; nothing where they are
+  /// null, so that the image is the file of that name.
+  std::function<std::optional<std::string>()> bytes{};
 };
 
 /// A sample on its way, together with the place it is named by in messages.

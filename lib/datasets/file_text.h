@@ -16,6 +16,8 @@ bool is_blank(std::string_view text);
 /// The text of a data file, as valid UTF-8 without a byte order mark and with "\n" as line ends.
 class FileText {
  public:
+  /// No text, which keeps texts all the same: of a data set whose files are no text.
+  FileText() = default;
   /// Error when the file cannot be read, holds nothing, or is of an encoding or a container that is
   /// recognised as another one (UTF-16, Parquet, gzip, zip). Broken bytes are noted line by line,
   /// as Latin-1 where they look like it,

@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "datasets/columns_reader.h"
 #include "datasets/item_fields.h"
+#include "datasets/parquet_reader.h"
 
 namespace elastikv {
 
@@ -22,6 +24,7 @@ extern const DataFormat kLlavaBenchFormat;
 extern const DataFormat kCocoCaptionsFormat;
 extern const DataFormat kVlmEvalKitFormat;
 extern const DataFormat kTextFormat;
+extern const DataFormat kColumnsFormat;  // of no files of its own: DataOptions::columns says it
 
 namespace {
 
@@ -115,6 +118,16 @@ const DataFormat* named_format(const DataOptions& options) {
   return *named;
 }
 
+/// The format of items, by its name or by most of them; `what`: how a message calls the first one.
+const DataFormat& format_of_items(const std::vector<Item>& items, std::string_view what,
+                                  const Reading& reading) {
+  if (const DataFormat* named = named_format(reading.options)) return *named;
+  const DataFormat& format = recognise_items(reading.problems.file(), items, what);
+  const DataFormat* narrowed =
+      format.narrowed == nullptr ? nullptr : format.narrowed(reading.options.path);
+  return narrowed == nullptr ? format : *narrowed;
+}
+
 const DataFormat& read_json_samples(const Reading& reading) {
   const std::string& file = reading.problems.file();
   JsonFile json = read_json(reading.text.view(), reading.problems);
@@ -124,11 +137,8 @@ const DataFormat& read_json_samples(const Reading& reading) {
   // An object that is nothing as a whole is one item.
   if (json.object) json.items.push_back({json.object, 0, "line 1", ""});
   if (format == nullptr) {
-    format = &recognise_items(
-        file, json.items, json.object ? "the file is one JSON object, which" : "the first item");
-    const DataFormat* narrowed =
-        format->narrowed == nullptr ? nullptr : format->narrowed(reading.options.path);
-    if (narrowed != nullptr) format = narrowed;
+    format = &format_of_items(
+        json.items, json.object ? "the file is one JSON object, which" : "the first item", reading);
   }
   if (format->read_items == nullptr && !json.object)
     fail("{}: {} is one JSON object, this file holds items", file, format->name);
@@ -141,6 +151,27 @@ const DataFormat& read_json_samples(const Reading& reading) {
   }
   format->read_items(objects_among(std::move(json.items), reading.problems), reading);
   return *format;
+}
+
+const DataFormat& read_parquet_samples(const Reading& reading) {
+  const std::string& file = reading.problems.file();
+  const std::vector<Item> items = parquet_items(reading);
+  if (items.empty()) fail("{}: the file holds no rows", file);
+  const DataFormat& format = format_of_items(items, "the first row", reading);
+  if (format.read_items == nullptr)
+    fail("{}: {} is no format of rows, which Parquet has", file, format.name);
+  format.read_items(items, reading);
+  return format;
+}
+
+/// Reads by the columns that the options name.
+const DataFormat& read_by_columns(const Reading& reading) {
+  if (reading.parquet.empty()) {
+    read_text_by_columns(reading);
+  } else {
+    read_parquet_by_columns(reading);
+  }
+  return kColumnsFormat;
 }
 
 /// The format of a file that is not JSON; null: it may be JSON.
@@ -188,13 +219,18 @@ const std::vector<std::string>& data_formats() {
 
 const DataFormat& read_samples(const Reading& reading) {
   const std::string& file = reading.problems.file();
-  const DataFormat* format = format_of_text(reading);
+  const bool is_text = reading.parquet.empty() && !reading.options.columns;
+  const DataFormat* format = is_text ? format_of_text(reading) : nullptr;
   if (reading.options.tokens && (format == nullptr || !format->in_windows)) {
     fail("{}: prompt_tokens and answer_tokens cut plain text: a .txt file, or 'format: text'",
          file);
   }
   if (format != nullptr) {
     format->read_text(reading);
+  } else if (reading.options.columns) {
+    format = &read_by_columns(reading);
+  } else if (!reading.parquet.empty()) {
+    format = &read_parquet_samples(reading);
   } else if (looks_like_json(reading.text.view())) {
     format = &read_json_samples(reading);
   } else {

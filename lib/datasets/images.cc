@@ -162,6 +162,7 @@ void Images::check_root() {
 }
 
 Images::Found Images::look_up(const ImageSource& source) {
+  if (source.bytes) return in_file(source);
   if (source.names.empty()) {
     const auto [entry, is_new] = by_text_.try_emplace(source.embedded.data());
     if (is_new) entry->second = embedded(source.embedded);
@@ -203,9 +204,31 @@ Images::Found Images::embedded(std::string_view base64) {
     found.problem = fmt::format("the image '{}' is not base64", shortened(base64));
     return found;
   }
-  found.hash = content_hash(*bytes);
+  return kept(*bytes);
+}
+
+Images::Found Images::in_file(const ImageSource& source) {
+  Found found;
+  try {
+    const std::optional<std::string> bytes = source.bytes();
+    if (bytes && !bytes->empty()) {
+      const auto [entry, is_new] = by_hash_.try_emplace(content_hash(*bytes));
+      if (is_new) entry->second = kept(*bytes);
+      return entry->second;
+    }
+    if (!bytes && !source.names.empty()) return look_up({source.names, {}});
+    found.problem = bytes ? "the image is of 0 bytes" : "the image is null and names no file";
+  } catch (const Error& error) {
+    found.problem = error.what();
+  }
+  return found;
+}
+
+Images::Found Images::kept(const std::string& bytes) {
+  Found found;
+  found.hash = content_hash(bytes);
   found.file = store(options_.image_cache.empty() ? default_image_cache() : options_.image_cache,
-                     *bytes, found.hash);
+                     bytes, found.hash);
   check_file(found);
   return found;
 }

@@ -41,6 +41,9 @@ class Images {
   Found look_up(const ImageSource& source);
   Found named(const std::vector<std::string>& names);
   Found embedded(std::string_view base64);
+  Found in_file(const ImageSource& source);
+  /// Bytes that a data file holds, which become a file.
+  Found kept(const std::string& bytes);
   void check_file(Found& found);
 
   const DataOptions& options_;
@@ -53,6 +56,7 @@ class Images {
   int64_t turned_ = 0;  // of them, stored in another orientation
   std::unordered_map<std::string, Found> by_name_;
   std::unordered_map<const char*, Found> by_text_;  // embedded, by their place in the data file
+  std::unordered_map<std::string, Found> by_hash_;  // whose bytes the data file holds
 };
 
 /// The hash of what a sample asks and expects; `images`: the hashes of its images.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -23,14 +24,6 @@ bool has_value(const Json& object, const char* key) {
   return entry != object.end() && !entry->is_null();
 }
 
-/// Whether an image's name is the image itself in base64. Names of files have an extension and
-/// base64 has no dot; VLMEvalKit draws the line at the same length.
-bool is_embedded(std::string_view name) {
-  constexpr size_t kLongestName = 64;
-  return name.starts_with("data:image/") ||
-         (name.size() > kLongestName && name.find('.') == std::string_view::npos);
-}
-
 /// The images that an item names: one, or a list.
 void read_images(const Json& object, FileText& text, Draft& draft, Problems& problems) {
   const char* key = image_key(object);
@@ -49,10 +42,8 @@ void read_images(const Json& object, FileText& text, Draft& draft, Problems& pro
     if (image.empty()) {
       problems.add(ProblemKind::kItem, draft, fmt::format("'{}' is empty", key));
       draft.lacks_images = true;
-    } else if (is_embedded(image)) {
-      draft.images.push_back({{}, text.keep(std::move(image))});
     } else {
-      draft.images.push_back({{std::move(image)}, {}});
+      draft.images.push_back(image_called(std::move(image), text));
     }
   }
 }
@@ -73,6 +64,16 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
 }
 
 }  // namespace
+
+ImageSource image_called(std::string name, FileText& text) {
+  // Names of files have an extension and base64 has no dot; VLMEvalKit draws the line at the same
+  // length.
+  constexpr size_t kLongestName = 64;
+  const bool embedded = name.starts_with("data:image/") ||
+                        (name.size() > kLongestName && name.find('.') == std::string::npos);
+  if (embedded) return {{}, text.keep(std::move(name))};
+  return {{std::move(name)}, {}};
+}
 
 const char* present_key(const Json& object, std::initializer_list<const char*> keys) {
   for (const char* key : keys) {
@@ -102,17 +103,58 @@ const char* answer_key(const Json& object) {
                       "gt_answer", "ground_truth", "gt", "answer_text", "label"});
 }
 
+namespace {
+
+bool speaks_of_image(const std::string& key) {
+  std::string name = key.substr(0, std::string_view("picture").size());
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name.starts_with("image") || name.starts_with("img") || name.starts_with("picture");
+}
+
+}  // namespace
+
 std::string unread_image_key(const Json& object) {
   if (image_key(object) != nullptr) return "";
   for (const auto& [key, value] : object.items()) {
-    std::string name = key.substr(0, std::string_view("picture").size());
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const bool speaks =
-        name.starts_with("image") || name.starts_with("img") || name.starts_with("picture");
-    if (speaks && (value.is_string() || value.is_number())) return key;
+    if (speaks_of_image(key) && (value.is_string() || value.is_number())) return key;
   }
   return "";
+}
+
+bool is_read_of_items(const std::string& key) {
+  static const std::unordered_set<std::string_view> kKeys{"id",
+                                                          "question_id",
+                                                          "image_id",
+                                                          "file_name",
+                                                          "filename",
+                                                          "question",
+                                                          "instruction",
+                                                          "query",
+                                                          "prompt",
+                                                          "text",
+                                                          "answer",
+                                                          "gpt_answer",
+                                                          "gpt4_ans",
+                                                          "output",
+                                                          "answers",
+                                                          "gt_answer",
+                                                          "label",
+                                                          "gt",
+                                                          "gt_answer_details",
+                                                          "ground_truth",
+                                                          "answer_text",
+                                                          "choices",
+                                                          "options",
+                                                          "conversations",
+                                                          "caption",
+                                                          "captions",
+                                                          "sentences",
+                                                          "l2-category",
+                                                          "category",
+                                                          "type",
+                                                          "capability"};
+  return kKeys.contains(key) || speaks_of_image(key);
 }
 
 std::string id_text(const Json& value, const char* key, const std::string& where,
@@ -138,7 +180,11 @@ Draft begin_draft(const Item& item, std::initializer_list<const char*> id_keys, 
     draft.sample.id = item.key;
     draft.where = item.where;
   }
-  read_images(*item.value, text, draft, problems);
+  if (item.images.empty()) {
+    read_images(*item.value, text, draft, problems);
+  } else {
+    draft.images = item.images;
+  }
   return draft;
 }
 

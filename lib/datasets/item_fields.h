@@ -33,6 +33,12 @@ const char* answer_key(const nlohmann::json& object);
 /// none of them; empty without any.
 std::string unread_image_key(const nlohmann::json& object);
 
+/// Whether any reader of items looks at a key, so that a column of its name is read.
+bool is_read_of_items(const std::string& key);
+
+/// An image by its name, or the image itself in base64, which `text` then keeps.
+ImageSource image_called(std::string name, FileText& text);
+
 /// A string or an integer as an id's text; empty after noting that the value is neither.
 std::string id_text(const nlohmann::json& value, const char* key, const std::string& where,
                     Problems& problems);

@@ -8,16 +8,19 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "datasets/draft.h"
 #include "datasets/problems.h"
 
 namespace elastikv {
 
-/// A piece of a JSON file that becomes one sample or several.
+/// A piece of a data file that becomes one sample or several.
 struct Item {
   std::shared_ptr<const nlohmann::json> value;
   int64_t index = 0;  // in the file, from 0
-  std::string where;  // "item 3", "line 4" or "entry 'v1_0'"
+  std::string where;  // "item 3", "line 4", "entry 'v1_0'" or "row 5"
   std::string key;    // of an entry
+  /// Its images, where the file holds their bytes; none: the value names them.
+  std::vector<ImageSource> images{};
 };
 
 /// What a JSON file holds: items, or one object.

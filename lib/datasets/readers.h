@@ -25,6 +25,8 @@ struct Reading {
   std::vector<Draft>& drafts;
   std::vector<std::string>& notes;
   const Tokenizer* tokenizer;  ///< for windows of tokens; else it may be null
+  /// The data set's files where these are Parquet, whose text is then empty; else none.
+  std::vector<std::filesystem::path> parquet{};
 
   /// Checks a draft's texts and adds it.
   void add(Draft draft) const;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "datasets/item_fields.h"
+#include "datasets/multiple_choice.h"
 #include "datasets/python_list.h"
 #include "datasets/readers.h"
 #include "datasets/tsv_table.h"
@@ -19,11 +20,6 @@ namespace {
 
 /// An image's cell that is not longer names another row.
 constexpr size_t kLongestReference = 64;
-
-struct Option {
-  char letter;
-  std::string_view text;
-};
 
 /// The columns that are used; npos: the table has none.
 class Columns {
@@ -87,6 +83,7 @@ class TsvSamples {
     }
     read_images(row, draft);
     const std::vector<Option> options = options_of(row);
+    for (const Option& option : options) draft.sample.options.push_back(option.text);
     draft.sample.question = question_of(row, options);
     for (const Option& option : options) {
       draft.sample.options.resize(static_cast<size_t>(option.letter - 'A') + 1);
@@ -100,23 +97,16 @@ class TsvSamples {
     std::vector<Option> options;
     for (char letter = 'A'; letter <= 'Z'; ++letter) {
       const std::string_view text = columns_.of(row, std::string_view(&letter, 1));
-      if (!is_blank(text)) options.push_back({letter, text});
+      if (!is_blank(text)) options.push_back({letter, std::string(text)});
     }
     return options;
   }
 
-  /// The hint, the question and the options, each on lines of its own.
   std::string question_of(const TsvRow& row, const std::vector<Option>& options) const {
     if (!columns_.has("question"))
       return reading_.options.prompt.empty() ? kCaptionPrompt : reading_.options.prompt;
-    std::string question(columns_.of(row, "question"));
-    if (is_blank(question)) return question;
-    const std::string_view hint = columns_.of(row, "hint");
-    if (!is_blank(hint)) question = fmt::format("{}\n{}", hint, question);
-    for (const Option& option : options)
-      question += fmt::format("\n{}. {}", option.letter, option.text);
-    if (!options.empty()) question += "\nAnswer with the option's letter and its text.";
-    return question;
+    return with_options(columns_.of(row, "hint"), std::string(columns_.of(row, "question")),
+                        options);
   }
 
   void read_answer(const TsvRow& row, const std::vector<Option>& options, Draft& draft) {
@@ -124,7 +114,7 @@ class TsvSamples {
     if (is_blank(answer)) answer = columns_.of(row, "gpt4_ans");
     if (is_blank(answer)) return;  // noted with the other texts
     if (!options.empty()) {
-      choose(answer, options, draft);
+      read_choice(answer, options, draft);
       return;
     }
     draft.sample.answer = answer;
@@ -145,26 +135,17 @@ class TsvSamples {
     }
   }
 
-  /// The answer of a multiple choice: its letter and text, as the question lists it. The letter
-  /// alone would be one token, which the uncompressed prompt predicts.
-  void choose(std::string_view answer, const std::vector<Option>& options, Draft& draft) {
+  void read_choice(std::string_view answer, const std::vector<Option>& options, Draft& draft) {
     const auto chosen = std::find_if(options.begin(), options.end(), [&](const Option& option) {
       return answer == std::string_view(&option.letter, 1) || answer == option.text;
     });
-    if (chosen == options.end()) {
-      draft.lacks_answer = true;
-      if (!reading_.options.needs_answers) return;
-      std::string letters;
-      for (const Option& option : options)
-        letters += fmt::format("{}{}", letters.empty() ? "" : ", ", option.letter);
-      reading_.problems.add(
-          ProblemKind::kItem, draft,
-          fmt::format("the answer '{}' is none of the options {}", shortened(answer), letters));
+    if (chosen != options.end()) {
+      choose(*chosen, draft);
       return;
     }
-    draft.sample.answer = fmt::format("{}. {}", chosen->letter, chosen->text);
-    draft.sample.references = {draft.sample.answer, std::string(1, chosen->letter),
-                               std::string(chosen->text)};
+    draft.lacks_answer = true;
+    if (reading_.options.needs_answers)
+      reading_.problems.add(ProblemKind::kItem, draft, no_option(answer, options));
   }
 
   void read_images(const TsvRow& row, Draft& draft) {

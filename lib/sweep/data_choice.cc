@@ -12,6 +12,7 @@
 #include "base/fields.h"
 #include "base/keys.h"
 #include "base/nearest_name.h"
+#include "sweep/column_keys.h"
 #include "sweep/labels.h"
 #include "sweep/shared_keys.h"
 #include "sweep/variants.h"
@@ -126,7 +127,7 @@ void add_selection(Keys<DataOptions>& keys) {
   keys.add("sample_ids", &DataOptions::sample_ids, ids_form(), "These samples alone.",
            {.written = Written::kWhereSet, .hashed = false, .otherwise = "all"});
   keys.add("image_cache", &DataOptions::image_cache, filled_path_form(),
-           "Where images that the file holds in base64 are written.",
+           "Where images that the file holds are written.",
            {.written = Written::kWhereSet,
             .hashed = false,
             .otherwise = "in the user's cache",
@@ -207,6 +208,19 @@ const Keys<DataOptions>& data_keys() {
              {.otherwise = "the file's"}, [](const YamlFields&, DataOptions& data) {
                data.name = as_label(data_set_name(data.path));
              });
+    keys.add("split", &DataOptions::split, filled_text_form(),
+             "Of a folder of Parquet files those of this split, or the rows by `columns.split`.",
+             {.written = Written::kWhereSet, .otherwise = "the only one"});
+    keys.group("columns",
+               {.read = [](const YamlFields& node,
+                           DataOptions& data) { column_keys().read(node, data.columns.emplace()); },
+                .write =
+                    [](const DataOptions& data) {
+                      return data.columns ? column_keys().write(*data.columns) : OrderedJson();
+                    }},
+               column_keys(), "mapping",
+               "Which columns of a Parquet file, a table or items hold what, by name.",
+               {.written = Written::kWhereSet, .otherwise = "the format knows"});
     keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
              {.lists = ListedValues{.order = 4, .ranges = true}});
     keys.add("image_root", &DataOptions::image_root, path_form(),

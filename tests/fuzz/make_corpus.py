@@ -187,6 +187,9 @@ def data_sets():
         put("data_tsv", file.stem + "-a", b"a" + file.read_bytes()[: MOST_BYTES - 1])
     put("data_tsv", "quoted", b'@index\tquestion\tanswer\tA\tB\thint\tcategory\n1\t"a ""b""\nc"\tA\tx\ty\tz\tq\n'
                               b"2\tWhat?\t\"['one', \\\"it's\\\"]\"\t\t\t\t\n")
+    for file in sorted(DATA.rglob("*.parquet")):
+        for name, first in (("items", 1), ("columns", 9 + 32 + 64), ("answers", 9 + 16 + 128)):
+            put("parquet", f"{file.stem}-{name}", bytes([first]) + file.read_bytes())
     story = (DATA / "text/story.txt").read_bytes()
     put("data_text", "story", b"@" + story[:2000])
     put("data_text", "lines", b"`" + story[:300].replace(b"\n", b"\r\n") + " \u4e2d\u6587\u3000x".encode())

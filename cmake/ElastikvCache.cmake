@@ -1,0 +1,10 @@
+# elastikv_cache_folder(VARIABLE): where scripts/setup.sh puts what it downloads.
+function(elastikv_cache_folder VARIABLE)
+  if(DEFINED ENV{ELASTIKV_CACHE})
+    set(${VARIABLE} $ENV{ELASTIKV_CACHE} PARENT_SCOPE)
+  elseif(DEFINED ENV{XDG_CACHE_HOME})
+    set(${VARIABLE} $ENV{XDG_CACHE_HOME}/elastikv PARENT_SCOPE)
+  else()
+    set(${VARIABLE} $ENV{HOME}/.cache/elastikv PARENT_SCOPE)
+  endif()
+endfunction()

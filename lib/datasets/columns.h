@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace elastikv {
+
+/// Which columns of a data file (keys of its items) hold what, by name. A name may lead into
+/// structs by dots ("answers.text"), through lists to each of their entries.
+struct DataColumns {
+  std::string question;             ///< empty: the data ask nothing, as captions
+  std::vector<std::string> images;  ///< in the order they are shown; what is null is left out
+  /// One column with a list of options, or a column for each; what is null or blank is left out.
+  std::vector<std::string> options;
+  /// A text, a number or a list; of a row with options the letter, the text or the place from 0.
+  std::string answer;
+  std::string id;                       ///< empty: the row's number
+  std::vector<std::string> categories;  ///< what a sample is sorted under
+  std::string context;  ///< stands before the question on lines of its own; may be null
+  std::string split;    ///< rows whose value here is DataOptions::split are read alone
+
+  bool operator==(const DataColumns&) const = default;
+};
+
+}  // namespace elastikv

@@ -1,0 +1,295 @@
+#include "datasets/columns_reader.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "base/strings.h"
+#include "datasets/item_fields.h"
+#include "datasets/multiple_choice.h"
+#include "datasets/python_list.h"
+#include "datasets/row_values.h"
+#include "datasets/tsv_table.h"
+
+namespace elastikv {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kLetters = 26;
+
+/// What a column is for, and its name; in the order in which they are asked for.
+std::vector<std::pair<std::string, std::string>> roles(const DataColumns& columns) {
+  std::vector<std::pair<std::string, std::string>> all;
+  const auto add = [&](const char* role, const std::string& name) {
+    if (!name.empty()) all.emplace_back(role, name);
+  };
+  add("question", columns.question);
+  for (const std::string& name : columns.images) add("images", name);
+  for (const std::string& name : columns.options) add("options", name);
+  add("answer", columns.answer);
+  add("id", columns.id);
+  for (const std::string& name : columns.categories) add("categories", name);
+  add("context", columns.context);
+  add("split", columns.split);
+  return all;
+}
+
+std::string text_or_none(const Json& row, const std::string& name) {
+  return name.empty() ? "" : as_text(value_at(row, name)).value_or("");
+}
+
+/// The options of a row by their letters: those of a list, or of a column for each.
+std::vector<Option> options_of(const Json& row, const std::vector<std::string>& columns) {
+  std::vector<std::string> texts;
+  if (columns.size() == 1) {
+    texts = as_texts(value_at(row, columns.front())).value_or(std::vector<std::string>());
+  } else {
+    for (const std::string& name : columns) texts.push_back(text_or_none(row, name));
+  }
+  std::vector<Option> options;
+  for (size_t i = 0; i < std::min(texts.size(), kLetters); ++i) {
+    if (!is_blank(texts[i]))
+      options.push_back({static_cast<char>('A' + static_cast<char>(i)), std::move(texts[i])});
+  }
+  return options;
+}
+
+/// The option that an answer is, by its letter ("B", "(B)"), its text, or its place from 0; null
+/// for none.
+const Option* chosen_of(const std::string& answer, const std::vector<Option>& options) {
+  const auto find = [&](const auto& is) -> const Option* {
+    const auto found = std::find_if(options.begin(), options.end(), is);
+    return found == options.end() ? nullptr : &*found;
+  };
+  const std::string_view text = trimmed(answer);
+  const bool in_brackets = text.size() == 3 && text.front() == '(' && text.back() == ')';
+  const std::string_view letter = in_brackets ? text.substr(1, 1) : text;
+  if (const Option* by_letter =
+          find([&](const Option& option) { return letter == std::string_view(&option.letter, 1); }))
+    return by_letter;
+  if (const Option* by_text = find([&](const Option& option) { return option.text == answer; }))
+    return by_text;
+  if (text.empty() || text.size() > 2 ||
+      text.find_first_not_of("0123456789") != std::string_view::npos)
+    return nullptr;
+  const int place = std::stoi(std::string(text));
+  return find([&](const Option& option) { return option.letter - 'A' == place; });
+}
+
+/// The text that is there most often, of equals the first.
+const std::string& most_frequent(const std::vector<std::string>& texts) {
+  std::unordered_map<std::string_view, size_t> votes;
+  for (const std::string& text : texts) ++votes[text];
+  return *std::max_element(
+      texts.begin(), texts.end(),
+      [&](const std::string& a, const std::string& b) { return votes[a] < votes[b]; });
+}
+
+}  // namespace
+
+ColumnsReader::ColumnsReader(const Reading& reading)
+    : reading_(reading), columns_(*reading.options.columns) {
+  const DataOptions& options = reading.options;
+  const std::string& file = reading.problems.file();
+  if (options.format != "auto")
+    fail("{}: 'columns' says how the file is read; leave 'format' out", file);
+  if (!columns_.question.empty() && !options.prompt.empty())
+    fail("{}: 'prompt' is for data without questions, columns.question names some", file);
+  if (columns_.question.empty() && columns_.images.empty())
+    fail("{}: 'columns' names neither question nor images", file);
+  if (columns_.answer.empty() && options.needs_answers)
+    fail("{}: 'columns' names no answer, which perplexity and the metrics compare with", file);
+}
+
+std::vector<std::string> ColumnsReader::needed(const std::vector<std::string>& present,
+                                               const std::string& file) const {
+  std::vector<std::string> used;
+  for (const auto& [role, name] : roles(columns_)) {
+    std::string column = column_of(name, present);
+    if (column.empty()) {
+      const std::string near = nearest_name(name, present);
+      std::vector<std::string> shown;
+      for (const std::string& one : present) shown.push_back(shortened(one));
+      fail("{}: columns.{} is '{}', no column of the file; {} has {}", file, role, name,
+           near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(shown));
+    }
+    if (std::find(used.begin(), used.end(), column) == used.end())
+      used.push_back(std::move(column));
+  }
+  return used;
+}
+
+void ColumnsReader::read(const Json& row, int64_t index, const std::string& where,
+                         const ImagesOf& images_of) {
+  if (!columns_.split.empty() && !reading_.options.split.empty()) {
+    const std::string split = text_or_none(row, columns_.split);
+    if (split != reading_.options.split) {
+      other_splits_.insert(split);
+      return;
+    }
+  }
+  Draft draft;
+  draft.sample.index = index;
+  draft.where = where;
+  if (columns_.id.empty()) {
+    draft.sample.id = std::to_string(index);
+  } else {
+    draft.sample.id =
+        id_text(value_at(row, columns_.id), columns_.id.c_str(), where, reading_.problems);
+  }
+  draft.where = fmt::format("{} ('{}')", where, draft.sample.id);
+  for (const std::string& name : columns_.categories) {
+    for (std::string& category :
+         as_texts(value_at(row, name)).value_or(std::vector<std::string>())) {
+      if (!is_blank(category)) draft.sample.categories.push_back(std::move(category));
+    }
+  }
+  read_images(row, images_of, draft);
+  const std::vector<Option> options = options_of(row, columns_.options);
+  for (const Option& option : options) draft.sample.options.push_back(option.text);
+  if (columns_.question.empty()) {
+    const std::string& prompt = reading_.options.prompt;
+    draft.sample.question = prompt.empty() ? kCaptionPrompt : prompt;
+    if (draft.images.empty() && !draft.lacks_images)
+      reading_.problems.add(ProblemKind::kItem, draft, "the row has no image");
+  } else {
+    draft.sample.question = with_options(text_or_none(row, columns_.context),
+                                         text_or_none(row, columns_.question), options);
+  }
+  if (!columns_.answer.empty()) read_answer(value_at(row, columns_.answer), options, draft);
+  reading_.add(std::move(draft));
+}
+
+void ColumnsReader::finish() const {
+  if (!reading_.drafts.empty() || other_splits_.empty()) return;
+  const std::set<std::string> splits(other_splits_.begin(), other_splits_.end());
+  const std::vector<std::string> known(splits.begin(), splits.end());
+  fail("{}: no row's '{}' is '{}'{}", reading_.problems.file(), columns_.split,
+       reading_.options.split, suggestion(reading_.options.split, known));
+}
+
+void ColumnsReader::read_images(const Json& row, const ImagesOf& images_of, Draft& draft) {
+  for (const std::string& name : columns_.images) {
+    if (std::optional<std::vector<ImageSource>> held = images_of ? images_of(name) : std::nullopt) {
+      std::move(held->begin(), held->end(), std::back_inserter(draft.images));
+    } else {
+      add_image(value_at(row, name), name, draft);
+    }
+    if (draft.lacks_images) return;
+  }
+}
+
+void ColumnsReader::add_image(const Json& value, const std::string& column, Draft& draft) {
+  if (value.is_null()) return;
+  if (value.is_array()) {
+    for (const Json& entry : value) add_image(entry, column, draft);
+    return;
+  }
+  if (value.is_object() && value.contains("path")) {
+    add_image(value["path"], column, draft);
+    return;
+  }
+  if (!value.is_string()) {
+    draft.lacks_images = true;
+    reading_.problems.add(ProblemKind::kItem, draft,
+                          fmt::format("'{}' holds a value of type {}, an image or its name is "
+                                      "needed",
+                                      column, value.type_name()));
+    return;
+  }
+  const auto& text = value.get_ref<const std::string&>();
+  if (is_blank(text)) return;
+  const std::optional<std::vector<std::string>> names = as_texts(value);
+  if (!names) {
+    draft.lacks_images = true;
+    reading_.problems.add(ProblemKind::kItem, draft,
+                          fmt::format("'{}' {} is no list", column, shortened(text)));
+    return;
+  }
+  for (const std::string& name : *names) draft.images.push_back(image_called(name, reading_.text));
+}
+
+void ColumnsReader::read_answer(const Json& value, const std::vector<Option>& options,
+                                Draft& draft) {
+  const std::optional<std::vector<std::string>> texts = as_texts(value);
+  const auto refuse = [&](const std::string& why) {
+    draft.lacks_answer = true;
+    if (reading_.options.needs_answers) reading_.problems.add(ProblemKind::kItem, draft, why);
+  };
+  if (!texts) {
+    refuse(fmt::format("'{}' is {}, a text, a number or a list of them is needed", columns_.answer,
+                       value.is_string() ? shortened(value.dump())
+                                         : fmt::format("of type {}", value.type_name())));
+    return;
+  }
+  if (texts->empty()) return;  // noted with the other texts where it is needed
+  const std::string& answer = most_frequent(*texts);
+  if (!options.empty()) {
+    if (const Option* option = chosen_of(answer, options)) {
+      choose(*option, draft);
+    } else if (!is_blank(answer)) {
+      refuse(no_option(answer, options));
+    }
+    return;
+  }
+  draft.sample.answer = answer;
+  // All that people said stays, as often as they said it: how often counts in VQA accuracy.
+  draft.sample.references = texts->size() > 1 ? *texts : alternatives_of(answer);
+}
+
+namespace {
+
+void read_json_by_columns(ColumnsReader& rows, const Reading& reading) {
+  JsonFile json = read_json(reading.text.view(), reading.problems);
+  if (json.object) json.items.push_back({json.object, 0, "line 1", ""});
+  const std::vector<Item> items = objects_among(std::move(json.items), reading.problems);
+  std::set<std::string> names;
+  for (const Item& item : items) {
+    for (const auto& entry : item.value->items()) names.insert(entry.key());
+  }
+  rows.needed({names.begin(), names.end()}, reading.problems.file());
+  for (const Item& item : items) rows.read(*item.value, item.index, item.where);
+}
+
+void read_table_by_columns(ColumnsReader& rows, const Reading& reading) {
+  const TsvTable table = read_tsv_table(reading.text, reading.problems);
+  const std::vector<std::string> header(table.header.begin(), table.header.end());
+  const std::vector<std::string> used = rows.needed(header, reading.problems.file());
+  int64_t index = 0;
+  for (const TsvRow& row : table.rows) {
+    Json object = Json::object();
+    for (size_t i = 0; i < header.size(); ++i) {
+      const bool is_used = std::find(used.begin(), used.end(), header[i]) != used.end();
+      if (is_used && !row.fields[i].empty()) object[header[i]] = std::string(row.fields[i]);
+    }
+    rows.read(object, index++, fmt::format("line {}", row.line));
+  }
+}
+
+}  // namespace
+
+void read_text_by_columns(const Reading& reading) {
+  ColumnsReader rows(reading);
+  if (looks_like_json(reading.text.view())) {
+    read_json_by_columns(rows, reading);
+  } else {
+    read_table_by_columns(rows, reading);
+  }
+  rows.finish();
+}
+
+/// Rows of any file by DataOptions::columns.
+extern const DataFormat kColumnsFormat{.name = "columns", .takes_prompt = true};
+
+}  // namespace elastikv

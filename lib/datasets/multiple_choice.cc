@@ -1,0 +1,32 @@
+#include "datasets/multiple_choice.h"
+
+#include <fmt/format.h>
+
+#include "datasets/file_text.h"
+#include "datasets/item_fields.h"
+
+namespace elastikv {
+
+std::string with_options(std::string_view hint, std::string question,
+                         const std::vector<Option>& options) {
+  if (is_blank(question)) return question;
+  if (!is_blank(hint)) question = fmt::format("{}\n{}", hint, question);
+  for (const Option& option : options)
+    question += fmt::format("\n{}. {}", option.letter, option.text);
+  if (!options.empty()) question += "\nAnswer with the option's letter and its text.";
+  return question;
+}
+
+void choose(const Option& option, Draft& draft) {
+  draft.sample.answer = fmt::format("{}. {}", option.letter, option.text);
+  draft.sample.references = {draft.sample.answer, std::string(1, option.letter), option.text};
+}
+
+std::string no_option(std::string_view answer, const std::vector<Option>& options) {
+  std::string letters;
+  for (const Option& option : options)
+    letters += fmt::format("{}{}", letters.empty() ? "" : ", ", option.letter);
+  return fmt::format("the answer '{}' is none of the options {}", shortened(answer), letters);
+}
+
+}  // namespace elastikv

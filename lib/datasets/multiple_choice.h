@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datasets/draft.h"
+
+namespace elastikv {
+
+/// One of the answers that a question lists.
+struct Option {
+  char letter;
+  std::string text;
+};
+
+/// The hint, the question and the options, each on lines of its own, with a line that asks for the
+/// option; `hint` may be blank, and without options the question is as it stands.
+std::string with_options(std::string_view hint, std::string question,
+                         const std::vector<Option>& options);
+
+/// Gives a draft the option that an answer is: its letter and text, as the question lists it. The
+/// letter alone would be one token, which the uncompressed prompt predicts.
+void choose(const Option& option, Draft& draft);
+
+/// "'x' is none of the options A, B".
+std::string no_option(std::string_view answer, const std::vector<Option>& options);
+
+}  // namespace elastikv

@@ -1,0 +1,40 @@
+#include "sweep/column_keys.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/keys.h"
+
+namespace elastikv {
+
+const Keys<DataColumns>& column_keys() {
+  static const Keys<DataColumns> keys([](Keys<DataColumns>& keys) {
+    const auto one = [&](const char* name, std::string DataColumns::*member, std::string help,
+                         std::string otherwise = "") {
+      keys.add(name, member, filled_text_form(), std::move(help),
+               {.written = Written::kWhereSet, .otherwise = std::move(otherwise)});
+    };
+    const auto several = [&](const char* name, std::vector<std::string> DataColumns::*member,
+                             std::string help) {
+      keys.add(name, member, text_list_form(), std::move(help), {.written = Written::kWhereSet});
+    };
+    one("question", &DataColumns::question, "The question's column; `a.b` is inside a struct.",
+        "`prompt` asks");
+    several("images", &DataColumns::images, "Those of the images, in the order they are shown.");
+    several("options", &DataColumns::options,
+            "That with a list of options, or one for each of them.");
+    one("answer", &DataColumns::answer,
+        "That of the answer or the list of accepted ones; with options the letter, the text, or "
+        "the place from 0.");
+    one("id", &DataColumns::id, "That of the ids.", "the row's number");
+    several("categories", &DataColumns::categories,
+            "Those by which tables by category sort samples.");
+    one("context", &DataColumns::context, "That of a text before the question.");
+    one("split", &DataColumns::split, "That in which the rows' `split` is looked for.",
+        "the files' names");
+  });
+  return keys;
+}
+
+}  // namespace elastikv

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "base/keys_fwd.h"
+#include "datasets/columns.h"
+
+namespace elastikv {
+
+/// The keys of `columns` in an entry of a sweep's `data`.
+const Keys<DataColumns>& column_keys();
+
+}  // namespace elastikv
