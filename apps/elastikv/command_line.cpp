@@ -37,6 +37,7 @@ CommandLine::CommandLine()
   add_score_verb(app_, verb_);
   add_list_verb(app_, verb_);
   add_inspect_verb(app_, verb_);
+  add_inspect_data_verb(app_, verb_);
   add_completion_verb(app_, verb_);
   for (const char* verb : {"sweep", "plan", "generate", "explain"})
     add_threads(*app_.get_subcommand(verb), threads_);

@@ -12,6 +12,7 @@
 #include "models/registry.h"
 #include "strategies/registry.h"
 #include "sweep/sweep_keys.h"
+#include "sweep/task.h"
 #include "text/prompt_format.h"
 #include "verbs.h"
 
@@ -36,6 +37,12 @@ void list_keys() {
              sweep_keys_markdown(), bench_keys_markdown());
 }
 
+void list_tasks() {
+  fmt::print("tasks:\n");
+  for (const std::string& name : task_names())
+    fmt::print("  {:<18}{}\n", name, read_task(name).summary);
+}
+
 int list(const std::string& what) {
   const bool all = what == "all";
   if (all || what == "strategies") list_strategies();
@@ -47,6 +54,7 @@ int list(const std::string& what) {
   if (all || what == "metrics")
     fmt::print("text metrics:\n  {}\nmetrics of answers:\n  {}\n",
                fmt::join(text_metric_names(), "\n  "), fmt::join(task_metric_names(), "\n  "));
+  if (all || what == "tasks") list_tasks();
   if (all || what == "keys") list_keys();
   return 0;
 }
@@ -57,11 +65,11 @@ void add_list_verb(CLI::App& app, Verb& chosen) {
   const auto what = std::make_shared<std::string>("all");
   CLI::App* verb = app.add_subcommand(
       "list",
-      "List strategies, model architectures, prompt formats, data formats, metrics and the keys of "
-      "sweeps and benchmarks");
+      "List strategies, model architectures, prompt formats, data formats, metrics, tasks and the "
+      "keys of sweeps and benchmarks");
   verb->add_option("what", *what, "What to list")
-      ->check(
-          CLI::IsMember({"all", "strategies", "models", "prompts", "formats", "metrics", "keys"}))
+      ->check(CLI::IsMember(
+          {"all", "strategies", "models", "prompts", "formats", "metrics", "tasks", "keys"}))
       ->capture_default_str();
   add_examples(*verb, {{"Presets, with their papers", "strategies"}, {"Text metrics", "metrics"}});
   verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });

@@ -142,6 +142,28 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
   }
 }
 
+/// Takes markers of images from one end of a question: "<image>\n" in front, "\n<image>" behind.
+std::string take_markers(std::string& question, bool in_front) {
+  const std::string_view marker = in_front ? "<image>\n" : "\n<image>";
+  std::string taken;
+  while (in_front ? question.starts_with(marker) : question.ends_with(marker)) {
+    taken += marker;
+    question.erase(in_front ? 0 : question.size() - marker.size(), marker.size());
+  }
+  return taken;
+}
+
+/// Puts what a benchmark says around its questions.
+void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
+  if (options.question_before.empty() && options.question_after.empty()) return;
+  for (Draft& draft : drafts) {
+    std::string& question = draft.sample.question;
+    const std::string front = take_markers(question, /*in_front=*/true);
+    const std::string behind = take_markers(question, /*in_front=*/false);
+    question = front + options.question_before + question + options.question_after + behind;
+  }
+}
+
 /// The selected samples, with everything noted that is wrong with them or with the file; fills in
 /// what the data set's format says of it.
 std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& check_image,
@@ -162,6 +184,7 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& 
   }
   select(drafts, options);
   if (format.notes_texts_alone) note_texts_alone(drafts, notes);
+  put_around(drafts, options);
   place_images(drafts, options.image_place);
   Images images(options, check_image, problems);
   for (Draft& draft : drafts) {
@@ -227,6 +250,8 @@ DataSet read_data(const DataOptions& options,
   std::string all;
   for (Draft& draft : drafts) {
     draft.sample.source = resolved.path;
+    draft.sample.max_new_tokens = resolved.max_new_tokens;
+    draft.sample.stop = resolved.stop;
     all += fmt::format("{}:{}{}", draft.sample.id.size(), draft.sample.id, draft.sample.content);
     data.samples.push_back(std::move(draft.sample));
   }

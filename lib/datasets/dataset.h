@@ -95,6 +95,16 @@ struct DataOptions {
   int64_t answer_words = 128;           // text: words after them that become the answer
   std::optional<TokenWindows> tokens;   // text: windows of tokens instead
   std::optional<ExpectedData> expected;
+  /// A benchmark of configs/tasks whose data these are; what follows is what it asks for.
+  std::string task;
+  /// Put before and behind every question, as they stand. Images that a question places at its
+  /// beginning or end stay outside.
+  std::string question_before;
+  std::string question_after;
+  std::optional<int64_t> max_new_tokens;  // of the texts that are generated; none: the sweep's
+  std::vector<std::string> stop;          // texts at which they end
+  /// Metrics of texts, its own one first; empty: the sweep's.
+  std::vector<std::string> metrics;
 };
 
 /// The samples that a sweep uses.

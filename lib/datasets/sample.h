@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,8 @@ struct Sample {
   /// The answers that people gave to it, equal ones as often as they were given, for metrics that
   /// count votes; empty where the data set has no such list.
   std::vector<std::string> votes;
-  /// The texts of a multiple choice, A first; a letter without a text is empty. Empty: none, or they
-  /// stand in the question alone.
+  /// The texts of a multiple choice, A first; a letter without a text is empty. Empty: none, or
+  /// they stand in the question alone.
   std::vector<std::string> options;
   /// What questions have in common that are judged together (MME's two of an image), where the data
   /// set says it: as a rule their cluster.
@@ -42,6 +43,10 @@ struct Sample {
   /// `question` and `answer` are then their text, for reading. Empty for all other samples.
   std::vector<int64_t> prompt_ids;
   std::vector<int64_t> answer_ids;
+
+  /// Where the text to it ends, if its data set says so: after so many tokens, and at these texts.
+  std::optional<int64_t> max_new_tokens;
+  std::vector<std::string> stop;
 
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;

@@ -54,8 +54,8 @@ struct MeasuredSample {
 
 /// What a metric makes of the samples of a cell.
 struct Measurement {
-  std::optional<double> value;       // absent where no sample counts
-  std::optional<Interval> interval;  // 95 %
+  std::optional<double> value = std::nullopt;       // absent where no sample counts
+  std::optional<Interval> interval = std::nullopt;  // 95 %
   std::vector<std::optional<double>> more = {};
   size_t of = 0;  // samples of the cell
 

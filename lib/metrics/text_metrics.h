@@ -24,6 +24,9 @@ const std::vector<std::string>& text_metric_names();
 /// (docs/metrics.md): "vqa-accuracy", "anls", "choice-vlmeval" and so on.
 const std::vector<std::string>& task_metric_names();
 
+/// The share of samples whose text is the full cache's own.
+inline constexpr const char* kLoyalty = "loyalty";
+
 /// A chosen list of metrics, all computed over a pair of texts at once.
 class TextMetrics final {
  public:

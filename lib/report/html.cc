@@ -10,6 +10,7 @@
 #include "report/runs.h"
 #include "report/svg.h"
 #include "report/table_forms.h"
+#include "report/task_table.h"
 
 namespace elastikv {
 namespace {
@@ -175,6 +176,10 @@ std::string report_html(const std::vector<ReportRun>& runs,
   }
   html += "<li><a href=\"#provenance\">Provenance</a></li>\n</ul>\n";
   for (size_t i = 0; i < groups.size(); ++i) html += group_section(groups[i], i);
+  for (const TaskTable& tasks : task_tables(groups)) {
+    html += fmt::format("<h2>{}: tasks</h2>\n{}{}", xml_escape(tasks.model),
+                        html_table(task_rows(tasks)), note(task_note(tasks)));
+  }
   return html + provenance(runs) + "</body>\n</html>\n";
 }
 

@@ -11,6 +11,7 @@
 #include "report/notes.h"
 #include "report/runs.h"
 #include "report/table_forms.h"
+#include "report/task_table.h"
 
 namespace elastikv {
 namespace {
@@ -276,6 +277,9 @@ std::vector<ReportFile> report_latex(const std::vector<ReportRun>& runs,
     std::replace(file.begin(), file.end(), '_', '-');
     files.push_back({std::move(file), std::move(text)});
   }
+  std::string tasks;
+  for (const TaskTable& table : task_tables(groups)) tasks += task_latex(table);
+  if (!tasks.empty()) files.push_back({"table-tasks", tasks});
   std::string main = document(runs, groups, files);
   files.insert(files.begin(), {"report", std::move(main)});
   return files;

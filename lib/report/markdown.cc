@@ -7,6 +7,7 @@
 #include "report/missing.h"
 #include "report/notes.h"
 #include "report/table_forms.h"
+#include "report/task_table.h"
 
 namespace elastikv {
 namespace {
@@ -69,6 +70,16 @@ std::string measure_section(const ReportGroup& group, const Measure& measure) {
       group.summary, [&](const CellSummary& cell) { return measure_text(cell, measure); });
   return section(measure.title, table, fmt::format("`{}`", measure.signature),
                  notes_above(group, measure));
+}
+
+/// The data sets of each model beside each other, in their own metrics.
+std::string task_sections(const std::vector<ReportGroup>& groups) {
+  std::string text;
+  for (const TaskTable& tasks : task_tables(groups)) {
+    text += fmt::format("\n## {}: tasks\n\n{}\n{}\n", markdown_text(tasks.model),
+                        task_rows(tasks).markdown(/*left_columns=*/2), task_note(tasks));
+  }
+  return text;
 }
 
 std::string difference_sections(const ReportGroup& group) {
@@ -134,7 +145,7 @@ std::string report_markdown(const std::vector<ReportRun>& runs,
                     "samples.");
     text += category_sections(group);
   }
-  return text;
+  return text + task_sections(groups);
 }
 
 /// Seconds per sample.
@@ -212,7 +223,7 @@ std::string summary_markdown(const std::vector<ReportRun>& runs,
     }
     text += generated_section(group);
   }
-  return text;
+  return text + task_sections(groups);
 }
 
 /// GitHub's Markdown.

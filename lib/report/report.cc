@@ -13,6 +13,7 @@
 #include "report/long_tables.h"
 #include "report/markdown.h"
 #include "report/missing.h"
+#include "report/task_table.h"
 
 namespace elastikv {
 namespace {
@@ -41,6 +42,7 @@ std::vector<ReportFile> table_files(const TableForm& form, const std::vector<Rep
   if (has([](const ReportGroup& group) { return !group.categories.empty(); })) {
     add("categories", categories_csv(groups));
   }
+  if (!task_tables(groups).empty()) add("tasks", tasks_csv(groups));
   add("cells", cells_csv(groups));
   add("measures", measures_csv(groups));
   add("speed", speed_table(groups));

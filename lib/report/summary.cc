@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <span>
 
 #include "base/error.h"
@@ -58,8 +59,10 @@ Records common_records(const GroupSource& source, GroupSummary& summary) {
 }
 
 /// Error when a record lacks what its sweep's metrics need.
-void require_scores(const Record& record, const Scorers& scorers) {
+void require_scores(const Record& record, const Scorers& scorers,
+                    const std::set<std::string>& not_asked) {
   for (size_t i = 0; i < scorers.size(); ++i) {
+    if (not_asked.contains(scorers[i]->name())) continue;
     if (!scorers[i]->of_full() || (i < record.scores.size() && record.scores[i])) continue;
     fail("{}, sample {}: has no score by {}, which its sweep lists", record.cell, record.sample,
          scorers[i]->name());
@@ -70,18 +73,23 @@ void require_scores(const Record& record, const Scorers& scorers) {
 struct SampleFacts {
   std::vector<std::string> clusters;       // names; empty where a sample has none
   std::vector<const Question*> questions;  // null where none is kept
+  std::set<std::string> metrics_of_others;
 };
 
 void add_measurements(const std::vector<const Record*>& records, const SampleFacts& facts,
                       const MetricSet& metrics, const Bootstrap& bootstrap, CellSummary& summary) {
+  const std::set<std::string>& not_asked = facts.metrics_of_others;
   std::vector<MeasuredSample> samples;
   samples.reserve(records.size());
   for (size_t i = 0; i < records.size(); ++i) {
-    require_scores(*records[i], metrics.scorers());
+    require_scores(*records[i], metrics.scorers(), not_asked);
     samples.push_back({records[i]->outcome, records[i]->scores, facts.questions[i]});
   }
-  for (const auto& metric : metrics.metrics())
-    summary.measurements.push_back(metric->measure(samples, summary.clusters, bootstrap));
+  for (const auto& metric : metrics.metrics()) {
+    summary.measurements.push_back(not_asked.contains(metric->traits().name)
+                                       ? Measurement{.of = samples.size()}
+                                       : metric->measure(samples, summary.clusters, bootstrap));
+  }
 }
 
 /// Means over samples of what a cell holds and costs.
@@ -146,6 +154,7 @@ void add_shared(const std::vector<const Record*>& records, GroupSummary& summary
 
 SampleFacts facts_of(const GroupSource& source, const std::vector<std::string>& samples) {
   SampleFacts facts;
+  facts.metrics_of_others = source.group.metrics_of_others;
   for (const std::string& sample : samples) {
     const auto cluster = source.clusters.find(sample);
     facts.clusters.push_back(cluster == source.clusters.end() ? "" : cluster->second);

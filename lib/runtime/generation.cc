@@ -19,6 +19,10 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     }
     text.token_ids.push_back(token);
     if (options.on_token) options.on_token(sequence, token);
+    if (options.ends && options.ends(sequence, token)) {
+      text.finished = true;
+      return false;
+    }
     return static_cast<int64_t>(text.token_ids.size()) < options.max_new_tokens;
   };
   const auto first = prompt.logits.argmax().item<int64_t>();

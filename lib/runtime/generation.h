@@ -16,6 +16,8 @@ struct GreedyOptions {
   std::vector<int64_t> end_tokens;
   /// Called with (sequence, token) for every new token that is no end token, as it comes.
   std::function<void(size_t, int64_t)> on_token;
+  /// Asked the same behind that: whether the text ends with this token.
+  std::function<bool(size_t, int64_t)> ends;
   /// Asked before every step; true ends the call with what there is.
   std::function<bool()> should_stop;
   /// Called before every step with the steps done, the most that there will be, and the sequences
@@ -25,7 +27,7 @@ struct GreedyOptions {
 
 struct GreedyText {
   std::vector<int64_t> token_ids;  ///< without the end token
-  bool finished = false;           ///< an end token came before max_new_tokens
+  bool finished = false;           ///< it ended by itself before max_new_tokens
   std::string failure;  ///< why the text breaks off (Sequence::failure); empty: it does not
 };
 

@@ -93,6 +93,11 @@ std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
   return answer;
 }
 
+EvaluationSettings settings_of(EvaluationSettings settings, const Sample& sample) {
+  settings.max_new_tokens = sample.max_new_tokens.value_or(settings.max_new_tokens);
+  return settings;
+}
+
 uint64_t seed_of(uint64_t sweep_seed, const Sample& sample) {
   return std::stoull(content_hash(fmt::format("{}:{}", sweep_seed, sample.content)).substr(0, 16),
                      nullptr,

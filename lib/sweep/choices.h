@@ -40,6 +40,9 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings);
 
+/// What the sample's data set says of the texts to it goes before what the sweep says.
+EvaluationSettings settings_of(EvaluationSettings settings, const Sample& sample);
+
 /// The seed of strategies that draw: a sample's draw does not depend on which others are evaluated.
 uint64_t seed_of(uint64_t sweep_seed, const Sample& sample);
 

@@ -1,5 +1,6 @@
 #include "sweep/config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/ranges.h>
@@ -11,7 +12,7 @@
 #include "base/yaml_fields.h"
 #include "base/yaml_values.h"
 #include "metrics/metric_set.h"
-#include "metrics/metric_set.h"
+#include "metrics/text_metrics.h"
 #include "sweep/data_choice.h"
 #include "sweep/labels.h"
 #include "sweep/model_choice.h"
@@ -40,6 +41,21 @@ std::vector<DataOptions> read_all_data(const YamlFields& node, const SweepOverri
   require_unique(
       sets, node, [](const DataOptions& data) { return data.name; }, "give them different names");
   return sets;
+}
+
+/// The metrics of texts that the data sets ask for, and how often texts stay what they were, where
+/// the sweep says nothing of metrics of texts.
+void take_metrics_of_data(const YamlFields& root, SweepConfig& config) {
+  if (root.has("metrics") && root.at("metrics").is_map() && root.at("metrics").has("text")) return;
+  std::vector<std::string> names;
+  for (const DataOptions& data : config.data) {
+    for (const std::string& name : data.metrics) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  if (names.empty()) return;
+  if (std::find(names.begin(), names.end(), kLoyalty) == names.end()) names.emplace_back(kLoyalty);
+  config.metrics.text = std::move(names);
 }
 
 /// What is measured, once it is known whether anything is to be.
@@ -72,6 +88,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
   config.data = read_all_data(root.at("data"), overrides);
   sweep_keys().read(root, config);
   config.predict_only = config.predict_only || overrides.predict_only;
+  take_metrics_of_data(root, config);
   settle_metrics(root, config);
   if (overrides.output) config.output = *overrides.output;
   if (config.output.empty()) fail("--output is empty");

@@ -14,7 +14,9 @@
 #include "base/nearest_name.h"
 #include "sweep/column_keys.h"
 #include "sweep/labels.h"
+#include "sweep/metric_keys.h"
 #include "sweep/shared_keys.h"
+#include "sweep/task.h"
 #include "sweep/variants.h"
 #include "text/bos.h"
 
@@ -36,6 +38,13 @@ ValueForm<std::string> format_form() {
   return form;
 }
 
+ValueForm<std::string> task_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = [](const YamlFields& node) { return read_task_at(node).name; };
+  form.takes = "one of `elastikv list tasks`";
+  return form;
+}
+
 ValueForm<std::string> turn_form() {
   ValueForm<std::string> form = text_form();
   form.read = [](const YamlFields& node) {
@@ -46,6 +55,19 @@ ValueForm<std::string> turn_form() {
     return turn;
   };
   form.takes = "`first`, `all` or a number from 1";
+  return form;
+}
+
+ValueForm<std::vector<std::string>> stop_form() {
+  ValueForm<std::vector<std::string>> form = text_list_form();
+  form.read = [](const YamlFields& node) {
+    std::vector<std::string> texts;
+    for (const YamlFields& text : any_or_none(node)) {
+      texts.push_back(text.as_string());
+      if (texts.back().empty()) text.fail_here("is empty: no text ends at it");
+    }
+    return texts;
+  };
   return form;
 }
 
@@ -184,9 +206,26 @@ void check_windows(const YamlFields& fields, const DataOptions& data) {
   }
 }
 
+/// What a benchmark's data set says of its questions and of the texts to them.
+void add_task(Keys<DataOptions>& keys) {
+  keys.add("question_before", &DataOptions::question_before, text_form(),
+           "Put before every question, as it stands.", {.written = Written::kWhereSet});
+  keys.add("question_after", &DataOptions::question_after, text_form(),
+           "Put behind every question, as it stands.", {.written = Written::kWhereSet});
+  keys.add("max_new_tokens", &DataOptions::max_new_tokens, integer_form(1, kMostNewTokens),
+           "Where texts to this data set end at the latest.",
+           {.written = Written::kWhereSet, .otherwise = "`generation.max_new_tokens`"});
+  keys.add("stop", &DataOptions::stop, stop_form(), "Texts at which they end.",
+           {.written = Written::kWhereSet, .otherwise = "none"});
+  keys.add("metrics", &DataOptions::metrics, metric_names_form(),
+           "Metrics of texts for this data set, its own one first.",
+           {.written = Written::kWhereSet, .otherwise = "`metrics.text`"});
+}
+
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   DataOptions data;
   data_keys().read(fields, data);
+  if (fields.has("task")) apply_task(read_task_at(fields.at("task")), fields, data);
   check_windows(fields, data);
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);
@@ -202,11 +241,14 @@ const Keys<DataOptions>& data_keys() {
   static const Keys<DataOptions> keys([](Keys<DataOptions>& keys) {
     keys.add("path", &DataOptions::path, filled_path_form(), "The data file, or its folder.",
              {.required = true, .lists = ListedValues{.order = 0, .named = false}});
+    keys.add("task", &DataOptions::task, task_form(),
+             "The benchmark that they are, which says all that follows but is not said here.",
+             {.written = Written::kWhereSet, .hashed = false, .otherwise = "none"});
     keys.add("format", &DataOptions::format, format_form(),
              "The file's format; `auto` recognises it by its content.");
     keys.add("name", &DataOptions::name, label_form(), "The name in tables.",
              {.otherwise = "the file's"}, [](const YamlFields&, DataOptions& data) {
-               data.name = as_label(data_set_name(data.path));
+               data.name = data.task.empty() ? as_label(data_set_name(data.path)) : data.task;
              });
     keys.add("split", &DataOptions::split, filled_text_form(),
              "Of a folder of Parquet files those of this split, or the rows by `columns.split`.",
@@ -243,6 +285,7 @@ const Keys<DataOptions>& data_keys() {
     keys.add("prompt", &DataOptions::prompt, filled_text_form(),
              "The question of data that have none, such as captions.",
              {.written = Written::kWhereSet});
+    add_task(keys);
     add_windows(keys);
     add_selection(keys);
     keys.group("expect", {.read = read_expected}, expected_keys(), "mapping",

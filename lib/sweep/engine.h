@@ -100,6 +100,12 @@ struct SampleSize {
   int64_t prompt_tokens = 0;  ///< with the images'
   int64_t answer_tokens = 0;
   int64_t patches = 0;  ///< that the vision tower computes
+  /// Of the text to it; none: as the settings say.
+  std::optional<int64_t> max_new_tokens = std::nullopt;
+
+  int64_t new_tokens(const EvaluationSettings& settings) const {
+    return max_new_tokens.value_or(settings.max_new_tokens);
+  }
 };
 
 /// What can be said of samples before weights load.

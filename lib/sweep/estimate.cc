@@ -17,7 +17,8 @@ namespace {
 
 /// Entries of a layer, by KV head, that cells hold of their own beside the prompt's.
 int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& settings,
-                  int64_t prompt, int64_t answer_tokens) {
+                  const SampleSize& sample) {
+  const int64_t prompt = sample.prompt_tokens;
   int64_t scoring = 0;
   int64_t generating = 0;
   for (const CellSize& cell : cells) {
@@ -27,8 +28,8 @@ int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& set
     const int64_t merged = cell.merged(prompt) / 2;
     // While answers are scored, what was merged is there once more for the generation to begin
     // with.
-    scoring += (settings.generate ? 2 : 1) * merged + cell.room(prompt, answer_tokens);
-    generating += merged + cell.room(prompt, settings.max_new_tokens);
+    scoring += (settings.generate ? 2 : 1) * merged + cell.room(prompt, sample.answer_tokens);
+    generating += merged + cell.room(prompt, sample.new_tokens(settings));
   }
   return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
 }
@@ -63,7 +64,7 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
     // Cells hold nothing of their own yet while the prompt is computed.
     const int64_t prefill = prefill_activations(model.decoder, prompt, element_bytes);
     take_more(result.memory, prompt * token_bytes, prefill);
-    bytes += own_slots(cells, settings, prompt, sample.answer_tokens) * token_bytes;
+    bytes += own_slots(cells, settings, sample) * token_bytes;
     take_more(result.memory, bytes, logits);
     result.longest_prompt = std::max(result.longest_prompt, prompt);
     result.mean_prompt += static_cast<double>(prompt) / static_cast<double>(samples.size());

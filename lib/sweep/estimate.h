@@ -31,8 +31,8 @@ int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens);
 
 /// Weights, and what is held at the moment when most is: in the prefill one prompt's cache and
 /// activations, later its cache with what the cells hold of their own (new tokens, and what merging
-/// changes, before and after new tokens) and logits; the cells of a sample as one batch unless the settings say one by one. A lower bound: what
-/// strategies and metrics compute is not in it.
+/// changes, before and after new tokens) and logits; the cells of a sample as one batch unless the
+/// settings say one by one. A lower bound: what strategies and metrics compute is not in it.
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,
                        const ModelSize& model, std::span<const SampleSize> samples);
 

@@ -31,6 +31,14 @@ void require_finite(CellOutcome& outcome) {
   }
 }
 
+/// Where a sample's data set ends the text to it; empty where it says nothing.
+std::string ends_text(const Sample& sample) {
+  std::string text;
+  if (sample.max_new_tokens) text += fmt::format("new={} ", *sample.max_new_tokens);
+  for (const std::string& stop : sample.stop) text += fmt::format("{}:{}", stop.size(), stop);
+  return text;
+}
+
 }  // namespace
 
 std::string one_line(std::string text) {
@@ -52,6 +60,10 @@ GroupRecorder::GroupRecorder(const SweepConfig& config, const CellGroup& group,
         fmt::format("{}:{}{}", strategies_.back().size(), strategies_.back(), cell.budget.text());
   }
   identity_.batch = content_hash(identity_.batch);
+  for (size_t i = 0; i < metrics_.scorers().size(); ++i) {
+    if (group.metrics_of_others.contains(metrics_.scorers()[i]->name()))
+      of_other_data_.push_back(i);
+  }
 }
 
 std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
@@ -60,6 +72,8 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
   if (metrics_.needs_question()) {
     identity.data_item = content_hash(identity.data_item + question_text(question_of(sample)));
   }
+  if (const std::string ends = ends_text(sample); !ends.empty())
+    identity.data_item = content_hash(identity.data_item + ends);
   identity.strategy = strategies_[cell];
   identity.budget = group_.cells[cell].budget.text();
   return record_key(identity);
@@ -148,6 +162,7 @@ void GroupRecorder::compare(const Sample& sample, std::vector<Record>& records) 
       texts.emplace_back(reference, record.outcome.text);
     record.scores =
         metrics_.score({record.outcome, full.outcome, texts, question}, group_.cells[i].is_full());
+    for (const size_t scorer : of_other_data_) record.scores.at(scorer).reset();
   }
 }
 

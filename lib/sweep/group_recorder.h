@@ -52,6 +52,7 @@ class GroupRecorder final {
   std::string commit_;
   std::optional<CellBatches> batches_;
   MetricSet metrics_;
+  std::vector<size_t> of_other_data_;  // scorers that this data set does not ask for
   CellIdentity identity_;
   std::vector<std::string> strategies_;
 };

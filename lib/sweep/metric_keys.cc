@@ -11,18 +11,6 @@
 namespace elastikv {
 namespace {
 
-/// Names of text metrics, none of which may be unknown.
-ValueForm<std::vector<std::string>> metric_names_form() {
-  ValueForm<std::vector<std::string>> form = text_list_form();
-  form.read = [](const YamlFields& node) {
-    std::vector<std::string> names = texts_at(node);
-    if (!names.empty()) checked(node, [&] { static_cast<void>(TextMetrics(names)); });
-    return names;
-  };
-  form.takes = "any of `elastikv list metrics`";
-  return form;
-}
-
 /// The scalar says whether there is perplexity, a mapping how as well.
 const Keys<MetricChoice>& perplexity_keys() {
   static const Keys<MetricChoice> keys([](Keys<MetricChoice>& keys) {
@@ -94,6 +82,17 @@ void read_rouge(const YamlFields& node, MetricChoice& metrics) {
 }
 
 }  // namespace
+
+ValueForm<std::vector<std::string>> metric_names_form() {
+  ValueForm<std::vector<std::string>> form = text_list_form();
+  form.read = [](const YamlFields& node) {
+    std::vector<std::string> names = texts_at(node);
+    if (!names.empty()) checked(node, [&] { static_cast<void>(TextMetrics(names)); });
+    return names;
+  };
+  form.takes = "any of `elastikv list metrics`";
+  return form;
+}
 
 const Keys<MetricChoice>& metric_keys() {
   static const Keys<MetricChoice> keys([](Keys<MetricChoice>& keys) {

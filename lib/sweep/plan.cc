@@ -63,6 +63,17 @@ std::string model_name(const ModelChoice& model) {
   return fmt::format("{}-{}", model.label, model.dtype);
 }
 
+namespace {
+
+std::set<std::string> metrics_of_others(const SweepConfig& config, const DataOptions& data) {
+  std::set<std::string> metrics;
+  for (const DataOptions& set : config.data) metrics.insert(set.metrics.begin(), set.metrics.end());
+  for (const std::string& own : data.metrics) metrics.erase(own);
+  return metrics;
+}
+
+}  // namespace
+
 std::vector<CellGroup> plan_cells(const SweepConfig& config) {
   std::vector<CellGroup> groups;
   for (const ModelChoice& model : config.models) {
@@ -71,6 +82,7 @@ std::vector<CellGroup> plan_cells(const SweepConfig& config) {
       group.model = model;
       group.model_name = model_name(model);
       group.data = data;
+      group.metrics_of_others = metrics_of_others(config, data);
       plan_group(config, group);
       if (!group.cells.empty()) groups.push_back(std::move(group));
     }
@@ -82,15 +94,17 @@ GroupCost cost_of(const CellGroup& group, const DataSet& data,
                   std::span<const std::string> problems, const SweepConfig& config) {
   GroupCost cost;
   cost.samples = std::ssize(data.samples);
+  const bool generates = config.evaluation().generate;
   for (size_t i = 0; i < data.samples.size(); ++i) {
     if (!problems.empty() && !problems[i].empty()) continue;
     ++cost.prefills;
+    if (generates) {
+      cost.decoded_tokens +=
+          std::ssize(group.cells) * data.samples[i].max_new_tokens.value_or(config.max_new_tokens);
+    }
     if (config.metrics.perplexity) cost.answer_characters += std::ssize(data.samples[i].answer);
   }
   cost.evaluations = cost.prefills * std::ssize(group.cells);
-  if (config.evaluation().generate) {
-    cost.decoded_tokens = cost.evaluations * config.max_new_tokens;
-  }
   return cost;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct CellGroup {
   ModelChoice model;
   std::string model_name;  // label and dtype
   DataOptions data;
+  /// Metrics of texts that other data sets of the sweep ask for and this one does not.
+  std::set<std::string> metrics_of_others;
   /// The full cache first (hidden when the sweep does not list it), then strategy by strategy,
   /// budget by budget, as listed.
   std::vector<Cell> cells;

@@ -117,11 +117,11 @@ class TorchEngines final : public Engines {
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
         const size_t answer_tokens = answer_of(reader, sample, settings).size();
-        reader.require_room(prompt, new_tokens(settings, static_cast<int64_t>(answer_tokens)),
-                            what);
+        const EvaluationSettings own = settings_of(settings, sample);
+        reader.require_room(prompt, new_tokens(own, static_cast<int64_t>(answer_tokens)), what);
         require_statistics(readers, prompt, what);
         check.sizes.push_back({std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
-                               patches_of(reader, sample)});
+                               patches_of(reader, sample), sample.max_new_tokens});
       } catch (const Error& error) {
         check.problems.back() = error.what();
       }

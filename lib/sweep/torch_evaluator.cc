@@ -23,6 +23,7 @@
 #include "runtime/memory.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
+#include "runtime/stop_texts.h"
 #include "runtime/threads.h"
 #include "sweep/choices.h"
 #include "sweep/estimate.h"
@@ -118,7 +119,7 @@ class TorchRun final : public SampleRun {
            LastPrompt& last)
       : model_(model),
         last_(last),
-        settings_(model.settings()),
+        settings_(settings_of(model.settings(), sample)),
         sample_(sample),
         cells_(cells),
         prompt_(prompt_of(model.reader(), sample)),
@@ -279,6 +280,12 @@ class TorchRun final : public SampleRun {
     GreedyOptions options;
     options.max_new_tokens = settings_.max_new_tokens;
     options.end_tokens = model_.reader().end_tokens();
+    const Tokenizer& tokenizer = model_.reader().tokenizer();
+    std::optional<StopTexts> stop;
+    if (!sample_.stop.empty()) {
+      stop.emplace(sample_.stop, tokenizer, sequences.size());
+      options.ends = [&](size_t sequence, int64_t token) { return stop->add(sequence, token); };
+    }
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
       model_.at({"generation", "token", done, of, rows});
     };
@@ -288,7 +295,8 @@ class TorchRun final : public SampleRun {
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.token_ids = texts[r].token_ids;
-      cell.text = model_.reader().tokenizer().decode(cell.token_ids, /*skip_special=*/true);
+      cell.text = tokenizer.decode(cell.token_ids, /*skip_special=*/true);
+      if (stop) cell.text = stop->cut(std::move(cell.text));
       cell.finished = texts[r].finished;
       if (cell.error.empty()) cell.error = texts[r].failure;
       cell.cache_bytes_end = sequences[r].cache().bytes();
@@ -298,7 +306,7 @@ class TorchRun final : public SampleRun {
 
   const TorchModel& model_;
   LastPrompt& last_;
-  const EvaluationSettings& settings_;
+  const EvaluationSettings settings_;
   const Sample& sample_;
   std::span<const Cell> cells_;
   TokenizedPrompt prompt_;

@@ -180,7 +180,7 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
                               rates.operations_per_second);
   };
   if (settings.perplexity) seconds += phase(sample.answer_tokens);
-  if (settings.generate) seconds += phase(settings.max_new_tokens);
+  if (settings.generate) seconds += phase(sample.new_tokens(settings));
   return seconds;
 }
 
@@ -196,7 +196,7 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
                    prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
                    compression_seconds;
   if (settings.perplexity) seconds += scored_token_seconds * steps(sample.answer_tokens);
-  if (settings.generate) seconds += step_seconds * steps(settings.max_new_tokens);
+  if (settings.generate) seconds += step_seconds * steps(sample.new_tokens(settings));
   return seconds;
 }
 
