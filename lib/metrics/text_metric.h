@@ -59,7 +59,7 @@ class TextMetric : public Scorer {
   Score score(const ScoreInput& input) const final;
 
   /// Of a metric that is no mean of its scores: replaces them by values whose mean over the samples
-  /// is its value and whose spread is its uncertainty (Linearised in metrics/linearised.h).
+  /// is its value and whose spread is its uncertainty (metrics/linearised.h).
   virtual void over_samples(std::span<const Answered> /*texts*/,
                             std::span<double> /*values*/) const {}
 
