@@ -84,11 +84,11 @@ std::vector<std::string> answers_in(std::string_view text) {
 
 /// Numbers with commas, in scientific notation, and others.
 void add_numbers(std::string_view text, std::vector<Value>& values) {
-  static const std::array<Regex, 3> kNumbers{
+  static const std::array<Regex, 3> forms{
       Regex(R"(-?\b\d{1,3}(?:,\d{3})+\b)", "numbers with commas"),
       Regex(R"(-?\d+(?:\.\d+)?[eE][+-]?\d+)", "numbers with exponents"),
       Regex(R"(-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d]))", "other numbers")};
-  for (const Regex& numbers : kNumbers) {
+  for (const Regex& numbers : forms) {
     for (const ByteSpan& found : numbers.find_all(text))
       add_values(text.substr(found.begin, found.end - found.begin), values);
   }

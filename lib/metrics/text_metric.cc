@@ -36,9 +36,8 @@ TextScore TextMetric::score_input(const ScoreInput& input) const {
   return score_texts(input.texts, input.question);
 }
 
-Score TextMetric::score(const ScoreInput& input) const { return kept(score_input(input)); }
-
-Score TextMetric::kept(const TextScore& found) const {
+Score TextMetric::score(const ScoreInput& input) const {
+  const TextScore found = score_input(input);
   Score score{};
   for (size_t i = 0; i < form_.kept.size(); ++i) score[i] = found.*form_.kept[i].number;
   score[form_.kept.size()] = found.defined ? 1 : 0;

@@ -57,11 +57,9 @@ class TextMetric : public Scorer {
   /// The candidate beside each reference: at least one pair.
   virtual TextScore score_texts(std::span<TextPair> texts, const Question& question) const = 0;
   Score score(const ScoreInput& input) const final;
-  /// The same as records keep it.
-  Score kept(const TextScore& score) const;
 
   /// Of a metric that is no mean of its scores: replaces them by values whose mean over the samples
-  /// is its value and whose spread is its uncertainty (Linearised in metrics/linearised.h).
+  /// is its value and whose spread is its uncertainty (metrics/linearised.h).
   virtual void over_samples(std::span<const Answered> /*texts*/,
                             std::span<double> /*values*/) const {}
 
