@@ -9,8 +9,11 @@
 #include "parquet/open.h"
 
 namespace elastikv {
+namespace {
 
 using Json = nlohmann::json;
+
+}  // namespace
 
 std::vector<ImageSource> ParquetImages::sources(const Json& value, size_t file, int64_t row,
                                                 const std::string& column) {

@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/utf8.h"
 #include "datasets/columns_reader.h"
 #include "datasets/item_fields.h"
 #include "datasets/parquet_images.h"
@@ -43,21 +42,6 @@ bool holds_bytes(const ParquetTable& table, std::string_view name) {
   });
 }
 
-/// Replaces what is not UTF-8 in a value's texts; whether there was such a thing.
-bool mend_utf8(Json& value) {
-  if (value.is_string()) {
-    auto& text = value.get_ref<std::string&>();
-    if (is_valid_utf8(text)) return false;
-    text = replace_broken_utf8(text);
-    return true;
-  }
-  bool mended = false;
-  if (value.is_structured()) {
-    for (Json& entry : value) mended = mend_utf8(entry) || mended;
-  }
-  return mended;
-}
-
 /// Calls `use` with all rows of all files: `columns_of` a table are read, in the files' order.
 void for_each_row(
     const Reading& reading,
@@ -72,10 +56,7 @@ void for_each_row(
     const std::string in_file =
         file.string() == reading.problems.file() ? "" : " of " + file.filename().string();
     table.read_rows(columns_of(table, file.string()), [&](int64_t row, Json&& object) {
-      Row one{std::move(object), i, row, index++, fmt::format("row {}{}", row, in_file)};
-      if (mend_utf8(one.object))
-        reading.problems.add(ProblemKind::kEncoding, one.where + ": a text is not UTF-8");
-      use(table, std::move(one));
+      use(table, {std::move(object), i, row, index++, fmt::format("row {}{}", row, in_file)});
     });
   }
 }

@@ -30,7 +30,7 @@ struct ParquetTable {
   /// Gives the rows in order, from 0, as objects of these columns. Lists are arrays, structs
   /// objects, numbers numbers, and what JSON has no type for (dates, decimals) is text. Bytes are
   /// not read where something beside them tells which are null: a struct of {bytes, path} is
-  /// {path}. Bytes alone are an empty binary value.
+  /// {path}. Bytes alone are an empty binary value. Texts are UTF-8: it throws at one that is not.
   std::function<void(const std::vector<std::string>& columns, const UseRow& use)> read_rows;
   /// All bytes of a column in a row, those of lists in their order; nothing stands for null, once
   /// for each struct that is null. Reads on from where the column was last read, so rows in order

@@ -9,6 +9,7 @@
 #include <arrow/extension_type.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
+#include <arrow/util/utf8.h>
 
 namespace elastikv::parquet_module {
 namespace {
@@ -53,6 +54,7 @@ std::string_view bytes_of(const arrow::Array& values, int64_t at) {
 Json text(const arrow::Array& values, int64_t at, Budget& budget) {
   const std::string_view view = bytes_of(values, at);
   budget.spend(static_cast<int64_t>(view.size()));
+  if (!arrow::util::ValidateUTF8(view)) throw BrokenText();
   return Json(std::string(view));
 }
 

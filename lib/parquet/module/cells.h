@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,17 @@ class Budget {
   int64_t left_;
 };
 
+/// A text that is not UTF-8.
+class BrokenText : public std::runtime_error {
+ public:
+  BrokenText() : std::runtime_error("a text is not UTF-8") {}
+};
+
 /// Whether values of a type are bytes that are no text.
 bool is_bytes(const arrow::DataType& type);
 
-/// A value as ParquetTable::read_rows gives it. Throws std::runtime_error for one that is damaged.
+/// A value as ParquetTable::read_rows gives it. Throws BrokenText, and std::runtime_error for one
+/// that is damaged. Before it, arrow::util::InitializeUTF8() needs to have been called.
 nlohmann::json cell(const arrow::Array& values, int64_t at, Budget& budget);
 
 /// Appends the bytes in a value, in order.

@@ -7,6 +7,7 @@
 #include <arrow/io/file.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/utf8.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
@@ -28,7 +29,7 @@ constexpr int32_t kMostDirectoryEntries = 200'000;
 /// text, and much more than that only in a file that was made to.
 int64_t most_page_bytes(int64_t file) { return std::clamp(4 * file, 128 * kMebi, 1024 * kMebi); }
 /// What all texts and numbers that are kept of a file may take.
-int64_t most_values(int64_t file) { return 192 * kMebi + 128 * file; }
+int64_t most_values(int64_t file) { return 64 * kMebi + 128 * file; }
 /// A file of nothing but repeated values has many rows in few bytes, one with questions has not.
 int64_t most_rows(int64_t file) { return 20'000 + file; }
 
@@ -40,6 +41,8 @@ struct Leaves {
 };
 
 void collect(const parquet::arrow::SchemaField& field, Leaves& leaves) {
+  if (!arrow::util::ValidateUTF8(field.field->name()))
+    throw std::runtime_error("a column's name is not UTF-8");
   if (field.field->type()->id() == arrow::Type::MAP) leaves.has_map = true;
   if (field.is_leaf()) {
     const bool bytes = is_bytes(*field.field->type());
@@ -69,6 +72,7 @@ TableFile::TableFile(const std::string& file) : counted_(arrow::default_memory_p
   check(builder.Open(opened, properties));
   reader_ = checked(builder.memory_pool(pool_.get())->properties(arrow_properties)->Build());
 
+  arrow::util::InitializeUTF8();
   for (const parquet::arrow::SchemaField& field : reader_->manifest().schema_fields)
     add_column(field);
   const auto metadata = reader_->parquet_reader()->metadata();
@@ -139,8 +143,15 @@ void TableFile::read_group(int group, const std::vector<int>& leaves, Budget& bu
     check(batch->Validate());
     for (int64_t at = 0; at < batch->num_rows() && row < end; ++at, ++row) {
       nlohmann::json object = nlohmann::json::object();
-      for (int i = 0; i < batch->num_columns(); ++i)
-        object[batch->schema()->field(i)->name()] = cell(*batch->column(i), at, budget);
+      for (int i = 0; i < batch->num_columns(); ++i) {
+        const std::string& name = batch->schema()->field(i)->name();
+        try {
+          object[name] = cell(*batch->column(i), at, budget);
+        } catch (const BrokenText& error) {
+          throw std::runtime_error("row " + std::to_string(row) + ": '" + name +
+                                   "': " + error.what());
+        }
+      }
       use(row, std::move(object));
     }
   }

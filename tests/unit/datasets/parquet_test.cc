@@ -41,6 +41,24 @@ class Parquet : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Parquet, ColumnsWithTheirTypes) {
+  const ParquetTable table = open_parquet(fixtures() / "parquet/scienceqa.parquet");
+  EXPECT_EQ(table.rows, 3);
+  Texts columns;
+  for (const ParquetColumn& column : table.columns) {
+    columns.push_back(column.name + ": " + column.type);
+    EXPECT_EQ(column.holds_bytes, column.name == "image");
+  }
+  EXPECT_EQ(
+      columns,
+      (Texts{"image: struct<bytes: binary, path: string>", "question: large_string",
+             "choices: large_list<element: large_string>", "answer: int8", "hint: string",
+             "subject: dictionary<values=string, indices=int32, ordered=0>", "grade: int64"}));
+  EXPECT_ERROR(table.read_bytes(0, "question"),
+               message("scienceqa.parquet",
+                       "cannot be read as Parquet: its column 'question' holds no bytes"));
+}
+
 TEST_F(Parquet, AFolderOfShardsIsReadAsItemsAreByTheUsualNames) {
   DataOptions chosen = options("textvqa/data");
   chosen.split = "validation";
@@ -277,7 +295,7 @@ TEST_F(Parquet, HostileFilesAreRefusedInOneLine) {
   };
   refused("zero-rows.parquet", "the file holds no rows");
   refused("one-name-twice.parquet", "cannot be read as Parquet: it has two columns of one name");
-  refused("not-utf8.parquet", "row 0: a text is not UTF-8");
+  refused("not-utf8.parquet", "cannot be read as Parquet: row 0: 'question': a text is not UTF-8");
   refused(
       "page-of-2-gb.parquet",
       "cannot be read as Parquet: a part of it needs more memory than a file of its size explains "
