@@ -119,7 +119,7 @@ struct StoredSample {
   std::string cluster = {};         // as in Sample
   std::string group = {};           // as in Sample
   /// Why it could not be evaluated at all (a missing image): known before anything was loaded.
-  std::string problem;
+  std::string problem = {};
 };
 
 /// One sample of one model and data set to look at, with the cells it is about.
