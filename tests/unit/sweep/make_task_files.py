@@ -150,7 +150,7 @@ def asked_of_photographs():
         "image": (IMAGE, [{"bytes": content, "path": None} for content in images.values()]),
     })
     # As docs/tasks.md writes them out of that file.
-    made.update({f"gqa/testdev_balanced_instructions/images/{name}": content for name, content in images.items()})
+    made.update({f"gqa/images/{name}": content for name, content in images.items()})
     put("okvqa/data/val2014-00000-of-00002.parquet", {
         "question_id": (TEXT, ["1000015", "1000025", "1000035", "1000045"]),
         "image": pictures(34, 4),
