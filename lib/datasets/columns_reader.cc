@@ -244,8 +244,16 @@ void ColumnsReader::read_answer(const Json& value, const std::vector<Option>& op
     return;
   }
   draft.sample.answer = answer;
-  // All that people said stays, as often as they said it: how often counts in VQA accuracy.
-  draft.sample.references = texts->size() > 1 ? *texts : alternatives_of(answer);
+  if (texts->size() < 2) {
+    draft.sample.references = alternatives_of(answer);
+    return;
+  }
+  // How often people said what counts in VQA accuracy.
+  draft.sample.votes = *texts;
+  for (const std::string& text : *texts) {
+    std::vector<std::string>& all = draft.sample.references;
+    if (std::find(all.begin(), all.end(), text) == all.end()) all.push_back(text);
+  }
 }
 
 namespace {

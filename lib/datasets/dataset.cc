@@ -20,6 +20,7 @@
 #include "datasets/formats.h"
 #include "datasets/images.h"
 #include "datasets/item_fields.h"
+#include "datasets/multiple_choice.h"
 #include "datasets/parquet_files.h"
 #include "datasets/problems.h"
 #include "datasets/readers.h"
@@ -155,12 +156,20 @@ std::string take_markers(std::string& question, bool in_front) {
 
 /// Puts what a benchmark says around its questions.
 void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
-  if (options.question_before.empty() && options.question_after.empty()) return;
+  const std::string& remove = options.question_remove;
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
+    for (size_t at = question.find(remove); !remove.empty() && at != std::string::npos;
+         at = question.find(remove, at))
+      question.erase(at, remove.size());
+    const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
+    const std::string& after = open ? *options.question_after_open : options.question_after;
+    if (options.question_before.empty() && after.empty()) continue;
+    if (!after.empty() && question.ends_with(kOptionLine))
+      question.erase(question.size() - kOptionLine.size());
     const std::string front = take_markers(question, /*in_front=*/true);
     const std::string behind = take_markers(question, /*in_front=*/false);
-    question = front + options.question_before + question + options.question_after + behind;
+    question = front + options.question_before + question + after + behind;
   }
 }
 

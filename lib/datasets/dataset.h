@@ -100,7 +100,10 @@ struct DataOptions {
   /// Put before and behind every question, as they stand. Images that a question places at its
   /// beginning or end stay outside.
   std::string question_before;
-  std::string question_after;
+  std::string question_after;  // of a multiple choice in the place of our own line
+  /// Put behind questions without options instead; none: `question_after` is.
+  std::optional<std::string> question_after_open;
+  std::string question_remove;            // a text that is taken out of every question first
   std::optional<int64_t> max_new_tokens;  // of the texts that are generated; none: the sweep's
   std::vector<std::string> stop;          // texts at which they end
   /// Metrics of texts, its own one first; empty: the sweep's.

@@ -13,7 +13,7 @@ std::string with_options(std::string_view hint, std::string question,
   if (!is_blank(hint)) question = fmt::format("{}\n{}", hint, question);
   for (const Option& option : options)
     question += fmt::format("\n{}. {}", option.letter, option.text);
-  if (!options.empty()) question += "\nAnswer with the option's letter and its text.";
+  if (!options.empty()) question += kOptionLine;
   return question;
 }
 

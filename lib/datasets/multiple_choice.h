@@ -14,6 +14,9 @@ struct Option {
   std::string text;
 };
 
+/// What asks for the option where nobody else does.
+inline constexpr std::string_view kOptionLine = "\nAnswer with the option's letter and its text.";
+
 /// The hint, the question and the options, each on lines of its own, with a line that asks for the
 /// option; `hint` may be blank, and without options the question is as it stands.
 std::string with_options(std::string_view hint, std::string question,

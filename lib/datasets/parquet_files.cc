@@ -47,8 +47,15 @@ bool is_number(std::string_view text) {
 /// "test" of test-00000-of-00002.parquet, and of test/0000.parquet or test/part-0.parquet below the
 /// folder.
 std::string split_of(const fs::path& file, const fs::path& folder) {
-  const std::string name = file.stem().string();
+  std::string name = file.stem().string();
   const size_t of = name.rfind("-of-");
+  // The hub has put a hash behind the number of shards: test-00003-of-00004-53ae1794f93b1e35.
+  if (of != std::string::npos) {
+    const size_t hash = name.find('-', of + 4);
+    if (hash != std::string::npos &&
+        name.find_first_not_of("0123456789abcdef", hash + 1) == std::string::npos)
+      name.resize(hash);
+  }
   const size_t dash = of == std::string::npos ? of : name.rfind('-', of - 1);
   if (dash != std::string::npos && dash > 0 && of > 0 &&
       is_number(std::string_view(name).substr(dash + 1, of - dash - 1)) &&

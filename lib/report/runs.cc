@@ -323,6 +323,9 @@ void finish(ReportGroup& group) {
   for (const CellSource& cell : group.source.cells) group.source.group.cells.push_back(cell.cell);
   const MetricSet metrics(group.config.metrics);
   group.measures = measures_of(metrics, group.config.bootstrap);
+  std::erase_if(group.measures, [&](const Measure& measure) {
+    return group.source.group.metrics_of_others.contains(measure.name);
+  });
   group.differences = std::make_shared<CellDifferences>(
       Bootstrap(group.config.bootstrap.iterations, group.config.bootstrap.seed));
   const Bootstrap& bootstrap = group.differences->bootstrap();

@@ -18,6 +18,9 @@ StopTexts::StopTexts(std::vector<std::string> texts, const Tokenizer& tokenizer,
 }
 
 size_t StopTexts::find(const std::string& text, size_t from) const {
+  const size_t visible = text.find_first_not_of(" \t\r\n");
+  if (visible == std::string::npos) return visible;
+  from = std::max(from, visible);
   size_t first = std::string::npos;
   for (const std::string& stop : texts_) first = std::min(first, text.find(stop, from));
   return first;

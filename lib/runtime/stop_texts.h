@@ -11,6 +11,8 @@
 namespace elastikv {
 
 /// Texts at which generated ones end, looked for in what several sequences write, token by token.
+/// In front of a text's first visible character they do not count: models begin with blanks and
+/// line ends that kits take off.
 class StopTexts final {
  public:
   /// None of the texts may be empty.

@@ -211,7 +211,14 @@ void add_task(Keys<DataOptions>& keys) {
   keys.add("question_before", &DataOptions::question_before, text_form(),
            "Put before every question, as it stands.", {.written = Written::kWhereSet});
   keys.add("question_after", &DataOptions::question_after, text_form(),
-           "Put behind every question, as it stands.", {.written = Written::kWhereSet});
+           "Put behind every question, as it stands; of a multiple choice in the place of our own "
+           "line.",
+           {.written = Written::kWhereSet});
+  keys.add("question_after_open", &DataOptions::question_after_open, text_form(),
+           "The same for questions without options.",
+           {.written = Written::kWhereSet, .otherwise = "`question_after`"});
+  keys.add("question_remove", &DataOptions::question_remove, text_form(),
+           "A text that is taken out of every question first.", {.written = Written::kWhereSet});
   keys.add("max_new_tokens", &DataOptions::max_new_tokens, integer_form(1, kMostNewTokens),
            "Where texts to this data set end at the latest.",
            {.written = Written::kWhereSet, .otherwise = "`generation.max_new_tokens`"});

@@ -172,7 +172,12 @@ void read_scores(const Value& line, const Scorers& scorers, Record& record) {
     }
     auto& score = record.scores.emplace_back();
     if (!found) continue;
-    score = score_of(scorer->name().empty() ? *found : found->at(scorer->name()), *scorer);
+    if (scorer->name().empty()) {
+      score = score_of(*found, *scorer);
+    } else if (const auto own = found->find(scorer->name())) {
+      // A data set may ask for others than the sweep's other sets; summaries know which it needs.
+      score = score_of(*own, *scorer);
+    }
   }
 }
 

@@ -74,9 +74,11 @@ Task read_task(const std::string& name) {
   task.data = read_data_part(root);
   if (root.has("question")) {
     const YamlFields question = root.at("question");
-    question.require_known_keys({"before", "after"});
+    question.require_known_keys({"before", "after", "after_open", "remove"});
     task.data.question_before = question.string("before", "");
     task.data.question_after = question.string("after", "");
+    if (question.has("after_open")) task.data.question_after_open = question.string("after_open");
+    task.data.question_remove = question.string("remove", "");
   }
   if (root.has("max_new_tokens")) {
     task.data.max_new_tokens = root.integer("max_new_tokens");
@@ -107,13 +109,17 @@ void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {
   };
   take("format", &DataOptions::format);
   take("columns", &DataOptions::columns);
-  take("split", &DataOptions::split);
+  // One file is what it is: a split chooses among the files of a folder, or among rows.
+  const bool by_rows = data.columns && !data.columns->split.empty();
+  if (by_rows || is_folder(data.path)) take("split", &DataOptions::split);
   take("turn", &DataOptions::turn);
   take("prompt", &DataOptions::prompt);
   take("image_place", &DataOptions::image_place);
   take("image_orientation", &DataOptions::image_orientation);
   take("question_before", &DataOptions::question_before);
   take("question_after", &DataOptions::question_after);
+  take("question_after_open", &DataOptions::question_after_open);
+  take("question_remove", &DataOptions::question_remove);
   take("max_new_tokens", &DataOptions::max_new_tokens);
   take("stop", &DataOptions::stop);
   take("metrics", &DataOptions::metrics);

@@ -121,8 +121,9 @@ TEST_F(Parquet, ColumnsByName) {
   EXPECT_EQ(sample.question, "https://example.org/2.png\nwhat does sign 2 say?");
   EXPECT_EQ(sample.answer, "stop");
   // Every person's answer stays.
-  EXPECT_EQ(sample.references, (Texts{"stop", "stop", "stop", "stop", "stop", "stop", "halt",
-                                      "halt", "halt", "sign 2"}));
+  EXPECT_EQ(sample.votes, (Texts{"stop", "stop", "stop", "stop", "stop", "stop", "halt", "halt",
+                                 "halt", "sign 2"}));
+  EXPECT_EQ(sample.references, (Texts{"stop", "halt", "sign 2"}));
   EXPECT_EQ(sample.categories, Texts{"val"});
   EXPECT_EQ(read_image(sample.images.at(0)).pixels[0], 80);
 }
@@ -149,7 +150,8 @@ TEST_F(Parquet, AnswersInsideStructs) {
   chosen.columns->images = {"image"};
   DataSet data = read(chosen);
   EXPECT_EQ(answers(data), (Texts{"no", "2"}));
-  EXPECT_EQ(data.samples[0].references, (Texts{"yes", "no", "no"}));
+  EXPECT_EQ(data.samples[0].votes, (Texts{"yes", "no", "no"}));
+  EXPECT_EQ(data.samples[0].references, (Texts{"yes", "no"}));
   EXPECT_EQ(data.samples[0].images, data.samples[1].images);  // one picture, one file
   EXPECT_EQ(data.samples[0].cluster, data.samples[1].cluster);
   chosen.columns->answer = "answers.answer_id";

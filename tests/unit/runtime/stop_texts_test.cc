@@ -45,7 +45,8 @@ TEST_F(StopTextsOfBytes, CutAtTheFirstOfThem) {
   EXPECT_EQ(stop.cut("one. two\nthree"), "one");
   EXPECT_EQ(stop.cut("one\ntwo."), "one");
   EXPECT_EQ(stop.cut("one"), "one");
-  EXPECT_EQ(stop.cut("\n"), "");
+  EXPECT_EQ(stop.cut("\n two\nthree"), "\n two");
+  EXPECT_EQ(stop.cut("\n"), "\n");
 }
 
 }  // namespace

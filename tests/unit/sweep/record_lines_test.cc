@@ -463,8 +463,8 @@ TEST(RecordLines, DamageNamesItsPlace) {
     EXPECT_ERROR(parse_record(with(key, value), kScorers, "f:7"),
                  std::string("f:7: damaged record: key '") + key + "' " + what + mend);
   }
-  EXPECT_ERROR(parse_record(with("scores", "{}"), kScorers, "f:7"),
-               "f:7: damaged record: key 'rougeL' is missing" + mend);
+  EXPECT_ERROR(parse_record(with("scores", R"({"rougeL": {}})"), kScorers, "f:7"),
+               "f:7: damaged record: key 'precision' is missing" + mend);
   EXPECT_ERROR(
       parse_record(with("agreement", R"({"first_divergence": 9007199254740993})"), kScorers, "f:7"),
       "f:7: damaged record: key 'first_divergence' is too large an integer" + mend);

@@ -51,9 +51,9 @@ class Tasks : public testing::Test {
     return (folder_.path() / "tasks" / (name + ".yaml")).string();
   }
   static SweepConfig parse(const std::string& data, const std::string& tail = "") {
-    return parse_sweep(
-        "models: {path: models/tiny}\ndata: " + data + "\nstrategies: [full, h2o]\n" + tail,
-        "s.yaml");
+    return parse_sweep("models: {path: models/tiny}\ndata: " + data +
+                           "\nstrategies: [full, h2o]\nbudgets: {keep: [0.2]}\n" + tail,
+                       "s.yaml");
   }
 
   TemporaryFolder folder_;
@@ -72,7 +72,7 @@ TEST_F(Tasks, SayWhatADataEntryDoesNot) {
                                        .categories = {},
                                        .context = "",
                                        .split = ""}));
-  EXPECT_EQ(data.split, "validation");
+  EXPECT_EQ(data.split, "");  // the path is no folder
   EXPECT_EQ(data.question_before, "Look. ");
   EXPECT_EQ(data.question_after, "\nAnswer with a word.");
   EXPECT_EQ(data.max_new_tokens, 7);
@@ -135,19 +135,19 @@ TEST_F(Tasks, BadOnesAreNamed) {
   const std::string head = "summary: x\nsource: y\n";
   EXPECT_ERROR(of(head + "metrics: [vqa-acuracy]\n"),
                file("bad") +
-                   ":3: key 'metrics': unknown text metric 'vqa-acuracy'; did you mean "
-                   "'vqa-accuracy'?");
+                   ":3: key 'metrics' is not usable: metric 'vqa-acuracy' is not known; did you "
+                   "mean 'vqa-accuracy'?");
   EXPECT_ERROR(of(head), file("bad") + ":1: key 'metrics' is missing");
   EXPECT_ERROR(of(head + "metrics: [anls]\ndata: {limit: 3}\n"),
                file("bad") +
-                   ":4: key 'data.limit' is not known; known: format, columns, split, "
+                   ":4: unknown key 'data.limit'; known: format, columns, split, "
                    "turn, prompt, image_place, image_orientation");
   EXPECT_ERROR(of(head + "metrics: [anls]\nmax_new_tokens: 0\n"),
                file("bad") + ":4: key 'max_new_tokens' needs to be at least 1");
   EXPECT_ERROR(of(head + "metrics: [anls]\npublished: [{model: a, metric: anlz, score: 1, source: "
                          "b}]\n"),
                file("bad") +
-                   ":4: key 'published.0.metric' is 'anlz', which 'metrics' does not "
+                   ":4: key 'published[0].metric' is 'anlz', which 'metrics' does not "
                    "list; did you mean 'anls'?");
 }
 
