@@ -1,0 +1,109 @@
+// Every shipped task on a made-up file in its published layout: what the data verb shows, and a
+// sweep.
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "support/paths.h"
+#include "support/run_program.h"
+#include "support/temporary_folder.h"
+#include "sweep/task.h"
+
+namespace elastikv {
+namespace {
+
+/// Where a task's data lie, as a user names them.
+std::filesystem::path data_of(const std::string& task) {
+  static const std::map<std::string, std::string> elsewhere{
+      {"gqa", "gqa/testdev_balanced_instructions"},
+      {"llava-description", "llava-description/detail_1k.json"},
+      {"mmbench-en", "mmbench-en/MMBench_DEV_EN.tsv"}};
+  const auto found = elsewhere.find(task);
+  return std::filesystem::path(source_path("tests/unit/sweep/data/tasks")) /
+         (found == elsewhere.end() ? task : found->second);
+}
+
+class PublishedTasks : public testing::Test {
+ protected:
+  PublishedTasks() { cache_ = "image_cache=" + (folder_.path() / "images").string(); }
+  ProgramResult inspect(const std::string& task) const {
+    return run_elastikv({"inspect-data", data_of(task).string(), "--task", task, "--samples", "1",
+                         "--set", cache_});
+  }
+
+  TemporaryFolder folder_;
+  std::string cache_;
+};
+
+TEST_F(PublishedTasks, AreShownWithoutAModel) {
+  for (const std::string& task : task_names()) {
+    const ProgramResult result = inspect(task);
+    EXPECT_EQ(result.exit_code, 0) << task << ": " << result.errors;
+    EXPECT_NE(result.output.find(", 0 with a problem\n"), std::string::npos) << result.output;
+    EXPECT_NE(result.output.find("\n  question    \""), std::string::npos) << result.output;
+  }
+}
+
+TEST_F(PublishedTasks, AskAsTheirKitsDo) {
+  // lmms-eval's prompts of its default models.
+  const std::map<std::string, std::string> asked{
+      {"ai2d",
+       R"("What is eaten by the owl?\nA. grass\nB. shrew\nC. owl\nD. sun\nAnswer with the option's letter from the given choices directly.")"},
+      {"chartqa", R"("How many bars are there?\nAnswer the question with a single word.")"},
+      {"docvqa",
+       R"("What is the date of the letter?\nAnswer the question using a single word or phrase.")"},
+      {"coco-caption", R"("Provide a one-sentence caption for the provided image.")"}};
+  for (const auto& [task, question] : asked) {
+    const ProgramResult result = inspect(task);
+    EXPECT_NE(result.output.find("  question    " + question + "\n"), std::string::npos)
+        << result.output;
+  }
+  // "Please answer yes or no." is taken off MME's questions.
+  const ProgramResult mme = inspect("mme");
+  EXPECT_EQ(mme.output.find("Please answer yes or no"), std::string::npos) << mme.output;
+  EXPECT_NE(mme.output.find(R"(?\nAnswer the question using a single word or phrase.")"),
+            std::string::npos)
+      << mme.output;
+}
+
+TEST_F(PublishedTasks, RunInOneSweep) {
+  std::string yaml = "models: {path: " + source_path("tests/parity/data/families/llava") +
+                     ", label: llava, prompt_format: llava-v1-hf}\ndata:\n";
+  for (const std::string& task : task_names()) {
+    yaml += "  - {task: " + task + ", path: " + data_of(task).string() +
+            ", image_cache: " + (folder_.path() / "images").string() + "}\n";
+  }
+  yaml += "strategies: [full, h2o]\nbudgets: {keep: [0.3]}\nbootstrap: {iterations: 50}\noutput: " +
+          (folder_.path() / "out").string() + "\n";
+  const ProgramResult result =
+      run_elastikv({"sweep", folder_.write("s.yaml", yaml).string(), "--limit", "4"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const std::string tasks = read_file(folder_.path() / "out/tasks.csv");
+  for (const std::string& task : task_names()) {
+    const std::string own = read_task(task).data.metrics.front();
+    EXPECT_NE(tasks.find("llava-fp32,h2o,0.3," + task + "," + own + ","), std::string::npos)
+        << task << "\n"
+        << tasks;
+  }
+}
+
+TEST_F(PublishedTasks, BadInputIsOneLine) {
+  const std::string path = data_of("textvqa").string();
+  const ProgramResult unknown = run_elastikv({"inspect-data", path, "--task", "textvga"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.errors,
+            "error: the command line:1: key 'task' names no task: 'textvga'; did you mean "
+            "'textvqa'?\n");
+  const ProgramResult other = run_elastikv({"inspect-data", path, "--task", "docvqa"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.errors.find("columns.id is 'questionId', no column of the file; did you mean "
+                              "'question_id'?"),
+            std::string::npos)
+      << other.errors;
+}
+
+}  // namespace
+}  // namespace elastikv
