@@ -119,10 +119,8 @@ std::vector<std::string> ColumnsReader::needed(const std::vector<std::string>& p
     std::string column = column_of(name, present);
     if (column.empty()) {
       const std::string near = nearest_name(name, present);
-      std::vector<std::string> shown;
-      for (const std::string& one : present) shown.push_back(shortened(one));
       fail("{}: columns.{} is '{}', no column of the file; {} has {}", file, role, name,
-           near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(shown));
+           near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(present));
     }
     if (std::find(used.begin(), used.end(), column) == used.end())
       used.push_back(std::move(column));

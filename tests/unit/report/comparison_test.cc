@@ -79,13 +79,8 @@ struct Made {
   std::string more = "generation: {max_new_tokens: 64}";
   int64_t samples = 2;
   std::map<std::string, std::string> provenance;
-<<<<<<< HEAD
-  std::vector<StoredSample> stored{{"s0", "<image>\nq", "a", {}, {}, {"0.png"}, "", "", ""},
-                                   {"s1", "q\n<image>", "a", {}, {}, {"1.png"}, "", "", ""}};
-=======
   std::vector<StoredSample> stored{{"s0", "<image>\nq", "a", {}, {}, {"0.png"}, "", {}, ""},
                                    {"s1", "q\n<image>", "a", {}, {}, {"1.png"}, "", {}, ""}};
->>>>>>> metrics17
   /// Log likelihood per token and F of a strategy's sample.
   std::function<double(const std::string&, int64_t)> nll = [](const std::string& strategy,
                                                               int64_t sample) {
@@ -387,11 +382,7 @@ TEST(Comparison, ProtocolPointsThatDiffer) {
   made.metrics = "perplexity: true, text: [rouge-l-pltrdy], reference: dataset, agreement: false";
   made.more = "generation: {max_new_tokens: 32}";
   made.samples = 3;
-<<<<<<< HEAD
-  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", "", ""}};
-=======
   made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", {}, ""}};
->>>>>>> metrics17
   const ComparedPair pair = compare_one(made);
   expect_point(pair, "dtype", State::kDiffers, "fp32", "bf16");
   expect_point(pair, "budget is a fraction of", State::kDiffers, "prompt", "generation");
@@ -431,11 +422,7 @@ TEST(Comparison, WhatNobodyKnowsIsUnknown) {
 TEST(Comparison, PromptFormsAreComparedByWhatTheyWrite) {
   Made made;
   made.model_more = "";
-<<<<<<< HEAD
-  made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", "", ""}};
-=======
   made.stored = {{"s0", "q", "a", {}, {}, {"0.png"}, "", {}, ""}};
->>>>>>> metrics17
   ComparedRun run = make_run(made);
   EngineIdentity& engine = run.sweep->header.engines["big-7b-bf16"];
   engine.weights = "1234";
