@@ -52,6 +52,36 @@ TEST(SweepConfig, DataSourcesAndProblems) {
                "s.yaml:2: unknown key 'data.answer'; did you mean 'answers'?");
 }
 
+TEST(SweepConfig, ColumnsOfData) {
+  const auto parse_data = [](const std::string& keys) {
+    return parse_sweep(
+        "models: {path: m}\ndata: {path: q.parquet" + keys + "}\nstrategies: [full]\n", "s.yaml");
+  };
+  const SweepConfig plain = parse_data("");
+  EXPECT_FALSE(plain.data[0].columns.has_value());
+  EXPECT_EQ(plain.json().find("columns"), std::string::npos);
+  const SweepConfig config = parse_data(
+      ", split: test, columns: {question: q, images: [image_1, image_2], answer: a.text, "
+      "categories: kind}");
+  ASSERT_EQ(config.data.size(), 1U);  // several images are no variants
+  DataColumns columns;
+  columns.question = "q";
+  columns.images = {"image_1", "image_2"};
+  columns.answer = "a.text";
+  columns.categories = {"kind"};
+  EXPECT_EQ(config.data[0].columns, columns);
+  EXPECT_EQ(config.data[0].split, "test");
+  EXPECT_NE(config.json().find(R"("columns":{"question":"q","images":["image_1","image_2"],)"
+                               R"("answer":"a.text","categories":["kind"]})"),
+            std::string::npos)
+      << config.json();
+  EXPECT_NE(parse_data(", split: test").records_hash(), plain.records_hash());
+  EXPECT_NE(parse_data(", columns: {question: q}").records_hash(), plain.records_hash());
+  EXPECT_ERROR(parse_data(", columns: {questions: q}"),
+               "s.yaml:2: unknown key 'data.columns.questions'; did you mean 'question'?");
+  EXPECT_ERROR(parse_data(", columns: {id: ''}"), "s.yaml:2: key 'data.columns.id' is empty");
+}
+
 TEST(SweepConfig, AnswersAreNeededByWhatComparesWithThem) {
   const auto needs = [](const std::string& metrics) {
     const SweepConfig config = parse_sweep(
