@@ -171,8 +171,11 @@ TEST(List, NamesWhatThereIs) {
             std::string::npos)
       << keys;
   EXPECT_NE(keys.find("\n**The whole benchmark**\n"), std::string::npos) << keys;
+  const std::string tasks = run_elastikv({"list", "tasks"}).output;
+  EXPECT_NE(tasks.find("\n  textvqa           Short answers about text"), std::string::npos)
+      << tasks;
   EXPECT_EQ(all, strategies.output + run_elastikv({"list", "models"}).output + prompts + formats +
-                     metrics + keys);
+                     metrics + tasks + keys);
 }
 
 /// A data set of text alone, on a model without a vision tower.

@@ -204,7 +204,8 @@ TEST(CaptionWords, AreThoseOfThePennTreebankForPlainText) {
                    "&", "10:30"}));
   EXPECT_EQ(caption_words("naïve café — 猫。 $5 x\xC3"),
             (Words{"naïve", "café", "猫", "。", "$", "5", "x", "\uFFFD"}));
-  EXPECT_EQ(caption_words(" .,;:?! -- '' \n"), Words{});
+  EXPECT_EQ(caption_words(" .,;:? ! -- '' \n"), Words{});
+  EXPECT_EQ(caption_words("what?!"), (Words{"what", "?!"}));  // one word of the Treebank's
 }
 
 TEST(Linearised, HasTheRatioAsItsMeanAndItsDeltaErrorAsItsSpread) {
