@@ -69,10 +69,10 @@ TEST(Program, BadUsageIsExitCodeOne) {
           "Could not convert: --keep = half (see elastikv generate --help)");
   refused({"generate", "-p", "hi", "--keep", ""},
           "--keep: the value is empty (see elastikv generate --help)");
-  refused(
-      {"list", "strategy"},
-      "what: strategy not in {all,strategies,models,prompts,formats,metrics,keys} (see elastikv "
-      "list --help)");
+  refused({"list", "strategy"},
+          "what: strategy not in {all,strategies,models,prompts,formats,metrics,tasks,keys} (see "
+          "elastikv "
+          "list --help)");
 }
 
 TEST(RunProgram, CapturesBothStreamsInputAndSignals) {
