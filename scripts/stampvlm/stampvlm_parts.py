@@ -1,0 +1,79 @@
+"""The trained parts of StampVLM-2 (vision tower, projector, low-rank update): made from those of
+StampVLM, read and written in the form of models/stampvlm-2."""
+
+import os
+
+import torch
+from torch.nn import functional
+from transformers import AutoModel, LlavaConfig
+from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+
+from assemble import WEIGHTS
+from tensor_files import read_tensors, write_bf16_tensors
+
+TOWER = "model.vision_tower.vision_model."  # the names of CLIP before transformers 5
+PROJECTOR = "model.multi_modal_projector."
+
+
+def _read(path):
+    tensors, _ = read_tensors(path)
+    return {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
+
+
+def _part(tensors, prefix):
+    return {
+        name.removeprefix(prefix): values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _finer(tower, config):
+    """A tower for larger patches as the first guess of one for smaller patches.
+
+    The kernels are averaged and scaled so that they answer a stamp as before when it is drawn
+    smaller in proportion; the positions are interpolated.
+    """
+    side = config.patch_size
+    kernel = tower["embeddings.patch_embedding.weight"]
+    scale = (kernel.shape[-1] / side) ** 2
+    kernel = functional.interpolate(kernel, size=(side, side), mode="area") * scale
+    positions = tower["embeddings.position_embedding.weight"]
+    old, new = int((len(positions) - 1) ** 0.5), config.image_size // side
+    grid = positions[1:].T.reshape(1, -1, old, old)
+    grid = functional.interpolate(grid, size=(new, new), mode="bilinear", align_corners=False)
+    positions = torch.cat([positions[:1], grid.reshape(-1, new * new).T])
+    return tower | {
+        "embeddings.patch_embedding.weight": kernel,
+        "embeddings.position_embedding.weight": positions,
+    }
+
+
+def load_vision_and_projector(config_folder, weights_folder):
+    """The tower and the projector (fp32) that config_folder describes, with the weights of
+    weights_folder, whose patches may be larger."""
+    config = LlavaConfig.from_pretrained(config_folder)
+    config.dtype = config.vision_config.dtype = config.text_config.dtype = torch.float32
+    tower, projector = AutoModel.from_config(config.vision_config), LlavaMultiModalProjector(config)
+    tensors = _read(weights_folder / WEIGHTS[0])
+    weights = _part(tensors, TOWER)
+    kernel = weights["embeddings.patch_embedding.weight"]
+    if kernel.shape[-1] != config.vision_config.patch_size:
+        weights = _finer(weights, config.vision_config)
+    tower.load_state_dict(weights)
+    projector.load_state_dict(_part(tensors, PROJECTOR))
+    return tower.float(), projector.float()
+
+
+def _write(path, tensors, metadata):
+    arrays = {name: values.detach().float().numpy() for name, values in tensors.items()}
+    partial = path.with_name(path.name + ".partial")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    write_bf16_tensors(partial, shapes, arrays.__getitem__, metadata)
+    os.replace(partial, path)
+
+
+def write_vision_and_projector(tower, projector, folder):
+    tensors = {TOWER + name: values for name, values in tower.state_dict().items()}
+    tensors |= {PROJECTOR + name: values for name, values in projector.state_dict().items()}
+    _write(folder / WEIGHTS[0], tensors, {"format": "pt"})

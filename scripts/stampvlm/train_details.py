@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Trains StampVLM-2: vision tower, projector and a low-rank update of SmolLM2-135M-Instruct.
+
+It starts from StampVLM's weights. Three stages, in this order (scripts/stampvlm/README.md says why):
+  vision     the tower alone: what each patch shows
+  projector  the projector alone: a patch's features to the mean embedding of the words for it
+  language   projector and low-rank update on conversations; tower and language model frozen
+
+Everything is kept in --work: a checkpoint per stage, written every --save-every steps, from which an
+interrupted stage goes on, and --work/parts, which holds what models/stampvlm-2 ships, in the same
+form; `assemble.py --parts WORK/parts` makes a Hugging Face directory of it.
+
+Needs requirements.txt. Scene i of a stage is a function of the seed and i, so a run that was
+interrupted sees the scenes that an uninterrupted one does.
+"""
+
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from assemble import ROOT  # noqa: E402
+from detail_pictures import HEADS, IGNORED, Pictures  # noqa: E402
+from detail_scenes import SceneError, add_stamp_options, load_maker, stamp_folder  # noqa: E402
+from stampvlm_parts import load_vision_and_projector  # noqa: E402
+from vision_layers import patch_features  # noqa: E402
+
+START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
+# Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
+STAGES = {
+    "vision": {
+        "steps": 700,
+        "batch": 32,
+        "at_once": 8,
+        "rate": 1e-3,
+        "betas": (0.9, 0.95),
+        "decay": 0.05,
+    },
+}
+
+
+def cosine(step, steps):
+    """The share of the peak rate at a step: a short warm-up, then half a cosine down to zero."""
+    warm_up = min(50, max(1, steps // 20))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+def save_atomically(value, path):
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
+    """Trains the parameters of a stage or goes on with it, and reports its progress.
+
+    groups: [({name: parameter}, rate factor), ...]. gradients_of_step(step) adds a step's gradients
+    to the parameters and returns (loss, text for the progress line). saved_too() is called after
+    every checkpoint.
+    """
+    settings = options.stages[stage]
+    path = options.work / f"{stage}.pt"
+    optimizer = torch.optim.AdamW(
+        [{"params": list(group.values()), "factor": factor} for group, factor in groups],
+        lr=settings["rate"],
+        betas=settings["betas"],
+        weight_decay=settings["decay"],
+    )
+    parameters = {name: value for group, _ in groups for name, value in group.items()}
+    first = 0
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        if saved["settings"] != settings | {"seed": options.seed}:
+            sys.exit(f"train_details.py: {path} was made with other settings; name another --work")
+        with torch.no_grad():
+            for name, value in parameters.items():
+                value.copy_(saved["parameters"][name])
+        optimizer.load_state_dict(saved["optimizer"])
+        first = saved["step"]
+
+    steps, started = settings["steps"], time.monotonic()
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings["rate"] * group["factor"] * cosine(step, steps)
+        optimizer.zero_grad(set_to_none=True)
+        loss, text = gradients_of_step(step)
+        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+        optimizer.step()
+        last = step + 1 == steps
+        if (step + 1) % options.report_every == 0 or last:
+            rate = (step + 1 - first) / (time.monotonic() - started)
+            print(
+                f"{stage} step {step + 1}/{steps} loss {loss:.4f}{text} "
+                f"{1 / rate:.2f} s/step, {(steps - step - 1) / rate / 60:.1f} min left",
+                flush=True,
+            )
+        if (step + 1) % options.save_every == 0 or last:
+            save_atomically(
+                {
+                    "parameters": {name: value.detach() for name, value in parameters.items()},
+                    "optimizer": optimizer.state_dict(),
+                    "step": step + 1,
+                    "settings": settings | {"seed": options.seed},
+                },
+                path,
+            )
+            if saved_too:
+                saved_too()
+    if first >= steps:
+        print(f"{stage} is done already ({path})")
+
+
+def train_vision(tower, pictures, options):
+    torch.manual_seed(options.seed + 1)
+    head = torch.nn.Linear(tower.config.hidden_size, sum(size for size, _, _ in HEADS.values()))
+    batch, at_once = options.stages["vision"]["batch"], options.stages["vision"]["at_once"]
+    weights = {}
+    for name, (classes, _, first) in HEADS.items():
+        weights[name] = torch.ones(classes)
+        weights[name][0] = first
+
+    def gradients_of_step(step):
+        total, right, asked = 0.0, {}, {}
+        for first in range(step * batch, (step + 1) * batch, at_once):
+            pixels, labels = pictures.labelled_batch(options.seed, first, at_once)
+            scores = head(patch_features(tower, pixels).float()).flatten(0, 1)
+            loss = 0.0
+            for part, (name, (_, weight, _)) in zip(
+                scores.split([size for size, _, _ in HEADS.values()], -1), HEADS.items()
+            ):
+                label = labels[name].flatten()
+                loss = loss + weight * functional.cross_entropy(
+                    part, label, weights[name], ignore_index=IGNORED
+                )
+                of_interest = label > 0 if name in ("object", "number") else label != IGNORED
+                hits = (part.argmax(-1) == label)[of_interest]
+                right[name] = right.get(name, 0) + hits.sum().item()
+                asked[name] = asked.get(name, 0) + hits.numel()
+            (loss * at_once / batch).backward()
+            total += loss.item() * at_once / batch
+        shares = (f"{name} {right[name] / max(1, asked[name]):.3f}" for name in HEADS)
+        return total, " " + " ".join(shares)
+
+    parameters = dict(tower.named_parameters(prefix="tower"))
+    # What comes after the features that the model uses gets no gradient.
+    parameters = {name: p for name, p in parameters.items() if "post_layernorm" not in name}
+    parameters |= dict(head.named_parameters(prefix="head"))
+    train_stage("vision", [(parameters, 1.0)], gradients_of_step, options)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of all that is written")
+    parser.add_argument(
+        "--parts",
+        type=Path,
+        default=ROOT / "models" / "stampvlm-2",
+        help="where configuration and tokenizer are (default: models/stampvlm-2)",
+    )
+    for stage, settings in STAGES.items():
+        for key, kind in (("steps", int), ("batch", int), ("at_once", int), ("rate", float)):
+            parser.add_argument(
+                f"--{stage}-{key.replace('_', '-')}",
+                type=kind,
+                default=settings[key],
+                metavar="N" if kind is int else "X",
+                help=f"default: {settings[key]}",
+            )
+    parser.add_argument("--seed", type=int, default=20, help="default: 20")
+    parser.add_argument("--save-every", type=int, default=50, metavar="STEPS")
+    parser.add_argument("--report-every", type=int, default=10, metavar="STEPS")
+    add_stamp_options(parser)
+    options = parser.parse_args()
+    options.stages = {stage: dict(settings) for stage, settings in STAGES.items()}
+    for stage, settings in options.stages.items():
+        for key in ("steps", "batch", "at_once", "rate"):
+            settings[key] = getattr(options, f"{stage}_{key}")
+        if settings["batch"] % settings["at_once"]:
+            parser.error(f"--{stage}-batch must be a multiple of --{stage}-at-once")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    maker = load_maker(stamp_folder(options))
+    options.work.mkdir(parents=True, exist_ok=True)
+    tower, projector = load_vision_and_projector(options.parts, START)
+    pictures = Pictures(maker, options.parts, tower.config.patch_size)
+    train_vision(tower, pictures, options)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SceneError as error:
+        sys.exit(f"train_details.py: {error}")
