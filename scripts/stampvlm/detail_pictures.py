@@ -1,14 +1,19 @@
 """Detail scenes as StampVLM-2 takes them: pixels, what each patch shows, and conversations."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from detail_scenes import DATA, GLYPHS, GRID, QUESTION_KINDS
+from language_layers import Layout
 
-COVERED_SHARE = 0.2  # of a patch, for it to belong to an object or to show a label's number
+# Of a patch, for it to belong to an object and for it to show a label's number. The second is higher:
+# a number is to stand in the few patches where it is printed, not around them too.
+COVERED_SHARE, READABLE_SHARE = 0.2, 0.45
 IGNORED = -100
+SYSTEM = "<|im_start|>system\nYou are a helpful assistant that looks at pictures.<|im_end|>\n"
 QUESTIONS = 14  # about a picture in training, beside its description
 
 
@@ -32,14 +37,14 @@ class Pictures:
         values = (np.asarray(picture, dtype=np.float32) / 255 - self._mean) / self._std
         return torch.from_numpy(values.transpose(2, 0, 1).copy())
 
-    def _covering(self, owners, count):
-        """[patches], which of `count` things covers the patch, -1 for none."""
+    def _covering(self, owners, count, least):
+        """[patches], which of `count` things covers more than `least` of the patch, -1 for none."""
         side = owners.shape[0] // self._patch
         blocks = owners.reshape(side, self._patch, side, self._patch).swapaxes(1, 2)
         blocks = blocks.reshape(side * side, -1)
         shares = np.stack([(blocks == thing).mean(1) for thing in range(count)])
         best = shares.argmax(0)
-        return np.where(shares.max(0) > COVERED_SHARE, best, -1)
+        return np.where(shares.max(0) > least, best, -1)
 
     def labels(self, owners, labels, scene):
         """What each patch shows, {name: int64 [patches]}.
@@ -49,8 +54,8 @@ class Pictures:
         the band's. size and colour are IGNORED where there is no object and no background.
         """
         things = scene["objects"]
-        owner = self._covering(owners, len(things))
-        label = self._covering(labels, len(things))
+        owner = self._covering(owners, len(things), COVERED_SHARE)
+        label = self._covering(labels, len(things), READABLE_SHARE)
         # Index -1 reads the last entry.
         names = np.array([self._name_number[thing["name"]] for thing in things] + [0])
         sizes = np.array([int(thing["size"] == "small") for thing in things] + [IGNORED])
@@ -89,6 +94,56 @@ class Pictures:
         pairs = [self._maker.describe(random, scene)]
         pairs += [self._maker.ask(random, scene, str(kind)) for kind in kinds]
         return self.pixels(picture), pairs
+
+
+@dataclass
+class Conversation:
+    """A picture's description and questions as token ids.
+
+    before: ids before the picture. branches: ids after it, of the description and then of every
+    question, padded to the same length. rows: of the whole sequence, those whose next token belongs
+    to an answer. answers: these tokens. described: how many of them are the description's.
+    """
+
+    before: torch.Tensor
+    branches: torch.Tensor
+    layout: Layout
+    rows: torch.Tensor
+    answers: torch.Tensor
+    described: int
+
+
+class Conversations:
+    """Conversations in the words of chat_template.jinja."""
+
+    def __init__(self, tokenizer, patches=576):
+        self._tokenizer = tokenizer
+        self._patches = patches
+        self._before = self._ids(SYSTEM + "<|im_start|>user\n")
+        self._pad = self._ids("<|im_end|>")[0]
+
+    def _ids(self, text):
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def encode(self, pairs):
+        """[(request, description), (question, answer), ...] as a Conversation."""
+        encoded = []
+        for question, answer in pairs:
+            asked = self._ids(f"\n{question}<|im_end|>\n<|im_start|>assistant\n")
+            encoded.append((asked, self._ids(f"{answer}<|im_end|>")))
+        lengths = [len(asked) + len(answer) for asked, answer in encoded]
+        short = max(lengths[1:], default=0)
+        prefix = len(self._before) + self._patches
+        ids, rows, answers = [], [], []
+        for (asked, answer), length in zip(encoded, lengths):
+            first = prefix + len(ids) + len(asked) - 1
+            rows += range(first, first + len(answer))
+            answers += answer
+            padding = 0 if not ids else short - length
+            ids += asked + answer + [self._pad] * padding
+        layout = Layout(prefix, lengths[0], short, len(pairs) - 1)
+        before, branches, rows, answers = map(torch.tensor, (self._before, ids, rows, answers))
+        return Conversation(before, branches, layout, rows, answers, len(encoded[0][1]))
 
 
 # The heads of the vision stage: classes, weight of the loss, weight of class 0 within it.

@@ -2,17 +2,20 @@
 StampVLM, read and written in the form of models/stampvlm-2."""
 
 import os
+import shutil
 
 import torch
 from torch.nn import functional
 from transformers import AutoModel, LlavaConfig
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from assemble import WEIGHTS
+from assemble import COPIED, WEIGHTS, Base, gguf_file
+from language_layers import RANK, SCALE, LanguageModel
 from tensor_files import read_tensors, write_bf16_tensors
 
 TOWER = "model.vision_tower.vision_model."  # the names of CLIP before transformers 5
 PROJECTOR = "model.multi_modal_projector."
+LANGUAGE = "model.language_model."
 
 
 def _read(path):
@@ -73,7 +76,51 @@ def _write(path, tensors, metadata):
     os.replace(partial, path)
 
 
-def write_vision_and_projector(tower, projector, folder):
+def _truncated(down, up):
+    """The product up @ down in rank RANK, as near as that can be."""
+    outer, outer_triangle = torch.linalg.qr(up.double())
+    inner, inner_triangle = torch.linalg.qr(down.double().T)
+    left, values, right = torch.linalg.svd(outer_triangle @ inner_triangle.T)
+    roots = values[:RANK].sqrt()
+    return (
+        (roots[:, None] * (right[:RANK] @ inner.T)).float(),
+        (outer @ left[:, :RANK] * roots).float(),
+    )
+
+
+def load_language(gguf, config_folder, weights_folder):
+    """The language model, with the update of weights_folder, truncated where its rank is higher.
+
+    gguf: where SmolLM2's GGUF file is, as assemble.py's --base; None for the installed package.
+    """
+    tensors = _part(_read(weights_folder / WEIGHTS[1]), LANGUAGE)
+    update = {}
+    for name, down in tensors.items():
+        layer, _, kind = name.removesuffix(".weight").rpartition(".")
+        if kind == "lora_A":
+            up = tensors[f"{layer}.lora_B.weight"]
+            update[layer] = (down, up) if len(down) == RANK else _truncated(down, up)
+    config = LlavaConfig.from_pretrained(config_folder).text_config
+    with gguf_file(gguf) as path:
+        base = Base(path, config.to_dict())
+        return LanguageModel(
+            lambda name: torch.from_numpy(base.tensor(name).copy()), config, update
+        )
+
+
+def write_parts(tower, projector, update, config_folder, folder):
+    """Writes the trained weights, and copies the rest, in the form of models/stampvlm-2."""
+    folder.mkdir(parents=True, exist_ok=True)
     tensors = {TOWER + name: values for name, values in tower.state_dict().items()}
     tensors |= {PROJECTOR + name: values for name, values in projector.state_dict().items()}
     _write(folder / WEIGHTS[0], tensors, {"format": "pt"})
+    tensors = {
+        f"{LANGUAGE}{layer}.lora_{letter}.weight": values
+        for layer, pair in update.items()
+        for letter, values in zip("AB", pair)
+    }
+    rule = {"rank": str(RANK), "rule": "W + scale * lora_B @ lora_A", "scale": str(SCALE)}
+    _write(folder / WEIGHTS[1], tensors, {"format": "pt"} | rule)
+    for name in COPIED:
+        if folder != config_folder:
+            shutil.copyfile(config_folder / name, folder / name)

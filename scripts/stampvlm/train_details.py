@@ -23,26 +23,44 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
+from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from assemble import ROOT  # noqa: E402
-from detail_pictures import HEADS, IGNORED, Pictures  # noqa: E402
+from assemble import ROOT, RecipeError  # noqa: E402
+from detail_pictures import HEADS, IGNORED, Conversations, Pictures  # noqa: E402
 from detail_scenes import SceneError, add_stamp_options, load_maker, stamp_folder  # noqa: E402
-from stampvlm_parts import load_vision_and_projector  # noqa: E402
-from vision_layers import patch_features  # noqa: E402
+from stampvlm_parts import load_language, load_vision_and_projector, write_parts  # noqa: E402
+from vision_layers import patch_features, projected  # noqa: E402
 
 START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
-        "steps": 700,
+        "steps": 600,
         "batch": 32,
         "at_once": 8,
         "rate": 1e-3,
         "betas": (0.9, 0.95),
         "decay": 0.05,
     },
+    "projector": {
+        "steps": 100,
+        "batch": 16,
+        "at_once": 16,
+        "rate": 1e-3,
+        "betas": (0.9, 0.95),
+        "decay": 0.0,
+    },
+    "language": {
+        "steps": 800,
+        "batch": 4,
+        "at_once": 1,
+        "rate": 8e-4,
+        "betas": (0.9, 0.98),
+        "decay": 0.0,
+    },
 }
+PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
 
 def cosine(step, steps):
@@ -156,6 +174,90 @@ def train_vision(tower, pictures, options):
     train_stage("vision", [(parameters, 1.0)], gradients_of_step, options)
 
 
+def word_embeddings(words, tokenizer, embeddings):
+    """The mean embedding of the tokens of `words`, fp32."""
+    return embeddings[tokenizer(f" {words}", add_special_tokens=False)["input_ids"]].float().mean(0)
+
+
+def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
+    """Regression on what the language model itself would read in a patch's place."""
+
+    def words(texts):
+        return torch.stack([word_embeddings(text, tokenizer, embeddings) for text in texts])
+
+    # Without articles and prepositions: `an owl`, `in the top left corner`.
+    names = words(["background", *(name.split(" ", 1)[1] for name in pictures.names)])
+    places = words([place.split("the ", 1)[1] for place in pictures.places])
+    sizes, colours = words(["large", "small"]), words(pictures.colours)
+    digits = words([f"number {digit}" for digit in range(1, 10)])
+    batch = options.stages["projector"]["batch"]
+
+    def gradients_of_step(step):
+        pixels, labels = pictures.labelled_batch(options.seed + 1, step * batch, batch)
+        with torch.no_grad():
+            features = patch_features(tower, pixels).flatten(0, 1)
+            labels = {name: label.flatten() for name, label in labels.items()}
+            is_object, is_label = labels["object"] > 0, labels["number"] > 0
+            targets = names[labels["object"]]
+            targets[is_object] += sizes[labels["size"][is_object]]
+            bare = labels["colour"] != IGNORED
+            targets[bare] += colours[labels["colour"][bare]]
+            targets[is_label] += digits[labels["number"][is_label] - 1]
+            targets[is_object | is_label] += places[labels["place"][is_object | is_label]]
+        loss = 0.0
+        for kind in (is_object, is_label, bare):
+            difference = projected(projector, features[kind]).float() - targets[kind]
+            loss = loss + difference.square().mean() / targets[kind].var() / 3
+        loss.backward()
+        return loss.item(), ""
+
+    parameters = dict(projector.named_parameters(prefix="projector"))
+    train_stage("projector", [(parameters, 1.0)], gradients_of_step, options)
+
+
+def answer_losses(model, projector, features, conversation):
+    """The losses of a picture's answer tokens, [tokens], in the order of the conversation."""
+    with torch.no_grad():
+        before = model.embeddings[conversation.before]
+        branches = model.embeddings[conversation.branches]
+    picture = projected(projector, features)
+    hidden = model(torch.cat([before, picture, branches]), conversation.layout)
+    scores = functional.linear(hidden[conversation.rows], model.embeddings)
+    return functional.cross_entropy(scores, conversation.answers, reduction="none").float()
+
+
+def train_language(tower, projector, model, pictures, conversations, options):
+    batch = options.stages["language"]["batch"]
+
+    def gradients_of_step(step):
+        model.merge()
+        description, questions = 0.0, 0.0
+        for index in range(step * batch, (step + 1) * batch):
+            pixels, pairs = pictures.conversation(options.seed + 2, index)
+            conversation = conversations.encode(pairs)
+            with torch.no_grad():
+                features = patch_features(tower, pixels[None])[0]
+            losses = answer_losses(model, projector, features, conversation)
+            (losses.mean() / batch).backward()
+            of_description, of_questions = losses.detach().split(
+                [conversation.described, len(losses) - conversation.described]
+            )
+            description += of_description.mean().item() / batch
+            questions += of_questions.mean().item() / batch
+        return (description + questions) / 2, f" ({description:.4f} {questions:.4f})"
+
+    def write():
+        write_parts(tower, projector, model.update(), options.parts, options.work / "parts")
+
+    groups = [
+        (dict(projector.named_parameters(prefix="projector")), PROJECTOR_RATE),
+        (model.parameters(), 1.0),
+    ]
+    train_stage("language", groups, gradients_of_step, options, write)
+    model.merge()
+    write()
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of all that is written")
@@ -164,6 +266,15 @@ def parse_arguments():
         type=Path,
         default=ROOT / "models" / "stampvlm-2",
         help="where configuration and tokenizer are (default: models/stampvlm-2)",
+    )
+    parser.add_argument("--base", type=Path, help="SmolLM2's GGUF file, see assemble.py")
+    parser.add_argument(
+        "--from-parts",
+        dest="resume_from",
+        type=Path,
+        metavar="DIR",
+        help="start the language stage from the weights in DIR (models/stampvlm-2, say) and skip "
+        "the other two; give another --seed, so that it sees other scenes",
     )
     for stage, settings in STAGES.items():
         for key, kind in (("steps", int), ("batch", int), ("at_once", int), ("rate", float)):
@@ -192,13 +303,23 @@ def main():
     options = parse_arguments()
     maker = load_maker(stamp_folder(options))
     options.work.mkdir(parents=True, exist_ok=True)
-    tower, projector = load_vision_and_projector(options.parts, START)
+    start = options.resume_from or START
+    tower, projector = load_vision_and_projector(options.parts, start)
     pictures = Pictures(maker, options.parts, tower.config.patch_size)
-    train_vision(tower, pictures, options)
+    if not options.resume_from:
+        train_vision(tower, pictures, options)
+    tower.requires_grad_(False)
+    model = load_language(options.base, options.parts, start)
+    tokenizer = AutoTokenizer.from_pretrained(options.parts)
+    if not options.resume_from:
+        train_projector(tower, projector, pictures, tokenizer, model.embeddings, options)
+    conversations = Conversations(tokenizer)
+    train_language(tower, projector, model, pictures, conversations, options)
+    print(f"wrote {options.work / 'parts'}")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except SceneError as error:
+    except (SceneError, RecipeError) as error:
         sys.exit(f"train_details.py: {error}")

@@ -72,3 +72,9 @@ def patch_features(tower, pixels):
         inner = _linear(_normed(x, layer.layer_norm2), layer.mlp.fc1)
         x = x + _linear(inner * torch.sigmoid(1.702 * inner), layer.mlp.fc2)
     return x[:, 1:]
+
+
+def projected(projector, features):
+    """A patch's features, [..., hidden], as the language model takes them."""
+    inner = functional.gelu(_linear(features, projector.linear_1))
+    return _linear(inner, projector.linear_2)

@@ -1,0 +1,266 @@
+"""The language model's forward pass in bf16 over one picture with many independent answers.
+
+A picture's tokens and what stands before them, the prefix, are read once; then come branches, each
+of which continues the prefix and sees nothing of the others: a long one (the description) and
+several short ones (questions with their answers). So every answer is trained as it is asked later,
+alone after the picture, and the picture's cost is shared.
+
+The mathematics is that of transformers' Llama. The low-rank update is merged into the weights once
+per step (`merge`), and its gradient is taken from a layer's inputs and output gradients.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from vision_layers import HALF, Attend
+
+RANK, SCALE = 14, 2.0
+PREFIX_PIECES = 4  # in which the prefix attends, so that less of what the mask hides is computed
+GROUPS = {
+    "self_attn.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "self_attn.o": ("self_attn.o_proj",),
+    "mlp.gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "mlp.down": ("mlp.down_proj",),
+}
+
+
+class _UpdatedProduct(torch.autograd.Function):
+    """x (W + SCALE B A)^T with the merged weight, and gradients for x, A and B."""
+
+    @staticmethod
+    def forward(context, x, down, up, linear):
+        context.save_for_backward(x)
+        context.linear = linear
+        return functional.linear(x, linear.merged)
+
+    @staticmethod
+    def backward(context, gradient):
+        (x,), linear = context.saved_tensors, context.linear
+        inner = functional.linear(x, linear.down_half)
+        of_inner = gradient @ linear.up_half
+        of_up = (gradient.T @ inner).float() * linear.mask
+        of_down = (of_inner.T @ x).float()
+        return gradient @ linear.merged, SCALE * of_down, SCALE * of_up, None
+
+
+class UpdatedLinears:
+    """Linear layers over the same input, as one; `down` and `up` are A and B of all of them.
+
+    down: [layers * RANK, inputs]. up: [outputs, layers * RANK], zero but in each layer's block.
+    """
+
+    def __init__(self, weights, downs, ups):
+        self.outputs = [len(weight) for weight in weights]
+        self.base = torch.cat(weights).to(HALF)
+        self.down = torch.cat(downs).float().requires_grad_()
+        self.up = torch.block_diag(*ups).float().requires_grad_()
+        self.mask = torch.block_diag(*(torch.ones_like(up) for up in ups)).float()
+
+    @torch.no_grad()
+    def merge(self):
+        self.down_half, self.up_half = self.down.to(HALF), self.up.to(HALF)
+        self.merged = torch.addmm(self.base, self.up_half, self.down_half, alpha=SCALE)
+
+    def __call__(self, x):
+        return _UpdatedProduct.apply(x, self.down, self.up, self)
+
+    def split(self):
+        """[(A, B) of each layer]."""
+        downs, rows = self.down.split(RANK), self.up.split(self.outputs)
+        return [
+            (down, row[:, index * RANK : (index + 1) * RANK])
+            for index, (down, row) in enumerate(zip(downs, rows))
+        ]
+
+
+class _RootMeanSquareNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x, weight, epsilon):
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        scale = (length.square() / x.shape[-1] + epsilon).rsqrt().to(HALF)
+        normed = x * scale
+        context.save_for_backward(normed, scale, weight)
+        return normed * weight
+
+    @staticmethod
+    def backward(context, gradient):
+        normed, scale, weight = context.saved_tensors
+        gradient = gradient * weight
+        along = (gradient * normed).mean(-1, keepdim=True)
+        return torch.addcmul(gradient, normed, along, value=-1).mul_(scale), None, None
+
+
+class _Gated(torch.autograd.Function):
+    """silu(gate) * up of [rows, 2 * inner]."""
+
+    @staticmethod
+    def forward(context, gate_up):
+        gate, up = gate_up.chunk(2, -1)
+        activated = functional.silu(gate)
+        context.save_for_backward(gate_up, activated)
+        return activated * up
+
+    @staticmethod
+    def backward(context, gradient):
+        gate_up, activated = context.saved_tensors
+        gate, up = gate_up.chunk(2, -1)
+        of_gate = torch.ops.aten.silu_backward(gradient * up, gate)
+        return torch.cat([of_gate, gradient * activated], -1)
+
+
+def _turned(x, cos, sin):
+    first, second = x.chunk(2, -1)
+    result = torch.empty_like(x)
+    result_first, result_second = result.chunk(2, -1)
+    torch.mul(first, cos, out=result_first).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=result_second).addcmul_(first, sin)
+    return result
+
+
+class _Rotated(torch.autograd.Function):
+    """Rotary positions of [rows, heads, head_dim]; cos and sin: [rows, heads, head_dim / 2]."""
+
+    @staticmethod
+    def forward(context, x, cos, sin):
+        context.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(context, gradient):
+        cos, sin = context.saved_tensors
+        return _turned(gradient.contiguous(), cos, -sin), None, None
+
+
+@dataclass
+class Layout:
+    """How a sequence is made up: the prefix, the long branch, the short ones padded to `short`."""
+
+    prefix: int
+    long: int
+    short: int
+    shorts: int
+
+    def positions(self):
+        branches = [torch.arange(self.long)] + [torch.arange(self.short)] * self.shorts
+        return torch.cat([torch.arange(self.prefix), self.prefix + torch.cat(branches)])
+
+
+def _causal(rows, keys, repeats):
+    """[repeats * rows, keys], 0 and -inf: the last `rows` of `keys` positions look back."""
+    mask = torch.full((rows, keys), float("-inf")).triu(keys - rows + 1)
+    return mask.to(HALF).repeat(repeats, 1)
+
+
+class LanguageModel:
+    """SmolLM2 with a low-rank update; the parameters are those of the update alone."""
+
+    def __init__(self, base, config, update):
+        """base(name): a tensor of the plain model (fp32) under LlamaModel's name. update: A and B,
+        {"layers.0.mlp.up_proj": (A, B), ...}."""
+        self._config = config
+        self._heads = config.num_attention_heads
+        self._pairs = config.num_key_value_heads
+        self._width = config.head_dim
+        self._layers = []
+        for index in range(config.num_hidden_layers):
+            layer = {}
+            for group, members in GROUPS.items():
+                names = [f"layers.{index}.{member}" for member in members]
+                downs, ups = zip(*(update[name] for name in names))
+                weights = [base(f"{name}.weight") for name in names]
+                layer[group] = UpdatedLinears(weights, downs, ups)
+            for norm in ("input_layernorm", "post_attention_layernorm"):
+                layer[norm] = base(f"layers.{index}.{norm}.weight").to(HALF)
+            self._layers.append(layer)
+        self._norm = base("norm.weight").to(HALF)
+        self.embeddings = base("embed_tokens.weight").to(HALF)
+        self._masks = {}
+        self.merge()
+
+    def parameters(self):
+        return {
+            f"{index}.{group}.{name}": getattr(layer[group], name)
+            for index, layer in enumerate(self._layers)
+            for group in GROUPS
+            for name in ("down", "up")
+        }
+
+    def merge(self):
+        """To be called whenever the update has changed."""
+        for layer in self._layers:
+            for group in GROUPS:
+                layer[group].merge()
+
+    def update(self):
+        """{"layers.0.mlp.up_proj": (A, B), ...}"""
+        return {
+            f"layers.{index}.{member}": pair
+            for index, layer in enumerate(self._layers)
+            for group, members in GROUPS.items()
+            for member, pair in zip(members, layer[group].split())
+        }
+
+    def _mask(self, rows, keys):
+        repeats = self._heads // self._pairs
+        if (rows, keys) not in self._masks:
+            self._masks[rows, keys] = _causal(rows, keys, repeats)
+        return self._masks[rows, keys]
+
+    def _attend(self, q, k, v):
+        """q: [batch, rows, heads, width]; k, v: [batch, keys, pairs, width]; causal at the end."""
+        batch, rows, heads, width = q.shape
+        keys, pairs = k.shape[1:3]
+        repeats = heads // pairs
+        grouped = q.view(batch, rows, pairs, repeats, width).permute(0, 2, 3, 1, 4)
+        grouped = grouped.reshape(batch * pairs, repeats * rows, width)
+        k, v = (x.transpose(1, 2).reshape(batch * pairs, keys, width) for x in (k, v))
+        mixed = Attend.apply(grouped, k, v, self._mask(rows, keys))
+        mixed = mixed.view(batch, pairs, repeats, rows, width).permute(0, 3, 1, 2, 4)
+        return mixed.reshape(batch * rows, heads * width)
+
+    def _attention(self, x, layer, layout, cos, sin):
+        heads, pairs, width = self._heads, self._pairs, self._width
+        qkv = layer["self_attn.qkv"](x).view(len(x), heads + 2 * pairs, width)
+        turned = _Rotated.apply(qkv[:, : heads + pairs], cos, sin)
+        q, k, v = turned[:, :heads], turned[:, heads:], qkv[:, heads + pairs :]
+        prefix, end = layout.prefix, layout.prefix + layout.long
+        mixed, ends = [], [prefix * piece // PREFIX_PIECES for piece in range(PREFIX_PIECES + 1)]
+        for begin, stop in zip(ends, ends[1:]):
+            mixed.append(self._attend(q[None, begin:stop], k[None, :stop], v[None, :stop]))
+        if layout.long:
+            mixed.append(self._attend(q[None, prefix:end], k[None, :end], v[None, :end]))
+        if layout.shorts:
+            count, length = layout.shorts, layout.short
+            own_q, own_k, own_v = (
+                value[end:].reshape(count, length, -1, width) for value in (q, k, v)
+            )
+            all_k, all_v = (
+                torch.cat([value[None, :prefix].expand(count, -1, -1, -1), own], 1)
+                for value, own in ((k, own_k), (v, own_v))
+            )
+            mixed.append(self._attend(own_q, all_k, all_v))
+        return layer["self_attn.o"](torch.cat(mixed))
+
+    def _rotation(self, positions):
+        """cos and sin, [rows, heads, width / 2]; queries' hold the scale of the scores too."""
+        width, heads, pairs = self._width, self._heads, self._pairs
+        theta = self._config.rope_parameters["rope_theta"]
+        frequencies = theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = positions[:, None, None] * frequencies
+        scale = torch.ones(heads + pairs, 1)
+        scale[:heads] = width**-0.5
+        return (angles.cos() * scale).to(HALF), (angles.sin() * scale).to(HALF)
+
+    def __call__(self, x, layout):
+        """Embeddings [rows, hidden] in the order of `layout` to normed hidden states."""
+        cos, sin = self._rotation(layout.positions())
+        epsilon = self._config.rms_norm_eps
+        norm = _RootMeanSquareNorm.apply
+        for layer in self._layers:
+            normed = norm(x, layer["input_layernorm"], epsilon)
+            x = x + self._attention(normed, layer, layout, cos, sin)
+            normed = norm(x, layer["post_attention_layernorm"], epsilon)
+            x = x + layer["mlp.down"](_Gated.apply(layer["mlp.gate_up"](normed)))
+        return norm(x, self._norm, epsilon)
