@@ -36,7 +36,7 @@ START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
-        "steps": 600,
+        "steps": 500,
         "batch": 32,
         "at_once": 8,
         "rate": 1e-3,
@@ -63,12 +63,11 @@ STAGES = {
 PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
 
-def cosine(step, steps):
-    """The share of the peak rate at a step: a short warm-up, then half a cosine down to zero."""
-    warm_up = min(50, max(1, steps // 20))
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+def schedule(step, steps):
+    """The share of the peak rate at a step: a short warm-up, the peak, and over the last third a
+    straight line down to zero. So a run may be given more steps while it has not reached that."""
+    warm_up, falling = min(40, max(1, steps // 20)), max(1, steps // 3)
+    return min(1.0, (step + 1) / warm_up, (steps - step) / falling)
 
 
 def save_atomically(value, path):
@@ -85,6 +84,8 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
     every checkpoint.
     """
     settings = options.stages[stage]
+    fixed = {key: value for key, value in settings.items() if key != "steps"}
+    fixed["seed"] = options.seed
     path = options.work / f"{stage}.pt"
     optimizer = torch.optim.AdamW(
         [{"params": list(group.values()), "factor": factor} for group, factor in groups],
@@ -96,7 +97,7 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
     first = 0
     if path.exists():
         saved = torch.load(path, weights_only=True)
-        if saved["settings"] != settings | {"seed": options.seed}:
+        if saved["settings"] != fixed:
             sys.exit(f"train_details.py: {path} was made with other settings; name another --work")
         with torch.no_grad():
             for name, value in parameters.items():
@@ -107,7 +108,7 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
     steps, started = settings["steps"], time.monotonic()
     for step in range(first, steps):
         for group in optimizer.param_groups:
-            group["lr"] = settings["rate"] * group["factor"] * cosine(step, steps)
+            group["lr"] = settings["rate"] * group["factor"] * schedule(step, steps)
         optimizer.zero_grad(set_to_none=True)
         loss, text = gradients_of_step(step)
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
@@ -126,7 +127,7 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
                     "parameters": {name: value.detach() for name, value in parameters.items()},
                     "optimizer": optimizer.state_dict(),
                     "step": step + 1,
-                    "settings": settings | {"seed": options.seed},
+                    "settings": fixed,
                 },
                 path,
             )
@@ -286,7 +287,7 @@ def parse_arguments():
                 help=f"default: {settings[key]}",
             )
     parser.add_argument("--seed", type=int, default=20, help="default: 20")
-    parser.add_argument("--save-every", type=int, default=50, metavar="STEPS")
+    parser.add_argument("--save-every", type=int, default=25, metavar="STEPS")
     parser.add_argument("--report-every", type=int, default=10, metavar="STEPS")
     add_stamp_options(parser)
     options = parser.parse_args()
