@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from vision_layers import HALF, Attend
+from vision_layers import HALF
 
 RANK, SCALE = 14, 2.0
 PREFIX_PIECES = 4  # in which the prefix attends, so that less of what the mask hides is computed
@@ -147,10 +147,97 @@ class Layout:
         return torch.cat([torch.arange(self.prefix), self.prefix + torch.cat(branches)])
 
 
-def _causal(rows, keys, repeats):
-    """[repeats * rows, keys], 0 and -inf: the last `rows` of `keys` positions look back."""
-    mask = torch.full((rows, keys), float("-inf")).triu(keys - rows + 1)
-    return mask.to(HALF).repeat(repeats, 1)
+class _BranchedAttention(torch.autograd.Function):
+    """Causal attention of a Layout's rows; q comes scaled. Rows [pairs, repeats, rows, width] for q
+    and the result, [pairs, rows, width] for k and v; a pair's keys serve `repeats` query heads."""
+
+    @staticmethod
+    def forward(context, q, k, v, layout):
+        result, saved = torch.empty_like(q), []
+        for part in _parts(layout):
+            own_q, own_k, own_v = part.queries(q), part.keys(k), part.keys(v)
+            scores = torch.bmm(own_q, own_k.transpose(1, 2))
+            rows = part.rows
+            mask = torch.full((rows, rows), float("-inf")).triu(1).to(q.dtype)
+            scores[..., -rows:] += mask.repeat(q.shape[1], 1)
+            weights = torch.softmax(scores, -1)
+            part.put(result, torch.bmm(weights, own_v))
+            saved.append(weights)
+        context.layout = layout
+        context.save_for_backward(q, k, v, *saved)
+        return result
+
+    @staticmethod
+    def backward(context, gradient):
+        q, k, v, *saved = context.saved_tensors
+        of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        for part, weights in zip(_parts(context.layout), saved):
+            own_q, own_k, own_v = part.queries(q), part.keys(k), part.keys(v)
+            of_result = part.queries(gradient)
+            part.add(of_v, torch.bmm(weights.transpose(1, 2), of_result))
+            of_weights = torch.bmm(of_result, own_v.transpose(1, 2))
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            part.put(of_q, torch.bmm(of_scores, own_k))
+            part.add(of_k, torch.bmm(of_scores.transpose(1, 2), own_q))
+        return of_q, of_k, of_v, None
+
+
+class _Piece:
+    """Rows begin to stop, which see all rows up to their own."""
+
+    def __init__(self, begin, stop):
+        self._begin, self._stop = begin, stop
+        self.rows = stop - begin
+
+    def queries(self, q):
+        return q[:, :, self._begin : self._stop].flatten(1, 2)
+
+    def keys(self, k):
+        return k[:, : self._stop]
+
+    def put(self, result, values):
+        pairs, repeats, _, width = result.shape
+        result[:, :, self._begin : self._stop] = values.view(pairs, repeats, self.rows, width)
+
+    def add(self, result, values):
+        result[:, : self._stop] += values
+
+
+class _Shorts:
+    """The short branches, each of which sees the prefix and itself."""
+
+    def __init__(self, layout):
+        self._prefix, self._begin = layout.prefix, layout.prefix + layout.long
+        self._count, self.rows = layout.shorts, layout.short
+
+    def queries(self, q):
+        own = q[:, :, self._begin :].unflatten(2, (self._count, self.rows))
+        return own.transpose(1, 2).flatten(2, 3).flatten(0, 1)
+
+    def keys(self, k):
+        prefix = k[:, None, : self._prefix].expand(-1, self._count, -1, -1)
+        own = k[:, self._begin :].unflatten(1, (self._count, self.rows))
+        return torch.cat([prefix, own], 2).flatten(0, 1)
+
+    def put(self, result, values):
+        pairs, repeats, _, width = result.shape
+        values = values.view(pairs, self._count, repeats, self.rows, width).transpose(1, 2)
+        result[:, :, self._begin :] = values.flatten(2, 3)
+
+    def add(self, result, values):
+        values = values.view(len(result), self._count, -1, values.shape[-1])
+        result[:, : self._prefix] += values[:, :, : self._prefix].sum(1)
+        result[:, self._begin :] += values[:, :, self._prefix :].flatten(1, 2)
+
+
+def _parts(layout):
+    pieces = [layout.prefix * piece // PREFIX_PIECES for piece in range(PREFIX_PIECES + 1)]
+    parts = [_Piece(begin, stop) for begin, stop in zip(pieces, pieces[1:])]
+    if layout.long:
+        parts.append(_Piece(layout.prefix, layout.prefix + layout.long))
+    if layout.shorts:
+        parts.append(_Shorts(layout))
+    return parts
 
 
 class LanguageModel:
@@ -176,7 +263,6 @@ class LanguageModel:
             self._layers.append(layer)
         self._norm = base("norm.weight").to(HALF)
         self.embeddings = base("embed_tokens.weight").to(HALF)
-        self._masks = {}
         self.merge()
 
     def parameters(self):
@@ -202,46 +288,16 @@ class LanguageModel:
             for member, pair in zip(members, layer[group].split())
         }
 
-    def _mask(self, rows, keys):
-        repeats = self._heads // self._pairs
-        if (rows, keys) not in self._masks:
-            self._masks[rows, keys] = _causal(rows, keys, repeats)
-        return self._masks[rows, keys]
-
-    def _attend(self, q, k, v):
-        """q: [batch, rows, heads, width]; k, v: [batch, keys, pairs, width]; causal at the end."""
-        batch, rows, heads, width = q.shape
-        keys, pairs = k.shape[1:3]
-        repeats = heads // pairs
-        grouped = q.view(batch, rows, pairs, repeats, width).permute(0, 2, 3, 1, 4)
-        grouped = grouped.reshape(batch * pairs, repeats * rows, width)
-        k, v = (x.transpose(1, 2).reshape(batch * pairs, keys, width) for x in (k, v))
-        mixed = Attend.apply(grouped, k, v, self._mask(rows, keys))
-        mixed = mixed.view(batch, pairs, repeats, rows, width).permute(0, 3, 1, 2, 4)
-        return mixed.reshape(batch * rows, heads * width)
-
     def _attention(self, x, layer, layout, cos, sin):
-        heads, pairs, width = self._heads, self._pairs, self._width
-        qkv = layer["self_attn.qkv"](x).view(len(x), heads + 2 * pairs, width)
+        rows, heads, pairs, width = len(x), self._heads, self._pairs, self._width
+        qkv = layer["self_attn.qkv"](x).view(rows, heads + 2 * pairs, width)
         turned = _Rotated.apply(qkv[:, : heads + pairs], cos, sin)
-        q, k, v = turned[:, :heads], turned[:, heads:], qkv[:, heads + pairs :]
-        prefix, end = layout.prefix, layout.prefix + layout.long
-        mixed, ends = [], [prefix * piece // PREFIX_PIECES for piece in range(PREFIX_PIECES + 1)]
-        for begin, stop in zip(ends, ends[1:]):
-            mixed.append(self._attend(q[None, begin:stop], k[None, :stop], v[None, :stop]))
-        if layout.long:
-            mixed.append(self._attend(q[None, prefix:end], k[None, :end], v[None, :end]))
-        if layout.shorts:
-            count, length = layout.shorts, layout.short
-            own_q, own_k, own_v = (
-                value[end:].reshape(count, length, -1, width) for value in (q, k, v)
-            )
-            all_k, all_v = (
-                torch.cat([value[None, :prefix].expand(count, -1, -1, -1), own], 1)
-                for value, own in ((k, own_k), (v, own_v))
-            )
-            mixed.append(self._attend(own_q, all_k, all_v))
-        return layer["self_attn.o"](torch.cat(mixed))
+        q = turned[:, :heads].transpose(0, 1).reshape(pairs, heads // pairs, rows, width)
+        k = turned[:, heads:].transpose(0, 1).contiguous()
+        v = qkv[:, heads + pairs :].transpose(0, 1).contiguous()
+        mixed = _BranchedAttention.apply(q, k, v, layout)
+        mixed = mixed.permute(2, 0, 1, 3).reshape(rows, heads * width)
+        return layer["self_attn.o"](mixed)
 
     def _rotation(self, positions):
         """cos and sin, [rows, heads, width / 2]; queries' hold the scale of the scores too."""

@@ -16,6 +16,7 @@ from tensor_files import read_tensors, write_bf16_tensors
 TOWER = "model.vision_tower.vision_model."  # the names of CLIP before transformers 5
 PROJECTOR = "model.multi_modal_projector."
 LANGUAGE = "model.language_model."
+POSITION_SIZE = 0.5  # of the waves' standard deviation; patches' is 1.7
 
 
 def _read(path):
@@ -31,11 +32,23 @@ def _part(tensors, prefix):
     }
 
 
+def _waves(side, hidden):
+    """[side * side, hidden]: waves of two to half a period along rows and columns, mixed at random."""
+    angles = torch.arange(side)[:, None] * torch.arange(1, 5) * (torch.pi / side)
+    waves = torch.cat([angles.sin(), angles.cos()], -1)
+    waves = torch.cat(
+        [waves.repeat_interleave(side, 0), waves.repeat(side, 1)], -1
+    )  # along rows, along columns
+    mixture = torch.randn(waves.shape[-1], hidden, generator=torch.Generator().manual_seed(0))
+    return POSITION_SIZE / (waves.shape[-1] / 2) ** 0.5 * (waves @ mixture)
+
+
 def _finer(tower, config):
     """A tower for larger patches as the first guess of one for smaller patches.
 
     The kernels are averaged and scaled so that they answer a stamp as before when it is drawn
-    smaller in proportion; the positions are interpolated.
+    smaller in proportion. The positions are interpolated, and waves along rows and columns are added
+    to them: StampVLM's are thirty times as weak as its patches, so it hardly knows where a patch is.
     """
     side = config.patch_size
     kernel = tower["embeddings.patch_embedding.weight"]
@@ -45,7 +58,7 @@ def _finer(tower, config):
     old, new = int((len(positions) - 1) ** 0.5), config.image_size // side
     grid = positions[1:].T.reshape(1, -1, old, old)
     grid = functional.interpolate(grid, size=(new, new), mode="bilinear", align_corners=False)
-    positions = torch.cat([positions[:1], grid.reshape(-1, new * new).T])
+    positions = torch.cat([positions[:1], grid.reshape(-1, new * new).T + _waves(new, len(grid[0]))])
     return tower | {
         "embeddings.patch_embedding.weight": kernel,
         "embeddings.position_embedding.weight": positions,

@@ -36,7 +36,7 @@ START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
-        "steps": 500,
+        "steps": 300,
         "batch": 32,
         "at_once": 8,
         "rate": 1e-3,
@@ -52,10 +52,10 @@ STAGES = {
         "decay": 0.0,
     },
     "language": {
-        "steps": 800,
-        "batch": 4,
+        "steps": 700,
+        "batch": 2,
         "at_once": 1,
-        "rate": 8e-4,
+        "rate": 7e-4,
         "betas": (0.9, 0.98),
         "decay": 0.0,
     },
