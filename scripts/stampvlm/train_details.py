@@ -44,7 +44,7 @@ STAGES = {
         "decay": 0.05,
     },
     "projector": {
-        "steps": 100,
+        "steps": 60,
         "batch": 16,
         "at_once": 16,
         "rate": 1e-3,
