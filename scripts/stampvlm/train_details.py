@@ -36,7 +36,7 @@ START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
-        "steps": 300,
+        "steps": 240,
         "batch": 32,
         "at_once": 8,
         "rate": 1e-3,
