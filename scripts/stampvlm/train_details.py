@@ -36,7 +36,7 @@ START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
-        "steps": 240,
+        "steps": 190,
         "batch": 32,
         "at_once": 8,
         "rate": 1e-3,
@@ -64,9 +64,9 @@ PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
 
 def schedule(step, steps):
-    """The share of the peak rate at a step: a short warm-up, the peak, and over the last third a
+    """The share of the peak rate at a step: a short warm-up, the peak, and over the last fifth a
     straight line down to zero. So a run may be given more steps while it has not reached that."""
-    warm_up, falling = min(40, max(1, steps // 20)), max(1, steps // 3)
+    warm_up, falling = min(40, max(1, steps // 20)), max(1, steps // 5)
     return min(1.0, (step + 1) / warm_up, (steps - step) / falling)
 
 
