@@ -60,14 +60,14 @@ STAGES = {
         "decay": 0.0,
     },
 }
+WARM_UP = 15  # steps
 PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
 
 def schedule(step, steps):
     """The share of the peak rate at a step: a short warm-up, the peak, and over the last fifth a
     straight line down to zero. So a run may be given more steps while it has not reached that."""
-    warm_up, falling = min(40, max(1, steps // 20)), max(1, steps // 5)
-    return min(1.0, (step + 1) / warm_up, (steps - step) / falling)
+    return min(1.0, (step + 1) / WARM_UP, (steps - step) / max(1, steps // 5))
 
 
 def save_atomically(value, path):
