@@ -44,7 +44,7 @@ STAGES = {
         "decay": 0.05,
     },
     "projector": {
-        "steps": 60,
+        "steps": 40,
         "batch": 16,
         "at_once": 16,
         "rate": 1e-3,
@@ -53,9 +53,9 @@ STAGES = {
     },
     "language": {
         "steps": 700,
-        "batch": 2,
+        "batch": 1,
         "at_once": 1,
-        "rate": 7e-4,
+        "rate": 5e-4,
         "betas": (0.9, 0.98),
         "decay": 0.0,
     },
