@@ -30,6 +30,7 @@ from assemble import ROOT, RecipeError  # noqa: E402
 from detail_pictures import HEADS, IGNORED, Conversations, Pictures  # noqa: E402
 from detail_scenes import SceneError, add_stamp_options, load_maker, stamp_folder  # noqa: E402
 from stampvlm_parts import load_language, load_vision_and_projector, write_parts  # noqa: E402
+from stampvlm_words import name_projections  # noqa: E402
 from vision_layers import patch_features, projected  # noqa: E402
 
 START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
@@ -44,10 +45,10 @@ STAGES = {
         "decay": 0.05,
     },
     "projector": {
-        "steps": 40,
-        "batch": 16,
-        "at_once": 16,
-        "rate": 1e-3,
+        "steps": 120,
+        "batch": 8,
+        "at_once": 8,
+        "rate": 2e-3,
         "betas": (0.9, 0.95),
         "decay": 0.0,
     },
@@ -60,6 +61,7 @@ STAGES = {
         "decay": 0.0,
     },
 }
+WORDS_SIZE = 0.7  # of what the projector says beside an object's name, as a share of that
 WARM_UP = 15  # steps
 PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
@@ -181,16 +183,22 @@ def word_embeddings(words, tokenizer, embeddings):
 
 
 def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
-    """Regression on what the language model itself would read in a patch's place."""
+    """Regression on what the low-rank update that the next stage starts from reads in a patch's
+    place: StampVLM's projection of the object, and the words for the rest."""
 
     def words(texts):
         return torch.stack([word_embeddings(text, tokenizer, embeddings) for text in texts])
 
-    # Without articles and prepositions: `an owl`, `in the top left corner`.
-    names = words(["background", *(name.split(" ", 1)[1] for name in pictures.names)])
-    places = words([place.split("the ", 1)[1] for place in pictures.places])
-    sizes, colours = words(["large", "small"]), words(pictures.colours)
-    digits = words([f"number {digit}" for digit in range(1, 10)])
+    names = name_projections(START, stamp_folder(options), pictures.names, pictures.pixels)
+
+    def scaled(texts):
+        values = words(texts)
+        return values * (WORDS_SIZE * names.std() / values.std())
+
+    # Without articles and prepositions: `in the top left corner`.
+    places = scaled([place.split("the ", 1)[1] for place in pictures.places])
+    sizes, colours = scaled(["large", "small"]), scaled(pictures.colours)
+    digits = scaled([f"number {digit}" for digit in range(1, 10)])
     batch = options.stages["projector"]["batch"]
 
     def gradients_of_step(step):
