@@ -11,7 +11,7 @@ PLACES = {
     for cell, words in _VOCABULARY["grid_positions"].items()
 }
 _PLACE = "|".join(sorted(PLACES, key=len, reverse=True))
-_SENTENCE = re.compile(
+SENTENCE = re.compile(
     rf"({_PLACE}) there is a (large|small) (.+?) with (?:the number (\d)|no number)\.",
     re.IGNORECASE,
 )
@@ -40,7 +40,7 @@ def decisive(kind, answer):
 def described_objects(description):
     """[{name, size, row, column, number}], names without articles."""
     objects = []
-    for place, size, name, number in _SENTENCE.findall(description):
+    for place, size, name, number in SENTENCE.findall(description):
         row, column = PLACES[place.lower()]
         thing = {"name": name, "size": size, "row": row, "column": column}
         objects.append(thing | {"number": int(number) if number else None})

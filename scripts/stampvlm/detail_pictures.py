@@ -125,6 +125,11 @@ class Conversations:
     def _ids(self, text):
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def offsets(self, text):
+        """[(begin, end) of each token]."""
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return encoded["offset_mapping"]
+
     def encode(self, pairs):
         """[(request, description), (question, answer), ...] as a Conversation."""
         encoded = []

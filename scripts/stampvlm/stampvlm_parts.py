@@ -58,7 +58,8 @@ def _finer(tower, config):
     old, new = int((len(positions) - 1) ** 0.5), config.image_size // side
     grid = positions[1:].T.reshape(1, -1, old, old)
     grid = functional.interpolate(grid, size=(new, new), mode="bilinear", align_corners=False)
-    positions = torch.cat([positions[:1], grid.reshape(-1, new * new).T + _waves(new, len(grid[0]))])
+    grid = grid.reshape(-1, new * new).T + _waves(new, positions.shape[1])
+    positions = torch.cat([positions[:1], grid])
     return tower | {
         "embeddings.patch_embedding.weight": kernel,
         "embeddings.position_embedding.weight": positions,

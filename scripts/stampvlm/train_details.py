@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from assemble import ROOT, RecipeError  # noqa: E402
 from detail_pictures import HEADS, IGNORED, Conversations, Pictures  # noqa: E402
 from detail_scenes import SceneError, add_stamp_options, load_maker, stamp_folder  # noqa: E402
+from detail_validation import validate  # noqa: E402
 from stampvlm_parts import load_language, load_vision_and_projector, write_parts  # noqa: E402
 from stampvlm_words import name_projections  # noqa: E402
 from vision_layers import patch_features, projected  # noqa: E402
@@ -53,7 +54,7 @@ STAGES = {
         "decay": 0.0,
     },
     "language": {
-        "steps": 700,
+        "steps": 235,
         "batch": 1,
         "at_once": 1,
         "rate": 5e-4,
@@ -82,8 +83,8 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
     """Trains the parameters of a stage or goes on with it, and reports its progress.
 
     groups: [({name: parameter}, rate factor), ...]. gradients_of_step(step) adds a step's gradients
-    to the parameters and returns (loss, text for the progress line). saved_too() is called after
-    every checkpoint.
+    to the parameters and returns (loss, text for the progress line). saved_too(step) is called
+    after every checkpoint.
     """
     settings = options.stages[stage]
     fixed = {key: value for key, value in settings.items() if key != "steps"}
@@ -134,7 +135,7 @@ def train_stage(stage, groups, gradients_of_step, options, saved_too=None):
                 path,
             )
             if saved_too:
-                saved_too()
+                saved_too(step + 1)
     if first >= steps:
         print(f"{stage} is done already ({path})")
 
@@ -224,15 +225,14 @@ def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
     train_stage("projector", [(parameters, 1.0)], gradients_of_step, options)
 
 
-def answer_losses(model, projector, features, conversation):
-    """The losses of a picture's answer tokens, [tokens], in the order of the conversation."""
+def answer_scores(model, projector, features, conversation):
+    """The scores of a picture's answer tokens, [tokens, vocabulary]."""
     with torch.no_grad():
         before = model.embeddings[conversation.before]
         branches = model.embeddings[conversation.branches]
     picture = projected(projector, features)
     hidden = model(torch.cat([before, picture, branches]), conversation.layout)
-    scores = functional.linear(hidden[conversation.rows], model.embeddings)
-    return functional.cross_entropy(scores, conversation.answers, reduction="none").float()
+    return functional.linear(hidden[conversation.rows], model.embeddings)
 
 
 def train_language(tower, projector, model, pictures, conversations, options):
@@ -246,7 +246,9 @@ def train_language(tower, projector, model, pictures, conversations, options):
             conversation = conversations.encode(pairs)
             with torch.no_grad():
                 features = patch_features(tower, pixels[None])[0]
-            losses = answer_losses(model, projector, features, conversation)
+            scores = answer_scores(model, projector, features, conversation)
+            losses = functional.cross_entropy(scores, conversation.answers, reduction="none")
+            losses = losses.float()
             (losses.mean() / batch).backward()
             of_description, of_questions = losses.detach().split(
                 [conversation.described, len(losses) - conversation.described]
@@ -255,16 +257,22 @@ def train_language(tower, projector, model, pictures, conversations, options):
             questions += of_questions.mean().item() / batch
         return (description + questions) / 2, f" ({description:.4f} {questions:.4f})"
 
-    def write():
+    def scores_of(pixels, conversation):
+        features = patch_features(tower, pixels[None])[0]
+        return answer_scores(model, projector, features, conversation)
+
+    def write(step):
+        model.merge()
         write_parts(tower, projector, model.update(), options.parts, options.work / "parts")
+        if step % options.validate_every == 0 or step == options.stages["language"]["steps"]:
+            scenes = options.validation_scenes
+            print(validate(scores_of, conversations, pictures, scenes), flush=True)
 
     groups = [
         (dict(projector.named_parameters(prefix="projector")), PROJECTOR_RATE),
         (model.parameters(), 1.0),
     ]
     train_stage("language", groups, gradients_of_step, options, write)
-    model.merge()
-    write()
 
 
 def parse_arguments():
@@ -297,6 +305,20 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=20, help="default: 20")
     parser.add_argument("--save-every", type=int, default=25, metavar="STEPS")
     parser.add_argument("--report-every", type=int, default=10, metavar="STEPS")
+    parser.add_argument(
+        "--validate-every",
+        type=int,
+        default=100,
+        metavar="STEPS",
+        help="of the language stage, a multiple of --save-every (default: 100)",
+    )
+    parser.add_argument(
+        "--validation-scenes",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of the validation split, for what is printed there (default: 20)",
+    )
     add_stamp_options(parser)
     options = parser.parse_args()
     options.stages = {stage: dict(settings) for stage, settings in STAGES.items()}
