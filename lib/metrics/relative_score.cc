@@ -81,10 +81,14 @@ std::optional<TaskRatio> ratio_of(const PairedValues& pair, const Bootstrap& boo
 
 std::optional<RelativeScore> relative_score(std::span<const PairedValues> tasks,
                                             const Bootstrap& bootstrap) {
+  return RelativeScores(bootstrap).of(tasks);
+}
+
+std::optional<RelativeScore> RelativeScores::of(std::span<const PairedValues> tasks) {
+  while (own_.size() < tasks.size()) own_.emplace_back(replicates_, seed_ + own_.size());
   std::vector<TaskRatio> ratios;
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const Bootstrap own(bootstrap.replicates(), bootstrap.seed() + i);
-    if (auto ratio = ratio_of(tasks[i], own)) ratios.push_back(std::move(*ratio));
+    if (auto ratio = ratio_of(tasks[i], own_[i])) ratios.push_back(std::move(*ratio));
   }
   if (ratios.empty()) return std::nullopt;
   const auto count = static_cast<double>(ratios.size());
@@ -102,7 +106,7 @@ std::optional<RelativeScore> relative_score(std::span<const PairedValues> tasks,
   found.standard_error = error;
   found.interval = Interval{found.score, found.score};
   if (error <= 1e-13) return found;
-  std::vector<double> pivots(static_cast<size_t>(bootstrap.replicates()));
+  std::vector<double> pivots(static_cast<size_t>(replicates_));
   for (size_t i = 0; i < pivots.size(); ++i) {
     double shift = 0;
     double own = 0;

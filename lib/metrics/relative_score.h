@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 
@@ -23,5 +24,20 @@ struct RelativeScore {
 /// (with a seed of its own), and the interval is a bootstrap-t one as those of Bootstrap.
 std::optional<RelativeScore> relative_score(std::span<const PairedValues> tasks,
                                             const Bootstrap& bootstrap);
+
+/// The same of many cells over the same tasks, whose resamples are drawn once. Not for several
+/// threads at once.
+class RelativeScores final {
+ public:
+  explicit RelativeScores(const Bootstrap& bootstrap)
+      : replicates_(bootstrap.replicates()), seed_(bootstrap.seed()) {}
+
+  std::optional<RelativeScore> of(std::span<const PairedValues> tasks);
+
+ private:
+  int64_t replicates_;
+  uint64_t seed_;
+  std::deque<Bootstrap> own_;  // of each task, by its place
+};
 
 }  // namespace elastikv

@@ -329,6 +329,7 @@ void finish(ReportGroup& group) {
   group.differences = std::make_shared<CellDifferences>(
       Bootstrap(group.config.bootstrap.iterations, group.config.bootstrap.seed));
   const Bootstrap& bootstrap = group.differences->bootstrap();
+  group.task_scores = std::make_shared<TaskScores>(TaskScores{RelativeScores(bootstrap)});
   group.summary = summarize(group.source, metrics, bootstrap);
   group.categories = summarize_categories(group.source, group.summary, metrics, bootstrap);
 }

@@ -8,6 +8,7 @@
 #include "report/cell_differences.h"
 #include "report/measures.h"
 #include "report/summary.h"
+#include "report/task_scores.h"
 #include "sweep/config.h"
 #include "sweep/records.h"
 
@@ -33,6 +34,8 @@ struct ReportGroup {
 
   /// Of the summary's cells.
   std::shared_ptr<CellDifferences> differences;
+  /// Of the model's tasks, of which this group is the first.
+  std::shared_ptr<TaskScores> task_scores;
 };
 
 /// Reads the runs' output folders; a run is called after its folder, or after its whole path where

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "metrics/relative_score.h"
 #include "metrics/text_metrics.h"
 #include "report/differences.h"
 #include "report/latex.h"
@@ -44,8 +43,8 @@ std::string value_text(const TaskColumn& column, const CellSummary* cell) {
 }
 
 /// Of the tasks of which more is better; absent unless the cell has a value on each of them.
-std::optional<RelativeScore> relative_of(const TaskTable& tasks, const std::string& strategy,
-                                         const std::string& budget) {
+std::optional<RelativeScore> made_relative(const TaskTable& tasks, const std::string& strategy,
+                                           const std::string& budget, RelativeScores& scores) {
   std::vector<PairedValues> pairs;
   for (const TaskColumn& column : tasks.columns) {
     if (!column.own->higher_is_better) continue;
@@ -58,8 +57,15 @@ std::optional<RelativeScore> relative_of(const TaskTable& tasks, const std::stri
     pairs.push_back(std::move(*pair));
   }
   if (pairs.size() < 2) return std::nullopt;
-  const BootstrapChoice& bootstrap = tasks.columns.front().group->config.bootstrap;
-  return relative_score(pairs, Bootstrap(bootstrap.iterations, bootstrap.seed));
+  return scores.of(pairs);
+}
+
+std::optional<RelativeScore> relative_of(const TaskTable& tasks, const std::string& strategy,
+                                         const std::string& budget) {
+  TaskScores& known = *tasks.columns.front().group->task_scores;
+  const auto [score, is_new] = known.made.try_emplace({strategy, budget});
+  if (is_new) score->second = made_relative(tasks, strategy, budget, known.scores);
+  return score->second;
 }
 
 /// The mean over tasks of the share of texts that stay the full cache's.
