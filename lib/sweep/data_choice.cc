@@ -40,7 +40,7 @@ ValueForm<std::string> format_form() {
 
 ValueForm<std::string> task_form() {
   ValueForm<std::string> form = text_form();
-  form.read = [](const YamlFields& node) { return read_task_at(node).name; };
+  form.read = task_name_at;
   form.takes = "one of `elastikv list tasks`";
   return form;
 }
@@ -232,7 +232,7 @@ void add_task(Keys<DataOptions>& keys) {
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   DataOptions data;
   data_keys().read(fields, data);
-  if (fields.has("task")) apply_task(read_task_at(fields.at("task")), fields, data);
+  if (!data.task.empty()) apply_task(read_task(data.task), fields, data);
   check_windows(fields, data);
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);

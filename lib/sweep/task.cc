@@ -95,12 +95,12 @@ Task read_task(const std::string& name) {
   return task;
 }
 
-Task read_task_at(const YamlFields& node) {
-  const std::string name = node.as_string();
+std::string task_name_at(const YamlFields& node) {
+  std::string name = node.as_string();
   const std::vector<std::string> known = task_names();
   if (std::find(known.begin(), known.end(), name) == known.end())
     node.fail_here(fmt::format("names no task: '{}'{}", name, suggestion(name, known)));
-  return read_task(name);
+  return name;
 }
 
 void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {

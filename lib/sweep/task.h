@@ -32,8 +32,8 @@ struct Task {
 std::vector<std::string> task_names();
 /// Error for a name that there is not, with the nearest that there is, and for a broken file.
 Task read_task(const std::string& name);
-/// The same for the value of a key, which errors name.
-Task read_task_at(const YamlFields& node);
+/// The name that a node holds; Error at the node for one that there is not.
+std::string task_name_at(const YamlFields& node);
 
 /// Fills in what the task says that `fields`, from which `data` was read, does not.
 void apply_task(const Task& task, const YamlFields& fields, DataOptions& data);
