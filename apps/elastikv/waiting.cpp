@@ -35,7 +35,9 @@ void wait_briefly(int /*count*/, char** arguments, char** environment) {
   for (; environment[size] != nullptr; ++size) {
     if (names(environment[size], "GOMP_SPINCOUNT")) return;
     // An empty one says nothing.
-    if (names(environment[size], "OMP_WAIT_POLICY") && std::strlen(environment[size]) > 16) return;
+    if (names(environment[size], "OMP_WAIT_POLICY") &&
+        std::strcmp(environment[size], "OMP_WAIT_POLICY=") != 0)
+      return;
   }
   // Started by the dynamic loader as its argument: /proc/self/exe is the loader then.
   if (getauxval(AT_BASE) == 0) return;
