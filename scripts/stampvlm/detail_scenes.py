@@ -8,7 +8,6 @@ scene is and in which form it is written, datasets/detail-scenes/README.md tells
 Scene i of a seed is the same however many are made. Needs numpy and pillow.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,11 +20,10 @@ from scenes import (  # noqa: E402
     ROOT,
     SceneError,
     Stamps,
-    add_stamp_options,
     resized,
     sentence_start,
-    stamp_folder,
     without_article,
+    write_scenes,
 )
 
 DATA = ROOT / "datasets" / "detail-scenes"
@@ -316,40 +314,12 @@ def load_maker(stamps_folder, vocabulary_path=DATA / "vocabulary.json"):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("output", type=Path, help="a folder that does not exist yet")
-    parser.add_argument("--count", type=int, default=100, help="how many scenes (default: 100)")
-    parser.add_argument("--seed", type=int, default=1, help="default: 1")
-    parser.add_argument("--name", default="scene", help="what ids begin with (default: scene)")
-    add_stamp_options(parser)
-    arguments = parser.parse_args()
-    if arguments.count < 1:
-        raise SceneError(f"--count {arguments.count}: at least 1 is needed")
-    if arguments.seed < 0:
-        raise SceneError(f"--seed {arguments.seed}: must not be negative")
-    if arguments.output.exists():
-        raise SceneError(f"{arguments.output}: exists already")
+    def make(maker, seed, index):
+        picture, _, _, scene = maker.make(seed, index)
+        turns, kinds = maker.annotate(seed, index, scene)
+        return picture, {"conversations": turns, "scene": scene | {"question_kinds": kinds}}
 
-    maker = load_maker(stamp_folder(arguments))
-    (arguments.output / "images").mkdir(parents=True)
-    annotations = []
-    for index in range(arguments.count):
-        picture, _, _, scene = maker.make(arguments.seed, index)
-        turns, kinds = maker.annotate(arguments.seed, index, scene)
-        identity = f"{arguments.name}_{index:04d}"
-        image = f"images/{identity}.png"
-        picture.save(arguments.output / image, optimize=True)
-        annotations.append(
-            {
-                "id": identity,
-                "image": image,
-                "conversations": turns,
-                "scene": scene | {"question_kinds": kinds},
-            }
-        )
-    text = json.dumps(annotations, indent=1) + "\n"
-    (arguments.output / "annotations.json").write_text(text)
-    print(f"wrote {arguments.count} scenes to {arguments.output}")
+    write_scenes(__doc__.split("\n\n", 1)[0], load_maker, make)
 
 
 if __name__ == "__main__":

@@ -285,8 +285,13 @@ def stamp_folder(arguments):
     return download_stamps() if arguments.download else arguments.stamps
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+def write_scenes(description, load_maker, make):
+    """What a program that makes scenes does: reads the command line and writes a folder of them.
+
+    make(maker, seed, index) returns the picture and what annotations.json says of it beside its id
+    and image.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("output", type=Path, help="a folder that does not exist yet")
     parser.add_argument("--count", type=int, default=100, help="how many scenes (default: 100)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
@@ -304,16 +309,22 @@ def main():
     (arguments.output / "images").mkdir(parents=True)
     annotations = []
     for index in range(arguments.count):
-        picture, _, scene, conversations = maker.make(arguments.seed, index)
+        picture, said = make(maker, arguments.seed, index)
         identity = f"{arguments.name}_{index:04d}"
         image = f"images/{identity}.png"
         picture.save(arguments.output / image, optimize=True)
-        annotations.append(
-            {"id": identity, "image": image, "conversations": conversations, "scene": scene}
-        )
+        annotations.append({"id": identity, "image": image} | said)
     text = json.dumps(annotations, indent=1) + "\n"
     (arguments.output / "annotations.json").write_text(text)
     print(f"wrote {arguments.count} scenes to {arguments.output}")
+
+
+def main():
+    def make(maker, seed, index):
+        picture, _, scene, conversations = maker.make(seed, index)
+        return picture, {"conversations": conversations, "scene": scene}
+
+    write_scenes(__doc__.split("\n\n", 1)[0], load_maker, make)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from transformers import AutoTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from assemble import ROOT, RecipeError  # noqa: E402
 from detail_pictures import HEADS, IGNORED, Conversations, Pictures  # noqa: E402
-from detail_scenes import SceneError, add_stamp_options, load_maker, stamp_folder  # noqa: E402
+from detail_scenes import load_maker  # noqa: E402
 from detail_validation import validate  # noqa: E402
+from scenes import SceneError, add_stamp_options, stamp_folder  # noqa: E402
 from stampvlm_parts import load_language, load_vision_and_projector, write_parts  # noqa: E402
 from stampvlm_words import name_projections  # noqa: E402
 from vision_layers import patch_features, projected  # noqa: E402
