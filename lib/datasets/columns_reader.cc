@@ -7,7 +7,6 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -85,15 +84,6 @@ const Option* chosen_of(const std::string& answer, const std::vector<Option>& op
     return nullptr;
   const int place = std::stoi(std::string(text));
   return find([&](const Option& option) { return option.letter - 'A' == place; });
-}
-
-/// The text that is there most often, of equals the first.
-const std::string& most_frequent(const std::vector<std::string>& texts) {
-  std::unordered_map<std::string_view, size_t> votes;
-  for (const std::string& text : texts) ++votes[text];
-  return *std::max_element(
-      texts.begin(), texts.end(),
-      [&](const std::string& a, const std::string& b) { return votes[a] < votes[b]; });
 }
 
 }  // namespace
@@ -248,10 +238,7 @@ void ColumnsReader::read_answer(const Json& value, const std::vector<Option>& op
   }
   // How often people said what counts in VQA accuracy.
   draft.sample.votes = *texts;
-  for (const std::string& text : *texts) {
-    std::vector<std::string>& all = draft.sample.references;
-    if (std::find(all.begin(), all.end(), text) == all.end()) all.push_back(text);
-  }
+  draft.sample.references = each_once(*texts);
 }
 
 namespace {

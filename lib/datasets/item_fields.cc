@@ -270,19 +270,31 @@ std::vector<std::string> options_of(const Json& object) {
 
 /// The most frequent first, the earliest of equals; each once, the others in their order.
 std::vector<std::string> by_votes(const std::vector<std::string>& answers) {
-  std::vector<std::string> distinct;
-  std::unordered_map<std::string_view, size_t> votes;
-  for (const std::string& answer : answers) {
-    if (votes[answer]++ == 0) distinct.push_back(answer);
-  }
-  const auto most = std::max_element(
-      distinct.begin(), distinct.end(),
-      [&](const std::string& a, const std::string& b) { return votes[a] < votes[b]; });
-  if (most != distinct.end()) std::rotate(distinct.begin(), most, most + 1);
+  std::vector<std::string> distinct = each_once(answers);
+  if (distinct.empty()) return distinct;
+  const auto most = std::find(distinct.begin(), distinct.end(), most_frequent(answers));
+  std::rotate(distinct.begin(), most, most + 1);
   return distinct;
 }
 
 }  // namespace
+
+std::vector<std::string> each_once(const std::vector<std::string>& texts) {
+  std::vector<std::string> distinct;
+  std::unordered_set<std::string_view> seen;
+  for (const std::string& text : texts) {
+    if (seen.insert(text).second) distinct.push_back(text);
+  }
+  return distinct;
+}
+
+const std::string& most_frequent(const std::vector<std::string>& texts) {
+  std::unordered_map<std::string_view, size_t> votes;
+  for (const std::string& text : texts) ++votes[text];
+  return *std::max_element(
+      texts.begin(), texts.end(),
+      [&](const std::string& a, const std::string& b) { return votes[a] < votes[b]; });
+}
 
 void accept_answers(const Json& object, const char* key, bool needed, Draft& draft,
                     Problems& problems) {

@@ -60,6 +60,11 @@ bool read_answer(const nlohmann::json& object, const char* key, const std::strin
 bool read_answers(const nlohmann::json& object, const char* key, std::vector<std::string>& values,
                   Draft& draft, Problems& problems);
 
+/// The texts in their order, each once.
+std::vector<std::string> each_once(const std::vector<std::string>& texts);
+/// The text that is there most often, of equals the first; there must be one.
+const std::string& most_frequent(const std::vector<std::string>& texts);
+
 /// Puts the answer, or the list of accepted ones, at a key into the sample. Of `answers`, which
 /// people gave, the most frequent comes first, as the answer that is scored, and each stands once
 /// among the references. A number beside `choices` or `options` is a place among them and a number
