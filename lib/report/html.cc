@@ -7,6 +7,7 @@
 #include "report/markdown.h"
 #include "report/missing.h"
 #include "report/notes.h"
+#include "report/rank_agreement.h"
 #include "report/runs.h"
 #include "report/svg.h"
 #include "report/table_forms.h"
@@ -179,6 +180,10 @@ std::string report_html(const std::vector<ReportRun>& runs,
   for (const TaskTable& tasks : task_tables(groups)) {
     html += fmt::format("<h2>{}: tasks</h2>\n{}{}", xml_escape(tasks.model),
                         html_table(task_rows(tasks)), note(task_note(tasks)));
+  }
+  for (const RankAgreementTable& one : rank_agreement_tables(groups)) {
+    html += fmt::format("<h2>{}: the order of the strategies</h2>\n{}{}", xml_escape(one.model),
+                        html_table(one.table), note(rank_agreement_note()));
   }
   return html + provenance(runs) + "</body>\n</html>\n";
 }

@@ -6,6 +6,7 @@
 #include "report/long_tables.h"
 #include "report/missing.h"
 #include "report/notes.h"
+#include "report/rank_agreement.h"
 #include "report/table_forms.h"
 #include "report/task_table.h"
 
@@ -82,6 +83,16 @@ std::string task_sections(const std::vector<ReportGroup>& groups) {
   return text;
 }
 
+/// Whether the measures of each model order the strategies alike.
+std::string rank_agreement_sections(const std::vector<ReportGroup>& groups) {
+  std::string text;
+  for (const RankAgreementTable& one : rank_agreement_tables(groups)) {
+    text += fmt::format("\n## {}: the order of the strategies\n\n{}\n{}\n",
+                        markdown_text(one.model), one.table.markdown(), rank_agreement_note());
+  }
+  return text;
+}
+
 std::string difference_sections(const ReportGroup& group) {
   std::string text;
   for (const Measure& measure : group.measures) {
@@ -145,7 +156,7 @@ std::string report_markdown(const std::vector<ReportRun>& runs,
                     "samples.");
     text += category_sections(group);
   }
-  return text + task_sections(groups);
+  return text + task_sections(groups) + rank_agreement_sections(groups);
 }
 
 /// Seconds per sample.

@@ -13,6 +13,7 @@
 #include "report/long_tables.h"
 #include "report/markdown.h"
 #include "report/missing.h"
+#include "report/rank_agreement.h"
 #include "report/task_table.h"
 
 namespace elastikv {
@@ -43,6 +44,8 @@ std::vector<ReportFile> table_files(const TableForm& form, const std::vector<Rep
     add("categories", categories_csv(groups));
   }
   if (!task_tables(groups).empty()) add("tasks", tasks_csv(groups));
+  Table agreement = rank_agreement_csv(groups);
+  if (!agreement.rows.empty()) add("rank-agreement", std::move(agreement));
   add("cells", cells_csv(groups));
   add("measures", measures_csv(groups));
   add("speed", speed_table(groups));

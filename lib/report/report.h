@@ -22,6 +22,7 @@ struct Report {
   /// report.html. A form for programs, such as CSV, has ppl.* and one per text metric and agreement
   /// measure, strategies by budgets; differences.*, paired with the full cache and with
   /// compare_with; pairs.*, all pairs of strategies; categories.* where the data has categories;
+  /// rank-agreement.*, whether measures order the strategies alike;
   /// cells.*, every number of every cell in long form; measures.*, what they measure; speed.*.
   std::vector<ReportFile> files;
   /// The perplexity and text-metric tables alone, in Markdown: for the terminal.
