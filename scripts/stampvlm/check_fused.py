@@ -2,9 +2,10 @@
 """Compares the compiled layers of the language model with those in PyTorch, on random weights.
 
 For several layouts: the error of outputs and of all gradients against the same mathematics in fp64,
-relative to their norm, for both. The compiled layers may be at most 1.25 times as far off as the
-PyTorch layers, whose error is that of rounding to bf16. Exits with 1 where they are not, and with 2
-where the processor or a missing compiler rules them out.
+relative to their norm, for both. The PyTorch layers' error is that of rounding every step to bf16:
+about 3 % of the output after three layers, and 7 % of an update's gradient. The compiled layers
+round less often and are off by half of that; they fail where they are further off than PyTorch's.
+Exits with 1 where they are, and with 2 where the processor or a missing compiler rules them out.
 """
 
 import sys
@@ -15,8 +16,8 @@ from types import SimpleNamespace
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from language_layers import GROUPS, RANK, LanguageModel, Layout  # noqa: E402
 from fused_layers import load  # noqa: E402
+from language_layers import GROUPS, RANK, SCALE, LanguageModel, Layout  # noqa: E402
 
 LAYOUTS = {
     "as in training": Layout(597, 190, 36, 14),
@@ -26,7 +27,6 @@ LAYOUTS = {
     "long short branches": Layout(33, 1, 131, 2),
     "a few rows": Layout(3, 2, 1, 3),
 }
-ALLOWED = 1.25  # times the error of the PyTorch layers
 CONFIG = SimpleNamespace(
     hidden_size=576,
     intermediate_size=1536,
@@ -97,7 +97,8 @@ class Exact:
     def _linear(self, x, index, group):
         weights = [self._base[f"layers.{index}.{member}.weight"] for member in GROUPS[group]]
         down, up = (self._parameters[f"{index}.{group}.{name}"] for name in ("down", "up"))
-        return x @ torch.cat(weights).T + 2.0 * (x @ down.T) @ up.T
+        up = up * (up != 0)  # no gradient for what belongs to no layer, see UpdatedLinears
+        return x @ torch.cat(weights).T + SCALE * (x @ down.T) @ up.T
 
     def _norm(self, x, name):
         scale = (x.square().mean(-1, keepdim=True) + CONFIG.rms_norm_eps).rsqrt()
@@ -153,16 +154,13 @@ def results(model, x, layout, of_y):
     return {name: value.double() for name, value in found.items()}, seconds
 
 
-def off_blocks(model, found):
-    """Leaves of an exact gradient what lies in a layer's own block, as the two ways do."""
-    for index, layer in enumerate(model._layers):
-        for group in GROUPS:
-            found[f"gradient of {index}.{group}.up"] *= layer[group].mask
-    return found
+def relative_error(found, exact):
+    return ((found - exact).norm() / exact.norm()).item()
 
 
 def main():
     if not load():
+        print("check_fused.py: the layers cannot be compiled here", file=sys.stderr)
         sys.exit(2)
     torch.manual_seed(5)
     base, update = random_weights(torch.Generator().manual_seed(4))
@@ -173,20 +171,18 @@ def main():
         rows = len(layout.positions())
         x = torch.randn(rows, CONFIG.hidden_size).bfloat16()
         of_y = torch.randn(rows, CONFIG.hidden_size).bfloat16()
-        exact = off_blocks(ways[0], results(exact_model, x.double(), layout, of_y)[0])
+        exact, _ = results(exact_model, x.double(), layout, of_y)
         errors, seconds = [], []
         for model in ways:
             found, took = results(model, x, layout, of_y)
             seconds.append(took)
-            errors.append(
-                {key: ((found[key] - exact[key]).norm() / exact[key].norm()).item() for key in exact}
-            )
+            errors.append({key: relative_error(found[key], exact[key]) for key in exact})
         print(f"{name}: {rows} rows, {seconds[0]:.2f} s in PyTorch, {seconds[1]:.2f} s compiled")
         worst = {}
         for key in exact:
             kind = key if "." not in key else f"gradients of {key.rsplit('.', 1)[1]}"
             both = [error[key] for error in errors]
-            if not both[1] <= ALLOWED * both[0]:
+            if not both[1] <= both[0]:
                 failed = True
                 print(f"  {key} is off: {both[0]:.5f} in PyTorch, {both[1]:.5f} compiled")
             worst[kind] = max(worst.get(kind, [0, 0]), both, key=lambda pair: pair[1])

@@ -1,7 +1,8 @@
 """The language model's layers as one compiled function each way, for processors with AMX.
 
 The same mathematics as language_layers.py, with sums and elementwise steps in fp32 and the low-rank
-update multiplied beside the weights, not merged into them. See fused/ for how. It runs on one core.
+update multiplied beside the weights, not merged into them; see fused/ for how. They run on one
+core, where they are about three times as fast. check_fused.py compares the two.
 """
 
 import os
@@ -18,7 +19,7 @@ FLAGS = (
     "-Wno-uninitialized",
     "-Wno-maybe-uninitialized",
 )
-NEEDED = {"amx_tile", "amx_bf16", "avx512_bf16", "avx512vl"}
+NEEDED = {"amx_tile", "amx_bf16", "avx512_bf16", "avx512_fp16"}  # what that flag stands for
 SWITCH = "STAMPVLM_FUSED"  # 0 in the environment: the layers are not compiled
 TILE = 16
 GATE_UP = 2  # which of a layer's groups, in the order of language_layers.GROUPS
@@ -32,7 +33,8 @@ def _processor_has_tiles():
 
 
 def load():
-    """The compiled extension; None, with a line on stderr, where it cannot be had."""
+    """The compiled extension; None where the processor or SWITCH rules it out, and, with a line on
+    stderr, where it cannot be compiled. The first call compiles it, which takes half a minute."""
     if os.environ.get(SWITCH) == "0" or not _processor_has_tiles():
         return None
     folder = Path(__file__).resolve().parent / "fused"
@@ -46,7 +48,7 @@ def load():
         )
     except (OSError, RuntimeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
-        print(f"not compiled, so slower: {reason}", file=sys.stderr)
+        print(f"training is slower, as its layers cannot be compiled: {reason}", file=sys.stderr)
         return None
     return extension if extension.tiles_allowed() else None
 
@@ -67,6 +69,8 @@ class _Run(torch.autograd.Function):
 
 
 class FusedLayers:
+    """The layers of a LanguageModel, whose update's parameters it reads and gives gradients to."""
+
     def __init__(self, extension, config, layers, scale):
         """extension: of load(). layers: {name: norm weight or UpdatedLinears} of each layer, norms
         and groups in the order in which a layer uses them. scale: of the update."""
@@ -87,7 +91,9 @@ class FusedLayers:
             config.rms_norm_eps,
         )
         for layer, groups in zip(layers, self._layers):
-            norms = [values.float() for values in layer.values() if isinstance(values, torch.Tensor)]
+            norms = [
+                values.float() for values in layer.values() if isinstance(values, torch.Tensor)
+            ]
             weights = [
                 self._ordered(index, group.base).float() for index, group in enumerate(groups)
             ]

@@ -26,14 +26,16 @@ Factors backward_factors(const Linear& linear, const bf16* gradient) {
 
 // Adds a product to sums, [rows, columns].
 void add_product(long rows, long columns, const Factors& factors, float* sums) {
-  for (long column = 0; column < columns; column += kSide)
+  for (long column = 0; column < columns; column += kSide) {
+    const bf16* panel = factors.right + column / kSide * factors.apart;
     for (long row = 0; row < rows; row += kSide) {
+      fetch_next(factors, panel, row, rows);
       float* to = sums + row * columns + column;
       load_sum(to, columns);
-      multiply(factors.left + row * factors.stride, factors.stride,
-               factors.right + column / kSide * factors.apart, factors.steps);
+      multiply(factors.left + row * factors.stride, factors.stride, panel, factors.steps);
       write_sum(to, columns);
     }
+  }
 }
 
 }  // namespace

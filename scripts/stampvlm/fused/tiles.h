@@ -240,14 +240,21 @@ struct Factors {
   long apart;
 };
 
+// Fetches the share of `row` in the panel after the one at hand: a panel comes from far while its
+// predecessor is multiplied with all rows.
+inline void fetch_next(const Factors& factors, const bf16* panel, long row, long rows) {
+  const long lines = factors.steps * kStep / 32;  // of 64 bytes in a panel
+  const long share = (lines * kSide + rows - 1) / rows;
+  const bf16* next = panel + factors.apart + row / kSide * share * 32;
+  for (long line = 0; line < share; ++line) _mm_prefetch(next + line * 32, _MM_HINT_T1);
+}
+
 // Calls use(row, column, values) for each row of the product and each 32 columns of it. The product
 // is that of `main` plus that of `update`. What is done with the values of 32 rows is done while
 // the next are multiplied, which leaves the vector units idle.
 template <class Use>
 void product(long rows, long columns, const Factors& main, const Factors& update, Use use) {
   alignas(64) float sums[2][kSide * kSide];
-  const long lines = main.steps * kStep / 32;  // of 64 bytes in a panel
-  const long share = (lines * kSide + rows - 1) / rows;
   const long used_a_step = (kSide + main.steps - 1) / main.steps;
   const float* values = nullptr;
   long row_used = 0;
@@ -262,9 +269,7 @@ void product(long rows, long columns, const Factors& main, const Factors& update
     const bf16* panel = main.right + column / kSide * main.apart;
     const bf16* added = update.right + column / kSide * update.apart;
     for (long row = 0; row < rows; row += kSide) {
-      // A panel comes from far while its predecessor is multiplied.
-      const bf16* next = panel + main.apart + row / kSide * share * 32;
-      for (long line = 0; line < share; ++line) _mm_prefetch(next + line * 32, _MM_HINT_T1);
+      fetch_next(main, panel, row, rows);
       clear();
       multiply(main.left + row * main.stride, main.stride, panel, main.steps, kStep,
                [&] { use_some(used_a_step); });
