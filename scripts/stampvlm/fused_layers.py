@@ -6,6 +6,7 @@ core, where they are about three times as fast. check_fused.py compares the two.
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def load():
             [str(folder / name) for name in SOURCES],
             extra_cflags=list(FLAGS),
         )
-    except (OSError, RuntimeError, ImportError) as error:
+    except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
         reason = str(error).strip().split("\n")[0]
         print(f"training is slower, as its layers cannot be compiled: {reason}", file=sys.stderr)
         return None
@@ -54,6 +55,8 @@ def load():
 
 
 class _Run(torch.autograd.Function):
+    """All layers, with gradients for x and for the update's parameters, down and up in turn."""
+
     @staticmethod
     def forward(context, x, cos, sin, layout, layers, *parameters):
         context.layers = layers
