@@ -125,6 +125,11 @@ class Conversations:
     def _ids(self, text):
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def digits(self):
+        """The ids of tokens that are a digit."""
+        vocabulary = self._tokenizer.get_vocab()
+        return torch.tensor([i for token, i in vocabulary.items() if token.strip("Ġ").isdecimal()])
+
     def offsets(self, text):
         """[(begin, end) of each token]."""
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+import fused_layers
 from vision_layers import HALF
 
 RANK, SCALE = 14, 2.0
@@ -243,9 +244,10 @@ def _parts(layout):
 class LanguageModel:
     """SmolLM2 with a low-rank update; the parameters are those of the update alone."""
 
-    def __init__(self, base, config, update):
+    def __init__(self, base, config, update, fused=True):
         """base(name): a tensor of the plain model (fp32) under LlamaModel's name. update: A and B,
-        {"layers.0.mlp.up_proj": (A, B), ...}."""
+        {"layers.0.mlp.up_proj": (A, B), ...}. fused: whether the compiled layers are used where
+        they can be had (fused_layers.py)."""
         self._config = config
         self._heads = config.num_attention_heads
         self._pairs = config.num_key_value_heads
@@ -263,6 +265,8 @@ class LanguageModel:
             self._layers.append(layer)
         self._norm = base("norm.weight").to(HALF)
         self.embeddings = base("embed_tokens.weight").to(HALF)
+        extension = fused_layers.load() if fused else None
+        self._fused = extension and fused_layers.FusedLayers(extension, config, self._layers, SCALE)
         self.merge()
 
     def parameters(self):
@@ -275,6 +279,9 @@ class LanguageModel:
 
     def merge(self):
         """To be called whenever the update has changed."""
+        if self._fused:
+            self._fused.set_updates()
+            return
         for layer in self._layers:
             for group in GROUPS:
                 layer[group].merge()
@@ -300,20 +307,26 @@ class LanguageModel:
         return layer["self_attn.o"](mixed)
 
     def _rotation(self, positions):
-        """cos and sin, [rows, heads, width / 2]; queries' hold the scale of the scores too."""
-        width, heads, pairs = self._width, self._heads, self._pairs
-        theta = self._config.rope_parameters["rope_theta"]
+        """cos and sin of the angles by which positions turn, [rows, width / 2]."""
+        width, theta = self._width, self._config.rope_parameters["rope_theta"]
         frequencies = theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-        angles = positions[:, None, None] * frequencies
-        scale = torch.ones(heads + pairs, 1)
-        scale[:heads] = width**-0.5
-        return (angles.cos() * scale).to(HALF), (angles.sin() * scale).to(HALF)
+        angles = positions[:, None] * frequencies
+        return angles.cos().float(), angles.sin().float()
+
+    def _per_head(self, angles):
+        """[rows, heads, width / 2] for _Rotated; queries' hold the scale of the scores too."""
+        scale = torch.ones(self._heads + self._pairs, 1)
+        scale[: self._heads] = self._width**-0.5
+        return (angles[:, None] * scale).to(HALF)
 
     def __call__(self, x, layout):
         """Embeddings [rows, hidden] in the order of `layout` to normed hidden states."""
         cos, sin = self._rotation(layout.positions())
         epsilon = self._config.rms_norm_eps
         norm = _RootMeanSquareNorm.apply
+        if self._fused:
+            return norm(self._fused(x, layout, cos, sin), self._norm, epsilon)
+        cos, sin = self._per_head(cos), self._per_head(sin)
         for layer in self._layers:
             normed = norm(x, layer["input_layernorm"], epsilon)
             x = x + self._attention(normed, layer, layout, cos, sin)

@@ -238,6 +238,7 @@ def answer_scores(model, projector, features, conversation):
 
 def train_language(tower, projector, model, pictures, conversations, options):
     batch = options.stages["language"]["batch"]
+    digits = conversations.digits()
 
     def gradients_of_step(step):
         model.merge()
@@ -250,7 +251,8 @@ def train_language(tower, projector, model, pictures, conversations, options):
             scores = answer_scores(model, projector, features, conversation)
             losses = functional.cross_entropy(scores, conversation.answers, reduction="none")
             losses = losses.float()
-            (losses.mean() / batch).backward()
+            weights = torch.where(torch.isin(conversation.answers, digits), options.digits, 1.0)
+            ((losses * weights).sum() / weights.sum() / batch).backward()
             of_description, of_questions = losses.detach().split(
                 [conversation.described, len(losses) - conversation.described]
             )
@@ -303,6 +305,14 @@ def parse_arguments():
                 metavar="N" if kind is int else "X",
                 help=f"default: {settings[key]}",
             )
+    parser.add_argument(
+        "--digits",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="weight of printed numbers in the language stage's loss: they are a few of its tokens, "
+        "and the last thing that it learns (default: 1)",
+    )
     parser.add_argument("--seed", type=int, default=20, help="default: 20")
     parser.add_argument("--save-every", type=int, default=25, metavar="STEPS")
     parser.add_argument("--report-every", type=int, default=10, metavar="STEPS")
