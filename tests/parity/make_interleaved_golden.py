@@ -59,30 +59,26 @@ def document(row):
 
 
 def content_of(row, template, token):
+    """A message's parts, or one text where the template would put its images in front."""
     messages = task_kits.mmmu.mmmu_doc_to_messages(document(row), PROMPTS)
     parts = [{"type": "image", "image": part["url"]} if part["type"] == "image" else part for part in messages[0]["content"]]
     kinds = [part["type"] for part in parts]
     if kinds == sorted(kinds) or keeps_order(template, {**TOKENS, "image_token": token}):
         return parts
-    text = "".join(part.get("text", token) for part in parts)
-    # The processor takes the images from the parts; this one's template would write them in front.
-    return text, [part["image"] for part in parts if part["type"] == "image"]
+    return [{"type": "text", "text": "".join(part.get("text", token) for part in parts)}]
 
 
-def ids_of(processor, name, template, row):
+def ids_of(processor, family, name, template, row):
     content = content_of(row, template, PICTURES[name])
     # SmolVLM's own function looks at videos first, for which the tiny checkpoint has no processor.
-    apply_chat_template = functools.partial(ProcessorMixin.apply_chat_template, processor)
-    if isinstance(content, list):
-        inputs = apply_chat_template(
-            [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=True,
-            return_dict=True, return_tensors="pt")
+    apply = functools.partial(ProcessorMixin.apply_chat_template, processor, [{"role": "user", "content": content}],
+                              chat_template=template, add_generation_prompt=True)
+    if content[0]["type"] == "text" and len(content) == 1 or family == "llava_onevision":
+        # LLaVA-OneVision's processor makes tiles of the images of one list, as ElastiKV does of any.
+        pictures = [picture for key, picture in document(row).items() if key.startswith("image_")]
+        inputs = processor(images=pictures, text=apply(tokenize=False), return_tensors="pt")
     else:
-        text, pictures = content
-        prompt = apply_chat_template(
-            [{"role": "user", "content": [{"type": "text", "text": text}]}], chat_template=template,
-            add_generation_prompt=True, tokenize=False)
-        inputs = processor(images=pictures, text=prompt, return_tensors="pt")
+        inputs = apply(tokenize=True, return_dict=True, return_tensors="pt")
     return inputs["input_ids"][0].tolist()
 
 
@@ -94,7 +90,7 @@ def make():
         _, processor, *_ = FAMILIES[family]()
         for number, row in enumerate(ROWS):
             cases.append({"family": family, "template": name, "row": number,
-                          "input_ids": ids_of(processor, name, templates[name], row)})
+                          "input_ids": ids_of(processor, family, name, templates[name], row)})
     return {"versions": versions(*PACKAGES, "lmms_eval"), "prompts": PROMPTS, "rows": ROWS, "cases": cases}
 
 
