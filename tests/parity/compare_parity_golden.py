@@ -186,8 +186,8 @@ def main():
         templates = make_template_golden.FOLDER
         lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
         lines += compare_lines(make_chat_prompt_golden.OUTPUT, make_chat_prompt_golden.make())
-        lines += compare_interleaved(read_json(arguments.committed / "interleaved.json"), make_interleaved_golden.make())
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
+        lines += compare_interleaved(read_json(arguments.committed / "interleaved.json"), make_interleaved_golden.make())
     for line in lines:
         print(line)
     if lines:
