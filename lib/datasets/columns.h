@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,17 @@ struct DataColumns {
   std::string split;    ///< rows whose value here is DataOptions::split are read alone
 
   bool operator==(const DataColumns&) const = default;
+};
+
+/// Images that a data set keeps apart from its questions, which name them by their ids: a Parquet
+/// file, or a folder of them.
+struct ImageTable {
+  std::filesystem::path path;   ///< a relative one is seen from the folder of the data
+  std::string split;            ///< of a folder's files those of this split; empty: the only one
+  std::string id = "id";        ///< the column of ids, texts or integers
+  std::string image = "image";  ///< the column of images, as bytes
+
+  bool operator==(const ImageTable&) const = default;
 };
 
 }  // namespace elastikv

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -64,6 +63,20 @@ std::vector<Option> options_of(const Json& row, const std::vector<std::string>& 
   return options;
 }
 
+/// How many images a value of a column of images has, what is null included.
+int64_t places_of(const Json& value) {
+  if (!value.is_array()) return 1;
+  int64_t places = 0;
+  for (const Json& entry : value) places += places_of(entry);
+  return places;
+}
+
+ImageSource image_with_id(const std::string& id) {
+  ImageSource source;
+  source.id = id;
+  return source;
+}
+
 /// The option that an answer is, by its letter ("B", "(B)"), its text, or its place from 0; null
 /// for none.
 const Option* chosen_of(const std::string& answer, const std::vector<Option>& options) {
@@ -106,12 +119,7 @@ std::vector<std::string> ColumnsReader::needed(const std::vector<std::string>& p
                                                const std::string& file) const {
   std::vector<std::string> used;
   for (const auto& [role, name] : roles(columns_)) {
-    std::string column = column_of(name, present);
-    if (column.empty()) {
-      const std::string near = nearest_name(name, present);
-      fail("{}: columns.{} is '{}', no column of the file; {} has {}", file, role, name,
-           near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(present));
-    }
+    std::string column = required_column(fmt::format("columns.{}", role), name, present, file);
     if (std::find(used.begin(), used.end(), column) == used.end())
       used.push_back(std::move(column));
   }
@@ -168,36 +176,46 @@ void ColumnsReader::finish() const {
 }
 
 void ColumnsReader::read_images(const Json& row, const ImagesOf& images_of, Draft& draft) {
+  int64_t places = 0;
   for (const std::string& name : columns_.images) {
+    const Json value = value_at(row, name);
     if (std::optional<std::vector<ImageSource>> held = images_of ? images_of(name) : std::nullopt) {
-      std::move(held->begin(), held->end(), std::back_inserter(draft.images));
+      for (ImageSource& source : *held) {
+        source.number += places;
+        draft.images.push_back(std::move(source));
+      }
+      places += places_of(value);
     } else {
-      add_image(value_at(row, name), name, draft);
+      add_image(value, name, places, draft);
     }
     if (draft.lacks_images) return;
   }
 }
 
-void ColumnsReader::add_image(const Json& value, const std::string& column, Draft& draft) {
-  if (value.is_null()) return;
+void ColumnsReader::add_image(const Json& value, const std::string& column, int64_t& places,
+                              Draft& draft) {
   if (value.is_array()) {
-    for (const Json& entry : value) add_image(entry, column, draft);
+    for (const Json& entry : value) add_image(entry, column, places, draft);
     return;
   }
   if (value.is_object() && value.contains("path")) {
-    add_image(value["path"], column, draft);
+    add_image(value["path"], column, places, draft);
     return;
   }
-  if (!value.is_string()) {
+  const bool by_id = reading_.options.images_from.has_value();
+  if (!value.is_null() && !value.is_string() && !(by_id && value.is_number_integer())) {
     draft.lacks_images = true;
-    reading_.problems.add(ProblemKind::kItem, draft,
-                          fmt::format("'{}' holds a value of type {}, an image or its name is "
-                                      "needed",
-                                      column, value.type_name()));
+    reading_.problems.add(
+        ProblemKind::kItem, draft,
+        fmt::format("'{}' holds a value of type {}, {} is needed", column, value.type_name(),
+                    by_id ? "an id (a text or an integer)" : "an image or its name"));
     return;
   }
-  const auto& text = value.get_ref<const std::string&>();
-  if (is_blank(text)) return;
+  const std::string text = as_text(value).value_or("");
+  if (is_blank(text)) {
+    ++places;
+    return;
+  }
   const std::optional<std::vector<std::string>> names = as_texts(value);
   if (!names) {
     draft.lacks_images = true;
@@ -205,7 +223,13 @@ void ColumnsReader::add_image(const Json& value, const std::string& column, Draf
                           fmt::format("'{}' {} is no list", column, shortened(text)));
     return;
   }
-  for (const std::string& name : *names) draft.images.push_back(image_called(name, reading_.text));
+  for (const std::string& name : *names) {
+    ++places;
+    if (by_id && is_blank(name)) continue;
+    ImageSource source = by_id ? image_with_id(name) : image_called(name, reading_.text);
+    source.number = places;
+    draft.images.push_back(std::move(source));
+  }
 }
 
 void ColumnsReader::read_answer(const Json& value, const std::vector<Option>& options,

@@ -37,7 +37,9 @@ class ColumnsReader {
 
  private:
   void read_images(const nlohmann::json& row, const ImagesOf& images_of, Draft& draft);
-  void add_image(const nlohmann::json& value, const std::string& column, Draft& draft);
+  /// `places`: how many images the row has so far, what is null included.
+  void add_image(const nlohmann::json& value, const std::string& column, int64_t& places,
+                 Draft& draft);
   void read_answer(const nlohmann::json& value, const std::vector<Option>& options, Draft& draft);
 
   const Reading& reading_;

@@ -18,6 +18,7 @@
 #include "datasets/clusters.h"
 #include "datasets/file_text.h"
 #include "datasets/formats.h"
+#include "datasets/image_markers.h"
 #include "datasets/images.h"
 #include "datasets/item_fields.h"
 #include "datasets/multiple_choice.h"
@@ -48,6 +49,8 @@ void require_usable(const DataOptions& options) {
   if (options.context_words < 1 || options.answer_words < 1) {
     fail("{}: context_words and answer_words need to be at least 1", file);
   }
+  if (options.images_from && (!options.columns || options.columns->images.empty()))
+    fail("{}: 'images_from' needs columns.images, which hold the ids of its images", file);
   if (options.tokens) {
     const TokenWindows& windows = *options.tokens;
     const int64_t stride = windows.stride.value_or(windows.answer_tokens);
@@ -131,6 +134,16 @@ void note_texts_alone(const std::vector<Draft>& drafts, std::vector<std::string>
                               count == 1 ? "is" : "are"));
 }
 
+/// Images that are not shown since no marker names them.
+void note_unnamed_images(const std::vector<Draft>& drafts, std::vector<std::string>& notes) {
+  size_t count = 0;
+  for (const Draft& draft : drafts) count += draft.unnamed_images;
+  if (count == 0) return;
+  notes.push_back(fmt::format("{} image{} that no marker in {} question names {} left out", count,
+                              count == 1 ? "" : "s", count == 1 ? "its" : "their",
+                              count == 1 ? "is" : "are"));
+}
+
 /// Writes the images' places into questions that leave them to the prompt format.
 void place_images(std::vector<Draft>& drafts, const std::string& place) {
   if (place.empty()) return;
@@ -154,6 +167,19 @@ std::string take_markers(std::string& question, bool in_front) {
   return taken;
 }
 
+/// A question between what a benchmark puts around it. Images at its ends stay outside unless
+/// markers placed them: these are part of the question.
+std::string surrounded(const Draft& draft, const std::string& before, const std::string& after) {
+  std::string question = draft.sample.question;
+  if (before.empty() && after.empty()) return question;
+  if (!after.empty() && question.ends_with(kOptionLine))
+    question.erase(question.size() - kOptionLine.size());
+  if (draft.placed_by_markers) return before + question + after;
+  const std::string front = take_markers(question, /*in_front=*/true);
+  const std::string behind = take_markers(question, /*in_front=*/false);
+  return front + before + question + after + behind;
+}
+
 /// Puts what a benchmark says around its questions.
 void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   const std::string& remove = options.question_remove;
@@ -164,12 +190,8 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
       question.erase(at, remove.size());
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
     const std::string& after = open ? *options.question_after_open : options.question_after;
-    if (options.question_before.empty() && after.empty()) continue;
-    if (!after.empty() && question.ends_with(kOptionLine))
-      question.erase(question.size() - kOptionLine.size());
-    const std::string front = take_markers(question, /*in_front=*/true);
-    const std::string behind = take_markers(question, /*in_front=*/false);
-    question = front + options.question_before + question + after + behind;
+    question = surrounded(draft, options.question_before, after);
+    if (draft.placed_by_markers) question = trimmed_at_images(question);
   }
 }
 
@@ -193,9 +215,11 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& 
   }
   select(drafts, options);
   if (format.notes_texts_alone) note_texts_alone(drafts, notes);
+  note_unnamed_images(drafts, notes);
   put_around(drafts, options);
   place_images(drafts, options.image_place);
   Images images(options, check_image, problems);
+  images.find_by_id(drafts);
   for (Draft& draft : drafts) {
     images.find(draft);
     draft.images.clear();  // they may be pieces of the text, which ends here
@@ -211,6 +235,7 @@ bool is_usable(const Draft& draft) { return draft.sample.problem.empty(); }
 }  // namespace
 
 void Reading::add(Draft draft) const {
+  if (!options.image_markers.empty()) ImageMarkers(options.image_markers).place(draft, problems);
   check_texts(draft, options.needs_answers, problems);
   drafts.push_back(std::move(draft));
 }

@@ -60,6 +60,9 @@ struct DataOptions {
   std::string name;  // default: see data_set_name
   /// Which columns hold what, in Parquet, JSON and tables alike; none: the format knows.
   std::optional<DataColumns> columns;
+  /// Where the images lie that DataColumns::images name by their ids; none: they are files, or in
+  /// the data file.
+  std::optional<ImageTable> images_from;
   /// Of a folder of Parquet files those of this split ("test" of test-00000-of-00002.parquet), or
   /// the rows whose value in DataColumns::split it is; empty: the only one, or all rows.
   std::string split;
@@ -82,6 +85,9 @@ struct DataOptions {
   /// "before" or "after": where images are written into questions that do not place them, each on
   /// a line of its own; empty: the prompt format decides.
   std::string image_place;
+  /// By which texts questions and their options name their images where these stand: "<image {n}>",
+  /// see ImageMarkers; empty: by none.
+  std::string image_markers;
   /// What becomes of images whose file says that they are stored turned.
   ImageOrientation image_orientation = ImageOrientation::kStored;
   /// Where images that a data file holds (in base64, or as bytes) are kept as files, named by their

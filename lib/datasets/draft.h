@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -19,6 +21,11 @@ struct ImageSource {
   /// Or its bytes, which are read from the data file when they are wanted; nothing where they are
   /// null, so that the image is the file of that name.
   std::function<std::optional<std::string>()> bytes{};
+  /// Or its id in the table of DataOptions::images_from.
+  std::string id{};
+  /// By which markers of the question name it (ImageMarkers); 0: its place among the images,
+  /// from 1.
+  int64_t number = 0;
 };
 
 /// A sample on its way, together with the place it is named by in messages.
@@ -32,6 +39,9 @@ struct Draft {
   bool lacks_question = false;
   bool lacks_answer = false;
   bool lacks_images = false;
+  // Whether markers of the question said where the images stand, and how many they did not name.
+  bool placed_by_markers = false;
+  size_t unnamed_images = 0;
 };
 
 }  // namespace elastikv

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/revisions.h"
+#include "datasets/images_by_id.h"
 #include "datasets/item_fields.h"
 #include "image/image.h"
 #include "image/orientation.h"
@@ -127,6 +129,28 @@ Images::Images(const DataOptions& options, const Check& check, Problems& problem
       data_folder_(options.path.parent_path()),
       root_(options.image_root.empty() ? data_folder_ : options.image_root) {}
 
+void Images::find_by_id(const std::vector<Draft>& drafts) {
+  if (!options_.images_from) return;
+  ImagesById table(*options_.images_from, options_.path, problems_);
+  std::map<ImagesById::Place, std::string> wanted;  // in the table's order, to be read on
+  for (const Draft& draft : drafts) {
+    for (const ImageSource& source : draft.images) {
+      if (source.id.empty()) continue;
+      const auto [entry, is_new] = by_id_.try_emplace(source.id);
+      if (!is_new) continue;
+      const ImagesById::Named named = table.find(source.id);
+      entry->second.kind = named.kind;
+      entry->second.problem = named.problem;
+      if (named.place) wanted.emplace(*named.place, source.id);
+    }
+  }
+  for (const auto& [place, id] : wanted) {
+    ImageSource source;
+    source.bytes = [&table, &place = place] { return table.read(place); };
+    by_id_.at(id) = in_file(source);
+  }
+}
+
 void Images::find(Draft& draft) {
   std::string hashes;
   for (const ImageSource& source : draft.images) {
@@ -162,6 +186,7 @@ void Images::check_root() {
 }
 
 Images::Found Images::look_up(const ImageSource& source) {
+  if (!source.id.empty()) return by_id_.at(source.id);
   if (source.bytes) return in_file(source);
   if (source.names.empty()) {
     const auto [entry, is_new] = by_text_.try_emplace(source.embedded.data());

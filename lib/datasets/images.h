@@ -22,6 +22,8 @@ class Images {
 
   Images(const DataOptions& options, const Check& check, Problems& problems);
 
+  /// Looks at the images that drafts name by their ids, each once: before find().
+  void find_by_id(const std::vector<Draft>& drafts);
   /// Fills in the sample's images and content; notes what is missing or not usable.
   void find(Draft& draft);
   /// Notes an image_root that does not exist, when images were missing.
@@ -55,6 +57,7 @@ class Images {
   int64_t images_ = 0;  // that could be read, each once
   int64_t turned_ = 0;  // of them, stored in another orientation
   std::unordered_map<std::string, Found> by_name_;
+  std::unordered_map<std::string, Found> by_id_;
   std::unordered_map<const char*, Found> by_text_;  // embedded, by their place in the data file
   std::unordered_map<std::string, Found> by_hash_;  // whose bytes the data file holds
 };

@@ -1,5 +1,6 @@
 #include "datasets/parquet_images.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +15,18 @@ namespace {
 using Json = nlohmann::json;
 
 }  // namespace
+
+std::vector<std::string> column_names(const ParquetTable& table) {
+  std::vector<std::string> names;
+  for (const ParquetColumn& column : table.columns) names.push_back(column.name);
+  return names;
+}
+
+bool holds_bytes(const ParquetTable& table, std::string_view column) {
+  return std::any_of(table.columns.begin(), table.columns.end(), [&](const ParquetColumn& one) {
+    return one.holds_bytes && one.name == column;
+  });
+}
 
 std::vector<ImageSource> ParquetImages::sources(const Json& value, size_t file, int64_t row,
                                                 const std::string& column) {
@@ -32,6 +45,7 @@ void ParquetImages::add(const Json& value, size_t file, int64_t row, const std::
   const size_t mine = place++;  // what is null has a place, too
   if (value.is_null()) return;
   ImageSource source;
+  source.number = static_cast<int64_t>(place);
   const auto path = value.is_object() ? value.find("path") : value.end();
   if (path != value.end() && path->is_string() && !is_blank(path->get_ref<const std::string&>()))
     source.names.push_back(path->get<std::string>());
@@ -41,8 +55,8 @@ void ParquetImages::add(const Json& value, size_t file, int64_t row, const std::
   sources.push_back(std::move(source));
 }
 
-std::optional<std::string> ParquetImages::read(size_t file, int64_t row, const std::string& column,
-                                               size_t place) {
+const ParquetTable::Bytes& ParquetImages::in_row(size_t file, int64_t row,
+                                                 const std::string& column) {
   if (!table_ || open_ != file) {
     row_ = -1;
     table_.reset();  // its pages' memory first
@@ -56,9 +70,15 @@ std::optional<std::string> ParquetImages::read(size_t file, int64_t row, const s
     row_ = row;
     column_ = column;
   }
-  if (place >= bytes_.size())
+  return bytes_;
+}
+
+std::optional<std::string> ParquetImages::read(size_t file, int64_t row, const std::string& column,
+                                               size_t place) {
+  const ParquetTable::Bytes& bytes = in_row(file, row, column);
+  if (place >= bytes.size())
     fail("{}: row {}: '{}' has fewer images than it has paths", files_[file].string(), row, column);
-  return bytes_[place];
+  return bytes[place];
 }
 
 }  // namespace elastikv

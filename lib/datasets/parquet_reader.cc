@@ -1,6 +1,5 @@
 #include "datasets/parquet_reader.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -30,18 +29,6 @@ struct Row {
   std::string where;
 };
 
-std::vector<std::string> names_of(const ParquetTable& table) {
-  std::vector<std::string> names;
-  for (const ParquetColumn& column : table.columns) names.push_back(column.name);
-  return names;
-}
-
-bool holds_bytes(const ParquetTable& table, std::string_view name) {
-  return std::any_of(table.columns.begin(), table.columns.end(), [&](const ParquetColumn& column) {
-    return column.holds_bytes && column.name == name;
-  });
-}
-
 /// Calls `use` with all rows of all files: `columns_of` a table are read, in the files' order.
 void for_each_row(
     const Reading& reading,
@@ -69,7 +56,7 @@ void read_parquet_by_columns(const Reading& reading) {
   for_each_row(
       reading,
       [&](const ParquetTable& table, const std::string& file) {
-        return rows.needed(names_of(table), file);
+        return rows.needed(column_names(table), file);
       },
       [&](const ParquetTable& table, const Row& row) {
         rows.read(row.object, row.index, row.where,
@@ -91,7 +78,7 @@ std::vector<Item> parquet_items(const Reading& reading) {
       reading,
       [&](const ParquetTable& table, const std::string&) {
         std::vector<std::string> used;
-        for (const std::string& name : names_of(table)) {
+        for (const std::string& name : column_names(table)) {
           if (is_read_of_items(name)) used.push_back(name);
         }
         return used;

@@ -6,6 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "base/strings.h"
 #include "datasets/python_list.h"
 
 namespace elastikv {
@@ -36,6 +39,17 @@ std::string column_of(std::string_view name, const std::vector<std::string>& col
   if (has(name)) return std::string(name);
   const std::string_view first = name.substr(0, name.find('.'));
   return has(first) ? std::string(first) : "";
+}
+
+std::string required_column(const std::string& key, const std::string& name,
+                            const std::vector<std::string>& columns, const std::string& file) {
+  std::string column = column_of(name, columns);
+  if (column.empty()) {
+    const std::string near = nearest_name(name, columns);
+    fail("{}: {} is '{}', no column of the file; {} has {}", file, key, name,
+         near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(columns));
+  }
+  return column;
 }
 
 Json value_at(const Json& row, std::string_view name) {

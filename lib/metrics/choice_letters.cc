@@ -114,6 +114,12 @@ std::optional<char> right_letter(const Question& question) {
   return std::nullopt;
 }
 
+std::optional<double> judged_letter(std::optional<char> letter, const Question& question) {
+  const std::optional<char> right = right_letter(question);
+  if (!right) return std::nullopt;
+  return letter == right ? 1 : 0;
+}
+
 std::optional<char> letter_by_mmmu(std::string_view text, const Question& question) {
   const std::string letters = offered_letters(question);
   for (const char mark : {',', '.', '!', '?', ';', ':', '\''}) text = strip_character(text, mark);

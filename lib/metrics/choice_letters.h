@@ -18,6 +18,9 @@ std::string offered_letters(const Question& question);
 /// an option's text, or "A. text" as the question lists it; nothing where there is none.
 std::optional<char> right_letter(const Question& question);
 
+/// 1 where a letter is that of the right option, else 0; nothing where no option is right.
+std::optional<double> judged_letter(std::optional<char> letter, const Question& question);
+
 /// lmms-eval's shared rule (MMStar, RealWorldQA): letters in several forms, each with a rank; of
 /// the form of the highest rank the last one.
 std::optional<char> letter_by_lmms_eval(std::string_view text, const Question& question);

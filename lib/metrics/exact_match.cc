@@ -1,9 +1,11 @@
 // "exact-match" and its kin: the text is one of the accepted answers, as each rule reads texts.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "jinja/characters.h"
+#include "metrics/choice_letters.h"
 #include "metrics/python_strings.h"
 #include "metrics/text_families.h"
 #include "metrics/vqa_answer.h"
@@ -23,6 +25,15 @@ bool matches_realworldqa(std::string_view text, std::string_view answer) {
   said = jinja::strip(said);
   while (said.ends_with('.')) said.pop_back();
   return said == jinja::lower(jinja::strip(answer));
+}
+
+/// RealWorldQA's two kinds of questions, by their answers: a letter of four options that stand in
+/// the question alone, or any other text.
+bool answers_realworldqa(std::string_view text, std::string_view answer) {
+  const Question lettered{.answer = std::string(answer)};
+  if (const std::optional<char> letter = right_letter(lettered))
+    return letter_by_lmms_eval(text, lettered) == letter;
+  return matches_realworldqa(text, answer);
 }
 
 template <std::string (*read)(std::string_view)>
@@ -57,7 +68,10 @@ TextFamily exact_match() {
        match_rule("exact-match-vlmeval", "Exact match (VLMEvalKit)",
                   "type:exact|norm:strip,lower-vlmevalkit-0.0.20", matches<by_vlmeval>),
        match_rule("exact-match-realworldqa", "Exact match (RealWorldQA)",
-                  "type:exact|norm:strip,lower,period-lmms-eval-0.7.3", matches_realworldqa)});
+                  "type:exact|norm:strip,lower,period-lmms-eval-0.7.3", matches_realworldqa),
+       match_rule("accuracy-realworldqa", "RealWorldQA accuracy",
+                  "type:choice-or-exact|rule:realworldqa-lmms-eval-0.7.3|none:wrong",
+                  answers_realworldqa)});
 }
 
 }  // namespace elastikv

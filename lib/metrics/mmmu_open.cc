@@ -1,4 +1,5 @@
-// "mmmu-open": MMMU's rule for questions without options.
+// "mmmu-open": MMMU's rule for questions without options; "accuracy-mmmu": that, and the rule of
+// multiple choice for the others.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include "jinja/characters.h"
 #include "jinja/python_text.h"
 #include "jinja/text_tools.h"
+#include "metrics/choice_letters.h"
 #include "metrics/python_strings.h"
 #include "metrics/text_families.h"
 #include "text/regex.h"
@@ -115,6 +117,11 @@ std::optional<double> by_mmmu(std::string_view text, const Question& question) {
   return right ? 1 : 0;
 }
 
+std::optional<double> by_kind_of_question(std::string_view text, const Question& question) {
+  if (question.options.empty()) return by_mmmu(text, question);
+  return judged_letter(letter_by_mmmu(text, question), question);
+}
+
 }  // namespace
 
 TextFamily mmmu_open() {
@@ -123,7 +130,13 @@ TextFamily mmmu_open() {
                      .mean = "accuracy",
                      .definition = "type:mmmu-open|rule:mmmu-lmms-eval-0.7.3",
                      .lacking = "",
-                     .score = by_mmmu}});
+                     .score = by_mmmu},
+                    {.name = "accuracy-mmmu",
+                     .label = "MMMU accuracy",
+                     .mean = "accuracy",
+                     .definition = "type:choice-or-open|rule:mmmu-lmms-eval-0.7.3|none:wrong",
+                     .lacking = "an answer that is one of the options",
+                     .score = by_kind_of_question}});
 }
 
 }  // namespace elastikv

@@ -18,11 +18,8 @@ AnswerRule choice_rule(const char* name, const char* label, const char* rule, Le
           .mean = "accuracy",
           .definition = fmt::format("type:choice|rule:{}|none:wrong", rule),
           .lacking = "an answer that is one of the options",
-          .score = [letter_of](std::string_view text,
-                               const Question& question) -> std::optional<double> {
-            const std::optional<char> right = right_letter(question);
-            if (!right) return std::nullopt;
-            return letter_of(text, question) == right ? 1 : 0;
+          .score = [letter_of](std::string_view text, const Question& question) {
+            return judged_letter(letter_of(text, question), question);
           }};
 }
 

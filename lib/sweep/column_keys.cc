@@ -37,4 +37,19 @@ const Keys<DataColumns>& column_keys() {
   return keys;
 }
 
+const Keys<ImageTable>& image_table_keys() {
+  static const Keys<ImageTable> keys([](Keys<ImageTable>& keys) {
+    keys.add("path", &ImageTable::path, filled_path_form(),
+             "A Parquet file, or a folder of them; seen from the folder of the data.",
+             {.required = true});
+    keys.add("split", &ImageTable::split, filled_text_form(),
+             "Of a folder's files those of this split.",
+             {.written = Written::kWhereSet, .otherwise = "the only one"});
+    keys.add("id", &ImageTable::id, filled_text_form(), "The column of the images' ids.");
+    keys.add("image", &ImageTable::image, filled_text_form(),
+             "That of the images, which are bytes.");
+  });
+  return keys;
+}
+
 }  // namespace elastikv

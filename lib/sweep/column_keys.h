@@ -8,4 +8,7 @@ namespace elastikv {
 /// The keys of `columns` in an entry of a sweep's `data`.
 const Keys<DataColumns>& column_keys();
 
+/// The keys of `images_from` there.
+const Keys<ImageTable>& image_table_keys();
+
 }  // namespace elastikv

@@ -12,6 +12,8 @@
 #include "base/fields.h"
 #include "base/keys.h"
 #include "base/nearest_name.h"
+#include "base/yaml_values.h"
+#include "datasets/image_markers.h"
 #include "sweep/column_keys.h"
 #include "sweep/labels.h"
 #include "sweep/metric_keys.h"
@@ -55,6 +57,17 @@ ValueForm<std::string> turn_form() {
     return turn;
   };
   form.takes = "`first`, `all` or a number from 1";
+  return form;
+}
+
+ValueForm<std::string> image_markers_form() {
+  ValueForm<std::string> form = text_form();
+  form.read = [](const YamlFields& node) {
+    std::string markers = node.as_string();
+    checked(node, [&] { static_cast<void>(ImageMarkers(markers)); });
+    return markers;
+  };
+  form.takes = "text with `{n}`";
   return form;
 }
 
@@ -270,6 +283,19 @@ const Keys<DataOptions>& data_keys() {
                column_keys(), "mapping",
                "Which columns of a Parquet file, a table or items hold what, by name.",
                {.written = Written::kWhereSet, .otherwise = "the format knows"});
+    keys.group("images_from",
+               {.read =
+                    [](const YamlFields& node, DataOptions& data) {
+                      image_table_keys().read(node, data.images_from.emplace());
+                    },
+                .write =
+                    [](const DataOptions& data) {
+                      return data.images_from ? image_table_keys().write(*data.images_from)
+                                              : OrderedJson();
+                    }},
+               image_table_keys(), "mapping",
+               "A Parquet table of the images, where `columns.images` are their ids.",
+               {.written = Written::kWhereSet});
     keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
              {.lists = ListedValues{.order = 4, .ranges = true}});
     keys.add("image_root", &DataOptions::image_root, path_form(),
@@ -280,6 +306,10 @@ const Keys<DataOptions>& data_keys() {
               .otherwise = "the model's",
               .earlier = "picture_place",
               .lists = ListedValues{.order = 1}});
+    keys.add("image_markers", &DataOptions::image_markers, image_markers_form(),
+             "A text by which questions and options name their images where these stand; `{n}` is "
+             "an image's number from 1.",
+             {.written = Written::kWhereSet, .otherwise = "none"});
     keys.add("image_orientation", &DataOptions::image_orientation,
              named_form<ImageOrientation>({ImageOrientation::kStored, ImageOrientation::kExif},
                                           image_orientation_name),

@@ -22,8 +22,9 @@ std::filesystem::path tasks_folder() { return configs_folder() / "tasks"; }
 
 /// The keys of a data entry that a task's file may set under `data`.
 const std::vector<std::string>& settable() {
-  static const std::vector<std::string> keys{
-      "format", "columns", "split", "turn", "prompt", "image_place", "image_orientation"};
+  static const std::vector<std::string> keys{"format",      "columns",       "images_from",
+                                             "split",       "turn",          "prompt",
+                                             "image_place", "image_markers", "image_orientation"};
   return keys;
 }
 
@@ -109,12 +110,14 @@ void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {
   };
   take("format", &DataOptions::format);
   take("columns", &DataOptions::columns);
+  take("images_from", &DataOptions::images_from);
   // One file is what it is: a split chooses among the files of a folder, or among rows.
   const bool by_rows = data.columns && !data.columns->split.empty();
   if (by_rows || is_folder(data.path)) take("split", &DataOptions::split);
   take("turn", &DataOptions::turn);
   take("prompt", &DataOptions::prompt);
   take("image_place", &DataOptions::image_place);
+  take("image_markers", &DataOptions::image_markers);
   take("image_orientation", &DataOptions::image_orientation);
   take("question_before", &DataOptions::question_before);
   take("question_after", &DataOptions::question_after);

@@ -55,12 +55,21 @@ TEST_F(PublishedTasks, AskAsTheirKitsDo) {
       {"chartqa", R"("How many bars are there?\nAnswer the question with a single word.")"},
       {"docvqa",
        R"("What is the date of the letter?\nAnswer the question using a single word or phrase.")"},
+      {"gqa", R"("Is the gate open?\nAnswer the question using a single word or phrase.")"},
+      // Of its models of messages, which get texts and images in turn.
+      {"mmmu-val",
+       R"("Which is older,<image>or<image>?\nA. the first\nB. the second's copy\n\nAnswer with the option's letter from the given choices directly.")"},
       {"coco-caption", R"("Provide a one-sentence caption for the provided image.")"}};
   for (const auto& [task, question] : asked) {
     const ProgramResult result = inspect(task);
     EXPECT_NE(result.output.find("  question    " + question + "\n"), std::string::npos)
         << result.output;
   }
+  // What only MMMU's explanation names is not shown.
+  const ProgramResult mmmu = inspect("mmmu-val");
+  EXPECT_NE(mmmu.output.find("1 image that no marker in its question names is left out"),
+            std::string::npos)
+      << mmmu.output;
   // "Please answer yes or no." is taken off MME's questions.
   const ProgramResult mme = inspect("mme");
   EXPECT_EQ(mme.output.find("Please answer yes or no"), std::string::npos) << mme.output;

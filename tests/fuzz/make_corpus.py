@@ -190,6 +190,10 @@ def data_sets():
     for file in sorted(DATA.rglob("*.parquet")):
         for name, first in (("items", 1), ("columns", 9 + 32 + 64), ("answers", 9 + 16 + 128)):
             put("parquet", f"{file.stem}-{name}", bytes([first]) + file.read_bytes())
+    for file in sorted((DATA / "parquet/hostile").glob("apart-*.parquet")):
+        put("parquet", f"{file.stem}-by-id", bytes([9 + 64 + 128]) + file.read_bytes())
+    marked = {"image": ["a.png", "b.png"], "question": "Is <image 2> <image 1>?", "answer": "It is."}
+    put("data_json", "markers", b"\x80" + json.dumps([marked, {**marked, "question": "<image 3><image>"}]).encode())
     story = (DATA / "text/story.txt").read_bytes()
     put("data_text", "story", b"@" + story[:2000])
     put("data_text", "lines", b"`" + story[:300].replace(b"\n", b"\r\n") + " \u4e2d\u6587\u3000x".encode())

@@ -157,6 +157,21 @@ def choice_lines():
         yield compact([said, options, chr(ord("A") + right), first_letters(said, options)])
 
 
+def mmmu(said, options, answers):
+    """The score of one question among MMMU's, whichever kind it is of."""
+    kind = {"question_type": "multiple-choice", "answer": answers[0]} if options else {"question_type": "open", "answer": answers}
+    doc = {"id": "validation_Art_1", "options": str(options), **kind}
+    judged = kits.mmmu.mmmu_process_results(doc, [said])["mmmu_acc"]
+    return kits.mmmu.evaluate_mmmu([judged])[1]["acc"]
+
+
+def joined_lines():
+    """Of rules that judge a multiple choice one way and other questions another."""
+    for said, options, answers in task_cases.joined_cases(seed=7, count=CASES):
+        scores = [mmmu(said, options, answers), any_of(answers, lambda answer: realworldqa(said, answer))]
+        yield compact([said, options, answers, [number(score) for score in scores]])
+
+
 def yes_no_lines():
     cases = task_cases.yes_no_cases(seed=4, count=CASES + 20)
     pope, vlm, perception, cognition, other = [], [], [], [], []
@@ -228,6 +243,7 @@ FILES = {
     "vqa.jsonl": vqa_lines,
     "texts.jsonl": text_lines,
     "choices.jsonl": choice_lines,
+    "joined.jsonl": joined_lines,
     "yes_no.jsonl": yes_no_lines,
     "captions.jsonl": caption_lines,
     "caption_words.jsonl": caption_word_lines,

@@ -167,6 +167,22 @@ def choice_cases(seed, count):
     return cases
 
 
+def joined_cases(seed, count):
+    """(text, options, accepted answers): of a multiple choice a letter alone, else options are empty."""
+    random_ = random.Random(seed)
+    cases = [(said, [], [answer]) for answer in LETTERS for said in (*LETTERS, "A. a cat", "(B)", "The answer is C.", "", ".")]
+    for said, options, right in choice_cases(seed, count // 2):
+        cases.append((said, options, [chr(ord("A") + right)]))
+        if random_.random() < 0.4:
+            # Options that stand in the question alone, beside a letter as people write it.
+            cases.append((said, [], [random_.choice(("{}", " {}", "{}\n")).format(random_.choice("ABCDEabcde"))]))
+    while len(cases) < count:
+        more = text_cases(random_.randrange(1 << 30), 400)
+        cases += [(said, [], answers) for said, answers, _ in random_.sample(more, min(200, count - len(cases)))]
+    return cases
+
+
+LETTERS = ["A", "b", " C ", "D.", "E", "AB", "(A)", "a\u00a0"]
 YES_NO_FORMS = [
     "yes", "no", "Yes", "No", "YES", "Yes.", "No.", "no!", " yes", "yes\n", "y", "n", "Y", "N", "Y.", "yes, there is",
     "no, there is no dog", "Yes, there is a dog in the picture.", "There is no dog", "not", "note", "know", "now", "eyes",

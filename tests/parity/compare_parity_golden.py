@@ -12,6 +12,7 @@ from pathlib import Path
 
 import make_chat_prompt_golden
 import make_family_golden
+import make_interleaved_golden
 import make_jinja_golden
 import make_original_llava_golden
 import make_picture_golden
@@ -146,6 +147,12 @@ def compare_windows(committed, made):
     return lines
 
 
+def compare_interleaved(committed, made):
+    """A line where questions with images between their words get other prompts."""
+    same = all(committed[key] == made[key] for key in ("prompts", "rows", "cases"))
+    return [] if same else ["interleaved.json: content differs"]
+
+
 def compare_lines(file, made):
     """A line for a text file that is no longer what is made."""
     # No splitlines(): the texts hold line ends of other kinds.
@@ -180,6 +187,7 @@ def main():
         lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
         lines += compare_lines(make_chat_prompt_golden.OUTPUT, make_chat_prompt_golden.make())
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
+        lines += compare_interleaved(read_json(arguments.committed / "interleaved.json"), make_interleaved_golden.make())
     for line in lines:
         print(line)
     if lines:

@@ -16,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((data[0] & 8) != 0) options.image_place = "after";
   if ((data[0] & 16) != 0) options.limit = 2;
   if ((data[0] & 64) != 0) options.ids = RepeatedIds::kRefuse;
+  if ((data[0] & 128) != 0) options.image_markers = "<image {n}>";
   fuzz::read_data_file((data[0] & 32) != 0 ? "data.jsonl" : "data.json",
                        fuzz::text_of(data + 1, size - 1), options);
   return 0;

@@ -19,6 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if ((data[0] & 32) != 0) options.columns->options = {"choices"};
     if ((data[0] & 64) != 0) options.columns->images = {"image"};
     if ((data[0] & 128) != 0) options.columns->images = {"images"};
+    if ((data[0] & 192) == 192) {
+      // Its rows name images of its own.
+      options.columns->images = {"id"};
+      options.images_from.emplace().path = "data.parquet";
+    }
   }
   fuzz::read_data_file("data.parquet", fuzz::text_of(data + 1, size - 1), options);
   return 0;

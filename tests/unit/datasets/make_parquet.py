@@ -118,6 +118,33 @@ def published():
     }))
 
 
+def images_apart():
+    """Questions that name their images, and tables of images by their ids."""
+    put("apart/questions/test-00000-of-00001.parquet", pa.table({
+        "id": pa.array(["q0", "q1", "q2", "q3"]),
+        "imageId": pa.array(["n3", "n1", "n3", "n2"]),
+        "number": pa.array([3, 1, 3, 2], pa.int16()),
+        "both": pa.array([["n1", "n2"], None, ["n3"], []], pa.list_(pa.string())),
+        "question": pa.array(["What is it?"] * 4),
+        "answer": pa.array(["It is square."] * 4),
+    }))
+    put("apart/images/test-00000-of-00002.parquet", pa.table({
+        "id": pa.array(["n1", "n2"]), "image": pa.array([picture(1), picture(2)], IMAGE)}), row_group_size=1)
+    put("apart/images/test-00001-of-00002.parquet", pa.table({
+        "id": pa.array(["unused", "n3"]), "image": pa.array([picture(9), picture(3)], IMAGE)}))
+    put("apart/numbered.parquet", pa.table({
+        "key": pa.array([3, 2, 1], pa.int64()), "picture": pa.array([png((n, n, n)) for n in (3, 2, 1)], pa.binary())}))
+    put("hostile/apart-ids.parquet", pa.table({
+        "id": pa.array(["n1", None, " "]), "share": pa.array([0.5, 1.0, 2.0]), "right": pa.array([True, False, None]),
+        "list": pa.array([["n1"], [], None], pa.list_(pa.string())), "image": pa.array([picture(n) for n in (1, 2, 3)], IMAGE)}))
+    put("hostile/apart-repeated.parquet", pa.table({
+        "id": pa.array(["n1", "n2", "n1", "n3", "n1"]), "image": pa.array([picture(n) for n in range(5)], IMAGE)}))
+    put("hostile/apart-images.parquet", pa.table({
+        "id": pa.array(["n1", "n2", "n3", "n4", "n5"]),
+        "image": pa.array([[picture(1)], [picture(2), picture(3)], [], [{"bytes": b"", "path": "x.png"}], [None]],
+                          pa.list_(IMAGE))}))
+
+
 def varint(number, size):
     """A number as thrift's compact protocol writes it, padded to so many bytes."""
     number <<= 1  # zigzag of what is not negative
@@ -181,6 +208,7 @@ def damaged():
 
 def main():
     published()
+    images_apart()
     damaged()
     stale = []
     for name, content in made.items():

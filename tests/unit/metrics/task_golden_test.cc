@@ -119,6 +119,23 @@ TEST(TaskMetrics, LettersOfChoices) {
   EXPECT_EQ(cases, 2000U);
 }
 
+TEST(TaskMetrics, RulesOfTwoKindsOfQuestions) {
+  const TextMetrics metrics({"accuracy-mmmu", "accuracy-realworldqa"});
+  size_t cases = 0;
+  for (const Json& line : lines_of("joined.jsonl")) {
+    Question question{.options = line[1].get<std::vector<std::string>>()};
+    line[2].get_to(question.references);
+    question.answer = question.references.front();
+    const auto scores = metrics.score_answer(question, line[0].get<std::string>());
+    ++cases;
+    for (size_t i = 0; i < scores.size(); ++i) {
+      EXPECT_EQ(scores[i].f, line[3][i].get<double>())
+          << "line " << cases << ": " << metrics.names()[i] << ": " << line.dump();
+    }
+  }
+  EXPECT_EQ(cases, 2000U);
+}
+
 TEST(TaskMetrics, YesNo) {
   std::vector<Json> lines = lines_of("yes_no.jsonl");
   const Json totals = lines.back();

@@ -111,6 +111,11 @@ TEST(TaskMetricNames, HaveSignaturesOfTheirRules) {
   EXPECT_EQ(start("anls"), "anls type:anls|threshold:<0.5|length:compared|agg:mean");
   EXPECT_EQ(start("choice-mmmu"),
             "choice-mmmu type:choice|rule:mmmu-lmms-eval-0.7.3|none:wrong|agg:mean");
+  EXPECT_EQ(start("accuracy-mmmu"),
+            "accuracy-mmmu type:choice-or-open|rule:mmmu-lmms-eval-0.7.3|none:wrong|agg:mean");
+  EXPECT_EQ(start("accuracy-realworldqa"),
+            "accuracy-realworldqa "
+            "type:choice-or-exact|rule:realworldqa-lmms-eval-0.7.3|none:wrong|agg:mean");
   EXPECT_EQ(start("yes-no-f1"),
             "yes-no-f1 type:yes-no|rule:pope-lmms-eval-0.7.3|value:f1|agg:samples");
   EXPECT_EQ(start("cider-d"),

@@ -82,6 +82,36 @@ TEST(SweepConfig, ColumnsOfData) {
   EXPECT_ERROR(parse_data(", columns: {id: ''}"), "s.yaml:2: key 'data.columns.id' is empty");
 }
 
+TEST(SweepConfig, ImagesOfDataThatStandInTextsOrApart) {
+  const auto parse_data = [](const std::string& keys) {
+    return parse_sweep(
+        "models: {path: m}\ndata: {path: q.parquet, columns: {question: q, images: i, "
+        "answer: a}" +
+            keys + "}\nstrategies: [full]\n",
+        "s.yaml");
+  };
+  const SweepConfig plain = parse_data("");
+  EXPECT_FALSE(plain.data[0].images_from.has_value());
+  EXPECT_EQ(plain.data[0].image_markers, "");
+  EXPECT_EQ(plain.json().find("images_from"), std::string::npos);
+  EXPECT_EQ(plain.json().find("image_markers"), std::string::npos);
+  const SweepConfig config =
+      parse_data(", images_from: {path: ../pictures, image: bytes}, image_markers: '[{n}]'");
+  EXPECT_EQ(config.data[0].images_from,
+            (ImageTable{.path = "../pictures", .split = "", .id = "id", .image = "bytes"}));
+  EXPECT_EQ(config.data[0].image_markers, "[{n}]");
+  EXPECT_NE(parse_data(", images_from: {path: p}").records_hash(), plain.records_hash());
+  EXPECT_NE(parse_data(", image_markers: '[{n}]'").records_hash(), plain.records_hash());
+  EXPECT_ERROR(parse_data(", images_from: {id: key}"),
+               "s.yaml:2: key 'data.images_from.path' is missing");
+  EXPECT_ERROR(parse_data(", images_from: {path: p, ids: key}"),
+               "s.yaml:2: unknown key 'data.images_from.ids'; did you mean 'id'?");
+  EXPECT_ERROR(
+      parse_data(", image_markers: '<image>'"),
+      "s.yaml:2: key 'data.image_markers' is not usable: '<image>' needs {n} once, between "
+      "two texts, with no digit beside it");
+}
+
 TEST(SweepConfig, AnswersAreNeededByWhatComparesWithThem) {
   const auto needs = [](const std::string& metrics) {
     const SweepConfig config = parse_sweep(

@@ -44,6 +44,10 @@ data:
     image_cache: c
     on_problem: record
     ids: unique
+  - path: z.json
+    columns: {question: q, images: i, answer: a}
+    images_from: {path: ../pictures, split: test, id: key}
+    image_markers: "<image {n}>"
   - {path: y.txt, prompt_tokens: 8, answer_tokens: 4, stride: 6, bos: never, expect: {samples: 2}}
 strategies: [full, {preset: elastic, name: mine, set: {selection: {sinks: 2}}}]
 budgets: {keep: [0.5, 1], keep_tokens: 64, growth: prompt}
@@ -72,6 +76,11 @@ TEST(SweepKeys, JsonStaysWhatRecordsAreKnownBy) {
       R"("picture_place":"before","picture_orientation":"exif","answers":"a.jsonl",)"
       R"("prompt":"Why","context_words":384,"answer_words":128,"limit":3,"offset":1,)"
       R"("sample_ids":["p","q"],"picture_cache":"c","on_problem":"record","ids":"unique"},)"
+      R"({"path":"z.json","format":"auto","name":"z",)"
+      R"("columns":{"question":"q","images":["i"],"answer":"a"},)"
+      R"("images_from":{"path":"../pictures","split":"test","id":"key","image":"image"},)"
+      R"("turn":"first","image_root":"","image_markers":"<image {n}>","context_words":384,)"
+      R"("answer_words":128,"offset":0},)"
       R"({"path":"y.txt","format":"auto","name":"y","turn":"first","image_root":"",)"
       R"("prompt_tokens":8,"answer_tokens":4,"stride":6,"bos":"never","offset":0}],)"
       R"("strategies":[{"name":"full","preset":"full","set":{}},)"

@@ -125,6 +125,26 @@ TEST_F(Tasks, HaveMetricsOfTheirOwnEach) {
   EXPECT_EQ(own.metrics.text, Texts{"rougeL"});
 }
 
+TEST_F(Tasks, SayWhereImagesStandAndLie) {
+  write("figures", R"(
+summary: Figures
+source: made up
+data:
+  columns: {question: asked, images: figure, answer: said}
+  images_from: {path: ../figures, id: name}
+  image_markers: "[figure {n}]"
+metrics: [anls]
+)");
+  const DataOptions data = parse("{task: figures, path: d}").data.at(0);
+  EXPECT_EQ(data.images_from,
+            (ImageTable{.path = "../figures", .split = "", .id = "name", .image = "image"}));
+  EXPECT_EQ(data.image_markers, "[figure {n}]");
+  const DataOptions own =
+      parse("{task: figures, path: d, images_from: {path: e}, image_markers: '<{n}>'}").data.at(0);
+  EXPECT_EQ(own.images_from, (ImageTable{.path = "e", .split = "", .id = "id", .image = "image"}));
+  EXPECT_EQ(own.image_markers, "<{n}>");
+}
+
 TEST_F(Tasks, BadOnesAreNamed) {
   EXPECT_ERROR(parse("{task: sings, path: d}"),
                "s.yaml:2: key 'data.task' names no task: 'sings'; did you mean 'signs'?");
@@ -140,8 +160,9 @@ TEST_F(Tasks, BadOnesAreNamed) {
   EXPECT_ERROR(of(head), file("bad") + ":1: key 'metrics' is missing");
   EXPECT_ERROR(of(head + "metrics: [anls]\ndata: {limit: 3}\n"),
                file("bad") +
-                   ":4: unknown key 'data.limit'; known: format, columns, split, "
-                   "turn, prompt, image_place, image_orientation");
+                   ":4: unknown key 'data.limit'; known: format, columns, "
+                   "images_from, split, turn, prompt, image_place, image_markers, "
+                   "image_orientation");
   EXPECT_ERROR(of(head + "metrics: [anls]\nmax_new_tokens: 0\n"),
                file("bad") + ":4: key 'max_new_tokens' needs to be at least 1");
   EXPECT_ERROR(of(head + "metrics: [anls]\npublished: [{model: a, metric: anlz, score: 1, source: "
