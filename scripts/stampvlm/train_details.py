@@ -15,6 +15,7 @@ interrupted sees the scenes that an uninterrupted one does.
 """
 
 import argparse
+import copy
 import math
 import os
 import sys
@@ -64,6 +65,8 @@ STAGES = {
     },
 }
 WORDS_SIZE = 0.7  # of what the projector says beside an object's name, as a share of that
+NUMBERS_APART = 18.0  # how far from their mean the projector puts printed numbers; names are at 23
+NUMBER_BATCHES = 12  # to see where the projector has the numbers
 WARM_UP = 15  # steps
 PROJECTOR_RATE = 1.5  # in the last stage, times the update's
 
@@ -184,6 +187,50 @@ def word_embeddings(words, tokenizer, embeddings):
     return embeddings[tokenizer(f" {words}", add_special_tokens=False)["input_ids"]].float().mean(0)
 
 
+def number_codes(tokenizer, embeddings):
+    """[9, hidden]: what the projector says of a printed number beside the rest, in the directions of
+    the digits' embeddings. Those lie close together, so that by their own size the language model
+    does not learn to tell them apart."""
+    digits = torch.stack([word_embeddings(str(d), tokenizer, embeddings) for d in range(1, 10)])
+    return NUMBERS_APART * functional.normalize(digits - digits.mean(0))
+
+
+def refit_numbers(tower, projector, pictures, tokenizer, embeddings, options):
+    """Moves the patches of printed numbers apart by number_codes and leaves all others where the
+    projector has them: for parts whose language model reads everything but numbers."""
+    before = copy.deepcopy(projector)
+    codes = number_codes(tokenizer, embeddings)
+    batch, seed = options.stages["projector"]["batch"], options.seed + 3
+
+    def looked_at(index):
+        pixels, labels = pictures.labelled_batch(seed, index * batch, batch)
+        features = patch_features(tower, pixels).flatten(0, 1)
+        numbers = labels["number"].flatten()
+        return features, projected(before, features).float(), numbers, numbers > 0
+
+    with torch.no_grad():
+        sums, counts = torch.zeros(9, codes.shape[1]), torch.zeros(9, 1)
+        first = options.stages["projector"]["steps"]
+        for index in range(first, first + NUMBER_BATCHES):
+            _, outputs, numbers, is_label = looked_at(index)
+            sums.index_add_(0, numbers[is_label] - 1, outputs[is_label])
+            counts.index_add_(0, numbers[is_label] - 1, torch.ones(int(is_label.sum()), 1))
+        means = sums / counts
+        moves = codes - (means - means.mean(0))
+
+    def gradients_of_step(step):
+        with torch.no_grad():
+            features, targets, numbers, is_label = looked_at(step)
+            targets[is_label] += moves[numbers[is_label] - 1]
+        difference = (projected(projector, features).float() - targets).square().mean(-1)
+        loss = (difference[is_label].mean() + difference[~is_label].mean()) / targets.var()
+        loss.backward()
+        return loss.item(), ""
+
+    parameters = dict(projector.named_parameters(prefix="projector"))
+    train_stage("projector", [(parameters, 1.0)], gradients_of_step, options)
+
+
 def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
     """Regression on what the low-rank update that the next stage starts from reads in a patch's
     place: StampVLM's projection of the object, and the words for the rest."""
@@ -200,7 +247,8 @@ def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
     # Without articles and prepositions: `in the top left corner`.
     places = scaled([place.split("the ", 1)[1] for place in pictures.places])
     sizes, colours = scaled(["large", "small"]), scaled(pictures.colours)
-    digits = scaled([f"number {digit}" for digit in range(1, 10)])
+    digits = scaled([f"number {digit}" for digit in range(1, 10)]).mean(0)
+    digits = digits + number_codes(tokenizer, embeddings)
     batch = options.stages["projector"]["batch"]
 
     def gradients_of_step(step):
@@ -296,6 +344,12 @@ def parse_arguments():
         help="start the language stage from the weights in DIR (models/stampvlm-2, say) and skip "
         "the other two; give another --seed, so that it sees other scenes",
     )
+    parser.add_argument(
+        "--refit-numbers",
+        action="store_true",
+        help="with --from-parts: before the language stage, let the projector put printed numbers as "
+        "far apart as names (a fresh training does so from the start)",
+    )
     for stage, settings in STAGES.items():
         for key, kind in (("steps", int), ("batch", int), ("at_once", int), ("rate", float)):
             parser.add_argument(
@@ -355,6 +409,8 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(options.parts)
     if not options.resume_from:
         train_projector(tower, projector, pictures, tokenizer, model.embeddings, options)
+    elif options.refit_numbers:
+        refit_numbers(tower, projector, pictures, tokenizer, model.embeddings, options)
     conversations = Conversations(tokenizer)
     train_language(tower, projector, model, pictures, conversations, options)
     print(f"wrote {options.work / 'parts'}")
