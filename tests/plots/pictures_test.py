@@ -271,6 +271,22 @@ class Published(PictureTest):
         refused("runs: [\n", "{file}:2: expected the node content, but found '<stream end>'")
         refused(whole[:whole.index("grids:")], "--published {file}: holds differences alone, no values to draw")
 
+    def test_accuracies_in_percent_and_budgets_in_entries(self):
+        about = folders.sweep(text=("anls",), reference="dataset", budgets={"keep": [0.1, 0.2], "keep_tokens": [64, 256]})
+        groups = self.groups(about)
+        file = self.folder / "mine.yaml"
+        file.write_text("runs: sweep\nprotocol: {growth: generation}\nsource: {citation: Us, where: Table 1}\n"
+                        "models: {M: {labels: ['*']}}\ndata: {D: {labels: ['*']}}\nstrategies: {Elastic: {paper: [elastic]}}\n"
+                        "out_of: {anls: 100}\ngrids:\n"
+                        "  - {model: M, data: D, measure: anls, budgets: [256t, 64t], rows: {Elastic: ['62.5', '50']}}\n"
+                        "  - {model: M, data: D, measure: anls, budgets: [0.1], rows: {Elastic: ['25']}}\n")
+        points, measure = self.published(groups, file), measure_of(groups, "anls")
+        def of(growth):
+            return [(row.strategy, row.points) for row in points.rows_for(groups[0], measure, growth)]
+        self.assertEqual(of("tokens"), [("elastic", ((64.0, 0.5), (256.0, 0.625)))])
+        self.assertEqual(of("generation"), [("elastic", ((0.1, 0.25),))])
+        self.assertEqual(of("prompt"), [])
+
     def test_an_unknown_name(self):
         with self.assertRaises(PlotError) as caught:
             published.read_document("no-such-table")
