@@ -263,9 +263,9 @@ class ValueReader {
     for (const PublishedValue& other : table_.values) {
       if (other.model == value.model && other.data == value.data &&
           other.strategy == value.strategy && other.minus == value.minus &&
-          other.budget_text() == value.budget_text() && other.measure == value.measure &&
-          other.batch == value.batch && other.prompt_tokens == value.prompt_tokens &&
-          other.new_tokens == value.new_tokens) {
+          other.budget == value.budget && other.budget_tokens == value.budget_tokens &&
+          other.measure == value.measure && other.batch == value.batch &&
+          other.prompt_tokens == value.prompt_tokens && other.new_tokens == value.new_tokens) {
         node.fail_here(fmt::format("gives the {} of '{}' at {} twice", value.measure,
                                    value.strategy, value.budget_text()));
       }

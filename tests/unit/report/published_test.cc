@@ -499,7 +499,8 @@ values:
           "fast.yaml:7: key 'data' has no place in a table of speeds ('runs: bench')");
   refused("values:", "out_of: {}\nvalues:",
           "fast.yaml:8: key 'out_of' has no place in a table of speeds ('runs: bench')");
-  refused("0.2, measure", "64t, measure", "fast.yaml:9: key 'values[0].budget' needs a number");
+  refused("0.2, measure", "64t, measure",
+          "fast.yaml:9: key 'values[0].budget' needs a number, not '64t'");
   refused("values:", "differences: []\nvalues:",
           "fast.yaml:8: key 'differences' has no place in a table of speeds ('runs: bench')");
 }
