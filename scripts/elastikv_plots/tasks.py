@@ -75,8 +75,8 @@ def relative_figure(tasks, growth, options, looks_by_name):
 
 def figure_of(tasks, growth, options, looks_by_name):
     """A panel per task, each in its own metric with the full cache as a line; None when no cell has a value."""
-    across = min(ACROSS[options.width], len(tasks.panels))
-    down = math.ceil(len(tasks.panels) / across)
+    down = math.ceil(len(tasks.panels) / ACROSS[options.width])
+    across = math.ceil(len(tasks.panels) / down)
     figure, panels = looks.panels(options.width, down, across, PANEL_HEIGHT[options.width])
     inches = looks.WIDTHS[options.width] * 0.85 / across
     names, any_full, published_rows = {}, False, []
