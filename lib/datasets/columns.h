@@ -17,6 +17,8 @@ struct DataColumns {
   std::string answer;
   std::string id;                       ///< empty: the row's number
   std::vector<std::string> categories;  ///< what a sample is sorted under
+  /// What stands between the categories of one text ("ocr,math"); empty: a text is one of them.
+  std::string category_separator = {};
   std::string context;  ///< stands before the question on lines of its own; may be null
   std::string split;    ///< rows whose value here is DataOptions::split are read alone
 

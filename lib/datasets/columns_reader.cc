@@ -111,6 +111,8 @@ ColumnsReader::ColumnsReader(const Reading& reading)
     fail("{}: 'prompt' is for data without questions, columns.question names some", file);
   if (columns_.question.empty() && columns_.images.empty())
     fail("{}: 'columns' names neither question nor images", file);
+  if (columns_.categories.empty() && !columns_.category_separator.empty())
+    fail("{}: 'columns' names no categories, which category_separator parts", file);
   if (columns_.answer.empty() && options.needs_answers)
     fail("{}: 'columns' names no answer, which perplexity and the metrics compare with", file);
 }
@@ -148,7 +150,13 @@ void ColumnsReader::read(const Json& row, int64_t index, const std::string& wher
   for (const std::string& name : columns_.categories) {
     for (std::string& category :
          as_texts(value_at(row, name)).value_or(std::vector<std::string>())) {
-      if (!is_blank(category)) draft.sample.categories.push_back(std::move(category));
+      std::vector<std::string>& categories = draft.sample.categories;
+      if (!columns_.category_separator.empty()) {
+        for (std::string& piece : pieces_of(category, columns_.category_separator))
+          categories.push_back(std::move(piece));
+      } else if (!is_blank(category)) {
+        categories.push_back(std::move(category));
+      }
     }
   }
   read_images(row, images_of, draft);

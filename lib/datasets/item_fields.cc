@@ -48,8 +48,9 @@ void read_images(const Json& object, FileText& text, Draft& draft, Problems& pro
   }
 }
 
-/// Pieces of a text between separators, without white space around them and without empty ones.
-std::vector<std::string> split(std::string_view text, std::string_view separator) {
+}  // namespace
+
+std::vector<std::string> pieces_of(std::string_view text, std::string_view separator) {
   std::vector<std::string> pieces;
   for (size_t start = 0; start <= text.size();) {
     const size_t end = std::min(text.find(separator, start), text.size());
@@ -62,8 +63,6 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
   }
   return pieces;
 }
-
-}  // namespace
 
 ImageSource image_called(std::string name, FileText& text) {
   // Names of files have an extension and base64 has no dot; VLMEvalKit draws the line at the same
@@ -332,7 +331,8 @@ std::vector<std::string> categories_of(const Json& object) {
       for (const Json& entry : value) add(entry);
     } else if (std::string_view(key) == "capability" && value.is_string()) {
       // As the Parquet mirrors of MM-Vet write the list.
-      for (const std::string& entry : split(value.get_ref<const std::string&>(), ",")) add(entry);
+      for (const std::string& entry : pieces_of(value.get_ref<const std::string&>(), ","))
+        add(entry);
     } else {
       add(value);
     }
@@ -379,8 +379,8 @@ std::vector<std::string> alternatives_of(const std::string& answer) {
   if (answer.find("<OR>") == std::string::npos && answer.find("<AND>") == std::string::npos)
     return {};
   std::vector<std::string> alternatives;
-  for (const std::string& alternative : split(answer, "<OR>")) {
-    std::string text = listed(split(alternative, "<AND>"));
+  for (const std::string& alternative : pieces_of(answer, "<OR>")) {
+    std::string text = listed(pieces_of(alternative, "<AND>"));
     if (!text.empty()) alternatives.push_back(std::move(text));
   }
   return alternatives;

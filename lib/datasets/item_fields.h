@@ -72,6 +72,9 @@ const std::string& most_frequent(const std::vector<std::string>& texts);
 void accept_answers(const nlohmann::json& object, const char* key, bool needed, Draft& draft,
                     Problems& problems);
 
+/// Pieces of a text between separators, without white space around them and without empty ones.
+std::vector<std::string> pieces_of(std::string_view text, std::string_view separator);
+
 /// What the item is sorted under; a value that is no text says nothing.
 std::vector<std::string> categories_of(const nlohmann::json& object);
 

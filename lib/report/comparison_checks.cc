@@ -58,7 +58,7 @@ Offer published_offer(const std::vector<PublishedTable>& tables, bool bench) {
       add_once(offer.strategies, strategy.name);
     }
     for (const PublishedValue& value : table.values) {
-      const std::string budget = fmt::format("{}", value.budget);
+      const std::string budget = value.budget_text();
       add_once(offer.budgets, !bench ? budget
                                      : fmt::format("{} (batch {} of {}+{})", budget, value.batch,
                                                    value.prompt_tokens, value.new_tokens));

@@ -33,8 +33,9 @@ Json value_json(const ComparedValue& value, bool bench) {
     json["prompt_tokens"] = theirs.prompt_tokens;
     json["new_tokens"] = theirs.new_tokens;
   }
-  json["budget"] = theirs.budget;
+  json["budget"] = theirs.budget_tokens ? Json(theirs.budget_text()) : Json(theirs.budget);
   json["measure"] = theirs.measure;
+  if (theirs.out_of != 1) json["out_of"] = theirs.out_of;
   json["strategy"] = text_or_null(value.strategy);
   json["computes"] = text_or_null(std::string(stands_for_text(value.stands_for)));
   json["status"] = value.status.empty() ? "ok" : value.status;

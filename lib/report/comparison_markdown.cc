@@ -58,7 +58,7 @@ Table value_table(const ComparedPair& pair, const std::string& measure, bool ben
       row.push_back(fmt::format("{}+{}", theirs.prompt_tokens, theirs.new_tokens));
     }
     const auto difference = value.difference();
-    row.push_back(fmt::format("{}", theirs.budget));
+    row.push_back(theirs.budget_text());
     row.push_back(value.ours ? with_interval(*value.ours, value.interval) : value.status);
     row.push_back(theirs.text);
     row.push_back(difference ? signed_number(*difference) : "-");
@@ -82,6 +82,14 @@ std::vector<std::string> measures_of(const ComparedPair& pair) {
     }
   }
   return measures;
+}
+
+/// On which scale a measure's values are printed that is not its own: ", out of 100".
+std::string scale_text(const ComparedPair& pair, const std::string& measure) {
+  const auto found =
+      std::find_if(pair.values.begin(), pair.values.end(),
+                   [&](const ComparedValue& value) { return value.theirs.measure == measure; });
+  return found->theirs.out_of == 1 ? "" : fmt::format(", out of {}", found->theirs.out_of);
 }
 
 std::string protocol_text(const ComparedPair& pair) {
@@ -118,7 +126,7 @@ std::string reasons_text(const ComparedPair& pair) {
   std::vector<std::string> lines;
   for (const ComparedValue& value : pair.values) {
     if (value.reason.empty()) continue;
-    std::string line = fmt::format("- {} at {}", value.strategy, value.theirs.budget);
+    std::string line = fmt::format("- {} at {}", value.strategy, value.theirs.budget_text());
     if (value.theirs.batch > 0) {
       line += fmt::format(", batch {} of {}+{}", value.theirs.batch, value.theirs.prompt_tokens,
                           value.theirs.new_tokens);
@@ -145,7 +153,7 @@ std::string pair_text(const ComparedPair& pair, bool bench) {
                         markdown_text(pair.fixture));
   }
   for (const std::string& measure : measures_of(pair)) {
-    text += fmt::format("\n#### {}\n\n{}", measure,
+    text += fmt::format("\n#### {}{}\n\n{}", measure, scale_text(pair, measure),
                         value_table(pair, measure, bench).markdown(/*left_columns=*/3));
   }
   text += reasons_text(pair);

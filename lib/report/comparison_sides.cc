@@ -48,10 +48,10 @@ class SweepSide final : public Side {
 
   bool fill(const std::string& strategy, const std::string& minus,
             ComparedValue& value) const override {
-    const CellSummary* cell = find(strategy, value.theirs.budget);
+    const CellSummary* cell = find(strategy, value.theirs);
     if (cell == nullptr) return false;
     if (!check(*cell, "", value)) return true;
-    const CellSummary* other = minus.empty() ? nullptr : find(minus, value.theirs.budget);
+    const CellSummary* other = minus.empty() ? nullptr : find(minus, value.theirs);
     if (!minus.empty() && other == nullptr) return false;
     if (other != nullptr && !check(*other, minus + ": ", value)) return true;
     const Measure* measure = find_measure(measures_, value.theirs.measure);
@@ -80,13 +80,17 @@ class SweepSide final : public Side {
     return says(budget.growth) || (!says(Growth::kGeneration) && !says(Growth::kPrompt));
   }
 
-  const CellSummary* find(const std::string& strategy, double budget) const {
+  bool has_budget(const BudgetChoice& own, const PublishedValue& theirs) const {
+    if (theirs.budget_tokens) return own.keep_tokens == theirs.budget_tokens;
+    return own.keep && same_budget(*own.keep, theirs.budget) && growth_fits(own);
+  }
+
+  const CellSummary* find(const std::string& strategy, const PublishedValue& theirs) const {
     const CellSummary* found = nullptr;
     for (const CellSummary& cell : group_.cells) {
       if (cell.cell.hidden || cell.cell.strategy.label != strategy) continue;
-      if (cell.cell.is_full() && budget == 1) return &cell;
-      const BudgetChoice& own = cell.cell.budget;
-      if (!own.keep || !same_budget(*own.keep, budget) || !growth_fits(own)) continue;
+      if (cell.cell.is_full() && theirs.budget == 1) return &cell;
+      if (!has_budget(cell.cell.budget, theirs)) continue;
       if (found != nullptr) fail_ambiguous(table_, found->cell.id, cell.cell.id);
       found = &cell;
     }
@@ -105,8 +109,14 @@ class SweepSide final : public Side {
   static void fill_single(const Measure& measure, const CellSummary& cell, ComparedValue& value) {
     const std::optional<Entry> entry = measure.read(cell);
     if (!entry) return;
-    value.ours = entry->value;
-    value.interval = entry->interval;
+    set(entry->value, entry->interval, value);
+  }
+
+  /// Ours on the scale of what is printed.
+  static void set(double ours, const std::optional<Interval>& interval, ComparedValue& value) {
+    const double most = value.theirs.out_of;
+    value.ours = most * ours;
+    if (interval) value.interval = Interval{most * interval->low, most * interval->high};
   }
 
   void fill_difference(const Measure& measure, const CellSummary& cell, const CellSummary& other,
@@ -114,8 +124,7 @@ class SweepSide final : public Side {
     const std::optional<PairedDifference> difference = measure.metric->printed_difference(
         cell.measured(measure.place), other.measured(measure.place), bootstrap_);
     if (!difference) return;
-    value.ours = difference->difference;
-    value.interval = difference->interval;
+    set(difference->difference, difference->interval, value);
   }
 
   const PublishedTable& table_;

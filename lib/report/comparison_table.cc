@@ -56,7 +56,7 @@ Table comparison_table(const std::vector<TableComparison>& comparisons) {
                               pair.published_data,
                               theirs.strategy,
                               theirs.minus,
-                              fmt::format("{}", theirs.budget),
+                              theirs.budget_text(),
                               bench ? std::to_string(theirs.batch) : "",
                               bench ? std::to_string(theirs.prompt_tokens) : "",
                               bench ? std::to_string(theirs.new_tokens) : "",

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 
 #include "base/error.h"
 #include "base/fields.h"
@@ -97,16 +98,8 @@ std::vector<std::pair<std::string, std::string>> read_protocol(const YamlFields&
 class ValueReader {
  public:
   ValueReader(PublishedTable& table, const YamlFields& root) : table_(table) {
-    if (!root.has("held_in")) return;
-    const YamlFields map = root.at("held_in");
-    for (const std::string& measure : map.keys()) {
-      const YamlFields node = map.at(measure);
-      check_measure(node, measure);
-      if (node.as_string() != "bf16") {
-        node.fail_here(fmt::format("is '{}', needs bf16", node.as_string()));
-      }
-      held_in_bf16_.push_back(measure);
-    }
+    if (root.has("held_in")) read_held_in(root.at("held_in"));
+    if (root.has("out_of")) read_out_of(root.at("out_of"));
   }
 
   void read_grid(const YamlFields& node) {
@@ -123,7 +116,7 @@ class ValueReader {
       for (size_t i = 0; i < texts.size(); ++i) {
         PublishedValue value = place;
         value.strategy = checked_strategy(row, strategy);
-        value.budget = read_budget(budgets[i]);
+        read_budget(budgets[i], value);
         add(std::move(value), texts[i]);
       }
     }
@@ -135,11 +128,35 @@ class ValueReader {
     PublishedValue value = read_place(node);
     value.strategy = checked_strategy(node.at("strategy"), node.string("strategy"));
     if (difference) value.minus = checked_strategy(node.at("minus"), node.string("minus"));
-    value.budget = read_budget(node.at("budget"));
+    read_budget(node.at("budget"), value);
     add(std::move(value), node.at("value"));
   }
 
  private:
+  void read_held_in(const YamlFields& map) {
+    for (const std::string& measure : map.keys()) {
+      const YamlFields node = map.at(measure);
+      check_measure(node, measure);
+      if (node.as_string() != "bf16") {
+        node.fail_here(fmt::format("is '{}', needs bf16", node.as_string()));
+      }
+      held_in_bf16_.push_back(measure);
+    }
+  }
+
+  void read_out_of(const YamlFields& map) {
+    if (table_.bench) map.fail_here("has no place in a table of speeds ('runs: bench')");
+    for (const std::string& measure : map.keys()) {
+      const YamlFields node = map.at(measure);
+      check_measure(node, measure);
+      if (measure == kPerplexityMeasure) node.fail_here("is of a perplexity, which is no share");
+      const double most = node.as_number();
+      if (!(most > 0) || std::isinf(most))
+        node.fail_here(fmt::format("is {}, needs to be what a score of 1 is printed as", most));
+      out_of_[measure] = most;
+    }
+  }
+
   std::vector<std::string> keys(std::vector<std::string> own) const {
     const std::vector<std::string> place =
         table_.bench ? std::vector<std::string>{"model", "batch", "lengths", "measure"}
@@ -170,12 +187,20 @@ class ValueReader {
     return value;
   }
 
-  static double read_budget(const YamlFields& node) {
-    const double budget = node.as_number();
-    if (!(budget > 0 && budget <= 1)) {
-      node.fail_here(fmt::format("is {}, needs to be above 0 and at most 1", budget));
+  void read_budget(const YamlFields& node, PublishedValue& value) const {
+    const std::string text = node.as_string();
+    if (!table_.bench && text.ends_with('t')) {
+      int64_t tokens = 0;
+      if (!parse_int(text.substr(0, text.size() - 1), tokens) || tokens < 1)
+        node.fail_here(
+            fmt::format("is '{}', needs a fraction, or entries per layer as 256t", text));
+      value.budget = 0;
+      value.budget_tokens = tokens;
+      return;
     }
-    return budget;
+    value.budget = node.as_number();
+    if (!(value.budget > 0 && value.budget <= 1))
+      node.fail_here(fmt::format("is {}, needs to be above 0 and at most 1", value.budget));
   }
 
   static std::string introduced(const YamlFields& node, const std::vector<PublishedName>& names,
@@ -216,6 +241,8 @@ class ValueReader {
 
   void add(PublishedValue value, const YamlFields& node) {
     value.text = node.as_string();
+    const auto most = out_of_.find(value.measure);
+    if (most != out_of_.end()) value.out_of = most->second;
     const bool held =
         std::find(held_in_bf16_.begin(), held_in_bf16_.end(), value.measure) != held_in_bf16_.end();
     // A difference of two numbers of a grid lies on none.
@@ -236,11 +263,11 @@ class ValueReader {
     for (const PublishedValue& other : table_.values) {
       if (other.model == value.model && other.data == value.data &&
           other.strategy == value.strategy && other.minus == value.minus &&
-          other.budget == value.budget && other.measure == value.measure &&
-          other.batch == value.batch && other.prompt_tokens == value.prompt_tokens &&
-          other.new_tokens == value.new_tokens) {
+          other.budget == value.budget && other.budget_tokens == value.budget_tokens &&
+          other.measure == value.measure && other.batch == value.batch &&
+          other.prompt_tokens == value.prompt_tokens && other.new_tokens == value.new_tokens) {
         node.fail_here(fmt::format("gives the {} of '{}' at {} twice", value.measure,
-                                   value.strategy, value.budget));
+                                   value.strategy, value.budget_text()));
       }
     }
     table_.values.push_back(std::move(value));
@@ -248,11 +275,13 @@ class ValueReader {
 
   PublishedTable& table_;
   std::vector<std::string> held_in_bf16_;
+  std::map<std::string, double> out_of_;  // by measure
 };
 
 PublishedTable read_table(const YamlFields& root, const std::string& id) {
   root.require_known_keys({"id", "title", "source", "runs", "protocol", "models", "data",
-                           "strategies", "held_in", "notes", "grids", "values", "differences"});
+                           "strategies", "held_in", "out_of", "notes", "grids", "values",
+                           "differences"});
   PublishedTable table;
   table.id = root.string("id");
   if (table.id != id) {
@@ -317,6 +346,10 @@ std::vector<std::filesystem::path> published_files() {
 }
 
 }  // namespace
+
+std::string PublishedValue::budget_text() const {
+  return budget_tokens ? fmt::format("{}t", *budget_tokens) : fmt::format("{}", budget);
+}
 
 std::string PublishedTable::protocol_of(std::string_view key) const {
   for (const auto& [name, text] : protocol) {

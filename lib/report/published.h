@@ -20,8 +20,10 @@ struct PublishedValue {
   std::string strategy;
   /// With a difference: the strategy whose value, at the same budget, was subtracted.
   std::string minus;
-  double budget = 1;  // fraction kept; 1 is the full cache
+  double budget = 1;                     // fraction kept; 1 is the full cache
+  std::optional<int64_t> budget_tokens;  // in its place: entries kept per layer
   std::string measure;
+  double out_of = 1;  // what a score of 1 is printed as: 100 of percent
   int64_t batch = 0;  // of speeds, as are the tokens
   int64_t prompt_tokens = 0;
   int64_t new_tokens = 0;
@@ -31,6 +33,9 @@ struct PublishedValue {
   /// What may have stood there before it was rounded: half a unit of the last digit on both sides,
   /// and more where the value was held in a coarser dtype.
   Interval range;
+
+  /// "0.2", or "256t" of tokens, as the program's cells have it.
+  std::string budget_text() const;
 };
 
 /// A published name and the labels that runs give to the same thing.

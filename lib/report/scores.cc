@@ -70,6 +70,7 @@ Question question_of(const JsonFields& fields, const std::vector<std::string>& r
   };
   Question question{.answer = references.front(), .references = references};
   if (!any_of_question(metrics)) return question;
+  question.votes = list("votes");
   question.options = list("options");
   question.categories = list("category");
   question.group = fields.has("group")     ? fields.string("group")

@@ -61,9 +61,9 @@ struct ScoredFiles {
   std::vector<ScoredFile> files{};
 
   /// Scores JSON lines of {id, reference, candidate} and adds them as a file. A list of references
-  /// counts by the best of them. Metrics of a task's answers may look at {options, category, group}
-  /// as well, and take references that stand twice for two people's answers. Error with file and
-  /// line for a line that is none, an id that is used before, no lines, and no categories where
+  /// counts by the best of them. Metrics of a task's answers may look at {votes, options, category,
+  /// group} as well, and take references that stand twice for two people's answers. Error with file
+  /// and line for a line that is none, an id that is used before, no lines, and no categories where
   /// they are asked for.
   void add(const std::string& name, std::string_view text);
 };

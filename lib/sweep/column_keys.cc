@@ -30,6 +30,8 @@ const Keys<DataColumns>& column_keys() {
     one("id", &DataColumns::id, "That of the ids.", "the row's number");
     several("categories", &DataColumns::categories,
             "Those by which tables by category sort samples.");
+    one("category_separator", &DataColumns::category_separator,
+        "What parts the categories of a text that names several.", "a text is one category");
     one("context", &DataColumns::context, "That of a text before the question.");
     one("split", &DataColumns::split, "That in which the rows' `split` is looked for.",
         "the files' names");

@@ -30,7 +30,10 @@ Json jsonl_line(const Cell& cell, const AnsweredSample& answered) {
   json["reference"] =
       sample.references.empty() ? Json(sample.answer) : one_or_list(sample.references);
   json["candidate"] = answered.outcome.text;
+  if (!sample.votes.empty()) json["votes"] = sample.votes;
+  if (!sample.options.empty()) json["options"] = sample.options;
   if (!sample.categories.empty()) json["category"] = one_or_list(sample.categories);
+  if (!sample.group.empty()) json["group"] = sample.group;
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
   json["images"] = sample.images;
   json["model"] = cell.model;
@@ -101,7 +104,8 @@ std::string mm_vet_object(const Cell&, const std::vector<AnsweredSample>& texts)
 
 const std::vector<PredictionForm>& prediction_forms() {
   static const std::vector<PredictionForm> forms{
-      // JSON lines of id, question, reference, candidate and where the text comes from.
+      // JSON lines of id, question, reference, candidate, what else metrics are told of the
+      // question, and where the text comes from.
       {"jsonl", ".jsonl", "what 'score' reads", written_lines<jsonl_line>},
       // One object {"v1_0": "text", ...}. An id that is a number N becomes v1_N, as in LLaVA's
       // converter; any other id stays.

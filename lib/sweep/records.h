@@ -120,6 +120,8 @@ struct StoredSample {
   std::string group = {};           // as in Sample
   /// Why it could not be evaluated at all (a missing image): known before anything was loaded.
   std::string problem = {};
+  std::vector<std::string> votes = {};    // as in Sample
+  std::vector<std::string> options = {};  // as in Sample
 };
 
 /// One sample of one model and data set to look at, with the cells it is about.

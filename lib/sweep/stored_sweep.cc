@@ -105,7 +105,9 @@ StoredSample stored_sample(const Sample& sample) {
                       .images = {},
                       .cluster = sample.cluster,
                       .group = sample.group,
-                      .problem = sample.problem};
+                      .problem = sample.problem,
+                      .votes = sample.votes,
+                      .options = sample.options};
   for (const ImageFile& image : sample.images) stored.images.push_back(image.path.string());
   return stored;
 }

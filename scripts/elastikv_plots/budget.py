@@ -161,6 +161,12 @@ def figure_of(groups, measure, growth, options, looks_by_name):
         return None
     if alone:
         looks.heading(figure, groups[0].title, options.width)
+    panels_legend(figure, names, any_full, published_rows, options, looks_by_name, beside)
+    return figure
+
+
+def panels_legend(figure, names, any_full, published_rows, options, looks_by_name, beside=False):
+    """The legend of what draw_panel drew into a figure's panels."""
     handles = [strategy_handle(name, look) for name, look in looks_by_name.items() if name in names]
     if any_full:
         handles.append(full_handle())
@@ -169,7 +175,6 @@ def figure_of(groups, measure, growth, options, looks_by_name):
         handles += published_handles({row.name: row for row in published_rows}.values(), looks_by_name)
         note = published_note(options.published, published_rows)
     looks.legend(figure, options.width, handles, beside, note)
-    return figure
 
 
 def published_handles(rows, looks_by_name):

@@ -45,9 +45,10 @@ class Value:
     model: str
     data: str | None
     strategy: str
-    budget: float
+    budget: float  # a fraction, or entries per layer
+    in_tokens: bool
     measure: str
-    value: float
+    value: float  # on the measure's own scale
     batch: int | None = None
     lengths: str | None = None
 
@@ -72,10 +73,13 @@ def read_values(document, file):
                        for budget, value in zip(grid["budgets"], row)]
     values += document.get("values", [])
     read = []
+    out_of = document.get("out_of", {})
     for entry in values:
         if (number := number_of(entry["value"], file)) is not None:
-            read.append(Value(entry["model"], entry.get("data"), entry["strategy"], float(entry["budget"]), entry["measure"],
-                              number, entry.get("batch"), entry.get("lengths")))
+            budget = str(entry["budget"])
+            read.append(Value(entry["model"], entry.get("data"), entry["strategy"], float(budget.removesuffix("t")),
+                              budget.endswith("t"), entry["measure"], number / out_of.get(entry["measure"], 1), entry.get("batch"),
+                              entry.get("lengths")))
     return read
 
 
@@ -141,13 +145,16 @@ class PublishedPoints(Published):
 
     def rows_for(self, group, measure, growth):
         found = self.identify(group)
-        if found is None or growth != self.protocol.get("growth"):
+        in_tokens = growth == "tokens"
+        if found is None or not in_tokens and growth != self.protocol.get("growth"):
             return []
-        if measure.name != "ppl" and measure.reference != self.protocol.get("text_reference"):
-            return []  # against another text it is another measure
+        # Against another text it is another measure; accuracies know the data's answers alone.
+        if measure.name != "ppl" and measure.reference != self.protocol.get("text_reference", "dataset"):
+            return []
         points = {}
         for value in self.values:
-            if (value.model, value.data, value.measure) == (*found, measure.name) and value.budget < 1:
+            if (value.model, value.data, value.measure, value.in_tokens) == (*found, measure.name, in_tokens) and (
+                    in_tokens or value.budget < 1):
                 points.setdefault(value.strategy, []).append((value.budget, value.value))
         rows = []
         for name, of_row in points.items():
@@ -163,5 +170,5 @@ class PublishedPoints(Published):
     def looks_wanted(self, groups, measures):
         """(name, preset) of published rows that no strategy of the runs stands for."""
         rows = [row for group in groups for measure in measures for row in self.rows_for(group, measure, "generation")
-                + self.rows_for(group, measure, "prompt")]
+                + self.rows_for(group, measure, "prompt") + self.rows_for(group, measure, "tokens")]
         return list(dict.fromkeys((row.strategy, row.preset) for row in rows if row.strategy == f"published {row.name}"))

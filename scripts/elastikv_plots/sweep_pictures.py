@@ -4,12 +4,12 @@ import argparse
 import pathlib
 import sys
 
-from . import budget, details, fixed_point, looks, sizes
+from . import budget, details, fixed_point, looks, sizes, tasks
 from .base import Album, PlotError, comma_list, formats_of
 from .published import PublishedPoints
 from .sweeps import Run
 
-PICTURES = ("budget", "bytes", "fixed-point", "importance", "kept")
+PICTURES = ("budget", "tasks", "bytes", "fixed-point", "importance", "kept")
 
 
 def parse(description):
@@ -69,6 +69,19 @@ def draw_budget(album, groups, measures, arguments, looks_by_name):
                 figure = (budget.rows_figure(group, measure, growth, arguments) if rows
                           else budget.figure_of([group], measure, growth, arguments, looks_by_name))
                 album.save(picture_name(measure.name, group, len(groups) > 1, growth), figure)
+
+
+def draw_tasks(album, run, groups, arguments, looks_by_name):
+    """Of each model with several tasks their average, and all of them beside each other."""
+    models = tasks.tasks_of(run, groups)
+    for model in models:
+        for growth in model.growths:
+            parts = ([model.model] if len(models) > 1 else []) + ([] if growth == "generation" else [growth])
+            album.save("-".join([tasks.RELATIVE.name, *parts]), tasks.relative_figure(model, growth, arguments, looks_by_name))
+            if len(model.average.strategies) > budget.LINES:
+                print(f"{model.model}: more than {budget.LINES} strategies; tasks beside each other need --strategies", file=sys.stderr)
+                continue
+            album.save("-".join(["tasks", *parts]), tasks.figure_of(model, growth, arguments, looks_by_name))
 
 
 def draw_sizes(album, groups, measures, arguments, looks_by_name):
@@ -142,6 +155,8 @@ def main(description):
     album = Album(arguments.output or run.folder / "plots", formats)
     if "budget" in pictures:
         draw_budget(album, groups, measures, arguments, looks_by_name)
+    if "tasks" in pictures:
+        draw_tasks(album, run, groups, arguments, looks_by_name)
     if "bytes" in pictures:
         draw_sizes(album, groups, measures, arguments, looks_by_name)
     if "fixed-point" in pictures:

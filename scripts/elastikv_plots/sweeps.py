@@ -12,8 +12,10 @@ FULL = "full"
 MIB = 2.0**20
 CELLS = "cells.csv"
 MEASURES = "measures.csv"
+TASKS = "tasks.csv"
 NEEDED = {CELLS: ("cell", "model", "data", "strategy", "preset", "budget", "samples", "planned_samples"),
-          MEASURES: ("model", "data", "measure", "label", "reference", "summary", "most", "log_from", "value", "low", "high")}
+          MEASURES: ("model", "data", "measure", "label", "reference", "summary", "most", "log_from", "value", "low", "high"),
+          TASKS: ("model", "strategy", "budget", "task", "metric", "value", "low", "high")}
 
 
 def json_lines(file):

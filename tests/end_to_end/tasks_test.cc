@@ -97,6 +97,10 @@ TEST_F(PublishedTasks, RunInOneSweep) {
         << task << "\n"
         << tasks;
   }
+  // MM-Vet's questions count for each of their capabilities.
+  const std::string categories = read_file(folder_.path() / "out/categories.csv");
+  for (const char* row : {"ocr,3,", "math,3,", "rec,1,", "spat,1,"})
+    EXPECT_NE(categories.find(std::string("\nllava-fp32,mm-vet,") + row), std::string::npos) << row;
 }
 
 TEST_F(PublishedTasks, BadInputIsOneLine) {

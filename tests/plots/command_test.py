@@ -81,6 +81,25 @@ class Sweeps(CommandTest):
                          ["ppl.svg", "ppl-small-fp32-scenes.svg", "ppl-small-fp32-book.svg", "ppl-large-fp32-scenes.svg",
                           "ppl-large-fp32-book.svg"])
 
+    def test_tasks_of_several_models(self):
+        about = folders.sweep(models=("small", "large"), data=("textvqa", "pope"), text=("vqa-accuracy",), reference="dataset")
+        run = folders.write(self.folder / "tasks", about, tasks=folders.tasks_of(about, "vqa-accuracy"))
+        self.assertEqual(self.names(run, "--formats", "svg", "--pictures", "tasks"),
+                         ["tasks-relative-small-fp32.svg", "tasks-small-fp32.svg", "tasks-relative-large-fp32.svg",
+                          "tasks-large-fp32.svg"])
+        self.names(run, "--formats", "svg", "--pictures", "tasks", "--strategies", "elastic")
+        text = (run / "plots" / "tasks-small-fp32.svg").read_text()
+        self.assertIn("elastic", text)
+        self.assertNotIn("snapkv", text)
+
+    def test_tasks_of_many_strategies_stand_in_rows(self):
+        about = folders.sweep(data=("textvqa", "pope"), text=("anls",), reference="dataset",
+                              strategies=("full", *(f"strategy-{i}" for i in range(12))))
+        run = folders.write(self.folder / "tasks", about, tasks=folders.tasks_of(about, "anls"))
+        code, out, err = call("plot.py", run, "--formats", "svg", "--pictures", "tasks")
+        self.assertEqual((code, out), (0, f"{run}/plots/tasks-relative.svg\n"))
+        self.assertEqual(err, "stampvlm-fp32: more than 10 strategies; tasks beside each other need --strategies\n")
+
     def test_a_folder_without_details(self):
         (self.run / "details.jsonl").unlink()
         self.assertEqual(len(self.names(self.run, "--formats", "svg")), 6)
@@ -119,7 +138,7 @@ class Sweeps(CommandTest):
         self.refused("--formats: 'gif' is not one of png, svg, pdf", self.run, "--formats", "png,gif")
         self.refused("--strategies: no strategy in this sweep 'h2o'; known: elastic, h2o-released, snapkv, full", self.run,
                      "--strategies", "h2o")
-        self.refused("--pictures: no picture 'bands'; known: budget, bytes, fixed-point, importance, kept", self.run, "--pictures", "bands")
+        self.refused("--pictures: no picture 'bands'; known: budget, tasks, bytes, fixed-point, importance, kept", self.run, "--pictures", "bands")
         self.refused("--samples: no sample in details.jsonl 's2'; known: s0, s1", self.run, "--samples", "s2", "--pictures", "kept")
         self.refused("--kept: no strategy in this sweep 'full'; known: elastic, h2o-released, snapkv", self.run, "--kept", "full",
                      "--pictures", "kept")

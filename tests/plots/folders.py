@@ -71,6 +71,23 @@ def numbers(about, identity, keep, worse):
     return {**found, "cache_bytes_prefill": 2**20 * 4 * (keep or 1), "cache_bytes_end": 2**20 * (6 * (keep or 1) + worse)}
 
 
+def tasks_of(about, metric):
+    """The rows of tasks.csv where `metric` is every data set's own: values, then their relative average."""
+    values = {tuple(row["cell"].split("/")): row for row in cells_of(about) if row["hidden"] == "no" and metric in row}
+    rows = []
+    for model in dict.fromkeys(place[0] for place in values):
+        for cell in dict.fromkeys(place[2:] for place in values if place[0] == model):
+            found = [(data, values[model, data, *cell]) for data in about["data"] if (model, data, *cell) in values]
+            row = {"model": model, "strategy": cell[0], "budget": found[0][1]["budget"]}
+            rows += [{**row, "task": data, "metric": metric, "value": known[metric], "low": known[f"{metric}_low"],
+                      "high": known[f"{metric}_high"]} for data, known in found]
+            if len(found) == len(about["data"]) > 1:
+                share = sum(known[metric] for _, known in found) / len(found)
+                rows.append({**row, "task": "(all)", "metric": "relative-average", "value": share, "low": share - 0.05,
+                             "high": share + 0.04})
+    return rows
+
+
 def without_numbers(row):
     """A cell that failed."""
     return {key: value for key, value in row.items() if not isinstance(value, float)}
@@ -84,10 +101,12 @@ def write_table(file, rows, columns=()):
         writer.writerows(rows)
 
 
-def write(folder, about, cells=None, details=(), torn=""):
+def write(folder, about, cells=None, details=(), torn="", tasks=()):
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / "cells.csv", cells_of(about) if cells is None else cells)
     write_table(folder / "measures.csv", measures_of(about))
+    if tasks:
+        write_table(folder / "tasks.csv", tasks)
     if details:
         (folder / "details.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in details) + torn)
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from elastikv_plots import budget, details, fixed_point, looks, published, sizes, sweeps
+from elastikv_plots import budget, details, fixed_point, looks, published, sizes, sweeps, tasks
 from elastikv_plots.base import PlotError
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -271,10 +271,89 @@ class Published(PictureTest):
         refused("runs: [\n", "{file}:2: expected the node content, but found '<stream end>'")
         refused(whole[:whole.index("grids:")], "--published {file}: holds differences alone, no values to draw")
 
+    def test_accuracies_in_percent_and_budgets_in_entries(self):
+        about = folders.sweep(text=("anls",), reference="dataset", budgets={"keep": [0.1, 0.2], "keep_tokens": [64, 256]})
+        groups = self.groups(about)
+        file = self.folder / "mine.yaml"
+        file.write_text("runs: sweep\nprotocol: {growth: generation}\nsource: {citation: Us, where: Table 1}\n"
+                        "models: {M: {labels: ['*']}}\ndata: {D: {labels: ['*']}}\nstrategies: {Elastic: {paper: [elastic]}}\n"
+                        "out_of: {anls: 100}\ngrids:\n"
+                        "  - {model: M, data: D, measure: anls, budgets: [256t, 64t], rows: {Elastic: ['62.5', '50']}}\n"
+                        "  - {model: M, data: D, measure: anls, budgets: [0.1], rows: {Elastic: ['25']}}\n")
+        points, measure = self.published(groups, file), measure_of(groups, "anls")
+        def of(growth):
+            return [(row.strategy, row.points) for row in points.rows_for(groups[0], measure, growth)]
+        self.assertEqual(of("tokens"), [("elastic", ((64.0, 0.5), (256.0, 0.625)))])
+        self.assertEqual(of("generation"), [("elastic", ((0.1, 0.25),))])
+        self.assertEqual(of("prompt"), [])
+
     def test_an_unknown_name(self):
         with self.assertRaises(PlotError) as caught:
             published.read_document("no-such-table")
         self.assertTrue(str(caught.exception).startswith("--published no-such-table: "), caught.exception)
+
+
+class Tasks(PictureTest):
+    METRIC = "vqa-accuracy"
+
+    def models(self, metric=METRIC, rows=None, **about):
+        about = folders.sweep(**{"data": ("textvqa", "docvqa", "pope"), "text": (self.METRIC,), "reference": "dataset", **about})
+        rows = folders.tasks_of(about, metric) if rows is None else rows
+        run = sweeps.Run(folders.write(self.folder, about, tasks=rows))
+        return tasks.tasks_of(run, run.groups), run.groups
+
+    def test_the_average_is_the_tables_in_percent(self):
+        (model,), groups = self.models()
+        figure = tasks.relative_figure(model, "generation", options(style="auto"), self.looks(groups))
+        rows = {(row["strategy"], row["budget"]): float(row["value"])
+                for row in folders.tasks_of(folders.sweep(data=("textvqa", "docvqa", "pope"), text=(self.METRIC,)), self.METRIC)
+                if row["task"] == "(all)"}
+        for line, name in zip(lines_of(figure.axes[0]), ("elastic", "h2o-released", "snapkv")):
+            np.testing.assert_allclose(line.get_ydata(), [100 * rows[name, text] for text in ("0.1", "0.2", "0.5")])
+        self.assertEqual([line.get_ydata()[0] for line in figure.axes[0].lines if line.get_color() == "black"], [100])
+        self.assertEqual(figure._suptitle.get_text(), "stampvlm-fp32, mean over 3 tasks")
+        self.assertEqual(legend_of(figure), ["elastic", "h2o-released", "snapkv", "full cache"])
+
+    def test_each_task_in_its_own_metric(self):
+        (model,), groups = self.models()
+        figure = tasks.figure_of(model, "generation", options(), self.looks(groups))
+        self.assertEqual([axes.get_title(loc="left") for axes in figure.axes],
+                         [f"{data}: vqa-accuracy" for data in ("textvqa", "docvqa", "pope")])
+        for axes, group in zip(figure.axes, groups):
+            measure = measure_of(groups, self.METRIC)
+            wanted = [group.cells["elastic", text].estimate(measure)[0] for text in ("0.1", "0.2", "0.5")]
+            np.testing.assert_array_equal(lines_of(axes)[0].get_ydata(), wanted)
+            self.assertIn(group.full.estimate(measure)[0], [line.get_ydata()[0] for line in axes.lines])
+
+    def test_data_sets_without_a_metric_of_their_own_are_left_out(self):
+        about = folders.sweep(data=("textvqa", "docvqa", "pope"), text=(self.METRIC,), reference="dataset")
+        rows = folders.tasks_of(about, self.METRIC)
+        (model,), _ = self.models(rows=[row for row in rows if row["task"] != "docvqa"])
+        self.assertEqual([group.data for group, _ in model.panels], ["textvqa", "pope"])
+        self.assertEqual(self.models(rows=[row for row in rows if row["task"] == "pope"])[0], [], "one task has a picture of its own")
+
+    def test_a_folder_without_tasks(self):
+        self.assertEqual(tasks.tasks_of(self.groups()[0].run, self.groups()), [])
+
+    def test_models_apart_and_a_hidden_full_cache(self):
+        found, _ = self.models(models=("small", "large"), strategies=("elastic", "snapkv"))
+        self.assertEqual([model.model for model in found], ["small-fp32", "large-fp32"])
+        self.assertEqual([s.name for s in found[1].average.strategies], ["elastic", "snapkv"])
+        self.assertEqual(found[1].average.full.estimate(tasks.RELATIVE), (100, 100, 100))
+
+    def test_readable_in_both_widths(self):
+        budgets = {"keep": [0.1, 0.2, 0.5], "growth": ["generation", "prompt"], "keep_tokens": [16, 64, 256]}
+        for strategies in (folders.STRATEGIES, ("full", *(f"strategy-{i}" for i in range(14)))):
+            (model,), groups = self.models(data=("textvqa", "scienceqa-img", "seed-image", "pope", "mmmu-val"), budgets=budgets,
+                                           strategies=strategies)
+            self.assertEqual(model.growths, ["generation", "prompt", "tokens"])
+            for width in looks.WIDTHS:
+                for growth in model.growths:
+                    with self.subTest(width=width, growth=growth, strategies=len(strategies)):
+                        chosen = options(width=width, style="auto")
+                        self.assert_legible(tasks.relative_figure(model, growth, chosen, self.looks(groups)))
+                        if len(strategies) < budget.LINES:
+                            self.assert_legible(tasks.figure_of(model, growth, chosen, self.looks(groups)))
 
 
 class Sizes(PictureTest):

@@ -38,6 +38,28 @@ TEST(Columns, OfJsonLines) {
   EXPECT_EQ(data.samples[1].categories, Texts{"x"});
 }
 
+TEST(Columns, CategoriesOfATextThatNamesSeveral) {
+  const Files files;
+  DataOptions options =
+      files.with("a.jsonl", R"({"q": "1?", "a": "x", "kind": "ocr, math", "part": "dev"}
+{"q": "2?", "a": "x", "kind": ["rec", "ocr,,spat "], "part": "a,b"}
+{"q": "3?", "a": "x", "kind": " , ", "part": null})");
+  options.columns = asked("q", "a");
+  options.columns->categories = {"kind"};
+  EXPECT_EQ(read_data(options).samples[0].categories, Texts{"ocr, math"});
+  options.columns->category_separator = ",";
+  const DataSet data = read_data(options);
+  EXPECT_EQ(data.samples[0].categories, (Texts{"ocr", "math"}));
+  EXPECT_EQ(data.samples[1].categories, (Texts{"rec", "ocr", "spat"}));
+  EXPECT_EQ(data.samples[2].categories, Texts{});
+  options.columns->categories = {"kind", "part"};
+  EXPECT_EQ(read_data(options).samples[1].categories, (Texts{"rec", "ocr", "spat", "a", "b"}));
+  options.columns->categories = {};
+  EXPECT_ERROR(
+      read_data(options),
+      files.message("a.jsonl", "'columns' names no categories, which category_separator parts"));
+}
+
 TEST(Columns, OfATableWithBase64) {
   const Files files;
   DataOptions options = files.with("a.tsv",

@@ -301,6 +301,55 @@ TEST(Comparison, DifferencesArePaired) {
 }
 
 // A run may have 0.5 of the prompt beside 0.5 of all tokens; a printed number is of one of them.
+constexpr const char* kShares = R"(id: shares
+title: "Shares"
+source: {citation: "A paper", where: "Table 1"}
+runs: sweep
+protocol: {dtype: bf16, growth: generation}
+models: {Big: {labels: ["big*"]}}
+data: {Scenes: {labels: ["scenes*"]}}
+strategies:
+  A: {released: [], paper: [a]}
+  B: {released: [], paper: [b]}
+out_of: {vqa-accuracy: 100}
+values:
+  - {model: Big, data: Scenes, budget: 0.5, strategy: A, measure: vqa-accuracy, value: "49.9"}
+  - {model: Big, data: Scenes, budget: 64t, strategy: A, measure: vqa-accuracy, value: "50.0"}
+  - {model: Big, data: Scenes, budget: 32t, strategy: A, measure: vqa-accuracy, value: "40.0"}
+differences:
+  - {model: Big, data: Scenes, budget: 64t, strategy: A, minus: B, measure: vqa-accuracy, value: "12.5"}
+)";
+
+TEST(Comparison, AccuraciesStandOnThePrintedScale) {
+  Made made;
+  made.strategies = "full, a, b";
+  made.budgets = "keep: [0.5], keep_tokens: [64]";
+  made.metrics = "perplexity: false, text: [vqa-accuracy], agreement: false";
+  const auto comparisons =
+      compare_with_published({parse_published(kShares, "shares.yaml", "shares")}, {make_run(made)},
+                             {}, /*all_tables=*/true);
+  const std::vector<ComparedValue>& values = comparisons.at(0).pairs.at(0).values;
+  ASSERT_EQ(values.size(), 4U);
+  EXPECT_DOUBLE_EQ(values[0].ours.value(), 50);
+  EXPECT_NEAR(values[0].difference().value(), 0.1, 1e-9);
+  EXPECT_LE(values[0].interval.value().low, 50);
+  EXPECT_GE(values[0].interval.value().high, 50);
+  EXPECT_DOUBLE_EQ(values[1].ours.value(), 50);
+  EXPECT_EQ(values[1].within(), true);
+  EXPECT_EQ(values[2].status, "cell not in the run");
+  EXPECT_DOUBLE_EQ(values[3].ours.value(), 12.5);
+  EXPECT_DOUBLE_EQ(values[3].interval.value().low, 12.5);  // of both samples alike
+  const std::string text = comparison_markdown(comparisons);
+  EXPECT_NE(text.find("\n#### vqa-accuracy, out of 100\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("|    64t |"), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(comparison_json(comparisons));
+  const auto& first = json.at("tables").at(0).at("pairs").at(0).at("values");
+  EXPECT_EQ(first.at(0).at("budget"), 0.5);
+  EXPECT_EQ(first.at(1).at("budget"), "64t");
+  EXPECT_EQ(first.at(1).at("out_of"), 100);
+  EXPECT_EQ(comparison_table(comparisons).rows.at(1).at(5), "64t");
+}
+
 TEST(Comparison, BudgetsOfBothGrowthsAreToldApart) {
   Made made;
   made.change = [](Record& record) {

@@ -198,6 +198,106 @@ TEST(PublishedFiles, PrefixKvLatencies) {
   EXPECT_EQ(find(table, "LLaVA-1.5-7B", "PrefixKV", "latency", 0.4).text, "22.5");
 }
 
+/// Sums over budgets, of the methods in the order of the table's strategies.
+void expect_method_sums(const PublishedTable& table, const std::vector<std::string>& methods,
+                        const std::map<std::pair<std::string, std::string>, std::vector<double>>&
+                            sums_by_model_and_data) {
+  std::map<std::tuple<std::string, std::string, std::string>, double> sums;
+  for (const PublishedValue& value : table.values)
+    sums[{value.model, value.data, value.strategy}] += value.value.value();
+  for (const auto& [place, expected] : sums_by_model_and_data) {
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR((sums.at({place.first, place.second, methods[i]})), expected[i], 1e-6)
+          << place.first << " " << place.second << " " << methods[i];
+    }
+  }
+}
+
+TEST(PublishedFiles, EffiVlmBenchAddsUp) {
+  const PublishedTable table = find_published("effivlm-bench");
+  EXPECT_EQ(table.values.size(), 360U + 27U);
+  const std::string llava = "LLaVA-OneVision-7B";
+  const std::string qwen = "Qwen2-VL-7B";
+  const std::string intern = "InternVL2.5-38B";
+  expect_method_sums(table, {"StreamingLLM", "H2O", "SnapKV", "PyramidKV", "LOOK-M", "VL-Cache"},
+                     {{{llava, "DocVQA"}, {328, 391, 412, 380, 365, 409}},
+                      {{llava, "ChartQA"}, {342.72, 374.56, 382.28, 378.00, 340.84, 371.36}},
+                      {{llava, "TextVQA"}, {310.45, 359.51, 354.41, 329.62, 337.67, 353.12}},
+                      {{llava, "OCRBench"}, {1524, 2273, 2169, 1750, 2062, 2119}},
+                      {{qwen, "DocVQA"}, {321, 375, 446, 402, 345, 408}},
+                      {{qwen, "ChartQA"}, {322.76, 358.52, 374.08, 374.76, 296.20, 343.52}},
+                      {{qwen, "TextVQA"}, {283.14, 346.04, 371.22, 369.17, 314.06, 353.51}},
+                      {{qwen, "OCRBench"}, {1377, 2211, 2548, 2497, 1641, 2351}},
+                      {{intern, "DocVQA"}, {242, 404, 405, 421, 327, 414}},
+                      {{intern, "ChartQA"}, {293.16, 374.44, 407.24, 423.20, 309.96, 367.48}},
+                      {{intern, "TextVQA"}, {234.81, 383.78, 364.75, 381.14, 313.78, 372.04}},
+                      {{intern, "OCRBench"}, {947, 2820, 3299, 3278, 2158, 2728}}});
+  expect_method_sums(table, {"Original"},
+                     {{{llava, "DocVQA"}, {87}},
+                      {{qwen, "ChartQA"}, {81.56}},
+                      {{intern, "TextVQA"}, {82.87}},
+                      {{llava, "OCRBench"}, {595}},
+                      {{llava, "GQA"}, {61.92}},
+                      {{qwen, "MMMU"}, {50.77}},
+                      {{qwen, "RealWorldQA"}, {66.53}},
+                      {{intern, "MMStar"}, {69.80}},
+                      {{qwen, "MME"}, {2327.8}}});
+  // What another table of the same page prints at 1 %.
+  EXPECT_EQ(find(table, llava, "H2O", "relaxed-accuracy", 0.01).text, "67.32");
+  EXPECT_EQ(find(table, llava, "SnapKV", "relaxed-accuracy", 0.01).text, "74.64");
+  EXPECT_EQ(find(table, qwen, "H2O", "vqa-accuracy", 0.01).text, "51.16");
+  EXPECT_EQ(find(table, qwen, "SnapKV", "vqa-accuracy", 0.01).text, "57.38");
+  EXPECT_EQ(find(table, llava, "H2O", "contains-answer", 0.4).out_of, 1000);
+}
+
+TEST(PublishedFiles, MixKvGainsWhatItsTableSays) {
+  const PublishedTable table = find_published("mixkv-table1");
+  EXPECT_EQ(table.values.size(), (8U + 6U + 8U) * 12U);
+  // The gains that the table prints below each pair of rows, at 256, 128 and 64 entries: DocVQA,
+  // OCRBench, TextVQA, ChartQA.
+  const std::string llava = "LLaVA-NeXT-Mistral-7B";
+  const std::string intern = "InternVL3-8B";
+  const std::string qwen = "Qwen2-VL-7B-Instruct";
+  const std::map<std::pair<std::string, std::string>, std::vector<double>> gains{
+      {{llava, "SnapKV"}, {2.0, 2.9, 1.5, 4.9, 5.7, 4.2, 1.7, 3.3, 3.0, 0.6, 0.2, 0.9}},
+      {{llava, "PyramidKV"}, {2.6, 2.9, 1.7, 5.6, 4.3, 2.9, 2.0, 2.9, 3.0, 1.7, 0.4, 0.5}},
+      {{llava, "AdaKV"}, {1.7, 2.4, 2.1, 4.7, 4.5, 3.8, 2.4, 3.2, 2.7, 0.5, 0.7, 0.6}},
+      {{llava, "SparseMM"}, {0.3, 0.2, 1.6, -1.1, -0.3, 3.3, 0.1, 0.3, 1.6, -0.1, 0.3, 1.7}},
+      {{intern, "SnapKV"}, {0.2, 0.8, 0.6, 1.3, 2.1, -0.8, 0.5, 0.6, 1.0, 0.1, 0.2, 0.9}},
+      {{intern, "PyramidKV"}, {0.3, 0.8, 0.7, 1.4, 1.6, -0.6, 0.7, 1.3, 1.0, 0.1, 0.4, 0.6}},
+      {{intern, "AdaKV"}, {0.3, 0.7, 0.9, 1.6, 1.4, -0.8, 0.4, 0.7, 1.1, 0.0, 0.8, 0.5}},
+      {{qwen, "SnapKV"}, {2.5, 2.5, 1.4, 2.0, 3.5, 3.6, 1.6, 3.1, 2.6, 0.3, 1.6, 2.1}},
+      {{qwen, "PyramidKV"}, {2.3, 2.3, 0.9, 2.1, 4.7, 1.6, 2.1, 2.5, 1.7, 0.2, 1.5, 2.0}},
+      {{qwen, "AdaKV"}, {2.9, 0.9, 0.7, 1.5, 3.7, 3.4, 1.9, 2.6, 0.9, 0.7, 1.3, 1.5}},
+      {{qwen, "SparseMM"}, {0.3, 1.2, 1.5, 0.8, 2.0, 2.8, 0.0, 0.4, 3.6, -0.4, 0.3, 1.3}}};
+  const auto value = [&](const std::string& model, const std::string& data, int64_t tokens,
+                         const std::string& strategy) {
+    for (const PublishedValue& one : table.values) {
+      if (one.model == model && one.data == data && one.budget_tokens == tokens &&
+          one.strategy == strategy)
+        return one.value.value();
+    }
+    throw std::runtime_error("no such value");
+  };
+  for (const auto& [place, expected] : gains) {
+    const auto& [model, strategy] = place;
+    size_t next = 0;
+    for (const char* data : {"DocVQA", "OCRBench", "TextVQA", "ChartQA"}) {
+      for (const int64_t tokens : {256, 128, 64}) {
+        EXPECT_NEAR(value(model, data, tokens, strategy + " + MixKV") -
+                        value(model, data, tokens, strategy),
+                    expected[next++], 1e-6)
+            << model << " " << strategy << " " << data << " " << tokens;
+      }
+    }
+  }
+  // Gains do not see a pair of values that are wrong alike.
+  EXPECT_EQ(value(llava, "DocVQA", 256, "SnapKV"), 59.7);
+  EXPECT_EQ(value(llava, "OCRBench", 128, "SparseMM"), 50.7);
+  EXPECT_EQ(value(intern, "TextVQA", 64, "PyramidKV"), 67.2);
+  EXPECT_EQ(value(qwen, "ChartQA", 64, "AdaKV"), 75.9);
+}
+
 TEST(PublishedFiles, AllAreListedById) {
   std::vector<std::string> ids;
   for (const PublishedTable& table : read_all_published()) {
@@ -205,9 +305,9 @@ TEST(PublishedFiles, AllAreListedById) {
     EXPECT_FALSE(table.citation.empty());
     EXPECT_FALSE(table.where.empty());
   }
-  const std::vector<std::string> expected{"elastic-cache-fig2",         "elastic-cache-table2",
-                                          "elastic-cache-table3",       "prefixkv-latency",
-                                          "prefixkv-llava-description", "prefixkv-mm-vet"};
+  const std::vector<std::string> expected{
+      "effivlm-bench", "elastic-cache-fig2", "elastic-cache-table2",       "elastic-cache-table3",
+      "mixkv-table1",  "prefixkv-latency",   "prefixkv-llava-description", "prefixkv-mm-vet"};
   EXPECT_EQ(ids, expected);
 }
 
@@ -341,6 +441,16 @@ TEST(ParsePublished, RefusesWhatIsNotWellSaid) {
   expect_refused("[0.2, 0.5]", "[0.2, 1.5]",
                  "small.yaml:11: key 'grids[0].budgets[1]' is 1.5, needs to be above 0 and at most "
                  "1");
+  expect_refused("[0.2, 0.5]", "[0.2, 5.5t]",
+                 "small.yaml:11: key 'grids[0].budgets[1]' is '5.5t', needs a fraction, or entries "
+                 "per layer as 256t");
+  expect_refused("[0.2, 0.5]", "[64t, 64t]",
+                 "small.yaml:11: key 'grids[0].rows.A[1]' gives the ppl of 'A' at 64t twice");
+  expect_refused("grids:", "out_of: {ppl: 100}\ngrids:",
+                 "small.yaml:10: key 'out_of.ppl' is of a perplexity, which is no share");
+  expect_refused("grids:", "out_of: {anls: 0}\ngrids:",
+                 "small.yaml:10: key 'out_of.anls' is 0, needs to be what a score of 1 is printed "
+                 "as");
   expect_refused("[0.2, 0.5]", "[0.2, 0.2]",
                  "small.yaml:11: key 'grids[0].rows.A[1]' gives the ppl of 'A' at 0.2 twice");
   expect_refused("grids:", "held_in: {ppl: fp16}\ngrids:",
@@ -387,6 +497,10 @@ values:
           "fast.yaml:9: key 'values[0].value' is 'oom', needs a number as it was printed, or OOM");
   refused("strategies:", "data: {D: {labels: [d]}}\nstrategies:",
           "fast.yaml:7: key 'data' has no place in a table of speeds ('runs: bench')");
+  refused("values:", "out_of: {}\nvalues:",
+          "fast.yaml:8: key 'out_of' has no place in a table of speeds ('runs: bench')");
+  refused("0.2, measure", "64t, measure",
+          "fast.yaml:9: key 'values[0].budget' needs a number, not '64t'");
   refused("values:", "differences: []\nvalues:",
           "fast.yaml:8: key 'differences' has no place in a table of speeds ('runs: bench')");
 }

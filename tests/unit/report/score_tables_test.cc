@@ -47,6 +47,18 @@ TEST(Scores, FollowFromTheLines) {
   EXPECT_EQ(file.totals[0].signature.substr(file.totals[0].signature.rfind('|')), "|ref:given");
 }
 
+TEST(Scores, VotesAreThoseOfALineThatHasThem) {
+  ScoredFiles scores = of({"vqa-accuracy"});
+  scores.add(
+      "f",
+      R"({"id": 1, "reference": ["yes", "no"], "candidate": "Yes", "votes": ["yes", "yes", "no"]})"
+      "\n"
+      R"({"id": 2, "reference": ["yes", "no"], "candidate": "Yes"})");
+  const ScoredFile& file = scores.files.front();
+  EXPECT_NEAR(file.lines[0].scores[0].f, (1 + 1 + 2) / 9.0, 1e-12);
+  EXPECT_NEAR(file.lines[1].scores[0].f, 1 / 6.0, 1e-12);
+}
+
 TEST(Scores, OfAnswersLookAtWhatLinesSayOfTheirQuestions) {
   ScoredFiles scores = of({"choice-vlmeval", "vqa-accuracy", "mme-accuracy-plus"});
   scores.add("f",

@@ -62,18 +62,20 @@ TEST(SweepConfig, ColumnsOfData) {
   EXPECT_EQ(plain.json().find("columns"), std::string::npos);
   const SweepConfig config = parse_data(
       ", split: test, columns: {question: q, images: [image_1, image_2], answer: a.text, "
-      "categories: kind}");
+      "categories: kind, category_separator: ', '}");
   ASSERT_EQ(config.data.size(), 1U);  // several images are no variants
   DataColumns columns;
   columns.question = "q";
   columns.images = {"image_1", "image_2"};
   columns.answer = "a.text";
   columns.categories = {"kind"};
+  columns.category_separator = ", ";
   EXPECT_EQ(config.data[0].columns, columns);
   EXPECT_EQ(config.data[0].split, "test");
-  EXPECT_NE(config.json().find(R"("columns":{"question":"q","images":["image_1","image_2"],)"
-                               R"("answer":"a.text","categories":["kind"]})"),
-            std::string::npos)
+  EXPECT_NE(
+      config.json().find(R"("columns":{"question":"q","images":["image_1","image_2"],)"
+                         R"("answer":"a.text","categories":["kind"],"category_separator":", "})"),
+      std::string::npos)
       << config.json();
   EXPECT_NE(parse_data(", split: test").records_hash(), plain.records_hash());
   EXPECT_NE(parse_data(", columns: {question: q}").records_hash(), plain.records_hash());

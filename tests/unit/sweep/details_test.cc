@@ -263,12 +263,16 @@ TEST(StoredSample, KeepsAllThatAnExportNeeds) {
   sample.question = "q";
   sample.answer = "a";
   sample.references = {"a", "b"};
+  sample.votes = {"a", "b", "a"};
+  sample.options = {"a", "", "b"};
   sample.categories = {"ocr", "math"};
+  sample.group = "page 1";
   sample.problem = "no image images/a.png";
   EXPECT_EQ(sample_line("mm-vet", stored_sample(sample), "m-fp32"),
             R"({"model":"m-fp32","data":"mm-vet","id":"v1_0","question":"q","answer":"a",)"
-            R"("references":["a","b"],"categories":["ocr","math"],)"
-            R"("images":["images/a.png","b.png"],"problem":"no image images/a.png"})");
+            R"("references":["a","b"],"votes":["a","b","a"],"options":["a","","b"],)"
+            R"("categories":["ocr","math"],"images":["images/a.png","b.png"],"group":"page 1",)"
+            R"("problem":"no image images/a.png"})");
 }
 
 }  // namespace

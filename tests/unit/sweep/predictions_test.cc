@@ -143,6 +143,24 @@ TEST_F(PredictionsTest, SeveralReferencesAndCategoriesAreLists) {
   EXPECT_FALSE(lines[2].contains("category"));
 }
 
+TEST_F(PredictionsTest, JsonLinesHoldVotesOptionsAndGroup) {
+  run(config());
+  keep({{.id = "7",
+         .question = "q",
+         .answer = "yes",
+         .references = {"yes", "no"},
+         .categories = {},
+         .images = {},
+         .group = "page 1",
+         .votes = {"yes", "no", "yes"},
+         .options = {"yes", "", "no"}}});
+  const std::vector<Json> lines = lines_of(file_of("m-fp32/data/full").text);
+  EXPECT_EQ(lines[0].at("reference"), Json({"yes", "no"}));
+  EXPECT_EQ(lines[0].at("votes"), Json({"yes", "no", "yes"}));
+  EXPECT_EQ(lines[0].at("options"), Json({"yes", "", "no"}));
+  EXPECT_EQ(lines[0].at("group"), "page 1");
+}
+
 TEST_F(PredictionsTest, MmVetFormIsOneObjectOfTexts) {
   run(config());
   const PredictionFile file = file_of("m-fp32/data/full", "mm-vet");

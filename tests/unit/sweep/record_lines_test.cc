@@ -301,6 +301,8 @@ TEST(RecordLines, WhateverIsWrittenOfASampleIsReadBack) {
     sample.question = values.text();
     sample.answer = values.text();
     sample.references = values.list([&] { return values.text(); });
+    sample.votes = values.list([&] { return values.text(); });
+    sample.options = values.list([&] { return values.text(); });
     sample.categories = values.list([&] { return values.text(); });
     sample.images = values.list([&] { return values.text(); });
     sample.cluster = values.text();
@@ -316,6 +318,8 @@ TEST(RecordLines, WhateverIsWrittenOfASampleIsReadBack) {
     EXPECT_EQ(read.sample.question, sample.question);
     EXPECT_EQ(read.sample.answer, sample.answer);
     EXPECT_EQ(read.sample.references, sample.references);
+    EXPECT_EQ(read.sample.votes, sample.votes);
+    EXPECT_EQ(read.sample.options, sample.options);
     EXPECT_EQ(read.sample.categories, sample.categories);
     EXPECT_EQ(read.sample.images, sample.images);
     EXPECT_EQ(read.sample.cluster, sample.cluster);
