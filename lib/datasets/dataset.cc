@@ -24,6 +24,7 @@
 #include "datasets/parquet_files.h"
 #include "datasets/problems.h"
 #include "datasets/readers.h"
+#include "datasets/scored_options.h"
 #include "datasets/selection.h"
 
 namespace elastikv {
@@ -163,7 +164,10 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
          at = question.find(remove, at))
       question.erase(at, remove.size());
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
-    const std::string& after = open ? *options.question_after_open : options.question_after;
+    std::string after = open ? *options.question_after_open : options.question_after;
+    // Our own line asks for what is scored.
+    if (after.empty() && options.by_likelihood() && question.ends_with(kOptionLine))
+      after = option_line(options.scored_text());
     if (options.question_before.empty() && after.empty()) continue;
     if (!after.empty() && question.ends_with(kOptionLine))
       question.erase(question.size() - kOptionLine.size());
@@ -194,6 +198,7 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& 
   select(drafts, options);
   if (format.notes_texts_alone) note_texts_alone(drafts, notes);
   put_around(drafts, options);
+  set_scored_options(drafts, options, problems);
   place_images(drafts, options.image_place);
   Images images(options, check_image, problems);
   for (Draft& draft : drafts) {
