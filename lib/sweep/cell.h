@@ -84,6 +84,7 @@ struct EvaluationSettings {
   bool one_pass = true;          // score in one masked pass where a strategy allows it
   bool cells_together = true;    // one prefill and one batch for all cells of a sample
   bool generate = true;          // greedy text is wanted
+  bool choose = false;           // the likeliest option of the sample is, in its place
   int64_t max_new_tokens = 128;
   bool agreement = true;  // mean KL of the next-token distributions against the full cache
   uint64_t seed = 0;      // of strategies that draw at random

@@ -30,6 +30,11 @@ Json jsonl_line(const Cell& cell, const AnsweredSample& answered) {
   json["reference"] =
       sample.references.empty() ? Json(sample.answer) : one_or_list(sample.references);
   json["candidate"] = answered.outcome.text;
+  if (!answered.outcome.options.empty()) {
+    Json& likelihoods = json["log_likelihoods"] = Json::object();
+    for (const OptionLikelihood& option : answered.outcome.options)
+      likelihoods[std::string(1, option.letter)] = option.log_likelihood;
+  }
   if (!sample.categories.empty()) json["category"] = one_or_list(sample.categories);
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
   json["images"] = sample.images;

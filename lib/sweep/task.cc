@@ -23,7 +23,8 @@ std::filesystem::path tasks_folder() { return configs_folder() / "tasks"; }
 /// The keys of a data entry that a task's file may set under `data`.
 const std::vector<std::string>& settable() {
   static const std::vector<std::string> keys{
-      "format", "columns", "split", "turn", "prompt", "image_place", "image_orientation"};
+      "format",    "columns",           "split",      "turn", "prompt", "image_place",
+      "answer_by", "image_orientation", "option_text"};
   return keys;
 }
 
@@ -122,7 +123,10 @@ void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {
   take("question_remove", &DataOptions::question_remove);
   take("max_new_tokens", &DataOptions::max_new_tokens);
   take("stop", &DataOptions::stop);
-  take("metrics", &DataOptions::metrics);
+  take("answer_by", &DataOptions::answer_by);
+  take("option_text", &DataOptions::option_text);
+  // What judges texts does not judge likelihoods, nor the reverse.
+  if (data.by_likelihood() == task.data.by_likelihood()) take("metrics", &DataOptions::metrics);
 }
 
 }  // namespace elastikv
