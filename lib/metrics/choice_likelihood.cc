@@ -18,7 +18,7 @@ namespace elastikv {
 namespace {
 
 /// By what a log likelihood is divided. These are `acc`, `acc_norm` and `acc_bytes` of
-/// lm-evaluation-harness 0.4.13 (ConfigurableTask.process_results).
+/// lm-evaluation-harness 0.4.13.dev0 (ConfigurableTask.process_results).
 struct Normalisation {
   const char* name;                   // of the metric
   const char* label;                  // of its plots
