@@ -96,7 +96,7 @@ struct SharedSeconds {
   double prefill = 0;     // without the statistics' own passes
   double statistics = 0;  // what strategies asked for, beyond a plain prefill
   double scoring = 0;     // teacher forcing, all cells that ran in one batch
-  double generation = 0;  // greedy decoding, all cells that ran in one batch
+  double generation = 0;  // greedy decoding, or scoring options, all cells that ran in one batch
 };
 
 /// Seconds of one cell's own work; scoring and generation run as one batch of cells
@@ -118,7 +118,7 @@ struct CellOutcome : ModelOutput {
   std::string error;
   Failure failure = Failure::kCell;  // with an error
 
-  bool finished = false;  // the model ended by itself before max_new_tokens
+  bool finished = false;  // the model ended by itself before max_new_tokens, or chose an option
 
   int64_t requested_tokens = 0;     // entries per layer that the budget allows after the prefill
   LayerCounts kept_tokens;          // by layer and KV head, kept after the prefill

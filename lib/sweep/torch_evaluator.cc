@@ -318,8 +318,8 @@ class TorchRun final : public SampleRun {
     DeviceStopwatch watch(model_.device());
     OptionScoring scoring;
     scoring.one_pass = settings_.one_pass;
-    scoring.on_step = [&](int64_t done, int64_t of, int64_t rows) {
-      model_.at({"options", "option", done, of, rows});
+    scoring.on_step = [&](int64_t done, int64_t of, int64_t /*rows*/) {
+      model_.at({"options", "option", done, of, /*rows=*/0});
     };
     const std::vector<OptionScores> scores = score_options(
         model_.language(), model_.device(), *encoded_, pointers_to(sequences), options_, scoring);

@@ -15,10 +15,12 @@
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "sweep/config.h"
+#include "sweep/estimate.h"
 #include "sweep/plan.h"
 #include "sweep/predictions.h"
 #include "sweep/records.h"
 #include "sweep/runner.h"
+#include "sweep/trial.h"
 #include "unit/sweep/fake_engines.h"
 
 namespace elastikv {
@@ -129,6 +131,27 @@ class LikelihoodSweep : public testing::Test {
   std::filesystem::path data_;
   FakePlan plan_;
 };
+
+TEST_F(LikelihoodSweep, IsPlannedWithoutTexts) {
+  const SweepConfig sweep = config();
+  const CellGroup group = plan_cells(sweep).at(0);
+  const GroupCost cost = cost_of(group, read_data(group.data), /*problems=*/{}, sweep);
+  EXPECT_EQ(cost.decoded_tokens, 0);
+  // Of each sample "red", "green" and "blue", and the right one as perplexity scores it.
+  EXPECT_EQ(cost.answer_characters, 12 * 12 + 4 * (6 + 8 + 7));
+
+  SampleSize sample{.prompt_tokens = 100, .answer_tokens = 3, .option_tokens = {4, 9, 2}};
+  EXPECT_EQ(sample.option_steps(), 8);
+  EvaluationSettings settings;
+  settings.max_new_tokens = 50;
+  EXPECT_EQ(new_tokens(settings, sample), 50);
+  settings.generate = false;
+  settings.choose = true;
+  EXPECT_EQ(new_tokens(settings, sample), 9);
+  Trial trial{.scored_token_seconds = 2, .step_seconds = 1000, .tower_operations_per_second = 1};
+  settings = EvaluationSettings{.perplexity = false};
+  EXPECT_EQ(trial.seconds(settings, {}, sample), 2 * 8 * 3);
+}
 
 TEST_F(LikelihoodSweep, JudgesTheLikeliestOption) {
   EXPECT_EQ(run().exit_code(), 0);
