@@ -23,8 +23,8 @@ std::filesystem::path tasks_folder() { return configs_folder() / "tasks"; }
 /// The keys of a data entry that a task's file may set under `data`.
 const std::vector<std::string>& settable() {
   static const std::vector<std::string> keys{
-      "format",    "columns",           "split",      "turn", "prompt", "image_place",
-      "answer_by", "image_orientation", "option_text"};
+      "format",      "columns",           "split",     "turn",       "prompt",
+      "image_place", "image_orientation", "answer_by", "option_text"};
   return keys;
 }
 

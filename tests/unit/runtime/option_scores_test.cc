@@ -16,6 +16,7 @@
 #include "runtime/memory.h"
 #include "runtime/sequence.h"
 #include "strategies/registry.h"
+#include "support/faulty_model.h"
 #include "support/tiny_models.h"
 
 namespace elastikv {
@@ -167,6 +168,27 @@ TEST_P(OptionScoresTest, RunInPiecesWhereMemoryIsShort) {
   EXPECT_LT(most, 12);
   for (size_t s = 0; s < sequences.size(); ++s)
     EXPECT_EQ(pieces[s].log_likelihoods, together[s].log_likelihoods) << s;
+}
+
+TEST_P(OptionScoresTest, TellWhatIsNotFinite) {
+  const auto elastic = make_strategy("elastic");
+  for (const char* fault : {"chunk-nan", "decode-nan@2"}) {
+    const FaultyModel faulty(
+        load_model(tiny_.folder, c10::Device(c10::DeviceType::CPU), c10::ScalarType::Float),
+        Fault::parse(fault));
+    std::vector<Sequence> sequences;
+    for (const double keep : {0.2, 0.4})
+      sequences.emplace_back(faulty.language(), prompt_, *elastic, Budget::fraction(keep));
+    const std::vector<OptionScores> scores = score_options(
+        faulty.language(), c10::Device(c10::DeviceType::CPU), prompt_, pointers_to(sequences),
+        options_, {.one_pass = std::string(fault) == "chunk-nan", .on_step = {}});
+    const auto lost = [](const OptionScores& of) {
+      return std::count_if(of.log_likelihoods.begin(), of.log_likelihoods.end(),
+                           [](double value) { return !std::isfinite(value); });
+    };
+    EXPECT_EQ(lost(scores[0]) + lost(scores[1]), 1) << fault;
+    for (const OptionScores& of : scores) EXPECT_EQ(of.failure.empty(), lost(of) == 0) << fault;
+  }
 }
 
 TEST_P(OptionScoresTest, EndWhereTheyAreTold) {

@@ -141,7 +141,7 @@ TEST_F(Tasks, BadOnesAreNamed) {
   EXPECT_ERROR(of(head + "metrics: [anls]\ndata: {limit: 3}\n"),
                file("bad") +
                    ":4: unknown key 'data.limit'; known: format, columns, split, "
-                   "turn, prompt, image_place, image_orientation");
+                   "turn, prompt, image_place, image_orientation, answer_by, option_text");
   EXPECT_ERROR(of(head + "metrics: [anls]\nmax_new_tokens: 0\n"),
                file("bad") + ":4: key 'max_new_tokens' needs to be at least 1");
   EXPECT_ERROR(of(head + "metrics: [anls]\npublished: [{model: a, metric: anlz, score: 1, source: "
