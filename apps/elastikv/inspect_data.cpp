@@ -75,6 +75,11 @@ void show_sample(const Sample& sample) {
   }
   show("question", quoted(sample.question));
   if (!sample.options.empty()) show("options", quoted(sample.options));
+  if (!sample.scored_options.empty()) {
+    std::vector<std::string> texts;
+    for (const ScoredOption& option : sample.scored_options) texts.push_back(option.text);
+    show("scored", quoted(texts));
+  }
   show("answer", sample.answer.empty() ? "none" : quoted(sample.answer));
   if (!sample.references.empty()) show("accepted", quoted(sample.references));
   if (!sample.votes.empty()) show("votes", quoted(sample.votes));

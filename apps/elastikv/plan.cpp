@@ -93,6 +93,12 @@ std::string uncounted(const ModelChoice& model) {
                      published.image_tokens);
 }
 
+/// Options of a question that is not at hand, as multiple choices mostly have.
+constexpr size_t kExpectedOptions = 4;
+
+/// Tokens of a text: about four bytes of English make one.
+int64_t tokens_in(const std::string& text) { return std::ssize(text) / 4 + 1; }
+
 /// The samples' number and texts; `sizes` of those whose lengths have to be guessed all alike, and
 /// none of samples that cannot be evaluated.
 struct Work {
@@ -113,10 +119,10 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
     work.cost = cost_of(group, set, /*problems=*/{}, config);
     if (settings.perplexity)
       work.cost.answer_characters = 4 * expected.answer_tokens * std::ssize(set.samples);
-    work.sizes.assign(
-        set.samples.size(),
-        with_images(group.model, {expected.question_tokens, expected.answer_tokens + end, 0},
-                    /*images=*/1));
+    SampleSize size{expected.question_tokens, expected.answer_tokens + end};
+    if (group.data.by_likelihood())
+      size.option_tokens.assign(kExpectedOptions, expected.answer_tokens);
+    work.sizes.assign(set.samples.size(), with_images(group.model, size, /*images=*/1));
     return work;
   }
   work.cost = cost_of(group, *prepared.set, prepared.problems, config);
@@ -127,11 +133,10 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
   for (size_t i = 0; i < prepared.problems.size(); ++i) {
     if (!prepared.problems[i].empty()) continue;
     const Sample& sample = prepared.set->samples[i];
-    // About four bytes of English make a token.
-    work.sizes.push_back(with_images(
-        group.model,
-        {std::ssize(sample.question) / 4 + 40, std::ssize(sample.answer) / 4 + 1 + end, 0},
-        std::ssize(sample.images)));
+    SampleSize size{std::ssize(sample.question) / 4 + 40, tokens_in(sample.answer) + end};
+    for (const ScoredOption& option : sample.scored_options)
+      size.option_tokens.push_back(tokens_in(option.text));
+    work.sizes.push_back(with_images(group.model, size, std::ssize(sample.images)));
   }
   return work;
 }

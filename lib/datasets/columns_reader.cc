@@ -161,7 +161,7 @@ void ColumnsReader::read(const Json& row, int64_t index, const std::string& wher
   }
   read_images(row, images_of, draft);
   const std::vector<Option> options = options_of(row, columns_.options);
-  for (const Option& option : options) draft.sample.options.push_back(option.text);
+  draft.sample.options = texts_by_letter(options);
   if (columns_.question.empty()) {
     const std::string& prompt = reading_.options.prompt;
     draft.sample.question = prompt.empty() ? kCaptionPrompt : prompt;

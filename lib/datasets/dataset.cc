@@ -25,6 +25,7 @@
 #include "datasets/parquet_files.h"
 #include "datasets/problems.h"
 #include "datasets/readers.h"
+#include "datasets/scored_options.h"
 #include "datasets/selection.h"
 
 namespace elastikv {
@@ -189,7 +190,10 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
          at = question.find(remove, at))
       question.erase(at, remove.size());
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
-    const std::string& after = open ? *options.question_after_open : options.question_after;
+    std::string after = open ? *options.question_after_open : options.question_after;
+    // Our own line asks for what is scored.
+    if (after.empty() && options.by_likelihood() && question.ends_with(kOptionLine))
+      after = option_line(options.scored_text());
     question = surrounded(draft, options.question_before, after);
     if (draft.placed_by_markers) question = trimmed_at_images(question);
   }
@@ -217,6 +221,7 @@ std::vector<Draft> read_drafts(const DataOptions& options, const Images::Check& 
   if (format.notes_texts_alone) note_texts_alone(drafts, notes);
   note_unnamed_images(drafts, notes);
   put_around(drafts, options);
+  set_scored_options(drafts, options, problems);
   place_images(drafts, options.image_place);
   Images images(options, check_image, problems);
   images.find_by_id(drafts);

@@ -29,6 +29,23 @@ struct TokenWindows {
   int64_t length() const { return prompt_tokens + answer_tokens; }
 };
 
+/// What answers a question.
+enum class AnswerBy {
+  kText,        // a text that the model writes
+  kLikelihood,  // the likeliest of the question's options
+};
+/// "text" or "likelihood".
+std::string_view answer_by_name(AnswerBy answer_by);
+
+/// What of an option a model is to say where its likelihood is computed.
+enum class OptionText {
+  kLetterAndText,  // "B. a dog", as the question lists it
+  kLetter,         // "B"
+  kText,           // "a dog"
+};
+/// "letter-and-text", "letter" or "text".
+std::string_view option_text_name(OptionText option_text);
+
 /// What is published of a data set that may not be at hand, for plans.
 struct ExpectedData {
   int64_t samples = 0;
@@ -110,10 +127,15 @@ struct DataOptions {
   /// Put behind questions without options instead; none: `question_after` is.
   std::optional<std::string> question_after_open;
   std::string question_remove;            // a text that is taken out of every question first
+  std::optional<AnswerBy> answer_by;      // none: a text
+  std::optional<OptionText> option_text;  // none: letter and text
   std::optional<int64_t> max_new_tokens;  // of the texts that are generated; none: the sweep's
   std::vector<std::string> stop;          // texts at which they end
   /// Metrics of texts, its own one first; empty: the sweep's.
   std::vector<std::string> metrics;
+
+  bool by_likelihood() const { return answer_by == AnswerBy::kLikelihood; }
+  OptionText scored_text() const { return option_text.value_or(OptionText::kLetterAndText); }
 };
 
 /// The samples that a sweep uses.

@@ -11,14 +11,26 @@ std::string with_options(std::string_view hint, std::string question,
                          const std::vector<Option>& options) {
   if (is_blank(question)) return question;
   if (!is_blank(hint)) question = fmt::format("{}\n{}", hint, question);
-  for (const Option& option : options)
-    question += fmt::format("\n{}. {}", option.letter, option.text);
+  for (const Option& option : options) question += "\n" + listed_option(option.letter, option.text);
   if (!options.empty()) question += kOptionLine;
   return question;
 }
 
+std::string listed_option(char letter, std::string_view text) {
+  return fmt::format("{}. {}", letter, text);
+}
+
+std::vector<std::string> texts_by_letter(const std::vector<Option>& options) {
+  std::vector<std::string> texts;
+  for (const Option& option : options) {
+    texts.resize(static_cast<size_t>(option.letter - 'A') + 1);
+    texts.back() = option.text;
+  }
+  return texts;
+}
+
 void choose(const Option& option, Draft& draft) {
-  draft.sample.answer = fmt::format("{}. {}", option.letter, option.text);
+  draft.sample.answer = listed_option(option.letter, option.text);
   draft.sample.references = {draft.sample.answer, std::string(1, option.letter), option.text};
 }
 

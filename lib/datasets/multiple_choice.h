@@ -22,6 +22,12 @@ inline constexpr std::string_view kOptionLine = "\nAnswer with the option's lett
 std::string with_options(std::string_view hint, std::string question,
                          const std::vector<Option>& options);
 
+/// An option as the question lists it: "B. a dog".
+std::string listed_option(char letter, std::string_view text);
+
+/// The texts as Sample::options holds them: A first, empty for a letter that is left out.
+std::vector<std::string> texts_by_letter(const std::vector<Option>& options);
+
 /// Gives a draft the option that an answer is: its letter and text, as the question lists it. The
 /// letter alone would be one token, which the uncompressed prompt predicts.
 void choose(const Option& option, Draft& draft);

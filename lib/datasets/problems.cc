@@ -24,6 +24,8 @@ std::string_view heading(ProblemKind kind) {
       return "repeated ids";
     case ProblemKind::kAnswers:
       return "answers that do not fit their questions";
+    case ProblemKind::kOptions:
+      return "options that leave no choice";
     case ProblemKind::kEmptyText:
       return "empty texts";
     case ProblemKind::kPlaces:

@@ -19,6 +19,7 @@ enum class ProblemKind {
   kId,
   kRepeatedId,
   kAnswers,
+  kOptions,
   kEmptyText,
   kPlaces,
   kReference,

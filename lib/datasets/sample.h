@@ -10,6 +10,12 @@
 
 namespace elastikv {
 
+/// An option of a multiple choice whose likelihood is computed.
+struct ScoredOption {
+  char letter = 'A';
+  std::string text;  ///< what a model is to say: never empty
+};
+
 /// One question with its expected answer, about images or about text alone.
 struct Sample {
   /// Unique in its data set; for one of several turns of a conversation "ID#k", k counted from 1,
@@ -33,6 +39,9 @@ struct Sample {
   /// The texts of a multiple choice, A first; a letter without a text is empty. Empty: none, or
   /// they stand in the question alone.
   std::vector<std::string> options;
+  /// The options of which the likeliest answers the question, A first, at least two. Empty: a
+  /// generated text answers it.
+  std::vector<ScoredOption> scored_options;
   /// What questions have in common that are judged together (MME's two of an image), where the data
   /// set says it: as a rule their cluster.
   std::string group;

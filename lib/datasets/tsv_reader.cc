@@ -83,12 +83,8 @@ class TsvSamples {
     }
     read_images(row, draft);
     const std::vector<Option> options = options_of(row);
-    for (const Option& option : options) draft.sample.options.push_back(option.text);
+    draft.sample.options = texts_by_letter(options);
     draft.sample.question = question_of(row, options);
-    for (const Option& option : options) {
-      draft.sample.options.resize(static_cast<size_t>(option.letter - 'A') + 1);
-      draft.sample.options.back() = option.text;
-    }
     read_answer(row, options, draft);
     reading_.add(std::move(draft));
   }

@@ -18,6 +18,10 @@ struct TokenScores {
 /// logits: f32 [rows, vocab], all scored against the same token.
 TokenScores score_token(const at::Tensor& logits, int64_t target);
 
+/// NLL alone, of each row against a target of its own, by the same arithmetic: [rows], nats. A
+/// device is waited for.
+std::vector<double> score_tokens(const at::Tensor& logits, const std::vector<int64_t>& targets);
+
 namespace reference {
 /// Plain ATen in double, any device, which is not waited for: f64 [2, rows], nll and kl.
 at::Tensor token_scores(const at::Tensor& logits, int64_t target);

@@ -48,6 +48,7 @@ Measurement MeanMetric::measure(std::span<const MeasuredSample> samples, const C
     found.samples.push_back(i);
     found.values.push_back(*number);
     if (!is_defined(samples[i])) found.undefined.push_back(i);
+    if (is_fixed(samples[i])) ++found.fixed;
   }
   if (found.values.empty()) return found;
   over_samples(counting, found.values);

@@ -65,6 +65,7 @@ struct Measurement {
   std::vector<double> values = {};
   std::vector<double> weights = {};    // empty: all count alike
   std::vector<size_t> undefined = {};  // of the samples: those without a value of their own
+  size_t fixed = 0;                    // of the samples: how many no strategy can change
 };
 
 /// A cell with its measurement by one metric.
@@ -137,6 +138,8 @@ class MeanMetric : public Metric {
   virtual std::optional<double> value(const MeasuredSample& sample) const = 0;
   /// Whether that is a value, not a 0 that stands for none.
   virtual bool is_defined(const MeasuredSample& /*sample*/) const { return true; }
+  /// Whether strategies can change it.
+  virtual bool is_fixed(const MeasuredSample& /*sample*/) const { return false; }
   /// May replace the samples' numbers by others whose mean is the metric's value: of the samples
   /// that count, all together.
   virtual void over_samples(std::span<const MeasuredSample* const> /*samples*/,

@@ -7,6 +7,18 @@
 
 namespace elastikv {
 
+/// How likely a model finds an option of a multiple choice.
+struct OptionLikelihood {
+  char letter = 'A';
+  double log_likelihood = 0;  ///< nats, summed over the tokens
+  int64_t tokens = 0;
+  // Of the text that the tokens are, by which likelihoods are normalised.
+  int64_t bytes = 0;
+  int64_t characters = 0;  ///< of Unicode, as Python counts them
+
+  friend bool operator==(const OptionLikelihood&, const OptionLikelihood&) = default;
+};
+
 /// What a model gave for one sample in one cell: all that metrics look at.
 struct ModelOutput {
   double nll_sum = 0;           // nats, over the scored tokens of the expected answer
@@ -15,6 +27,10 @@ struct ModelOutput {
 
   std::vector<int64_t> token_ids = {};  // generated, without the end token
   std::string text = {};                // of token_ids, special tokens skipped
+
+  /// Of a question that the likeliest of its options answers: all of them, A first. The text above
+  /// is then that of the option with the highest log likelihood.
+  std::vector<OptionLikelihood> options = {};
 
   /// Mean over the scored answer tokens behind the first of KL(full || cell) in nats; unset for the
   /// full cache itself, when agreement is off, and for an answer with one scored token, whose

@@ -16,6 +16,9 @@ struct SignatureContext {
   /// Replicates of the bootstrap, 0 for no intervals.
   int64_t bootstrap = Bootstrap::kDefaultReplicates;
   uint64_t seed = Bootstrap::kDefaultSeed;
+  /// What was scored of options whose likelihoods answer questions: "letter-and-text", several
+  /// joined by "+" where data sets differ; empty where texts answer all questions.
+  std::string option_text = {};
 };
 
 /// One line that says which definition of a metric a number follows, in sacrebleu's manner: two

@@ -18,6 +18,7 @@ TextFamily anls();
 TextFamily relaxed_accuracy();
 TextFamily contains_answer();
 TextFamily multiple_choice();
+TextFamily choice_likelihood();
 TextFamily yes_no();
 TextFamily mme();
 TextFamily bleu();
@@ -36,6 +37,7 @@ inline std::vector<TextFamily> text_families() {
       relaxed_accuracy(),
       contains_answer(),
       multiple_choice(),
+      choice_likelihood(),
       yes_no(),
       mme(),
       bleu(),

@@ -26,8 +26,30 @@ class TextMean final : public MeanMetric {
         text_(std::move(text)),
         place_(place) {}
 
-  /// How many pairs of texts have no score of their own.
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
+    std::vector<std::string> notes;
+    if (std::string text = undefined_note(cells); !text.empty()) notes.push_back(std::move(text));
+    const std::string fixed = cells.empty() ? "" : fixed_note(cells.front().measurement);
+    if (!fixed.empty()) {
+      notes.push_back(fixed +
+                      ": the uncompressed prompt's own logits score it, so that every strategy "
+                      "chooses as the full cache does there.");
+    }
+    return notes;
+  }
+
+  std::string unmoved(const Measurement& any_cell) const override { return fixed_note(any_cell); }
+
+ private:
+  /// How many questions have options of one token alone.
+  static std::string fixed_note(const Measurement& any_cell) {
+    if (any_cell.fixed == 0) return "";
+    return fmt::format("{} of {} questions have options of one token alone", any_cell.fixed,
+                       any_cell.samples.size());
+  }
+
+  /// How many pairs of texts have no score of their own.
+  std::string undefined_note(std::span<const MeasuredCell> cells) const {
     std::optional<size_t> least;
     size_t most = 0;
     size_t pairs = 0;
@@ -38,21 +60,19 @@ class TextMean final : public MeanMetric {
       most = std::max(most, undefined);
       pairs = cell.measurement.of;
     }
-    if (most == 0) return {};
+    if (most == 0) return "";
     const std::string count =
         *least == most ? fmt::format("{}", most) : fmt::format("{} to {}", *least, most);
     if (text_->form().of_question) {
-      return {fmt::format("{} of {} samples{} have not {}, and {} counts them as 0.", count, pairs,
-                          *least == most ? "" : " of a cell", text_->form().lacking,
-                          traits().name)};
+      return fmt::format("{} of {} samples{} have not {}, and {} counts them as 0.", count, pairs,
+                         *least == most ? "" : " of a cell", text_->form().lacking, traits().name);
     }
-    return {fmt::format(
+    return fmt::format(
         "In {} of {} pairs{} a text has not {}: {} has no score for them, and they count as 0, the "
         "full cache beside itself too.",
-        count, pairs, *least == most ? "" : " of a cell", text_->form().lacking, traits().name)};
+        count, pairs, *least == most ? "" : " of a cell", text_->form().lacking, traits().name);
   }
 
- private:
   static MetricTraits traits_of(const TextMetric& text, TextReference reference) {
     const TextForm& form = text.form();
     const bool to_full = reference == TextReference::kFullCache;
@@ -89,6 +109,12 @@ class TextMean final : public MeanMetric {
     if (!place_) return true;
     const Score* score = sample.score(*place_);
     return score != nullptr && text_->is_defined(*score);
+  }
+  bool is_fixed(const MeasuredSample& sample) const override {
+    const std::vector<OptionLikelihood>& options = sample.output.options;
+    return text_->form().of_likelihood && !options.empty() &&
+           std::all_of(options.begin(), options.end(),
+                       [](const OptionLikelihood& option) { return option.tokens == 1; });
   }
   void over_samples(std::span<const MeasuredSample* const> samples,
                     std::span<double> values) const override {

@@ -29,7 +29,10 @@ TextMetric::TextMetric(TextForm form)
 }
 
 std::string TextMetric::signature(const SignatureContext& context) const {
-  return metric_signature(form_.name, form_.definition, form_.of_all ? "samples" : "mean", context);
+  std::string definition = form_.definition;
+  if (form_.of_likelihood && !context.option_text.empty())
+    definition += "|options:" + context.option_text;
+  return metric_signature(form_.name, definition, form_.of_all ? "samples" : "mean", context);
 }
 
 TextScore TextMetric::score_input(const ScoreInput& input) const {

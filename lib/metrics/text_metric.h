@@ -44,6 +44,7 @@ struct TextForm {
   bool right_or_wrong = false;  // every score is 0 or 1
   bool of_full = true;          // whether the full cache has a score, too
   bool of_question = false;     // a score depends on more of the data set than the references
+  bool of_likelihood = false;   // what is judged is the likeliest option, not a text
   Bounds bounds = {0, 1};       // of the value over samples
 };
 

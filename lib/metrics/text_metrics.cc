@@ -49,6 +49,10 @@ const std::vector<std::string>& task_metric_names() {
   return names;
 }
 
+bool is_of_likelihood(const std::string& metric) {
+  return TextMetrics({metric}).metrics().front()->form().of_likelihood;
+}
+
 TextMetrics::TextMetrics(const std::vector<std::string>& names) : names_(names) {
   if (names.empty()) fail("no metric was asked for{}", other_names(""));
   for (const std::string& name : names) {

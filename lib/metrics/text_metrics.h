@@ -24,6 +24,13 @@ const std::vector<std::string>& text_metric_names();
 /// (docs/metrics.md): "vqa-accuracy", "anls", "choice-vlmeval" and so on.
 const std::vector<std::string>& task_metric_names();
 
+/// The share of questions of which the right option is the likeliest one.
+inline constexpr const char* kChoiceLikelihood = "choice-likelihood";
+/// The same with each log likelihood over the number of its text's characters.
+inline constexpr const char* kChoiceLikelihoodPerCharacter = "choice-likelihood-per-character";
+/// Whether what a metric judges is the likeliest option of a question; Error for an unknown name.
+bool is_of_likelihood(const std::string& metric);
+
 /// The share of samples whose text is the full cache's own.
 inline constexpr const char* kLoyalty = "loyalty";
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -58,7 +59,8 @@ struct DecodeOutput {
 /// One sequence whose next tokens are known and run at once.
 struct ChunkInput {
   KVCache* cache = nullptr;
-  int64_t token_index = 0;  ///< true position of the chunk's first token
+  std::span<const int64_t> tokens;  ///< as many in all rows; they outlive the pass
+  int64_t token_index = 0;          ///< true position of the chunk's first token
   /// [tokens]: what queries and keys are rotated by; empty when the cache's keys are un-rotated.
   std::vector<int64_t> rotary_positions;
   /// [layers][groups]: who sees which slot, the chunk's own entries appended.
@@ -94,11 +96,10 @@ class LanguageModel {
   /// Runs one new token of every sequence as a batch: its entry is appended to each layer of its
   /// cache, then it attends to all slots there. Rows do not see each other.
   virtual DecodeOutput decode(const std::vector<DecodeInput>& rows) const = 0;
-  /// Runs the same known tokens of every sequence as one batch, each token seeing what `rows` says:
-  /// their entries are appended to each layer and stay there. Returns the decoder's last hidden
-  /// states, normalized, [rows, tokens, hidden]. `on_layer` may be empty.
+  /// Runs known tokens of every sequence as one batch, each token seeing what its row says: their
+  /// entries are appended to each layer and stay there. Returns the decoder's last hidden states,
+  /// normalized, [rows, tokens, hidden]. `on_layer` may be empty.
   virtual at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
-                                  const std::vector<int64_t>& tokens,
                                   const LayerWatch& on_layer) const = 0;
   /// hidden: [n, hidden] of decode_chunk -> f32 [n, vocab].
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;

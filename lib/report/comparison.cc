@@ -149,7 +149,7 @@ ReadRun read_groups(const ComparedRun& run) {
                                 (std::filesystem::path(run.folder) / kSweepFile).string());
     const Bootstrap bootstrap(result.config->bootstrap.iterations, result.config->bootstrap.seed);
     const MetricSet metrics(result.config->metrics);
-    result.measures = measures_of(metrics, result.config->bootstrap);
+    result.measures = measures_of(metrics, result.config->bootstrap, result.config->data);
     for (const GroupSource& source : group_sources(*run.sweep, *result.config)) {
       result.groups.push_back(summarize(source, metrics, bootstrap));
     }

@@ -250,6 +250,18 @@ std::string importance_chart(const SampleDetail& detail) {
   return "<div class=\"charts\">\n" + svg_chart(chart) + "</div>\n";
 }
 
+/// What a cell wrote, or the option that it found likeliest with the log likelihoods of all.
+std::string answer_html(const CellOutcome& outcome) {
+  std::string html = xml_escape(outcome.text);
+  if (outcome.options.empty()) return html;
+  std::string all;
+  for (const OptionLikelihood& option : outcome.options) {
+    all += fmt::format("{}{} {:.2f}", all.empty() ? "" : ", ",
+                       xml_escape(std::string(1, option.letter)), option.log_likelihood);
+  }
+  return html + fmt::format("<br/><small>log likelihoods: {}</small>", all);
+}
+
 std::string texts(const ReportGroup& group, const Shown& shown, const std::string& budget) {
   std::string rows;
   for (const CellSource& source : group.source.cells) {
@@ -261,7 +273,7 @@ std::string texts(const ReportGroup& group, const Shown& shown, const std::strin
     rows +=
         fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", xml_escape(label),
                     record->failed() ? "<em>failed: " + xml_escape(record->outcome.error) + "</em>"
-                                     : xml_escape(record->outcome.text));
+                                     : answer_html(record->outcome));
   }
   if (rows.empty()) return "";
   return fmt::format(

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include <fmt/ranges.h>
+
 #include "base/error.h"
 
 namespace elastikv {
@@ -10,6 +12,17 @@ namespace {
 
 bool holds(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// See SignatureContext::option_text.
+std::string scored_texts(std::span<const DataOptions> data) {
+  std::vector<std::string> texts;
+  for (const DataOptions& set : data) {
+    if (!set.by_likelihood()) continue;
+    const std::string text(option_text_name(set.scored_text()));
+    if (!holds(texts, text)) texts.push_back(text);
+  }
+  return fmt::format("{}", fmt::join(texts, "+"));
 }
 
 }  // namespace
@@ -25,8 +38,10 @@ std::optional<PairedValues> Measure::pairs(const CellSummary& a, const CellSumma
   return metric->pairs(a.measured(place), b.measured(place));
 }
 
-std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap) {
+std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap,
+                                 std::span<const DataOptions> data) {
   SignatureContext context;
+  context.option_text = scored_texts(data);
   context.bootstrap = bootstrap.iterations;
   context.seed = bootstrap.seed;
   std::vector<Measure> measures;

@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "datasets/dataset.h"
 #include "metrics/intervals.h"
 #include "metrics/metric.h"
 #include "metrics/metric_set.h"
@@ -35,8 +37,9 @@ struct Measure : MetricTraits {
   std::optional<PairedValues> pairs(const CellSummary& a, const CellSummary& b) const;
 };
 
-/// The measures of a sweep, in the order of its tables.
-std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap);
+/// The measures of a sweep, in the order of its tables; `data`: what they are of.
+std::vector<Measure> measures_of(const MetricSet& metrics, const BootstrapChoice& bootstrap,
+                                 std::span<const DataOptions> data);
 /// By its name; nullptr when there is none.
 const Measure* find_measure(const std::vector<Measure>& measures, std::string_view name);
 

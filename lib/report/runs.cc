@@ -24,7 +24,7 @@ bool same_outcome(const Record* a, const Record* b) {
   if (a->failed() || b->failed()) return a->outcome.error == b->outcome.error;
   return a->scores == b->scores && a->outcome.nll == b->outcome.nll &&
          a->outcome.nll_sum == b->outcome.nll_sum && a->outcome.token_ids == b->outcome.token_ids &&
-         a->outcome.mean_kl == b->outcome.mean_kl &&
+         a->outcome.mean_kl == b->outcome.mean_kl && a->outcome.options == b->outcome.options &&
          a->outcome.kept_tokens == b->outcome.kept_tokens;
 }
 
@@ -55,9 +55,14 @@ std::string differing_engine(const Part& a, const Part& b) {
 }
 
 /// Which measure two sweeps define differently; their bootstraps do not count.
-std::string differing_metric(const SweepConfig& a, const SweepConfig& b) {
-  const std::vector<Measure> mine = measures_of(MetricSet(a.metrics), b.bootstrap);
-  const std::vector<Measure> other = measures_of(MetricSet(b.metrics), b.bootstrap);
+std::string differing_metric(const Part& of_a, const Part& of_b) {
+  const SweepConfig& a = of_a.config;
+  const SweepConfig& b = of_b.config;
+  const auto measures = [&](const Part& part) {
+    return measures_of(MetricSet(part.config.metrics), b.bootstrap, {&part.source.group.data, 1});
+  };
+  const std::vector<Measure> mine = measures(of_a);
+  const std::vector<Measure> other = measures(of_b);
   if (mine.size() != other.size()) return "other metrics";
   for (size_t i = 0; i < mine.size(); ++i) {
     if (mine[i].name != other[i].name) return "other metrics";
@@ -99,7 +104,7 @@ std::string why_apart(const Part& a, const Part& b) {
   if (!sample.empty()) return fmt::format("another content of sample '{}'", sample);
   std::string revision = differing_part(a, b);
   if (!revision.empty()) return revision;
-  return differing_metric(a.config, b.config);
+  return differing_metric(a, b);
 }
 
 /// Takes the cells of another run into a joined group.
@@ -322,7 +327,7 @@ void finish(ReportGroup& group) {
   group.source.group.cells.clear();
   for (const CellSource& cell : group.source.cells) group.source.group.cells.push_back(cell.cell);
   const MetricSet metrics(group.config.metrics);
-  group.measures = measures_of(metrics, group.config.bootstrap);
+  group.measures = measures_of(metrics, group.config.bootstrap, {&group.source.group.data, 1});
   std::erase_if(group.measures, [&](const Measure& measure) {
     return group.source.group.metrics_of_others.contains(measure.name);
   });

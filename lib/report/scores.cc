@@ -192,6 +192,13 @@ void total_up(const ScoredFiles& scores, ScoredFile& file) {
 }  // namespace
 
 void ScoredFiles::add(const std::string& name, std::string_view text) {
+  for (const std::shared_ptr<const TextMetric>& metric : metrics.metrics()) {
+    if (!metric->form().of_likelihood) continue;
+    fail(
+        "metric '{}' judges the likelihoods of options, which a sweep computes (answer_by: "
+        "likelihood): a text has none",
+        metric->form().name);
+  }
   ScoredFile file = score_lines(name, text, *this);
   total_up(*this, file);
   files.push_back(std::move(file));

@@ -64,7 +64,7 @@ struct ScoredFiles {
   /// counts by the best of them. Metrics of a task's answers may look at {votes, options, category,
   /// group} as well, and take references that stand twice for two people's answers. Error with file
   /// and line for a line that is none, an id that is used before, no lines, and no categories where
-  /// they are asked for.
+  /// they are asked for; and for a metric that judges no texts.
   void add(const std::string& name, std::string_view text);
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include <ATen/ops/cat.h>
 
@@ -91,19 +92,6 @@ std::vector<Sequence*> pick(const std::vector<Sequence*>& sequences,
   return picked;
 }
 
-/// Runs fed[begin ... begin + tokens - 1] through foreseen sequences: [sequences, tokens, hidden].
-at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                     const std::vector<int64_t>& fed, int64_t begin, int64_t tokens,
-                     const LayerWatch& on_layer) {
-  std::vector<ChunkInput> rows;
-  rows.reserve(sequences.size());
-  for (Sequence* sequence : sequences) rows.push_back(sequence->next_chunk(tokens));
-  at::Tensor hidden =
-      model.decode_chunk(rows, {fed.begin() + begin, fed.begin() + begin + tokens}, on_layer);
-  for (Sequence* sequence : sequences) sequence->after_chunk(tokens);
-  return hidden;
-}
-
 /// f32 [count, vocab] of the reference from step `begin` on.
 at::Tensor logits_of(const LanguageModel& model, const ForcedReference& reference, int64_t begin,
                      int64_t count) {
@@ -130,8 +118,10 @@ void score_in_chunks(const LanguageModel& model, const std::vector<Sequence*>& s
       if (options.on_step) options.on_step(begin + tokens * layer / layers, steps, rows);
     };
     // Tokens outermost, so that a token's rows lie together.
-    const at::Tensor hidden =
-        run_chunk(model, batch, fed, begin, tokens, watch).transpose(0, 1).contiguous();
+    const std::span<const int64_t> chunk(fed.data() + begin, static_cast<size_t>(tokens));
+    const at::Tensor hidden = run_chunk(model, batch, std::vector(batch.size(), chunk), watch)
+                                  .transpose(0, 1)
+                                  .contiguous();
     if (!given && keep_reference) references.push_back(hidden.select(1, 0).contiguous());
     for (int64_t t = 0; t < tokens; t += scored_together) {
       const int64_t count = std::min(scored_together, tokens - t);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 #include <ATen/Parallel.h>
@@ -209,9 +210,11 @@ bool Sequence::foresee(int64_t new_tokens) {
   return true;
 }
 
-ChunkInput Sequence::next_chunk(int64_t tokens) {
+ChunkInput Sequence::next_chunk(std::span<const int64_t> of_chunk) {
+  const auto tokens = std::ssize(of_chunk);
   ChunkInput input;
   input.cache = &cache_;
+  input.tokens = of_chunk;
   input.token_index = tokens_seen_;
   const bool unrotated = cache_.keys_are_unrotated();
   for (int64_t layer = 0; layer < cache_.shape().layers; ++layer) {
@@ -366,6 +369,19 @@ Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequence
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                        const std::vector<int64_t>& tokens) {
   return run_step(model, sequences, tokens, /*greedy=*/false).logits;
+}
+
+at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                     const std::vector<std::span<const int64_t>>& tokens,
+                     const LayerWatch& on_layer) {
+  ELASTIKV_ASSERT(sequences.size() == tokens.size(), "chunks of {} for {} sequences", tokens.size(),
+                  sequences.size());
+  std::vector<ChunkInput> rows;
+  rows.reserve(sequences.size());
+  for (size_t i = 0; i < sequences.size(); ++i) rows.push_back(sequences[i]->next_chunk(tokens[i]));
+  at::Tensor hidden = model.decode_chunk(rows, on_layer);
+  for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->after_chunk(std::ssize(tokens[i]));
+  return hidden;
 }
 
 std::vector<int64_t> greedy_step(const LanguageModel& model,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,9 @@ class Sequence {
   /// the model computes; if true, the sequence is run by chunks from now on and no more step by
   /// step.
   bool foresee(int64_t new_tokens);
-  /// After foresee: what the model needs to run the next `tokens` of the tokens foreseen at once.
-  ChunkInput next_chunk(int64_t tokens);
+  /// After foresee: what the model needs to run the next `tokens`, which outlive the pass, of those
+  /// foreseen at once.
+  ChunkInput next_chunk(std::span<const int64_t> tokens);
   /// To be called after each chunk: evicts what is gone by then.
   void after_chunk(int64_t tokens);
 
@@ -96,7 +98,12 @@ std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences);
 /// ahead, and who reads the logits sees.
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
                        const std::vector<int64_t>& tokens);
-/// The same; returns each sequence's most likely next token. A device is waited for once.
+/// Runs the next tokens of foreseen sequences as one batch, as many of each: [sequences, tokens,
+/// hidden], see LanguageModel::decode_chunk.
+at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
+                     const std::vector<std::span<const int64_t>>& tokens,
+                     const LayerWatch& on_layer);
+/// As decode_step; returns each sequence's most likely next token. A device is waited for once.
 std::vector<int64_t> greedy_step(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
                                  const std::vector<int64_t>& tokens);

@@ -84,6 +84,7 @@ struct EvaluationSettings {
   bool one_pass = true;          // score in one masked pass where a strategy allows it
   bool cells_together = true;    // one prefill and one batch for all cells of a sample
   bool generate = true;          // greedy text is wanted
+  bool choose = false;           // the likeliest option of the sample is, in its place
   int64_t max_new_tokens = 128;
   bool agreement = true;  // mean KL of the next-token distributions against the full cache
   uint64_t seed = 0;      // of strategies that draw at random
@@ -95,7 +96,7 @@ struct SharedSeconds {
   double prefill = 0;     // without the statistics' own passes
   double statistics = 0;  // what strategies asked for, beyond a plain prefill
   double scoring = 0;     // teacher forcing, all cells that ran in one batch
-  double generation = 0;  // greedy decoding, all cells that ran in one batch
+  double generation = 0;  // greedy decoding, or scoring options, all cells that ran in one batch
 };
 
 /// Seconds of one cell's own work; scoring and generation run as one batch of cells
@@ -117,7 +118,7 @@ struct CellOutcome : ModelOutput {
   std::string error;
   Failure failure = Failure::kCell;  // with an error
 
-  bool finished = false;  // the model ended by itself before max_new_tokens
+  bool finished = false;  // the model ended by itself before max_new_tokens, or chose an option
 
   int64_t requested_tokens = 0;     // entries per layer that the budget allows after the prefill
   LayerCounts kept_tokens;          // by layer and KV head, kept after the prefill

@@ -93,7 +93,22 @@ std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
   return answer;
 }
 
+std::vector<std::vector<int64_t>> options_of(const PromptReader& reader, const Sample& sample) {
+  std::vector<std::vector<int64_t>> options;
+  for (const ScoredOption& option : sample.scored_options) {
+    const std::string what = fmt::format("{}: option {} of sample '{}'", sample.source.string(),
+                                         option.letter, sample.id);
+    options.push_back(reader.tokenize_answer(option.text, what));
+    if (options.back().empty()) fail("{} has no token", what);
+  }
+  return options;
+}
+
 EvaluationSettings settings_of(EvaluationSettings settings, const Sample& sample) {
+  if (settings.generate && !sample.scored_options.empty()) {
+    settings.generate = false;
+    settings.choose = true;
+  }
   settings.max_new_tokens = sample.max_new_tokens.value_or(settings.max_new_tokens);
   return settings;
 }

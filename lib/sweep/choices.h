@@ -40,6 +40,10 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,
                                const EvaluationSettings& settings);
 
+/// The ids of the options that are scored, in the sample's order; none without them. Error for one
+/// that has no token.
+std::vector<std::vector<int64_t>> options_of(const PromptReader& reader, const Sample& sample);
+
 /// What the sample's data set says of the texts to it goes before what the sweep says.
 EvaluationSettings settings_of(EvaluationSettings settings, const Sample& sample);
 

@@ -58,6 +58,20 @@ void take_metrics_of_data(const YamlFields& root, SweepConfig& config) {
   config.metrics.text = std::move(names);
 }
 
+/// Error for a metric that judges likelihoods of options where a data set is answered by texts.
+void require_likelihoods(const YamlFields& root, const SweepConfig& config) {
+  for (const std::string& name : config.metrics.text) {
+    if (!is_of_likelihood(name)) continue;
+    for (const DataOptions& data : config.data) {
+      if (data.by_likelihood() || metrics_of_others(config, data).contains(name)) continue;
+      root.at("metrics").at("text").fail_here(
+          fmt::format("asks for '{}', which judges the likelihoods of options, and data set '{}' "
+                      "is answered by texts: it takes answer_by: likelihood",
+                      name, data.name));
+    }
+  }
+}
+
 /// What is measured, once it is known whether anything is to be.
 void settle_metrics(const YamlFields& root, SweepConfig& config) {
   if (config.predict_only) {
@@ -89,6 +103,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
   sweep_keys().read(root, config);
   config.predict_only = config.predict_only || overrides.predict_only;
   take_metrics_of_data(root, config);
+  require_likelihoods(root, config);
   settle_metrics(root, config);
   if (overrides.output) config.output = *overrides.output;
   if (config.output.empty()) fail("--output is empty");

@@ -14,6 +14,7 @@
 #include "base/nearest_name.h"
 #include "base/yaml_values.h"
 #include "datasets/image_markers.h"
+#include "metrics/text_metrics.h"
 #include "sweep/column_keys.h"
 #include "sweep/labels.h"
 #include "sweep/metric_keys.h"
@@ -232,6 +233,17 @@ void add_task(Keys<DataOptions>& keys) {
            {.written = Written::kWhereSet, .otherwise = "`question_after`"});
   keys.add("question_remove", &DataOptions::question_remove, text_form(),
            "A text that is taken out of every question first.", {.written = Written::kWhereSet});
+  keys.add(
+      "answer_by", &DataOptions::answer_by,
+      named_form<AnswerBy>({AnswerBy::kText, AnswerBy::kLikelihood}, answer_by_name),
+      "What answers a question: a text that the model writes, or the likeliest of its options.",
+      {.written = Written::kWhereSet, .otherwise = "`text`"});
+  keys.add(
+      "option_text", &DataOptions::option_text,
+      named_form<OptionText>({OptionText::kLetterAndText, OptionText::kLetter, OptionText::kText},
+                             option_text_name),
+      "With `answer_by: likelihood`: what of an option is scored.",
+      {.written = Written::kWhereSet, .otherwise = "`letter-and-text`"});
   keys.add("max_new_tokens", &DataOptions::max_new_tokens, integer_form(1, kMostNewTokens),
            "Where texts to this data set end at the latest.",
            {.written = Written::kWhereSet, .otherwise = "`generation.max_new_tokens`"});
@@ -242,10 +254,31 @@ void add_task(Keys<DataOptions>& keys) {
            {.written = Written::kWhereSet, .otherwise = "`metrics.text`"});
 }
 
+/// Gives a data set that is answered by likelihood the metrics that judge it, where nobody names
+/// any; Error for keys and metrics that do not suit what answers its questions.
+void settle_answers(const YamlFields& fields, DataOptions& data) {
+  if (data.by_likelihood()) {
+    if (data.metrics.empty()) data.metrics = {kChoiceLikelihood, kChoiceLikelihoodPerCharacter};
+    return;
+  }
+  if (data.option_text && fields.has("option_text")) {
+    fields.at("option_text")
+        .fail_here("speaks of options that are scored, which takes answer_by: likelihood");
+  }
+  for (const std::string& name : data.metrics) {
+    if (!is_of_likelihood(name)) continue;
+    fields.at(fields.has("metrics") ? "metrics" : "task")
+        .fail_here(fmt::format("asks for '{}', which judges the likelihoods of options: it takes "
+                               "answer_by: likelihood",
+                               name));
+  }
+}
+
 DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& overrides) {
   DataOptions data;
   data_keys().read(fields, data);
   if (!data.task.empty()) apply_task(read_task(data.task), fields, data);
+  settle_answers(fields, data);
   check_windows(fields, data);
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -57,8 +58,8 @@ class SampleRun {
 
 /// Where the work on a sample is.
 struct PhaseProgress {
-  std::string_view phase;  ///< "prefill", "scoring", "generation"
-  std::string_view unit;   ///< of `done` and `of`: "layer", "token"
+  std::string_view phase;  ///< "prefill", "scoring", "generation", "options"
+  std::string_view unit;   ///< of `done` and `of`: "layer", "token", "option"
   int64_t done = 0;
   int64_t of = 0;    ///< at most
   int64_t rows = 0;  ///< cells that run together; 0: what all share
@@ -102,7 +103,15 @@ struct SampleSize {
   int64_t patches = 0;  ///< that the vision tower computes
   /// Of the text to it; none: as the settings say.
   std::optional<int64_t> max_new_tokens = std::nullopt;
+  /// Of each option that is scored; empty: a text answers.
+  std::vector<int64_t> option_tokens = {};
 
+  bool by_likelihood() const { return !option_tokens.empty(); }
+  /// Tokens of an option of these that the model runs to score it at most: all but the last, and
+  /// the shorter ones as many as the longest, with which they run together.
+  int64_t option_steps() const {
+    return by_likelihood() ? *std::max_element(option_tokens.begin(), option_tokens.end()) - 1 : 0;
+  }
   int64_t new_tokens(const EvaluationSettings& settings) const {
     return max_new_tokens.value_or(settings.max_new_tokens);
   }

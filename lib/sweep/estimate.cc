@@ -29,7 +29,12 @@ int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& set
     // While answers are scored, what was merged is there once more for the generation to begin
     // with.
     scoring += (settings.generate ? 2 : 1) * merged + cell.room(prompt, sample.answer_tokens);
-    generating += merged + cell.room(prompt, sample.new_tokens(settings));
+    // Each option runs behind a copy of what was merged. By themselves cells may run one option
+    // after the other.
+    const int64_t options = settings.cells_together ? std::ssize(sample.option_tokens) : 1;
+    generating += merged + (sample.by_likelihood()
+                                ? options * (merged + cell.room(prompt, sample.option_steps()))
+                                : cell.room(prompt, sample.new_tokens(settings)));
   }
   return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
 }
@@ -74,9 +79,10 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
 
 }  // namespace
 
-int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens) {
-  return std::max(settings.generate ? settings.max_new_tokens : 0,
-                  settings.perplexity ? answer_tokens : 0);
+int64_t new_tokens(const EvaluationSettings& settings, const SampleSize& sample) {
+  return std::max({settings.generate ? settings.max_new_tokens : 0,
+                   settings.perplexity ? sample.answer_tokens : 0,
+                   settings.choose ? sample.option_steps() + 1 : 0});
 }
 
 GroupEstimate estimate(const CellGroup& group, const EvaluationSettings& settings,

@@ -26,8 +26,8 @@ struct ModelSize {
   std::optional<c10::ScalarType> held;  ///< see held_dtype
 };
 
-/// Tokens that may follow a prompt in any of the phases.
-int64_t new_tokens(const EvaluationSettings& settings, int64_t answer_tokens);
+/// Tokens that may follow a sample's prompt in any of the phases; `settings`: the sample's own.
+int64_t new_tokens(const EvaluationSettings& settings, const SampleSize& sample);
 
 /// Weights, and what is held at the moment when most is: in the prefill one prompt's cache and
 /// activations, later its cache with what the cells hold of their own (new tokens, and what merging

@@ -22,6 +22,11 @@ void require_finite(CellOutcome& outcome) {
   if (!outcome.error.empty()) return;
   ELASTIKV_ASSERT(static_cast<int64_t>(outcome.nll.size()) == outcome.scored_tokens,
                   "{} log likelihoods of {} tokens", outcome.nll.size(), outcome.scored_tokens);
+  for (const OptionLikelihood& option : outcome.options) {
+    if (std::isfinite(option.log_likelihood)) continue;
+    outcome.error = fmt::format("the log likelihood of option {} is not finite", option.letter);
+    return;
+  }
   bool finite = std::isfinite(outcome.nll_sum);
   for (const float value : outcome.nll) finite = finite && std::isfinite(value);
   if (!finite) {
@@ -31,9 +36,12 @@ void require_finite(CellOutcome& outcome) {
   }
 }
 
-/// Where a sample's data set ends the text to it; empty where it says nothing.
-std::string ends_text(const Sample& sample) {
+/// How a sample's data set has it answered: where it ends the text to it, or the options that are
+/// scored; empty where it says nothing.
+std::string answering_text(const Sample& sample) {
   std::string text;
+  for (const ScoredOption& option : sample.scored_options)
+    text += fmt::format("{}={}:{}", option.letter, option.text.size(), option.text);
   if (sample.max_new_tokens) text += fmt::format("new={} ", *sample.max_new_tokens);
   for (const std::string& stop : sample.stop) text += fmt::format("{}:{}", stop.size(), stop);
   return text;
@@ -72,8 +80,8 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
   if (metrics_.needs_question()) {
     identity.data_item = content_hash(identity.data_item + question_text(question_of(sample)));
   }
-  if (const std::string ends = ends_text(sample); !ends.empty())
-    identity.data_item = content_hash(identity.data_item + ends);
+  if (const std::string answering = answering_text(sample); !answering.empty())
+    identity.data_item = content_hash(identity.data_item + answering);
   identity.strategy = strategies_[cell];
   identity.budget = group_.cells[cell].budget.text();
   return record_key(identity);

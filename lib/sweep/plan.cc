@@ -63,16 +63,12 @@ std::string model_name(const ModelChoice& model) {
   return fmt::format("{}-{}", model.label, model.dtype);
 }
 
-namespace {
-
 std::set<std::string> metrics_of_others(const SweepConfig& config, const DataOptions& data) {
   std::set<std::string> metrics;
   for (const DataOptions& set : config.data) metrics.insert(set.metrics.begin(), set.metrics.end());
   for (const std::string& own : data.metrics) metrics.erase(own);
   return metrics;
 }
-
-}  // namespace
 
 std::vector<CellGroup> plan_cells(const SweepConfig& config) {
   std::vector<CellGroup> groups;
@@ -94,15 +90,20 @@ GroupCost cost_of(const CellGroup& group, const DataSet& data,
                   std::span<const std::string> problems, const SweepConfig& config) {
   GroupCost cost;
   cost.samples = std::ssize(data.samples);
-  const bool generates = config.evaluation().generate;
+  const bool answers = config.evaluation().generate;
   for (size_t i = 0; i < data.samples.size(); ++i) {
     if (!problems.empty() && !problems[i].empty()) continue;
     ++cost.prefills;
-    if (generates) {
+    const Sample& sample = data.samples[i];
+    if (answers && !group.data.by_likelihood()) {
       cost.decoded_tokens +=
-          std::ssize(group.cells) * data.samples[i].max_new_tokens.value_or(config.max_new_tokens);
+          std::ssize(group.cells) * sample.max_new_tokens.value_or(config.max_new_tokens);
     }
-    if (config.metrics.perplexity) cost.answer_characters += std::ssize(data.samples[i].answer);
+    if (answers) {
+      for (const ScoredOption& option : sample.scored_options)
+        cost.answer_characters += std::ssize(option.text);
+    }
+    if (config.metrics.perplexity) cost.answer_characters += std::ssize(sample.answer);
   }
   cost.evaluations = cost.prefills * std::ssize(group.cells);
   return cost;

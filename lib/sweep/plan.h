@@ -30,6 +30,9 @@ struct CellGroup {
 /// A model's name in cells and tables: its label and dtype.
 std::string model_name(const ModelChoice& model);
 
+/// Metrics of texts that other data sets of a sweep ask for and this one does not.
+std::set<std::string> metrics_of_others(const SweepConfig& config, const DataOptions& data);
+
 /// Every cell of a sweep: models x data sets x strategies x budgets, without those that it
 /// excludes. The preset "full" has no budget and is one cell; where it is excluded, it runs hidden
 /// as the reference of the others. A model and data set of which everything is excluded has no
@@ -42,7 +45,7 @@ struct GroupCost {
   int64_t evaluations = 0;        // samples x cells
   int64_t prefills = 0;           // one per sample, shared by its cells
   int64_t decoded_tokens = 0;     // at most: samples x cells x max_new_tokens
-  int64_t answer_characters = 0;  // of the answers that perplexity scores, per cell
+  int64_t answer_characters = 0;  // of the answers and the options that are scored, per cell
 };
 /// Of the samples that can be evaluated; `samples` counts the others too.
 /// `problems`: by sample, empty for those that can; or no text at all, where all can.

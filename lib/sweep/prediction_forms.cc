@@ -32,6 +32,11 @@ Json jsonl_line(const Cell& cell, const AnsweredSample& answered) {
   json["candidate"] = answered.outcome.text;
   if (!sample.votes.empty()) json["votes"] = sample.votes;
   if (!sample.options.empty()) json["options"] = sample.options;
+  if (!answered.outcome.options.empty()) {
+    Json& likelihoods = json["log_likelihoods"] = Json::object();
+    for (const OptionLikelihood& option : answered.outcome.options)
+      likelihoods[std::string(1, option.letter)] = option.log_likelihood;
+  }
   if (!sample.categories.empty()) json["category"] = one_or_list(sample.categories);
   if (!sample.group.empty()) json["group"] = sample.group;
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;

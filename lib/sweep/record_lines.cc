@@ -130,6 +130,14 @@ void add_scores(const Record& record, const Scorers& scorers, Json& json) {
   }
 }
 
+Json option_json(const OptionLikelihood& option) {
+  return {{"letter", std::string(1, option.letter)},
+          {"log_likelihood", number(option.log_likelihood)},
+          {"tokens", option.tokens},
+          {"bytes", option.bytes},
+          {"characters", option.characters}};
+}
+
 void add_outcome(const Record& record, const Scorers& scorers, Json& json) {
   const CellOutcome& outcome = record.outcome;
   Json nll = Json::array();
@@ -140,6 +148,10 @@ void add_outcome(const Record& record, const Scorers& scorers, Json& json) {
   json["text"] = outcome.text;
   json["token_ids"] = outcome.token_ids;
   json["finished"] = outcome.finished;
+  if (!outcome.options.empty()) {
+    Json& options = json["options"] = Json::array();
+    for (const OptionLikelihood& option : outcome.options) options.push_back(option_json(option));
+  }
   add_scores(record, scorers, json);
   if (outcome.mean_kl) json["mean_kl"] = number(*outcome.mean_kl);
   json["requested_tokens"] = outcome.requested_tokens;

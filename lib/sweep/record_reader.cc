@@ -53,6 +53,12 @@ class Value {
     return std::string(text);
   }
 
+  char letter() const {
+    std::string_view text;
+    if (element_.get(text) != simdjson::SUCCESS || text.size() != 1) fail_at(name_, "is no letter");
+    return text.front();
+  }
+
   bool truth() const {
     bool value = false;
     if (element_.get(value) != simdjson::SUCCESS) fail_at(name_, "is neither true nor false");
@@ -181,6 +187,12 @@ void read_scores(const Value& line, const Scorers& scorers, Record& record) {
   }
 }
 
+OptionLikelihood option_of(const Value& value) {
+  return {value.at("letter").letter(), value.at("log_likelihood").number(),
+          value.at("tokens").integer(), value.at("bytes").integer(),
+          value.at("characters").integer()};
+}
+
 void read_outcome(const Value& line, const Scorers& scorers, Record& record) {
   CellOutcome& outcome = record.outcome;
   outcome.nll_sum = line.at("nll_sum").number();
@@ -189,6 +201,9 @@ void read_outcome(const Value& line, const Scorers& scorers, Record& record) {
   outcome.text = line.at("text").text();
   outcome.token_ids = line.at("token_ids").integers();
   outcome.finished = line.at("finished").truth();
+  if (const auto options = line.find("options")) {
+    options->each([&](const Value& option) { outcome.options.push_back(option_of(option)); });
+  }
   if (const auto mean_kl = line.find("mean_kl")) outcome.mean_kl = mean_kl->number();
   outcome.requested_tokens = line.at("requested_tokens").integer();
   line.at("kept_tokens").each([&](const Value& layer) {

@@ -172,7 +172,8 @@ void require_same_measurement(const RecordWriter& writer, std::vector<GroupWork>
 
 bool same_result(const Record& a, const Record& b) {
   return a.outcome.nll == b.outcome.nll && a.outcome.nll_sum == b.outcome.nll_sum &&
-         a.outcome.token_ids == b.outcome.token_ids && a.outcome.mean_kl == b.outcome.mean_kl;
+         a.outcome.token_ids == b.outcome.token_ids && a.outcome.mean_kl == b.outcome.mean_kl &&
+         a.outcome.options == b.outcome.options;
 }
 
 /// What has to be written of a sample that was evaluated (again): the records that are missing or

@@ -22,9 +22,9 @@ std::filesystem::path tasks_folder() { return configs_folder() / "tasks"; }
 
 /// The keys of a data entry that a task's file may set under `data`.
 const std::vector<std::string>& settable() {
-  static const std::vector<std::string> keys{"format",      "columns",       "images_from",
-                                             "split",       "turn",          "prompt",
-                                             "image_place", "image_markers", "image_orientation"};
+  static const std::vector<std::string> keys{
+      "format",      "columns",       "images_from",       "split",     "turn",       "prompt",
+      "image_place", "image_markers", "image_orientation", "answer_by", "option_text"};
   return keys;
 }
 
@@ -125,7 +125,10 @@ void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {
   take("question_remove", &DataOptions::question_remove);
   take("max_new_tokens", &DataOptions::max_new_tokens);
   take("stop", &DataOptions::stop);
-  take("metrics", &DataOptions::metrics);
+  take("answer_by", &DataOptions::answer_by);
+  take("option_text", &DataOptions::option_text);
+  // What judges texts does not judge likelihoods, nor the reverse.
+  if (data.by_likelihood() == task.data.by_likelihood()) take("metrics", &DataOptions::metrics);
 }
 
 }  // namespace elastikv

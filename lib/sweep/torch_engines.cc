@@ -118,10 +118,13 @@ class TorchEngines final : public Engines {
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
         const size_t answer_tokens = answer_of(reader, sample, settings).size();
         const EvaluationSettings own = settings_of(settings, sample);
-        reader.require_room(prompt, new_tokens(own, static_cast<int64_t>(answer_tokens)), what);
+        SampleSize size{std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
+                        patches_of(reader, sample), sample.max_new_tokens};
+        for (const std::vector<int64_t>& option : options_of(reader, sample))
+          size.option_tokens.push_back(std::ssize(option));
+        reader.require_room(prompt, new_tokens(own, size), what);
         require_statistics(readers, prompt, what);
-        check.sizes.push_back({std::ssize(prompt.ids), static_cast<int64_t>(answer_tokens),
-                               patches_of(reader, sample), sample.max_new_tokens});
+        check.sizes.push_back(std::move(size));
       } catch (const Error& error) {
         check.problems.back() = error.what();
       }

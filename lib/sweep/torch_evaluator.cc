@@ -1,5 +1,6 @@
 #include "sweep/torch_evaluator.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -14,6 +15,7 @@
 #include "base/device.h"
 #include "base/device_stopwatch.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "models/registry.h"
 #include "runtime/batch_memory.h"
 #include "runtime/device_health.h"
@@ -21,6 +23,7 @@
 #include "runtime/generation.h"
 #include "runtime/loading.h"
 #include "runtime/memory.h"
+#include "runtime/option_scores.h"
 #include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 #include "runtime/stop_texts.h"
@@ -123,8 +126,12 @@ class TorchRun final : public SampleRun {
         sample_(sample),
         cells_(cells),
         prompt_(prompt_of(model.reader(), sample)),
-        answer_(answer_of(model.reader(), sample, settings_)) {
-    model.reader().require_room(prompt_, new_tokens(settings_, std::ssize(answer_)),
+        answer_(answer_of(model.reader(), sample, settings_)),
+        options_(options_of(model.reader(), sample)) {
+    SampleSize size{.answer_tokens = std::ssize(answer_)};
+    for (const std::vector<int64_t>& option : options_)
+      size.option_tokens.push_back(std::ssize(option));
+    model.reader().require_room(prompt_, new_tokens(settings_, size),
                                 fmt::format("the prompt of sample '{}'", sample.id));
     if (settings_.cells_together) encode(cells);
   }
@@ -233,7 +240,7 @@ class TorchRun final : public SampleRun {
   /// once.
   void run_phases(std::span<const size_t> which, const std::vector<size_t>& running,
                   std::vector<Sequence> compressed, SampleOutcome& outcome, PhaseSeconds& seconds) {
-    if (!settings_.generate) {
+    if (!settings_.generate && !settings_.choose) {
       if (settings_.perplexity)
         seconds.scoring = score(which, running, std::move(compressed), outcome);
       return;
@@ -241,7 +248,8 @@ class TorchRun final : public SampleRun {
     // The other phase needs them, too.
     if (settings_.perplexity)
       seconds.scoring = score(which, running, restart_all(compressed), outcome);
-    seconds.generation = generate(running, std::move(compressed), outcome);
+    seconds.generation = settings_.choose ? choose(running, std::move(compressed), outcome)
+                                          : generate(running, std::move(compressed), outcome);
   }
 
   DeviceSeconds score(std::span<const size_t> which, const std::vector<size_t>& running,
@@ -304,6 +312,38 @@ class TorchRun final : public SampleRun {
     return watch.lap();
   }
 
+  /// Scores the options of the question; the likeliest one is the cell's text.
+  DeviceSeconds choose(const std::vector<size_t>& running, std::vector<Sequence> sequences,
+                       SampleOutcome& outcome) const {
+    DeviceStopwatch watch(model_.device());
+    OptionScoring scoring;
+    scoring.one_pass = settings_.one_pass;
+    scoring.on_step = [&](int64_t done, int64_t of, int64_t /*rows*/) {
+      model_.at({"options", "option", done, of, /*rows=*/0});
+    };
+    const std::vector<OptionScores> scores = score_options(
+        model_.language(), model_.device(), *encoded_, pointers_to(sequences), options_, scoring);
+    model_.throw_if_stopped();
+    for (size_t r = 0; r < running.size(); ++r) {
+      const std::vector<double>& likelihoods = scores[r].log_likelihoods;
+      CellOutcome& cell = outcome.cells[running[r]];
+      for (size_t o = 0; o < options_.size(); ++o) {
+        const ScoredOption& option = sample_.scored_options[o];
+        cell.options.push_back({option.letter, likelihoods[o], std::ssize(options_[o]),
+                                std::ssize(option.text),
+                                static_cast<int64_t>(to_characters(option.text).size())});
+      }
+      const auto likeliest = static_cast<size_t>(
+          std::max_element(likelihoods.begin(), likelihoods.end()) - likelihoods.begin());
+      cell.text = sample_.scored_options[likeliest].text;
+      cell.token_ids = options_[likeliest];
+      cell.finished = true;
+      if (cell.error.empty()) cell.error = scores[r].failure;
+      cell.cache_bytes_end = scores[r].cache_bytes_end;
+    }
+    return watch.lap();
+  }
+
   const TorchModel& model_;
   LastPrompt& last_;
   const EvaluationSettings settings_;
@@ -311,6 +351,7 @@ class TorchRun final : public SampleRun {
   std::span<const Cell> cells_;
   TokenizedPrompt prompt_;
   std::vector<int64_t> answer_;
+  std::vector<std::vector<int64_t>> options_;  // that are scored
   std::optional<EncodedPrompt> encoded_;
   bool encoding_told_ = false;  // whether an outcome has the times of the last encoding
   ForcedReference reference_;   // what the full cache made of the answer

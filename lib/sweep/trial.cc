@@ -168,7 +168,7 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
   double seconds = (2 * weights * prompt + attention + tower_operations(model, sample)) /
                    rates.operations_per_second;
-  const auto phase = [&](int64_t steps) {
+  const auto phase = [&](int64_t steps, int64_t rows) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
     const auto cache =
         static_cast<double>(slots_of(cells, half_way, sample.prompt_tokens) *
@@ -176,11 +176,15 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
     const auto held = static_cast<double>(element_bytes_of(model, dtype));
     return static_cast<double>(steps) *
            step_bound_seconds(weights * held + cache, rates.bytes_per_second,
-                              2 * weights * static_cast<double>(cells.size()),
-                              rates.operations_per_second);
+                              2 * weights * static_cast<double>(rows), rates.operations_per_second);
   };
-  if (settings.perplexity) seconds += phase(sample.answer_tokens);
-  if (settings.generate) seconds += phase(sample.new_tokens(settings));
+  const int64_t rows = std::ssize(cells);
+  if (settings.perplexity) seconds += phase(sample.answer_tokens, rows);
+  if (settings.generate && sample.by_likelihood()) {
+    seconds += phase(sample.option_steps(), rows * std::ssize(sample.option_tokens));
+  } else if (settings.generate) {
+    seconds += phase(sample.new_tokens(settings), rows);
+  }
   return seconds;
 }
 
@@ -196,7 +200,12 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
                    prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
                    compression_seconds;
   if (settings.perplexity) seconds += scored_token_seconds * steps(sample.answer_tokens);
-  if (settings.generate) seconds += step_seconds * steps(sample.new_tokens(settings));
+  if (settings.generate && sample.by_likelihood()) {
+    seconds += scored_token_seconds * static_cast<double>(sample.option_steps()) *
+               static_cast<double>(sample.option_tokens.size());
+  } else if (settings.generate) {
+    seconds += step_seconds * steps(sample.new_tokens(settings));
+  }
   return seconds;
 }
 
@@ -230,7 +239,9 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
   trial.layers = part.decoder.layers;
   trial.prompt_token_seconds = run.prefill() * layers / static_cast<double>(mean.prompt_tokens);
   trial.compression_seconds = run.compression() * layers * cells;
-  if (settings.perplexity)
+  const bool scores_options = std::any_of(samples.begin(), samples.end(),
+                                          [](const SampleSize& s) { return s.by_likelihood(); });
+  if (settings.perplexity || scores_options)
     trial.scored_token_seconds = run.scoring(mean.answer_tokens) * whole * cells;
   if (settings.generate) trial.step_seconds = run.step() * whole * cells;
   trial.tower_operations_per_second = measure_arithmetic(device, dtype, kManyRows);

@@ -18,7 +18,7 @@ struct Trial {
   int64_t layers = 0;               ///< that were run
   double prompt_token_seconds = 0;  ///< a prompt's prefill and statistics, per token
   double compression_seconds = 0;   ///< of all cells of a sample
-  double scored_token_seconds = 0;  ///< an answer's token, all cells together
+  double scored_token_seconds = 0;  ///< a token of an answer or an option, all cells together
   double step_seconds = 0;          ///< a new token, all cells together
   double tower_operations_per_second = 0;
 

@@ -48,7 +48,6 @@ class RotaryModel final : public LanguageModel {
     throw InternalError("not asked");
   }
   at::Tensor decode_chunk(const std::vector<ChunkInput>& /*rows*/,
-                          const std::vector<int64_t>& /*tokens*/,
                           const LayerWatch& /*on_layer*/) const override {
     throw InternalError("not asked");
   }

@@ -2,9 +2,11 @@
 // sweep.
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "support/paths.h"
@@ -101,6 +103,70 @@ TEST_F(PublishedTasks, RunInOneSweep) {
   const std::string categories = read_file(folder_.path() / "out/categories.csv");
   for (const char* row : {"ocr,3,", "math,3,", "rec,1,", "spat,1,"})
     EXPECT_NE(categories.find(std::string("\nllava-fp32,mm-vet,") + row), std::string::npos) << row;
+}
+
+TEST_F(PublishedTasks, AreAnsweredByTheLikelihoodOfOptions) {
+  std::string yaml = "models: {path: " + source_path("tests/parity/data/families/llava") +
+                     ", label: llava, prompt_format: llava-v1-hf}\ndata:\n";
+  for (const std::string task : {"scienceqa-img", "ai2d", "textvqa"}) {
+    yaml += "  - {task: " + task + ", path: " + data_of(task).string() +
+            (task == "textvqa" ? "" : ", answer_by: likelihood") +
+            ", image_cache: " + (folder_.path() / "images").string() + "}\n";
+  }
+  yaml +=
+      "strategies: [full, elastic, h2o]\nbudgets: {keep: [0.3]}\nbootstrap: {iterations: 50}\n"
+      "output: " +
+      (folder_.path() / "out").string() + "\n";
+  const std::string sweep = folder_.write("s.yaml", yaml).string();
+  const ProgramResult planned = run_elastikv({"plan", sweep, "--limit", "3"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.errors;
+  const ProgramResult result = run_elastikv({"sweep", sweep, "--limit", "3"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const std::string tasks = read_file(folder_.path() / "out/tasks.csv");
+  for (const char* task : {"scienceqa-img", "ai2d"}) {
+    EXPECT_NE(tasks.find("llava-fp32,h2o,0.3," + std::string(task) + ",choice-likelihood,"),
+              std::string::npos)
+        << tasks;
+  }
+  std::map<std::string, std::string> answers;  // by data set and sample
+  std::istringstream samples(read_file(folder_.path() / "out/samples.jsonl"));
+  for (std::string line; std::getline(samples, line);) {
+    const auto sample = nlohmann::json::parse(line);
+    answers[sample.at("data").get<std::string>() + "/" + sample.at("id").get<std::string>()] =
+        sample.at("answer").get<std::string>();
+  }
+  std::istringstream records(read_file(folder_.path() / "out/records.jsonl"));
+  int scored = 0;
+  for (std::string line; std::getline(records, line);) {
+    const auto record = nlohmann::json::parse(line);
+    const auto cell = record.at("cell").get<std::string>();
+    if (cell.find("/textvqa/") != std::string::npos) {
+      EXPECT_FALSE(record.contains("options"));
+      continue;
+    }
+    const std::string data = cell.find("/ai2d/") == std::string::npos ? "scienceqa-img" : "ai2d";
+    const std::string answer = answers.at(data + "/" + record.at("sample").get<std::string>());
+    // What perplexity scores is the right option.
+    for (const auto& option : record.at("options")) {
+      if (option.at("letter").get<std::string>() != answer.substr(0, 1)) continue;
+      EXPECT_NEAR(option.at("log_likelihood").get<double>(), -record.at("nll_sum").get<double>(),
+                  1e-3)
+          << line;
+      EXPECT_EQ(option.at("bytes").get<size_t>(), answer.size());
+      ++scored;
+    }
+  }
+  EXPECT_EQ(scored, 2 * 3 * 3);
+  const ProgramResult again = run_elastikv({"sweep", sweep, "--limit", "3", "--resume"});
+  EXPECT_EQ(again.exit_code, 0) << again.errors;
+  const ProgramResult refused =
+      run_elastikv({"inspect-data", data_of("textvqa").string(), "--task", "textvqa", "--set",
+                    "answer_by=likelihood", "--set", cache_});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.errors.find("answer_by is likelihood, which scores the options of a question, "
+                                "and none of the questions has any"),
+            std::string::npos)
+      << refused.errors;
 }
 
 TEST_F(PublishedTasks, BadInputIsOneLine) {

@@ -337,6 +337,25 @@ void add_task_metrics(const std::vector<std::pair<std::string, std::string>>& te
   }
 }
 
+/// Metrics of likelihoods, by the options that they choose.
+void add_likelihood_metrics(AllResults& all) {
+  const Question question{
+      .answer = "B", .references = {"B"}, .options = {"no", "perhaps", "na\u00efve"}};
+  for (const std::string& name : task_metric_names()) {
+    const TextMetrics metrics({name});
+    const TextMetric& metric = *metrics.metrics().front();
+    if (!metric.form().of_likelihood) continue;
+    for (int i = 0; i < 27; ++i) {
+      ModelOutput output;
+      output.options = {{'A', -1.0 - i % 3, 1, 2, 2},
+                        {'B', -3.0 - i / 3 % 3, 3, 7, 7},
+                        {'C', -2.5 - i / 9, 2, 6, 5}};
+      const Score score = metric.score({output, output, {}, question});
+      all["metric/" + name].add("{} {}", score[0], score[1]);
+    }
+  }
+}
+
 void add_metrics(AllResults& all) {
   std::ifstream pairs(kTests / "golden/rouge_pairs.jsonl");
   std::vector<std::pair<std::string, std::string>> texts{
@@ -354,6 +373,7 @@ void add_metrics(AllResults& all) {
     }
   }
   add_task_metrics(texts, all);
+  add_likelihood_metrics(all);
   std::vector<ModelOutput> outputs(7);
   for (int sample = 0; sample < 7; ++sample) {
     ModelOutput& output = outputs[static_cast<size_t>(sample)];

@@ -14,6 +14,7 @@ import make_chat_prompt_golden
 import make_family_golden
 import make_interleaved_golden
 import make_jinja_golden
+import make_option_golden
 import make_original_llava_golden
 import make_picture_golden
 import make_qwen_vl_golden
@@ -153,6 +154,19 @@ def compare_interleaved(committed, made):
     return [] if same else ["interleaved.json: content differs"]
 
 
+def compare_options(committed, made):
+    """Lines for options of questions: the same ids and choices, and likelihoods within the tolerance."""
+    lines = []
+    for one, other in zip(committed["cases"], made["cases"], strict=True):
+        for key in ("model", "options", "likeliest", "likeliest_per_token"):
+            if one[key] != other[key]:
+                lines.append(f"options.json: {one['model']}: {key} differs")
+        # A sum over up to 70 tokens.
+        if not np.allclose(one["log_likelihoods"], other["log_likelihoods"], rtol=0, atol=10 * FLOAT_TOLERANCE):
+            lines.append(f"options.json: {one['model']}: log_likelihoods differ")
+    return lines
+
+
 def compare_lines(file, made):
     """A line for a text file that is no longer what is made."""
     # No splitlines(): the texts hold line ends of other kinds.
@@ -186,6 +200,7 @@ def main():
         templates = make_template_golden.FOLDER
         lines += compare_lines(templates / "golden.jsonl", make_template_golden.make(templates))
         lines += compare_lines(make_chat_prompt_golden.OUTPUT, make_chat_prompt_golden.make())
+        lines += compare_options(read_json(arguments.committed / "options.json"), make_option_golden.make())
         lines += compare_windows(read_json(arguments.committed / "windows.json"), make_window_golden.make())
         lines += compare_interleaved(read_json(arguments.committed / "interleaved.json"), make_interleaved_golden.make())
     for line in lines:

@@ -152,10 +152,10 @@ class FaultyModel final : public Model {
       output.logits = trigger.spoil(output.logits);
       return output;
     }
-    at::Tensor decode_chunk(const std::vector<ChunkInput>& rows, const std::vector<int64_t>& tokens,
+    at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
                             const LayerWatch& on_layer) const override {
       const Trigger trigger(fault_, Fault::Call::kChunk, chunks_, lost_);
-      return trigger.spoil(model_.decode_chunk(rows, tokens, on_layer));
+      return trigger.spoil(model_.decode_chunk(rows, on_layer));
     }
     at::Tensor logits(const at::Tensor& hidden) const override { return model_.logits(hidden); }
     void unrotate_keys(KVCache& cache) const override { model_.unrotate_keys(cache); }

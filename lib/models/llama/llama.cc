@@ -249,18 +249,22 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
 }
 
 at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
-                               const std::vector<int64_t>& tokens,
                                const LayerWatch& on_layer) const {
   const auto row_count = static_cast<int64_t>(rows.size());
-  const auto token_count = static_cast<int64_t>(tokens.size());
+  const auto token_count = static_cast<int64_t>(rows.front().tokens.size());
   ChunkBatch batch(rows, token_count, *this, scale(), device_, dtype_);
+  std::vector<int64_t> ids;
   std::vector<int64_t> indices;
-  indices.reserve(rows.size() * tokens.size());
+  ids.reserve(static_cast<size_t>(row_count * token_count));
+  indices.reserve(static_cast<size_t>(row_count * token_count));
   for (const ChunkInput& row : rows) {
+    ELASTIKV_ASSERT(std::ssize(row.tokens) == token_count, "{} tokens beside {}", row.tokens.size(),
+                    token_count);
+    ids.insert(ids.end(), row.tokens.begin(), row.tokens.end());
     for (int64_t i = 0; i < token_count; ++i) indices.push_back(row.token_index + i);
   }
   const at::Tensor scales = query_scales(indices);
-  at::Tensor x = embed(sent(at::tensor(tokens, at::kLong), device_)).repeat({row_count, 1});
+  at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (on_layer) on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];

@@ -45,7 +45,7 @@ class Llama final : public LanguageModel {
   at::Tensor embed(const at::Tensor& ids) const override;
   PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const override;
   DecodeOutput decode(const std::vector<DecodeInput>& rows) const override;
-  at::Tensor decode_chunk(const std::vector<ChunkInput>& rows, const std::vector<int64_t>& tokens,
+  at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
                           const LayerWatch& on_layer) const override;
   at::Tensor logits(const at::Tensor& hidden) const override;
   void unrotate_keys(KVCache& cache) const override;

@@ -63,6 +63,17 @@ TEST(TokenScores, ARowsScoresDoNotDependOnTheOthersOrOnThreads) {
   at::set_num_threads(threads);
 }
 
+TEST(TokenScores, OfTargetsOfTheirOwnAreThoseOfEachRow) {
+  const at::Tensor logits = random_tensor({5, 49152}, 4) * 3;
+  const std::vector<int64_t> targets{7, 49151, 0, 7, 300};
+  const std::vector<double> all = score_tokens(logits, targets);
+  ASSERT_EQ(all.size(), targets.size());
+  for (size_t r = 0; r < targets.size(); ++r) {
+    const at::Tensor row = logits.narrow(0, static_cast<int64_t>(r), 1);
+    EXPECT_EQ(all[r], score_token(row, targets[r]).nll.front());
+  }
+}
+
 TEST(TokenScores, WhatIsNotFiniteStaysVisible) {
   const at::Tensor logits = random_tensor({2, 8}, 1);
   logits.data_ptr<float>()[8] = std::numeric_limits<float>::quiet_NaN();

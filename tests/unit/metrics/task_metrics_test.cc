@@ -1,12 +1,17 @@
 // Metrics of answers beyond what their oracles say: names, signatures, messages, uncertainty.
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "metrics/caption_words.h"
 #include "metrics/choice_letters.h"
 #include "metrics/linearised.h"
@@ -169,6 +174,88 @@ TEST(AnswerRules, TakeBrokenTextsOfAModel) {
     EXPECT_TRUE(score.f >= 0 && score.f <= 1) << name;
   }
   EXPECT_EQ(TextMetrics({"anls"}).score_answer(question, "caf\xC3").front().f, 0.75);
+}
+
+/// What a metric says of options with these log likelihoods and texts, A first.
+std::vector<std::optional<double>> likelihood_scores(
+    const std::vector<std::pair<double, std::string>>& options, const Question& question) {
+  const MetricSet set(MetricChoice{.perplexity = false,
+                                   .text = {"choice-likelihood", "choice-likelihood-per-character",
+                                            "choice-likelihood-per-byte"},
+                                   .agreement = false});
+  ModelOutput output;
+  for (const auto& [likelihood, text] : options) {
+    output.options.push_back({static_cast<char>('A' + output.options.size()), likelihood, 2,
+                              std::ssize(text), static_cast<int64_t>(to_characters(text).size())});
+  }
+  std::vector<std::optional<double>> values;
+  for (const std::optional<Score>& score : set.score({output, {}, {}, question}, false))
+    values.push_back(score->at(1) != 0 ? std::optional(score->front()) : std::nullopt);
+  return values;
+}
+
+// lm-evaluation-harness: np.argmax of lls, of lls / len(choice) and of lls / len(choice.encode()).
+TEST(ChoiceLikelihood, TakesTheLikeliestOption) {
+  using Values = std::vector<std::optional<double>>;
+  const Question second{.answer = "B", .references = {"B"}, .options = {"no", "perhaps", "non"}};
+  EXPECT_EQ(likelihood_scores({{-2, "no"}, {-4, "perhaps"}, {-5, "non"}}, second),
+            (Values{0, 1, 1}));
+  EXPECT_EQ(likelihood_scores({{-2, "no"}, {-1, "perhaps"}, {-5, "non"}}, second),
+            (Values{1, 1, 1}));
+  // Of equals the first.
+  EXPECT_EQ(likelihood_scores({{-2, "no"}, {-2, "no"}, {-5, "non"}}, second), (Values{0, 0, 0}));
+  // Three letters of two bytes each.
+  const Question greek{
+      .answer = "A", .references = {"A"}, .options = {"\u03bd\u03b1\u03b9", "yes"}};
+  EXPECT_EQ(likelihood_scores({{-3, "\u03bd\u03b1\u03b9"}, {-2, "yes"}}, greek), (Values{0, 0, 1}));
+  const Question other{.answer = "maybe", .references = {"maybe"}, .options = {"no", "yes"}};
+  EXPECT_EQ(likelihood_scores({{-3, "no"}, {-2, "yes"}}, other),
+            (Values{std::nullopt, std::nullopt, std::nullopt}));
+  EXPECT_EQ(likelihood_scores({}, greek), (Values{std::nullopt, std::nullopt, std::nullopt}));
+}
+
+TEST(ChoiceLikelihood, SaysHowItChose) {
+  SignatureContext context{.reference = "dataset", .bootstrap = 0};
+  const auto start = [&](const std::string& name) {
+    const std::string whole = TextMetrics({name}).signature(0, context);
+    return whole.substr(0, whole.find("|bs:"));
+  };
+  EXPECT_EQ(start("choice-likelihood"),
+            "choice-likelihood type:choice|rule:log-likelihood|norm:none|agg:mean");
+  context.option_text = "letter";
+  EXPECT_EQ(start("choice-likelihood-per-byte"),
+            "choice-likelihood-per-byte type:choice|rule:log-likelihood|norm:bytes|options:letter|"
+            "agg:mean");
+  EXPECT_EQ(start("choice-vlmeval"),
+            "choice-vlmeval type:choice|rule:vlmevalkit-0.0.20-exact|none:wrong|agg:mean");
+  EXPECT_TRUE(is_of_likelihood("choice-likelihood-per-character"));
+  EXPECT_FALSE(is_of_likelihood("choice-vlmeval"));
+}
+
+TEST(ChoiceLikelihood, SaysOfHowManyQuestionsTheUncompressedPromptDecides) {
+  const MetricSet set(MetricChoice{
+      .perplexity = false, .text = {"choice-likelihood", "loyalty"}, .agreement = false});
+  const Question question{.answer = "B", .references = {"B"}, .options = {"no", "yes"}};
+  std::vector<ModelOutput> outputs(3);
+  std::vector<Scores> scores;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    // Of the first alone has an option more than one token.
+    outputs[i].options = {{'A', -2, 1, 2, 2}, {'B', -1, i == 0 ? 2 : 1, 3, 3}};
+    scores.push_back(set.score({outputs[i], outputs[i], {}, question}, false));
+  }
+  std::vector<MeasuredSample> samples;
+  for (size_t i = 0; i < outputs.size(); ++i) samples.push_back({outputs[i], scores[i], &question});
+  const Metric& metric = *set.metrics().front();
+  const Measurement found = metric.measure(samples, {}, Bootstrap(100));
+  EXPECT_EQ(found.value, 1);
+  EXPECT_EQ(metric.unmoved(found), "2 of 3 questions have options of one token alone");
+  const MeasuredCell cell{"cell", false, found, Clusters()};
+  EXPECT_EQ(
+      metric.notes({&cell, 1}),
+      (Words{"2 of 3 questions have options of one token alone: the uncompressed prompt's own "
+             "logits score it, so that every strategy chooses as the full cache does there."}));
+  EXPECT_TRUE(metric.traits().right_or_wrong);
+  EXPECT_EQ(metric.traits().reference, "dataset");
 }
 
 TEST(AnswerRules, CountVotesAndOtherwiseReferences) {

@@ -103,14 +103,16 @@ class EveryMetricsTables : public testing::Test {
     for (int i = 0; i < 5; ++i) {
       lines += fmt::format(
           "{{\"id\": \"s{0}\", \"question\": \"q\", \"answer\": \"answer {0}\", \"category\": "
-          "\"c\"}}\n",
+          "\"c\", \"options\": [\"answer {0}\", \"another one\"]}}\n",
           i);
     }
     const std::filesystem::path data = folder.write("data.jsonl", lines);
     SweepOverrides overrides;
     overrides.output = folder.path() / "out";
     const SweepConfig config = parse_sweep(
-        fmt::format("name: test\nmodels: {{path: m}}\ndata: {{path: {}, name: d}}\nstrategies: "
+        fmt::format("name: test\nmodels: {{path: m}}\ndata: {{path: {}, name: d, answer_by: "
+                    "likelihood, columns: {{id: id, question: question, answer: answer, options: "
+                    "options, categories: category}}}}\nstrategies: "
                     "[full, elastic, h2o]\nbudgets: {{keep: 0.5}}\nmetrics: {{text: [{}]}}\n",
                     data.string(), fmt::join(all_text_metrics(), ", ")),
         "s.yaml", overrides);
@@ -166,6 +168,13 @@ TEST_F(EveryMetricsTables, ShowIt) {
     std::replace(latex.begin(), latex.end(), '_', '-');
     EXPECT_FALSE(file(latex).empty()) << latex;
   }
+}
+
+TEST_F(EveryMetricsTables, SayWhatWasScoredOfOptions) {
+  EXPECT_TRUE(holds(file("report.md"),
+                    "choice-likelihood type:choice|rule:log-likelihood|norm:none|options:"
+                    "letter-and-text|agg:mean|"));
+  EXPECT_TRUE(holds(file("report.html"), "log likelihoods: A -"));
 }
 
 // Of what is right or wrong, and of nothing else.

@@ -29,6 +29,14 @@ ScoredFiles scored(bool per_category = false) {
   return scores;
 }
 
+TEST(ScoredFilesTest, RefuseMetricsOfLikelihoods) {
+  ScoredFiles scores = of({"rougeL", "choice-likelihood"});
+  EXPECT_ERROR(
+      scores.add("f", R"({"id": "a", "reference": "b", "candidate": "c"})"),
+      "metric 'choice-likelihood' judges the likelihoods of options, which a sweep computes "
+      "(answer_by: likelihood): a text has none");
+}
+
 TEST(Scores, FollowFromTheLines) {
   const ScoredFiles scores = scored(/*per_category=*/true);
   ASSERT_EQ(scores.files.size(), 1U);

@@ -182,6 +182,7 @@ class FakeEvaluator final : public SampleEvaluator {
       result.token_ids.push_back(token + (changed ? 100 : 0));
       result.text += (changed ? "other" : "word") + std::to_string(token) + " ";
     }
+    choose(sample, cell, result);
     result.finished = true;
     if (!cell.is_full() && settings_.agreement) result.mean_kl = badness;
     if (plan_.spoil) plan_.spoil(sample, cell, result);
@@ -193,6 +194,22 @@ class FakeEvaluator final : public SampleEvaluator {
     result.cache_bytes_end = (result.requested_tokens + 10) * 1024;
     result.seconds = {0.01 * plan_.slowness};
     return result;
+  }
+
+  /// Of a question that is answered by likelihood: the text is the likeliest option.
+  void choose(const Sample& sample, const Cell& cell, CellOutcome& result) const {
+    for (size_t i = 0; i < sample.scored_options.size(); ++i) {
+      const ScoredOption& option = sample.scored_options[i];
+      const auto bytes = static_cast<int64_t>(option.text.size());
+      const double likelihood =
+          -spread(sample.id + cell.id, static_cast<int64_t>(i)) + static_cast<double>(plan_.drift);
+      if (i == 0 ||
+          likelihood > result.options[static_cast<size_t>(result.token_ids[0])].log_likelihood) {
+        result.token_ids = {static_cast<int64_t>(i)};
+        result.text = option.text;
+      }
+      result.options.push_back({option.letter, likelihood, /*tokens=*/2, bytes, bytes});
+    }
   }
 
   /// In [0, 1), from the text and the number.

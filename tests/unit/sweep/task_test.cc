@@ -162,7 +162,7 @@ TEST_F(Tasks, BadOnesAreNamed) {
                file("bad") +
                    ":4: unknown key 'data.limit'; known: format, columns, "
                    "images_from, split, turn, prompt, image_place, image_markers, "
-                   "image_orientation");
+                   "image_orientation, answer_by, option_text");
   EXPECT_ERROR(of(head + "metrics: [anls]\nmax_new_tokens: 0\n"),
                file("bad") + ":4: key 'max_new_tokens' needs to be at least 1");
   EXPECT_ERROR(of(head + "metrics: [anls]\npublished: [{model: a, metric: anlz, score: 1, source: "

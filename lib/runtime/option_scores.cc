@@ -1,0 +1,211 @@
+#include "runtime/option_scores.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <span>
+#include <utility>
+
+#include <ATen/ops/tensor.h>
+
+#include "base/error.h"
+#include "kernels/token_scores.h"
+#include "kernels/transfer.h"
+#include "runtime/batch_memory.h"
+#include "runtime/evaluation.h"
+
+namespace elastikv {
+namespace {
+
+/// An option behind a compressed prompt, whose first token is scored.
+struct Row {
+  size_t sequence;
+  size_t option;
+};
+
+/// Runs rows piece by piece.
+class OptionRuns {
+ public:
+  OptionRuns(const LanguageModel& model, c10::Device device,
+             const std::vector<Sequence*>& sequences,
+             const std::vector<std::vector<int64_t>>& options, const OptionScoring& scoring,
+             std::vector<OptionScores>& scores)
+      : model_(model),
+        device_(device),
+        sequences_(sequences),
+        options_(options),
+        scoring_(scoring),
+        scores_(scores) {
+    const auto longest = std::max_element(
+        options.begin(), options.end(),
+        [](const auto& one, const auto& other) { return one.size() < other.size(); });
+    longest_ = static_cast<size_t>(longest - options.begin());
+    steps_ = std::ssize(*longest) - 1;
+    for (const std::vector<int64_t>& option : options) {
+      padded_.push_back(option);
+      padded_.back().resize(static_cast<size_t>(steps_), option.back());
+    }
+  }
+
+  void run() {
+    std::vector<Row> rows;
+    for (size_t s = 0; s < sequences_.size(); ++s) {
+      for (size_t o = 0; o < options_.size(); ++o) {
+        if (options_[o].size() > 1) rows.push_back({s, o});
+      }
+    }
+    of_ = std::ssize(rows);
+    while (done_ < of_) {
+      std::span<const Row> rest(rows.data() + done_, static_cast<size_t>(of_ - done_));
+      std::vector<Sequence> restarts = begin(rest);
+      rest = rest.first(restarts.size());
+      std::vector<size_t> foreseen;
+      std::vector<size_t> stepped;
+      for (size_t i = 0; i < restarts.size(); ++i)
+        (scoring_.one_pass && restarts[i].foresee(steps_) ? foreseen : stepped).push_back(i);
+      if (!foreseen.empty()) score_in_chunks(rest, restarts, foreseen);
+      if (!stepped.empty()) score_in_steps(rest, restarts, stepped);
+      finish(rest, restarts);
+      done_ += std::ssize(restarts);
+    }
+  }
+
+ private:
+  /// Restarts for the first of the rows, as many as can run together.
+  std::vector<Sequence> begin(std::span<const Row> rows) const {
+    const int64_t most = std::max<int64_t>(1, kRowsTogether / std::min(steps_, kTokensTogether));
+    BatchMemory memory(model_, device_, {.scored_tokens = steps_});
+    std::vector<Sequence> restarts;
+    for (const Row& row : rows) {
+      if (std::ssize(restarts) == most) break;
+      Sequence restart = sequences_[row.sequence]->restart();
+      if (!memory.add(restart) && !restarts.empty()) break;
+      restart.reserve(steps_);
+      restarts.push_back(std::move(restart));
+    }
+    return restarts;
+  }
+
+  /// Adds the log likelihood of a row's token.
+  void add(const Row& row, double nll) const {
+    scores_[row.sequence].log_likelihoods[row.option] -= nll;
+  }
+
+  void score_in_chunks(std::span<const Row> rows, std::vector<Sequence>& restarts,
+                       const std::vector<size_t>& which) const {
+    const int64_t count = std::ssize(which);
+    std::vector<Sequence*> batch;
+    for (const size_t i : which) batch.push_back(&restarts[i]);
+    for (int64_t begin = 0; begin < steps_; begin += kTokensTogether) {
+      const int64_t tokens = std::min(kTokensTogether, steps_ - begin);
+      std::vector<std::span<const int64_t>> chunk;
+      std::vector<int64_t> places;  // of hidden states, row by row
+      std::vector<int64_t> targets;
+      std::vector<const Row*> scored;
+      for (int64_t i = 0; i < count; ++i) {
+        const Row& row = rows[which[static_cast<size_t>(i)]];
+        const std::vector<int64_t>& option = options_[row.option];
+        chunk.push_back(std::span<const int64_t>(padded_[row.option])
+                            .subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens)));
+        for (int64_t t = 0; t < tokens && begin + t + 1 < std::ssize(option); ++t) {
+          places.push_back(i * tokens + t);
+          targets.push_back(option[static_cast<size_t>(begin + t + 1)]);
+          scored.push_back(&row);
+        }
+      }
+      // On a CPU one chunk of a large model takes minutes.
+      const auto watch = [&](int64_t layer, int64_t layers) {
+        const int64_t passed = begin * layers + tokens * layer;
+        tell(count * passed / (steps_ * layers), count);
+      };
+      const at::Tensor hidden = run_chunk(model_, batch, chunk, watch).flatten(0, 1);
+      for (int64_t from = 0; from < std::ssize(targets); from += kLogitRowsTogether) {
+        const int64_t to = std::min<int64_t>(from + kLogitRowsTogether, std::ssize(targets));
+        const std::vector<int64_t> some(targets.begin() + from, targets.begin() + to);
+        const at::Tensor chosen = sent(
+            at::tensor(std::vector<int64_t>(places.begin() + from, places.begin() + to), at::kLong),
+            hidden.device());
+        const std::vector<double> nll =
+            score_tokens(model_.logits(hidden.index_select(0, chosen)).contiguous(), some);
+        for (size_t i = 0; i < nll.size(); ++i) add(*scored[static_cast<size_t>(from) + i], nll[i]);
+      }
+    }
+  }
+
+  void score_in_steps(std::span<const Row> rows, std::vector<Sequence>& restarts,
+                      const std::vector<size_t>& which) const {
+    for (int64_t k = 0; k < steps_; ++k) {
+      const auto place = static_cast<size_t>(k);
+      std::vector<Sequence*> batch;
+      std::vector<const Row*> scored;
+      std::vector<int64_t> tokens;
+      std::vector<int64_t> targets;
+      for (const size_t i : which) {
+        const std::vector<int64_t>& option = options_[rows[i].option];
+        if (place + 1 >= option.size()) continue;
+        batch.push_back(&restarts[i]);
+        scored.push_back(&rows[i]);
+        tokens.push_back(option[place]);
+        targets.push_back(option[place + 1]);
+      }
+      tell(std::ssize(which) * k / steps_, std::ssize(batch));
+      const std::vector<double> nll =
+          score_tokens(decode_step(model_, batch, tokens).contiguous(), targets);
+      for (size_t i = 0; i < nll.size(); ++i) add(*scored[i], nll[i]);
+    }
+  }
+
+  /// Takes what is to be told of restarts whose options were run.
+  void finish(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
+    for (size_t i = 0; i < restarts.size(); ++i) {
+      OptionScores& scores = scores_[rows[i].sequence];
+      const std::vector<int64_t>& option = options_[rows[i].option];
+      if (!std::isfinite(scores.log_likelihoods[rows[i].option])) {
+        restarts[i].note_failure(model_, {option.begin(), option.end() - 1});
+        if (scores.failure.empty()) scores.failure = restarts[i].failure();
+      }
+      // No token was put behind the longest option.
+      if (rows[i].option == longest_) scores.cache_bytes_end = restarts[i].cache().bytes();
+    }
+  }
+
+  void tell(int64_t more, int64_t rows) const {
+    if (scoring_.on_step) scoring_.on_step(done_ + more, of_, rows);
+  }
+
+  const LanguageModel& model_;
+  c10::Device device_;
+  const std::vector<Sequence*>& sequences_;
+  const std::vector<std::vector<int64_t>>& options_;
+  const OptionScoring& scoring_;
+  std::vector<OptionScores>& scores_;
+  std::vector<std::vector<int64_t>> padded_;  // what is run of each option
+  size_t longest_ = 0;
+  int64_t steps_ = 0;
+  int64_t done_ = 0;
+  int64_t of_ = 0;
+};
+
+}  // namespace
+
+std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device device,
+                                        const EncodedPrompt& prompt,
+                                        const std::vector<Sequence*>& sequences,
+                                        const std::vector<std::vector<int64_t>>& options,
+                                        const OptionScoring& scoring) {
+  ELASTIKV_ASSERT(!sequences.empty() && !options.empty(), "nothing to score");
+  OptionScores first;
+  for (const std::vector<int64_t>& option : options) {
+    ELASTIKV_ASSERT(!option.empty(), "an option without a token");
+    first.log_likelihoods.push_back(
+        -score_tokens(prompt.logits.unsqueeze(0).contiguous(), {option.front()}).front());
+  }
+  std::vector<OptionScores> scores(sequences.size(), first);
+  for (size_t s = 0; s < sequences.size(); ++s)
+    scores[s].cache_bytes_end = sequences[s]->cache().bytes();
+  OptionRuns(model, device, sequences, options, scoring, scores).run();
+  return scores;
+}
+
+}  // namespace elastikv
