@@ -140,6 +140,8 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
     for (size_t i = 0; i < draft.images.size(); ++i)
       question = place == "before" ? fmt::format("<image>\n{}", question)
                                    : fmt::format("{}\n<image>", question);
+    if (place == "before" && draft.sample.context_length > 0)
+      draft.sample.context_length += draft.images.size() * std::string_view("<image>\n").size();
   }
 }
 
@@ -159,9 +161,12 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   const std::string& remove = options.question_remove;
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
+    size_t& context = draft.sample.context_length;
     for (size_t at = question.find(remove); !remove.empty() && at != std::string::npos;
-         at = question.find(remove, at))
+         at = question.find(remove, at)) {
       question.erase(at, remove.size());
+      if (at < context) context = std::max(at, context - std::min(context, remove.size()));
+    }
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
     const std::string& after = open ? *options.question_after_open : options.question_after;
     if (options.question_before.empty() && after.empty()) continue;
@@ -170,6 +175,7 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
     const std::string front = take_markers(question, /*in_front=*/true);
     const std::string behind = take_markers(question, /*in_front=*/false);
     question = front + options.question_before + question + after + behind;
+    if (context > 0) context += options.question_before.size();
   }
 }
 

@@ -17,6 +17,10 @@ std::string with_options(std::string_view hint, std::string question,
   return question;
 }
 
+size_t context_length(std::string_view hint, std::string_view question) {
+  return is_blank(hint) || is_blank(question) ? 0 : hint.size() + 1;
+}
+
 void choose(const Option& option, Draft& draft) {
   draft.sample.answer = fmt::format("{}. {}", option.letter, option.text);
   draft.sample.references = {draft.sample.answer, std::string(1, option.letter), option.text};

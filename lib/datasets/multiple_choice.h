@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ inline constexpr std::string_view kOptionLine = "\nAnswer with the option's lett
 /// option; `hint` may be blank, and without options the question is as it stands.
 std::string with_options(std::string_view hint, std::string question,
                          const std::vector<Option>& options);
+
+/// Bytes of what with_options gives that stand before the question: its context.
+size_t context_length(std::string_view hint, std::string_view question);
 
 /// Gives a draft the option that an answer is: its letter and text, as the question lists it. The
 /// letter alone would be one token, which the uncompressed prompt predicts.

@@ -85,6 +85,8 @@ class TsvSamples {
     const std::vector<Option> options = options_of(row);
     for (const Option& option : options) draft.sample.options.push_back(option.text);
     draft.sample.question = question_of(row, options);
+    draft.sample.context_length =
+        context_length(columns_.of(row, "hint"), columns_.of(row, "question"));
     for (const Option& option : options) {
       draft.sample.options.resize(static_cast<size_t>(option.letter - 'A') + 1);
       draft.sample.options.back() = option.text;

@@ -102,6 +102,8 @@ struct SampleSize {
   int64_t patches = 0;  ///< that the vision tower computes
   /// Of the text to it; none: as the settings say.
   std::optional<int64_t> max_new_tokens = std::nullopt;
+  /// Of the prompt's tokens, those that come after the compression where it is earliest.
+  int64_t late_tokens = 0;
 
   int64_t new_tokens(const EvaluationSettings& settings) const {
     return max_new_tokens.value_or(settings.max_new_tokens);

@@ -190,6 +190,8 @@ void read_outcome(const Value& line, const Scorers& scorers, Record& record) {
   outcome.token_ids = line.at("token_ids").integers();
   outcome.finished = line.at("finished").truth();
   if (const auto mean_kl = line.find("mean_kl")) outcome.mean_kl = mean_kl->number();
+  if (const auto compressed = line.find("compressed_tokens"))
+    outcome.compressed_tokens = compressed->integer();
   outcome.requested_tokens = line.at("requested_tokens").integer();
   line.at("kept_tokens").each([&](const Value& layer) {
     outcome.kept_tokens.add_layer(layer.counts());
