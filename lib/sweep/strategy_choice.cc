@@ -102,7 +102,7 @@ const Keys<StrategyChoice>& strategy_keys() {
                                                            : OrderedJson(compress_at_name(at));
                      }},
                 or_list(compress_at_form().takes, /*ranges=*/false),
-                "When it compresses; a list makes a strategy of each.",
+                "In sweeps: when it compresses. A list makes a strategy of each.",
                 {.otherwise = "the sweep's `compress_at`"});
     keys.custom("question",
                 {.write =
@@ -113,7 +113,7 @@ const Keys<StrategyChoice>& strategy_keys() {
                                   : OrderedJson(question_entries_name(moment.question));
                      }},
                 question_entries_form().takes,
-                "What becomes of the entries of a question that comes after the compression.",
+                "In sweeps: what becomes of the entries of a question that comes later.",
                 {.otherwise = "the sweep's `question`"});
   });
   return keys;
@@ -138,7 +138,6 @@ std::vector<CompressAt> read_moments(const YamlFields& node) {
     if (std::count(moments.begin(), moments.end(), moments.back()) > 1)
       entry.fail_here(fmt::format("lists '{}' twice", compress_at_name(moments.back())));
   }
-  if (moments.empty()) node.fail_here("is an empty list");
   return moments;
 }
 

@@ -134,8 +134,7 @@ void add_moments(Keys<SweepConfig>& keys) {
               {.read = [](const YamlFields& node,
                           SweepConfig& config) { config.compress_at = read_moments(node); }},
               or_list(compress_at_form().takes, /*ranges=*/false),
-              "When prompts are compressed (docs/compress-at.md); a list makes of each strategy one "
-              "for each moment.",
+              "When prompts are compressed; a list makes of each strategy one for each moment.",
               {.otherwise = "`prompt_end`"});
   keys.custom("question",
               {.read =

@@ -166,7 +166,8 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
   // Causal attention: half of the scores and of their products with the values.
   const double attention =
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
-  double seconds = (2 * weights * prompt + attention + tower_operations(model, sample)) /
+  const auto prefills = static_cast<double>(moments_of(cells).size());
+  double seconds = (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
                    rates.operations_per_second;
   const auto phase = [&](int64_t steps) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
@@ -179,8 +180,8 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
                               2 * weights * static_cast<double>(cells.size()),
                               rates.operations_per_second);
   };
-  if (settings.perplexity) seconds += phase(sample.answer_tokens);
-  if (settings.generate) seconds += phase(sample.new_tokens(settings));
+  if (settings.perplexity) seconds += phase(sample.late_tokens + sample.answer_tokens);
+  if (settings.generate) seconds += phase(sample.late_tokens + sample.new_tokens(settings));
   return seconds;
 }
 
@@ -195,8 +196,9 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
   double seconds = tower_operations(model, sample) / tower_operations_per_second +
                    prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
                    compression_seconds;
-  if (settings.perplexity) seconds += scored_token_seconds * steps(sample.answer_tokens);
-  if (settings.generate) seconds += step_seconds * steps(sample.new_tokens(settings));
+  const auto late = static_cast<double>(sample.late_tokens);
+  if (settings.perplexity) seconds += scored_token_seconds * (late + steps(sample.answer_tokens));
+  if (settings.generate) seconds += step_seconds * (late + steps(sample.new_tokens(settings)));
   return seconds;
 }
 
@@ -228,7 +230,10 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
                                                : 1;
   Trial trial;
   trial.layers = part.decoder.layers;
-  trial.prompt_token_seconds = run.prefill() * layers / static_cast<double>(mean.prompt_tokens);
+  // Each moment of compression has a prefill of its own.
+  trial.prompt_token_seconds = run.prefill() * layers *
+                               static_cast<double>(moments_of(group.cells).size()) /
+                               static_cast<double>(mean.prompt_tokens);
   trial.compression_seconds = run.compression() * layers * cells;
   if (settings.perplexity)
     trial.scored_token_seconds = run.scoring(mean.answer_tokens) * whole * cells;
