@@ -59,12 +59,10 @@ int explain_prompt(const ExplainOptions& options) {
   require_room(whole, /*new_tokens=*/0, summary.max_positions, "the prompt");
   // Strategies see no more than what is prefilled before they compress.
   const TokenizedPrompt prompt = first_tokens(
-      whole,
-      subject.sample
-          ? compressed_tokens(*reader, *subject.sample, whole, subject.at)
-      : of_ids ? tokens_before(subject.at, whole, "the prompt")
-               : tokens_before(subject.at, *reader, asked, sizes_of(subject.images), whole,
-                               "the prompt"));
+      whole, subject.sample ? compressed_tokens(*reader, *subject.sample, whole, subject.at)
+             : of_ids       ? tokens_before(subject.at, whole, "the prompt")
+                      : tokens_before(subject.at, *reader, asked, sizes_of(subject.images), whole,
+                                      "the prompt"));
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   const TokenSpan span = prompt.image_span();
   ImageSize grid;
@@ -139,10 +137,11 @@ int explain_prompt(const ExplainOptions& options) {
 void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
-    for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
-                             "--system", "--date", "--template-variable", "--image-aspect-ratio",
-                             "--pixels", "--image-place", "--picture-place", "--image-orientation",
-                             "--picture-orientation", "--compress-at", "--context", "--device", "--dtype", "--seed"}) {
+    for (const char* name :
+         {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format", "--system", "--date",
+          "--template-variable", "--image-aspect-ratio", "--pixels", "--image-place",
+          "--picture-place", "--image-orientation", "--picture-orientation", "--compress-at",
+          "--context", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }

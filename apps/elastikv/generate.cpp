@@ -71,7 +71,8 @@ struct Reading {
     }
   }
 
-  TokenizedPrompt prompt(const GenerateOptions& options, const std::vector<ImageSize>& images) const {
+  TokenizedPrompt prompt(const GenerateOptions& options,
+                         const std::vector<ImageSize>& images) const {
     return whole ? whole->tokenize(options.moment.asked(options.prompt).text, images)
                  : prompt_of_ids(options.prompt_ids, summary().vocab_size);
   }
@@ -213,8 +214,8 @@ int generate(const GenerateOptions& options) {
     fmt::print(stderr,
                "\n{} prompt tokens ({} of the image), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
                "of {:.2f} MiB ({}, {}{})\n",
-               prompt_tokens, prompt.placeholders.size(), text.token_ids.size(),
-               tokens_per_second, static_cast<double>(bytes_end) / (1 << 20),
+               prompt_tokens, prompt.placeholders.size(), text.token_ids.size(), tokens_per_second,
+               static_cast<double>(bytes_end) / (1 << 20),
                static_cast<double>(bytes_full) / (1 << 20), options.strategy, budget.name(),
                at == CompressAt::kPromptEnd
                    ? ""
@@ -280,7 +281,8 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
     if (ids->count() > 0 && options->prompt_options.given())
       throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
     if (ids->count() > 0 && !options->moment.context.empty())
-      throw CLI::ValidationError("--prompt-ids", "takes no --context: the ids are the whole prompt");
+      throw CLI::ValidationError("--prompt-ids",
+                                 "takes no --context: the ids are the whole prompt");
     chosen = [options] { return generate(*options); };
   });
 }

@@ -143,10 +143,10 @@ std::vector<std::string> Perplexity::notes(std::span<const MeasuredCell> cells) 
   const Measurement& any = cells.front().measurement;  // answers and tokens are the same in all
   // Where all strategies compress before the answer's first token, only the full cache, which is
   // the first, has it from an uncompressed prompt.
-  const bool all_see = cells.size() > 1 &&
-                       std::all_of(cells.begin() + 1, cells.end(), [](const MeasuredCell& cell) {
-                         return blind_answers(cell.measurement) == 0;
-                       });
+  const bool all_see =
+      cells.size() > 1 && std::all_of(cells.begin() + 1, cells.end(), [](const MeasuredCell& cell) {
+        return blind_answers(cell.measurement) == 0;
+      });
   const std::string blind = all_see ? "" : unmoved(any);
   if (!blind.empty()) {
     notes.push_back(blind +

@@ -19,17 +19,19 @@ bool is_space(std::string_view text) {
 size_t question_begin(const AskedText& asked, size_t images, const std::string& what) {
   const std::string_view text = asked.text;
   if (images == 0 && asked.context_length == 0) {
-    fail("{} has neither an image nor a context before its question: nothing could be compressed "
-         "before it",
-         what);
+    fail(
+        "{} has neither an image nor a context before its question: nothing could be compressed "
+        "before it",
+        what);
   }
   size_t begin = std::min(asked.context_length, text.size());
   const size_t first = text.find(kImagePlaceholder, begin);
   if (first != std::string_view::npos) {
     if (!is_space(text.substr(begin, first - begin))) {
-      fail("{} puts text of its question before an image: it cannot be compressed before the "
-           "question",
-           what);
+      fail(
+          "{} puts text of its question before an image: it cannot be compressed before the "
+          "question",
+          what);
     }
     begin = text.rfind(kImagePlaceholder) + kImagePlaceholder.size();
   }
@@ -43,9 +45,8 @@ size_t question_begin(const AskedText& asked, size_t images, const std::string& 
 int64_t common_ids(const std::vector<std::vector<int64_t>>& prompts) {
   size_t common = prompts.front().size();
   for (const std::vector<int64_t>& ids : prompts) {
-    const auto end = std::mismatch(prompts.front().begin(), prompts.front().end(), ids.begin(),
-                                   ids.end())
-                         .first;
+    const auto end =
+        std::mismatch(prompts.front().begin(), prompts.front().end(), ids.begin(), ids.end()).first;
     common = std::min(common, static_cast<size_t>(end - prompts.front().begin()));
   }
   return static_cast<int64_t>(common);
@@ -65,9 +66,10 @@ int64_t tokens_before(CompressAt at, const PromptReader& reader, const AskedText
     prompts.push_back(reader.tokenize(asked.text.substr(0, begin) + other, images).ids);
   const int64_t tokens = common_ids(prompts);
   if (prompt.image_span().end > tokens) {
-    fail("{} has its image behind its question, as the prompt format '{}' puts it: it cannot be "
-         "compressed before the question (image_place: before puts images first)",
-         what, reader.writer().name());
+    fail(
+        "{} has its image behind its question, as the prompt format '{}' puts it: it cannot be "
+        "compressed before the question (image_place: before puts images first)",
+        what, reader.writer().name());
   }
   if (tokens == 0) fail("{} has nothing before its question that could be compressed", what);
   return tokens;

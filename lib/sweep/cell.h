@@ -40,7 +40,7 @@ struct StrategyChoice {
   std::string preset;  // a preset of configs/strategies
   /// Parameters that differ from the preset: dotted key and its value as YAML text, in file order.
   std::vector<std::pair<std::string, std::string>> overrides;
-  std::string origin;  // "file.yaml:9", for messages
+  std::string origin;          // "file.yaml:9", for messages
   CompressionMoment moment{};  // when it compresses; the full cache never does
   bool says_moment = false;    // its entry says when, whatever the sweep does
 };

@@ -17,8 +17,8 @@ class CellSize {
 
   /// At most, while `added` tokens follow a prompt.
   int64_t room(int64_t prompt, int64_t added) const;
-  /// Tokens of a prompt that it adds after its compression, where `earliest` come after the earliest
-  /// one of all cells.
+  /// Tokens of a prompt that it adds after its compression, where `earliest` come after the
+  /// earliest one of all cells.
   int64_t late(int64_t earliest) const;
   /// At most, after its compression: merging changes the anchors that something is merged into, no
   /// more than it evicts.

@@ -191,8 +191,7 @@ std::vector<StrategyChoice> read_strategies(const YamlFields& node) {
                                        ? question_entries_form().read(node.at("question"))
                                        : QuestionEntries::kKeep;
   if (strategy.preset == kFullCache) {
-    node.at("compress_at")
-        .fail_here("says when the full cache is compressed, which it never is");
+    node.at("compress_at").fail_here("says when the full cache is compressed, which it never is");
   }
   std::vector<StrategyChoice> all;
   for (const StrategyChoice& known : strategies) {

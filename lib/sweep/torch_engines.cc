@@ -169,8 +169,7 @@ class TorchEngines final : public Engines {
     std::string text = strategy_of(strategy).description();
     const CompressionMoment& moment = strategy.moment;
     // Earlier records were all compressed at the prompt's end, and their keys stay what they are.
-    if (moment.at != CompressAt::kPromptEnd)
-      text += fmt::format(" compress_at={}", moment.name());
+    if (moment.at != CompressAt::kPromptEnd) text += fmt::format(" compress_at={}", moment.name());
     return text;
   }
 

@@ -167,8 +167,9 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
   const double attention =
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
   const auto prefills = static_cast<double>(moments_of(cells).size());
-  double seconds = (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
-                   rates.operations_per_second;
+  double seconds =
+      (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
+      rates.operations_per_second;
   const auto phase = [&](int64_t steps) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
     const auto cache =

@@ -115,7 +115,8 @@ TEST_P(CompressAtKvpress, KeepsTheSameOfAContextAndAnswersTheSameQuestions) {
                                       golden_.at("overrides").get<std::vector<std::string>>());
   const auto model =
       load_model(source_path(golden_.at("model").get<std::string>()), at::kCPU, at::kFloat);
-  const std::vector<int64_t> context = to_ids(tensors().tensor(golden_.at("context").get<std::string>()));
+  const std::vector<int64_t> context =
+      to_ids(tensors().tensor(golden_.at("context").get<std::string>()));
   const EncodedPrompt prompt = encode_ids(*model, context, strategy->needs(), /*seed=*/0);
   const at::Tensor bits = tensors().tensor(GetParam());
   const std::vector<int64_t> slots = golden_.at("slots");
@@ -186,9 +187,8 @@ INSTANTIATE_TEST_SUITE_P(Caches, CompressAtByHand, testing::ValuesIn(names_of(kB
 TEST_P(CompressAtByHand, StrategiesKeepTheSame) {
   const std::string name = golden_.at("strategy");
   if (name == "full" || name == "random") GTEST_SKIP() << "nothing is chosen by a rule";
-  const auto strategy = name == "elastic-evict"
-                            ? make_strategy("elastic", {"compaction=evict"})
-                            : make_strategy(name);
+  const auto strategy = name == "elastic-evict" ? make_strategy("elastic", {"compaction=evict"})
+                                                : make_strategy(name);
   const std::vector<LayerPlan> ours =
       strategy->compress(prompt_.statistics, Budget::tokens(golden_.at("slots").get<int64_t>()));
   const std::vector<LayerPlan> theirs = plans();

@@ -135,9 +135,9 @@ TEST_P(CompressAtSequence, KeptOnesComeOnTopOfTheBudget) {
 TEST_P(CompressAtSequence, OnePassOverThemAndTheAnswerIsAsGoodAsSteps) {
   const std::vector<int64_t> answer = some_tokens(9);
   for (const char* name : {"full", "elastic", "streaming-llm", "random", "snapkv"}) {
-    const auto strategy = make_strategy(
-        name, name == std::string("elastic") ? std::vector<std::string>{"compaction=evict"}
-                                             : std::vector<std::string>{});
+    const auto strategy = make_strategy(name, name == std::string("elastic")
+                                                  ? std::vector<std::string>{"compaction=evict"}
+                                                  : std::vector<std::string>{});
     for (const bool kept : {true, false}) {
       std::vector<std::vector<double>> nll;
       for (const bool one_pass : {true, false}) {

@@ -40,9 +40,9 @@ class CompressAtSplit : public testing::Test {
   static void refuse(const PromptReader& reader, const AskedText& asked,
                      const std::vector<ImageSize>& images, const std::string& why) {
     const TokenizedPrompt prompt = reader.tokenize(asked.text, images);
-    EXPECT_ERROR(tokens_before(CompressAt::kBeforeQuestion, reader, asked, images, prompt,
-                               "the prompt"),
-                 "the prompt " + why);
+    EXPECT_ERROR(
+        tokens_before(CompressAt::kBeforeQuestion, reader, asked, images, prompt, "the prompt"),
+        "the prompt " + why);
   }
 
   TemporaryFolder folder_;
@@ -97,9 +97,8 @@ TEST_F(CompressAtSplit, PromptsThatCannotBeCutAreRefused) {
   TokenizedPrompt ends_with_image;
   ends_with_image.ids = {1, 7, 7};
   ends_with_image.images = {{1, 3}};
-  EXPECT_ERROR(
-      tokens_before(CompressAt::kBeforeLastToken, ends_with_image, "the prompt"),
-      "the prompt ends with its image: its last token is no text that could come later");
+  EXPECT_ERROR(tokens_before(CompressAt::kBeforeLastToken, ends_with_image, "the prompt"),
+               "the prompt ends with its image: its last token is no text that could come later");
 }
 
 TEST(CompressAtMoment, NamesTellMomentsApart) {

@@ -65,14 +65,13 @@ TEST(CompressAtKeys, AListMakesAStrategyOfEachMoment) {
 }
 
 TEST(CompressAtKeys, AStrategyMaySayItItself) {
-  const SweepConfig config =
-      parse("strategies: [{preset: snapkv, compress_at: before_question}, {preset: h2o, name: own, "
-            "compress_at: before_last_token}, {preset: tova, compress_at: [prompt_end, "
-            "before_question]}, elastic]\nbudgets: {keep: [0.2, 1]}\n"
-            "compress_at: before_last_token\n");
-  EXPECT_EQ(labels(config),
-            (Names{"snapkv-before_question", "own", "tova", "tova-before_question",
-                   "elastic-before_last_token"}));
+  const SweepConfig config = parse(
+      "strategies: [{preset: snapkv, compress_at: before_question}, {preset: h2o, name: own, "
+      "compress_at: before_last_token}, {preset: tova, compress_at: [prompt_end, "
+      "before_question]}, elastic]\nbudgets: {keep: [0.2, 1]}\n"
+      "compress_at: before_last_token\n");
+  EXPECT_EQ(labels(config), (Names{"snapkv-before_question", "own", "tova", "tova-before_question",
+                                   "elastic-before_last_token"}));
   EXPECT_EQ(config.strategies[1].moment.at, CompressAt::kBeforeLastToken);
   EXPECT_EQ(config.compare_with, Names{"elastic-before_last_token"});
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
@@ -98,7 +97,8 @@ TEST(CompressAtKeys, WhatMakesNoSenseIsRefused) {
                "before_question");
   EXPECT_ERROR(parse(some + "compress_at: [prompt_end, prompt_end]\n"),
                "s.yaml:5: key 'compress_at[1]' lists 'prompt_end' twice");
-  EXPECT_ERROR(parse(some + "compress_at: []\n"), "s.yaml:5: key 'compress_at' needs at least one entry");
+  EXPECT_ERROR(parse(some + "compress_at: []\n"),
+               "s.yaml:5: key 'compress_at' needs at least one entry");
   EXPECT_ERROR(parse(some + "question: policy\n"),
                "s.yaml:5: key 'question' needs compress_at: before_question beside it");
   EXPECT_ERROR(parse("strategies: [{preset: full, compress_at: before_question}]\n"),
