@@ -147,6 +147,7 @@ TEST_P(CompressAtKvpress, KeepsTheSameOfAContextAndAnswersTheSameQuestions) {
   const Planned planned(plans, PositionMode::kOriginal);
   const Json& questions = golden_.at("questions");
   for (size_t i = 0; i < questions.size(); ++i) {
+    if (golden_.at("answers")[i].is_null()) continue;  // kvpress could not ask it
     const std::vector<int64_t> theirs = golden_.at("answers")[i];
     EXPECT_EQ(answer(model->language(), prompt, planned, questions[i], theirs.size()), theirs)
         << "question " << i;

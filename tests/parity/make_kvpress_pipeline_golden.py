@@ -43,6 +43,12 @@ MORE = {
         "streaming-llm",
         ["positions=original", "generation=none"],
     ),
+    "adakv_expected_attention": (
+        lambda ratio: kvpress.AdaKVPress(kvpress.ExpectedAttentionPress(ratio), 0.2),
+        "sdpa",
+        "expected-attention",
+        ["heads={kind: adaptive, safeguard: 0.2, rule: floor}"],
+    ),
     "adakv_knorm": (
         lambda ratio: kvpress.AdaKVPress(kvpress.KnormPress(ratio), 0.2),
         "sdpa",
@@ -50,6 +56,8 @@ MORE = {
         ["allocation=uniform", "generation=none", "heads={kind: adaptive, safeguard: 0.2, rule: floor}"],
     ),
 }
+# Its layers keep different numbers of entries, and the pipeline masks a question of several tokens by the first layer's.
+LEFT_OUT = ("pyramidkv",)
 
 
 class IdsTokenizer:
@@ -91,6 +99,23 @@ def pipeline_of(model):
     return pipeline
 
 
+def answers_of(model, press, context, questions):
+    """[answer] to questions about one compressed context; null for one that kvpress cannot ask."""
+    together = {
+        "context_ids": torch.tensor(context)[None],
+        "questions_ids": [torch.tensor(question)[None] for question in questions],
+    }
+    with torch.no_grad():
+        try:
+            return pipeline_of(model)._forward(together, max_new_tokens=NEW_TOKENS, press=press)
+        except ValueError as error:
+            # Heads of different lengths are faked by keys that no query attends to. With heads as small as the random
+            # models' there is not always one for all tokens of a question.
+            if "fake keys" not in str(error):
+                raise
+            return [answers_of(model, press, context, [q])[0] for q in questions] if len(questions) > 1 else [None]
+
+
 def inputs():
     """(name, folder, context ids, [question ids])"""
     generator = np.random.default_rng(23)
@@ -125,21 +150,15 @@ def make():
     for name, folder, context, questions in inputs():
         tensors[f"{name}.context"] = np.array(context, dtype=np.int64)
         for press_name, (make_press, attention, preset, overrides) in {**PRESSES, **MORE}.items():
+            if press_name in LEFT_OUT:
+                continue
             model = AutoModelForCausalLM.from_pretrained(
                 ROOT / folder, dtype=torch.float32, attn_implementation=attention
             ).eval()
             model.generation_config.eos_token_id = [-1]  # answers of one length
             for ratio in RATIOS:
                 kept = {}
-                with torch.no_grad():
-                    answers = pipeline_of(model)._forward(
-                        {
-                            "context_ids": torch.tensor(context)[None],
-                            "questions_ids": [torch.tensor(question)[None] for question in questions],
-                        },
-                        max_new_tokens=NEW_TOKENS,
-                        press=watched(make_press(ratio), kept),
-                    )
+                answers = answers_of(model, watched(make_press(ratio), kept), context, questions)
                 mask = torch.stack([kept[layer] for layer in sorted(kept)])
                 slots = mask.sum(-1).float().mean(-1)
                 assert bool((slots == slots.round()).all())
