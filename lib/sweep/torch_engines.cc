@@ -33,12 +33,14 @@ struct Reader {
   CompressAt at;  // of how much of a prompt
 };
 
-/// The strategies among the cells, each once.
+/// The strategies among the cells, each once for each moment.
 std::vector<Reader> readers_of(std::span<const Cell> cells) {
   std::vector<Reader> readers;
   for (const Cell& cell : cells) {
     // Cells of one strategy follow each other.
-    if (!readers.empty() && readers.back().strategy->label == cell.strategy.label) continue;
+    if (!readers.empty() && readers.back().strategy->label == cell.strategy.label &&
+        readers.back().at == cell.at())
+      continue;
     readers.push_back({&cell.strategy, strategy_of(cell.strategy).needs(), cell.at()});
   }
   return readers;

@@ -77,7 +77,9 @@ TEST(CompressAtKeys, AStrategyMaySayItItself) {
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
   // What keeps everything is the full cache whenever that would be compressed.
   for (const Cell& cell : plan_cells(config)[0].cells) {
-    if (cell.budget.keep == 1.0) EXPECT_EQ(cell.at(), CompressAt::kPromptEnd) << cell.id;
+    if (cell.budget.keep == 1.0) {
+      EXPECT_EQ(cell.at(), CompressAt::kPromptEnd) << cell.id;
+    }
   }
 }
 
