@@ -118,8 +118,12 @@ TEST_P(CompressAtSequence, KeptOnesComeOnTopOfTheBudget) {
             << preset.name;
       }
     }
-    // Compressed again every few tokens, those included, it is not always at its budget.
-    if (strategy->description().find("recompress") != std::string::npos) continue;
+    // Compressed again every few tokens, those included, it is not always at its budget; and the
+    // released index may lie before the beginning of a cache as short as these, and then evicts
+    // nothing.
+    if (strategy->description().find("recompress") != std::string::npos ||
+        preset.name == "elastic-released")
+      continue;
     // From then on the policy holds what it held without them, and they count for nothing.
     for (const int64_t token : answer) {
       decode_step(model(), {&late}, {token});
