@@ -110,7 +110,8 @@ def answers_of(model, press, context, questions, tokens):
     }
     with torch.no_grad():
         try:
-            return pipeline_of(model)._forward(together, max_new_tokens=tokens, press=press)
+            answers = pipeline_of(model)._forward(together, max_new_tokens=tokens, press=press)
+            return [json.loads(answer) for answer in answers]
         except ValueError as error:
             # Heads of different lengths are faked by keys that no query attends to. With heads as small as the random
             # models' there is not always one for all tokens of a question.
