@@ -23,6 +23,7 @@
 #include "report/explanation_tables.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
+#include "runtime/prompt_split.h"
 #include "strategies/finite.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"
@@ -31,6 +32,13 @@
 
 namespace elastikv {
 namespace {
+
+std::vector<ImageSize> sizes_of(const std::vector<ImageFile>& images) {
+  std::vector<ImageSize> sizes;
+  sizes.reserve(images.size());
+  for (const ImageFile& image : images) sizes.push_back(check_image(image));
+  return sizes;
+}
 
 int explain_prompt(const ExplainOptions& options) {
   // Everything that can be wrong is looked at before the weights.
@@ -44,10 +52,17 @@ int explain_prompt(const ExplainOptions& options) {
   std::optional<PromptReader> reader;
   if (!of_ids) reader.emplace(make_reader(subject.model));
   const ModelSummary summary = summarize_model(subject.model.path);
-  const TokenizedPrompt prompt = subject.sample ? prompt_of(*reader, *subject.sample)
-                                 : of_ids ? prompt_of_ids(options.prompt_ids, summary.vocab_size)
-                                          : reader->tokenize(options.prompt, subject.images);
-  require_room(prompt, /*new_tokens=*/0, summary.max_positions, "the prompt");
+  const AskedText asked = options.moment.asked(options.prompt);
+  const TokenizedPrompt whole = subject.sample ? prompt_of(*reader, *subject.sample)
+                                : of_ids ? prompt_of_ids(options.prompt_ids, summary.vocab_size)
+                                         : reader->tokenize(asked.text, subject.images);
+  require_room(whole, /*new_tokens=*/0, summary.max_positions, "the prompt");
+  // Strategies see no more than what is prefilled before they compress.
+  const TokenizedPrompt prompt = first_tokens(
+      whole, subject.sample ? compressed_tokens(*reader, *subject.sample, whole, subject.at)
+             : of_ids       ? tokens_before(subject.at, whole, "the prompt")
+                      : tokens_before(subject.at, *reader, asked, sizes_of(subject.images), whole,
+                                      "the prompt"));
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   const TokenSpan span = prompt.image_span();
   ImageSize grid;
@@ -122,10 +137,11 @@ int explain_prompt(const ExplainOptions& options) {
 void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
   const auto given = [&](const char* name) { return verb.get_option(name)->count() > 0; };
   if (given("file")) {
-    for (const char* name : {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format",
-                             "--system", "--date", "--template-variable", "--image-aspect-ratio",
-                             "--pixels", "--image-place", "--picture-place", "--image-orientation",
-                             "--picture-orientation", "--device", "--dtype", "--seed"}) {
+    for (const char* name :
+         {"--model", "--image", "--prompt", "--prompt-ids", "--prompt-format", "--system", "--date",
+          "--template-variable", "--image-aspect-ratio", "--pixels", "--image-place",
+          "--picture-place", "--image-orientation", "--picture-orientation", "--compress-at",
+          "--context", "--device", "--dtype", "--seed"}) {
       if (given(name))
         throw CLI::ValidationError(name, "takes no sweep file: the file says it (see --set)");
     }
@@ -138,6 +154,8 @@ void require_consistent(const CLI::App& verb, const ExplainOptions& options) {
     throw CLI::ValidationError("--prompt-ids", "takes no --image: the ids are the whole prompt");
   if (given("--prompt-ids") && options.prompt_options.given())
     throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
+  if (given("--prompt-ids") && given("--context"))
+    throw CLI::ValidationError("--prompt-ids", "takes no --context: the ids are the whole prompt");
   if (!given("--strategy")) throw CLI::RequiredError("--strategy");
   if (!options.budget.given()) throw CLI::RequiredError("--keep or --keep-tokens");
 }
@@ -178,6 +196,7 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
                    "and a point before it on top of that one; with a sweep file as in 'sweep'")
       ->take_all();
   add_budget_options(*verb, options->budget);
+  add_moment_options(*verb, options->moment);
   verb->add_option("--layers", options->layers, "Only these, such as 0,4,8-11")->check(not_empty());
   verb->add_option("--out", options->out, "Folder for drawings and tables")
       ->check(not_empty())

@@ -1,6 +1,7 @@
 #include "explain_subject.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -53,6 +54,7 @@ Subject read_command_line(const ExplainOptions& options) {
   options.prompt_options.apply_to(subject.model);
   subject.images = options.prompt_options.images(options.images);
   subject.seed = options.seed;
+  subject.at = options.moment.moment().at;
   subject.budget = options.budget.budget();
   require_distinct(options.strategies);
   for (const std::string& name : options.strategies) {
@@ -82,12 +84,22 @@ Subject read_sweep_file(const ExplainOptions& options) {
   }
 
   require_distinct(options.strategies);
+  // One look is at one prompt: what is compressed at another moment is left out unless it is named.
+  std::optional<CompressAt> moment;
   for (const StrategyChoice& choice : config.strategies) {
     const bool named = std::find(options.strategies.begin(), options.strategies.end(),
                                  choice.label) != options.strategies.end();
-    if (named || (options.strategies.empty() && choice.preset != "full"))
-      subject.strategies.push_back({choice.label, make_strategy(choice)});
+    if (!named && (!options.strategies.empty() || choice.preset == "full")) continue;
+    if (moment.value_or(choice.moment.at) != choice.moment.at) {
+      if (!named) continue;
+      fail("{}: '{}' is compressed at {}, the strategies before it at {}: name those of one moment",
+           options.file, choice.label, compress_at_name(choice.moment.at),
+           compress_at_name(*moment));
+    }
+    moment = choice.moment.at;
+    subject.strategies.push_back({choice.label, make_strategy(choice)});
   }
+  subject.at = moment.value_or(CompressAt::kPromptEnd);
   // Presets that the sweep does not list can be looked at on its samples too.
   std::vector<std::string> labels;
   for (const StrategyChoice& choice : config.strategies) labels.push_back(choice.label);
@@ -130,7 +142,9 @@ std::string Subject::title() const {
                                                    : model.path.filename().string();
   if (!model.label.empty()) text = model.label;
   if (sample) text += ", sample " + sample->id;
-  return text + ", " + budget.name();
+  text += ", " + budget.name();
+  if (at != CompressAt::kPromptEnd) text += fmt::format(", compressed at {}", compress_at_name(at));
+  return text;
 }
 
 Subject read_subject(const ExplainOptions& options) {

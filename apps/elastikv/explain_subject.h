@@ -28,6 +28,7 @@ struct ExplainOptions {
   std::vector<std::string> strategies;
   std::vector<std::string> set;
   BudgetOptions budget;
+  MomentOptions moment;
   std::string layers;
   std::string out = "results/explain";
   std::string device = "cpu";
@@ -49,8 +50,10 @@ struct Subject {
   std::optional<Sample> sample;  // of a sweep
   std::vector<ImageFile> images;
   uint64_t seed = 0;
+  /// When all of the strategies compress.
+  CompressAt at = CompressAt::kPromptEnd;
 
-  /// "MODEL, sample ID, BUDGET".
+  /// "MODEL, sample ID, BUDGET", and the moment where it is not the prompt's end.
   std::string title() const;
 };
 

@@ -22,6 +22,7 @@
 #include "runtime/generation.h"
 #include "runtime/loading.h"
 #include "runtime/prompt_encoder.h"
+#include "runtime/prompt_split.h"
 #include "runtime/sequence.h"
 #include "stop_signal.h"
 #include "strategies/registry.h"
@@ -43,6 +44,7 @@ struct GenerateOptions {
   std::string strategy = "full";
   std::vector<std::string> overrides;
   BudgetOptions budget;
+  MomentOptions moment;
   int64_t max_new_tokens = 256;
   std::string device = "cpu";
   std::string dtype = "fp32";
@@ -70,9 +72,16 @@ struct Reading {
   }
 
   TokenizedPrompt prompt(const GenerateOptions& options,
-                         const std::vector<ImageFile>& images) const {
-    return whole ? whole->tokenize(options.prompt, images)
+                         const std::vector<ImageSize>& images) const {
+    return whole ? whole->tokenize(options.moment.asked(options.prompt).text, images)
                  : prompt_of_ids(options.prompt_ids, summary().vocab_size);
+  }
+  /// How many of its tokens are compressed.
+  int64_t compressed(const GenerateOptions& options, CompressAt at,
+                     const std::vector<ImageSize>& images, const TokenizedPrompt& prompt) const {
+    return whole ? tokens_before(at, *whole, options.moment.asked(options.prompt), images, prompt,
+                                 "the prompt")
+                 : tokens_before(at, prompt, "the prompt");
   }
   const ModelSummary& summary() const { return whole ? whole->summary() : ids->summary(); }
   const std::vector<int64_t>& end_tokens() const {
@@ -113,21 +122,27 @@ int generate(const GenerateOptions& options) {
   if (options.max_new_tokens < 1)
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
   const std::vector<ImageFile> images = options.prompt_options.images(options.images);
-  for (const ImageFile& image : images) check_image(image);
+  std::vector<ImageSize> sizes;
+  for (const ImageFile& image : images) sizes.push_back(check_image(image));
   require_loadable(options.model);
   ModelChoice choice;
   choice.path = options.model;
   options.prompt_options.apply_to(choice);
   const Reading reading(options, choice);
-  const TokenizedPrompt prompt = reading.prompt(options, images);
+  const TokenizedPrompt prompt = reading.prompt(options, sizes);
+  const CompressionMoment moment = options.moment.moment();
+  const CompressAt at = effective(moment.at, budget);
+  const int64_t compressed = reading.compressed(options, at, sizes, prompt);
+  const TokenizedPrompt before = first_tokens(prompt, compressed);
   require_room(prompt, options.max_new_tokens, reading.summary().max_positions, "the prompt");
 
   const std::unique_ptr<Model> model = open_model(options.model, device, dtype);
   const EncodedPrompt encoded =
       reading.whole
-          ? encode_prompt(*model, *reading.whole, prompt, images, strategy->needs(), options.seed)
-          : encode_ids(*model, prompt.ids, strategy->needs(), options.seed);
-  Sequence sequence(model->language(), encoded, *strategy, budget);
+          ? encode_prompt(*model, *reading.whole, before, images, strategy->needs(), options.seed)
+          : encode_ids(*model, before.ids, strategy->needs(), options.seed);
+  Sequence sequence(model->language(), encoded, *strategy, budget,
+                    {ids_behind(prompt, compressed), moment.keeps_question()});
   const std::vector<int64_t> kept = sequence.cache().slots_per_layer();
   const int64_t bytes_prompt = sequence.cache().bytes();
   sequence.reserve(options.max_new_tokens);
@@ -154,8 +169,9 @@ int generate(const GenerateOptions& options) {
     std::fflush(stdout);
     fail("after {} new tokens: {}", text.token_ids.size(), text.failure);
   }
-  // The first token came from the prefill; every later one took a decode step.
-  const auto steps = static_cast<double>(sequence.tokens_seen() - encoded.statistics.prompt_tokens);
+  // The first token came from the prompt; every later one took a decode step.
+  const int64_t prompt_tokens = std::ssize(prompt.ids);
+  const auto steps = static_cast<double>(sequence.tokens_seen() - prompt_tokens);
   const double tokens_per_second = decode_seconds > 0 ? steps / decode_seconds : 0;
   const int64_t bytes_end = sequence.cache().bytes();
   const CacheShape shape = sequence.cache().shape();
@@ -174,13 +190,15 @@ int generate(const GenerateOptions& options) {
     out["strategy"] = options.strategy;
     out["strategy_description"] = strategy->description();
     out["budget"] = budget.name();
-    out["cache"] = {{"prompt_tokens", encoded.statistics.prompt_tokens},
+    if (at != CompressAt::kPromptEnd) out["compress_at"] = moment.name();
+    out["cache"] = {{"prompt_tokens", prompt_tokens},
                     {"image_tokens", prompt.placeholders.size()},
                     {"kept_tokens_per_layer", kept},
                     {"tokens_per_layer_at_end", sequence.cache().slots_per_layer()},
                     {"bytes_after_prompt", bytes_prompt},
                     {"bytes_at_end", bytes_end},
                     {"bytes_at_end_full_cache", bytes_full}};
+    if (at != CompressAt::kPromptEnd) out["cache"]["compressed_tokens"] = compressed;
     out["seconds"] = {{"image", encoded.seconds.image.value()},
                       {"prefill", encoded.seconds.prefill.value()},
                       {"statistics", encoded.seconds.statistics.value()},
@@ -195,10 +213,13 @@ int generate(const GenerateOptions& options) {
       inform("\ntoken ids instead of a text: {}", reading.ids->no_tokenizer());
     fmt::print(stderr,
                "\n{} prompt tokens ({} of the image), {} new; {:.1f} tokens/s; cache {:.2f} MiB "
-               "of {:.2f} MiB ({}, {})\n",
-               encoded.statistics.prompt_tokens, prompt.placeholders.size(), text.token_ids.size(),
-               tokens_per_second, static_cast<double>(bytes_end) / (1 << 20),
-               static_cast<double>(bytes_full) / (1 << 20), options.strategy, budget.name());
+               "of {:.2f} MiB ({}, {}{})\n",
+               prompt_tokens, prompt.placeholders.size(), text.token_ids.size(), tokens_per_second,
+               static_cast<double>(bytes_end) / (1 << 20),
+               static_cast<double>(bytes_full) / (1 << 20), options.strategy, budget.name(),
+               at == CompressAt::kPromptEnd
+                   ? ""
+                   : fmt::format(", {} tokens compressed: {}", compressed, moment.name()));
   }
   return stop.requested() ? 130 : 0;
 }
@@ -227,6 +248,12 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")
       ->take_all();
   add_budget_options(*verb, options->budget);
+  add_moment_options(*verb, options->moment);
+  verb->add_option("--question-entries", options->moment.question,
+                   "Under --compress-at before_question: keep the question's entries on top of the "
+                   "budget, or leave them to the generation policy")
+      ->check(CLI::IsMember({"keep", "policy"}))
+      ->capture_default_str();
   verb->add_option("--max-new-tokens,-n", options->max_new_tokens, "Longest answer")
       ->capture_default_str();
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
@@ -238,6 +265,10 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   add_examples(*verb, {{"One image, a fifth of the cache",
                         "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
                         "    -p \"What is in the picture?\" --strategy elastic --keep 0.2"},
+                       {"The image compressed before it is asked about",
+                        "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
+                        "    -p \"What is in the picture?\" --strategy elastic --keep 0.2 \\\n"
+                        "    --compress-at before_question"},
                        {"Without an image, in 32 slots per layer, as JSON",
                         "-p \"Tell me about the sea.\" --strategy streaming-llm \\\n"
                         "    --keep-tokens 32 --max-new-tokens 64 --json"}});
@@ -249,6 +280,9 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
     }
     if (ids->count() > 0 && options->prompt_options.given())
       throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);
+    if (ids->count() > 0 && !options->moment.context.empty())
+      throw CLI::ValidationError("--prompt-ids",
+                                 "takes no --context: the ids are the whole prompt");
     chosen = [options] { return generate(*options); };
   });
 }

@@ -29,6 +29,40 @@ void add_budget_options(CLI::App& verb, BudgetOptions& options) {
       ->capture_default_str();
 }
 
+namespace {
+
+constexpr CompressAt kMoments[] = {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken,
+                                   CompressAt::kBeforeQuestion};
+
+}  // namespace
+
+CompressionMoment MomentOptions::moment() const {
+  CompressionMoment moment;
+  for (const CompressAt at : kMoments) {
+    if (compress_at == compress_at_name(at)) moment.at = at;
+  }
+  if (question == question_entries_name(QuestionEntries::kPolicy))
+    moment.question = QuestionEntries::kPolicy;
+  return moment;
+}
+
+AskedText MomentOptions::asked(const std::string& question_text) const {
+  if (context.empty()) return {question_text, 0};
+  return {context + "\n" + question_text, context.size() + 1};
+}
+
+void add_moment_options(CLI::App& verb, MomentOptions& options) {
+  std::vector<std::string> moments;
+  for (const CompressAt at : kMoments) moments.emplace_back(compress_at_name(at));
+  verb.add_option("--compress-at", options.compress_at,
+                  "When the prompt's cache is compressed; what follows goes through it")
+      ->check(CLI::IsMember(moments))
+      ->capture_default_str();
+  verb.add_option("--context", options.context,
+                  "A text that the question is about: it comes before the question")
+      ->check(not_empty());
+}
+
 TokenizedPrompt prompt_of_ids(const std::string& text, int64_t vocabulary) {
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size();) {

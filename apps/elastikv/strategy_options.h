@@ -8,7 +8,9 @@
 
 #include <CLI/App.hpp>
 
+#include "runtime/compress_at.h"
 #include "runtime/prompt_encoder.h"
+#include "runtime/prompt_split.h"
 #include "strategies/budget.h"
 
 namespace elastikv {
@@ -26,6 +28,20 @@ struct BudgetOptions {
 
 /// Adds --keep, --keep-tokens and --growth to a subcommand that owns `options`.
 void add_budget_options(CLI::App& verb, BudgetOptions& options);
+
+/// When the prompt is compressed, for `generate` and `explain`.
+struct MomentOptions {
+  std::string compress_at{compress_at_name(CompressAt::kPromptEnd)};
+  std::string question{question_entries_name(QuestionEntries::kKeep)};
+  std::string context;
+
+  CompressionMoment moment() const;
+  /// A question behind the context, if there is one.
+  AskedText asked(const std::string& question_text) const;
+};
+
+/// Adds --compress-at and --context to a subcommand that owns `options`.
+void add_moment_options(CLI::App& verb, MomentOptions& options);
 
 /// The ids of "--prompt-ids 1,2,3" as a prompt. Error for anything that is no id of a vocabulary of
 /// that size.

@@ -68,6 +68,11 @@ BenchConfig read_fields(const YamlFields& root, const BenchOverrides& overrides)
   BenchConfig config;
   config.models = read_all_models(root.at("models"), overrides);
   bench_keys().read(root, config);
+  for (const StrategyChoice& strategy : config.strategies) {
+    if (strategy.moment.at == CompressAt::kPromptEnd) continue;
+    fail("{}: strategy '{}' has compress_at: {}, but benchmarks compress at the prompt's end",
+         strategy.origin, strategy.label, compress_at_name(strategy.moment.at));
+  }
   check_context(config);
   if (overrides.runs) {
     if (*overrides.runs < 1) fail("--runs is {}, needs to be at least 1", *overrides.runs);

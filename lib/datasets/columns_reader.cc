@@ -168,8 +168,10 @@ void ColumnsReader::read(const Json& row, int64_t index, const std::string& wher
     if (draft.images.empty() && !draft.lacks_images)
       reading_.problems.add(ProblemKind::kItem, draft, "the row has no image");
   } else {
-    draft.sample.question = with_options(text_or_none(row, columns_.context),
-                                         text_or_none(row, columns_.question), options);
+    const std::string context = text_or_none(row, columns_.context);
+    const std::string question = text_or_none(row, columns_.question);
+    draft.sample.context_length = context_length(context, question);
+    draft.sample.question = with_options(context, question, options);
   }
   if (!columns_.answer.empty()) read_answer(value_at(row, columns_.answer), options, draft);
   reading_.add(std::move(draft));

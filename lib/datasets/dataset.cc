@@ -154,6 +154,8 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
     for (size_t i = 0; i < draft.images.size(); ++i)
       question = place == "before" ? fmt::format("<image>\n{}", question)
                                    : fmt::format("{}\n<image>", question);
+    if (place == "before" && draft.sample.context_length > 0)
+      draft.sample.context_length += draft.images.size() * std::string_view("<image>\n").size();
   }
 }
 
@@ -186,9 +188,12 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   const std::string& remove = options.question_remove;
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
+    size_t& context = draft.sample.context_length;
     for (size_t at = question.find(remove); !remove.empty() && at != std::string::npos;
-         at = question.find(remove, at))
+         at = question.find(remove, at)) {
       question.erase(at, remove.size());
+      if (at < context) context = std::max(at, context - std::min(context, remove.size()));
+    }
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
     std::string after = open ? *options.question_after_open : options.question_after;
     // Our own line asks for what is scored.
@@ -196,6 +201,7 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
       after = option_line(options.scored_text());
     question = surrounded(draft, options.question_before, after);
     if (draft.placed_by_markers) question = trimmed_at_images(question);
+    if (context > 0) context += options.question_before.size();
   }
 }
 

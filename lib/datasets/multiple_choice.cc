@@ -29,6 +29,10 @@ std::vector<std::string> texts_by_letter(const std::vector<Option>& options) {
   return texts;
 }
 
+size_t context_length(std::string_view hint, std::string_view question) {
+  return is_blank(hint) || is_blank(question) ? 0 : hint.size() + 1;
+}
+
 void choose(const Option& option, Draft& draft) {
   draft.sample.answer = listed_option(option.letter, option.text);
   draft.sample.references = {draft.sample.answer, std::string(1, option.letter), option.text};

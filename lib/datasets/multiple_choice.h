@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ std::string listed_option(char letter, std::string_view text);
 
 /// The texts as Sample::options holds them: A first, empty for a letter that is left out.
 std::vector<std::string> texts_by_letter(const std::vector<Option>& options);
+
+/// Bytes of what with_options gives that stand before the question: its context.
+size_t context_length(std::string_view hint, std::string_view question);
 
 /// Gives a draft the option that an answer is: its letter and text, as the question lists it. The
 /// letter alone would be one token, which the uncompressed prompt predicts.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -26,6 +27,8 @@ struct Sample {
   /// The user's words. May hold the placeholder "<image>" once for each image, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
+  /// Bytes at the beginning of `question` that are a context: a text that the question is about.
+  size_t context_length = 0;
   /// The expected answer: what perplexity scores. Never empty unless the sample has a problem or
   /// DataOptions::needs_answers is off.
   std::string answer;

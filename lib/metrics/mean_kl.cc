@@ -49,7 +49,8 @@ class MeanKl final : public MeanMetric {
   }
   std::optional<double> value(const MeasuredSample& sample) const override {
     // Earlier records hold 0 where the one scored token left nothing to compare.
-    return sample.output.scored_tokens < 2 ? std::nullopt : sample.output.mean_kl;
+    const bool nothing = sample.output.scored_tokens < 2 && sample.output.compressed_tokens == 0;
+    return nothing ? std::nullopt : sample.output.mean_kl;
   }
 };
 

@@ -25,6 +25,11 @@ struct ModelOutput {
   int64_t scored_tokens = 0;    // 0 when perplexity is off
   std::vector<float> nll = {};  // nats, [scored_tokens]
 
+  /// Prompt tokens that were compressed where others came after that: then the answer's first token
+  /// comes from the compressed cache, too. 0: all were, and its first token comes from what it was
+  /// before.
+  int64_t compressed_tokens = 0;
+
   std::vector<int64_t> token_ids = {};  // generated, without the end token
   std::string text = {};                // of token_ids, special tokens skipped
 
@@ -32,9 +37,9 @@ struct ModelOutput {
   /// is then that of the option with the highest log likelihood.
   std::vector<OptionLikelihood> options = {};
 
-  /// Mean over the scored answer tokens behind the first of KL(full || cell) in nats; unset for the
-  /// full cache itself, when agreement is off, and for an answer with one scored token, whose
-  /// distribution comes from the uncompressed prompt.
+  /// Mean over the scored answer tokens behind the first of KL(full || cell) in nats, and the first
+  /// with `compressed_tokens`; unset for the full cache itself, when agreement is off, and for an
+  /// answer with one scored token whose distribution comes from the uncompressed prompt.
   std::optional<double> mean_kl = {};
 };
 

@@ -45,10 +45,9 @@ MetricTraits perplexity_traits() {
   return traits;
 }
 
-/// Answers with a single scored token.
+/// Answers with a single scored token that comes from the uncompressed prompt.
 size_t blind_answers(const Measurement& measurement) {
-  return static_cast<size_t>(
-      std::count(measurement.weights.begin(), measurement.weights.end(), 1.0));
+  return measurement.more.empty() ? 0 : static_cast<size_t>(measurement.more[4].value_or(0));
 }
 
 bool many_blind(const Measurement& measurement) {
@@ -84,10 +83,12 @@ Measurement Perplexity::measure(std::span<const MeasuredSample> samples, const C
   found.of = samples.size();
   bool finite = true;
   double sample_sum = 0;
+  int64_t blind = 0;
   for (size_t i = 0; i < samples.size(); ++i) {
     const ModelOutput& output = samples[i].output;
     if (output.scored_tokens == 0) continue;
     const auto tokens = static_cast<double>(output.scored_tokens);
+    if (output.scored_tokens == 1 && output.compressed_tokens == 0) ++blind;
     found.samples.push_back(i);
     found.values.push_back(output.nll_sum);
     found.weights.push_back(tokens);
@@ -95,7 +96,7 @@ Measurement Perplexity::measure(std::span<const MeasuredSample> samples, const C
     sample_sum += std::exp(output.nll_sum / tokens);
   }
   found.more = {static_cast<double>(token_count(found)), std::nullopt, std::nullopt, std::nullopt,
-                static_cast<double>(blind_answers(found))};
+                static_cast<double>(blind)};
   if (!finite || found.samples.empty()) return found;
   const Clusters scored = clusters.of(found.samples);
   const double log = log_perplexity(found.values, found.weights, scored);
@@ -110,10 +111,12 @@ Measurement Perplexity::measure(std::span<const MeasuredSample> samples, const C
 std::optional<PairedValues> Perplexity::pairs(const MeasuredCell& a, const MeasuredCell& b) const {
   require_same_answers(a, b);
   const Measurement& ours = a.measurement;
+  // An answer of one token says nothing only where neither cell compressed before it.
+  const bool blind = blind_answers(ours) > 0 && blind_answers(b.measurement) > 0;
   PairedValues paired;
   std::vector<size_t> samples;
   for (size_t i = 0; i < ours.samples.size(); ++i) {
-    if (ours.weights[i] < 2) continue;
+    if (blind && ours.weights[i] < 2) continue;
     samples.push_back(ours.samples[i]);
     paired.a.push_back(ours.values[i]);
     paired.b.push_back(b.measurement.values[i]);
@@ -138,7 +141,13 @@ std::vector<std::string> Perplexity::notes(std::span<const MeasuredCell> cells) 
   std::vector<std::string> notes;
   if (cells.empty()) return notes;
   const Measurement& any = cells.front().measurement;  // answers and tokens are the same in all
-  const std::string blind = unmoved(any);
+  // Where all strategies compress before the answer's first token, only the full cache, which is
+  // the first, has it from an uncompressed prompt.
+  const bool all_see =
+      cells.size() > 1 && std::all_of(cells.begin() + 1, cells.end(), [](const MeasuredCell& cell) {
+        return blind_answers(cell.measurement) == 0;
+      });
+  const std::string blind = all_see ? "" : unmoved(any);
   if (!blind.empty()) {
     notes.push_back(blind +
                     ": the uncompressed prompt's own logits score it, so that every strategy "

@@ -29,7 +29,13 @@ class TextMean final : public MeanMetric {
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
     std::vector<std::string> notes;
     if (std::string text = undefined_note(cells); !text.empty()) notes.push_back(std::move(text));
-    const std::string fixed = cells.empty() ? "" : fixed_note(cells.front().measurement);
+    // Where all strategies compress before an option's first token, only the full cache, which is
+    // the first, has it from an uncompressed prompt.
+    const bool all_see =
+        cells.size() > 1 && std::all_of(cells.begin() + 1, cells.end(), [](const MeasuredCell& c) {
+          return c.measurement.fixed == 0;
+        });
+    const std::string fixed = cells.empty() || all_see ? "" : fixed_note(cells.front().measurement);
     if (!fixed.empty()) {
       notes.push_back(fixed +
                       ": the uncompressed prompt's own logits score it, so that every strategy "
@@ -113,6 +119,7 @@ class TextMean final : public MeanMetric {
   bool is_fixed(const MeasuredSample& sample) const override {
     const std::vector<OptionLikelihood>& options = sample.output.options;
     return text_->form().of_likelihood && !options.empty() &&
+           sample.output.compressed_tokens == 0 &&
            std::all_of(options.begin(), options.end(),
                        [](const OptionLikelihood& option) { return option.tokens == 1; });
   }

@@ -131,7 +131,11 @@ Baseline strategy_baseline(const std::string& label) {
     if (cell.cell.is_full()) return nullptr;
     const std::optional<size_t> place = find_cell(group, label, cell.cell.budget.text());
     if (!place || &group.cells[*place] == &cell) return nullptr;
-    return &group.cells[*place];
+    // A difference is of strategies at one moment, or of the moments of one strategy.
+    const StrategyChoice& ours = cell.cell.strategy;
+    const StrategyChoice& other = group.cells[*place].cell.strategy;
+    const bool same = ours.preset == other.preset && ours.overrides == other.overrides;
+    return same || ours.moment == other.moment ? &group.cells[*place] : nullptr;
   };
 }
 

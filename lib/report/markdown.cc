@@ -218,7 +218,7 @@ std::string stable_command(const ReportRun& run) {
 Table budget_table(const GroupSummary& group) {
   return cross_table(group, [&](const CellSummary& cell) -> std::string {
     if (!cell.ok()) return mark(cell);
-    const double share = cell.prompt_tokens > 0 ? cell.kept_tokens / cell.prompt_tokens : 0;
+    const double share = cell.compressed_tokens > 0 ? cell.kept_tokens / cell.compressed_tokens : 0;
     return fmt::format("{:.1f} ({:.3f}), {} MiB", cell.kept_tokens, share,
                        short_number(cell.bytes_prefill / (1024.0 * 1024.0)));
   });

@@ -11,12 +11,16 @@
 namespace elastikv {
 namespace {
 
-/// Any cell with numbers: what notes speak of is the same in all.
+/// Any cell with numbers: what notes speak of is the same in all that are compressed at the same
+/// moment. One that is compressed before the prompt's end, where there is one.
 const CellSummary* any_cell(const std::vector<CellSummary>& cells) {
+  const CellSummary* any = nullptr;
   for (const CellSummary& cell : cells) {
-    if (cell.ok()) return &cell;
+    if (!cell.ok()) continue;
+    if (cell.cell.strategy.moment.at != CompressAt::kPromptEnd) return &cell;
+    if (any == nullptr) any = &cell;
   }
-  return nullptr;
+  return any;
 }
 
 bool is_control(const Cell& cell) {

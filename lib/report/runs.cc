@@ -278,6 +278,19 @@ std::vector<std::string> reading_notes(const DataOptions& data) {
   return notes;
 }
 
+/// When which strategies compress, where that is not at the prompt's end for all.
+std::string moments_signature(const ReportGroup& group) {
+  std::string text;
+  std::set<std::string> told;
+  for (const CellSource& source : group.source.cells) {
+    const StrategyChoice& strategy = source.cell.strategy;
+    if (source.cell.at() == CompressAt::kPromptEnd || !told.insert(strategy.label).second) continue;
+    text += fmt::format("{}{}={}", text.empty() ? "|compress_at:" : ",", strategy.label,
+                        strategy.moment.name());
+  }
+  return text;
+}
+
 /// How the model's inputs were made, in the manner of signatures.
 std::string inputs_note(const ReportGroup& group) {
   const auto& engines = group.runs.front()->sweep.header.engines;
@@ -288,7 +301,8 @@ std::string inputs_note(const ReportGroup& group) {
       processing.empty()
           ? ""
           : fmt::format("|pixels:{}", pixel_backend_name(pixel_backend_of(processing)));
-  return fmt::format("Inputs: {}{}.", engine->second.prompt_signature, pixels);
+  return fmt::format("Inputs: {}{}{}.", engine->second.prompt_signature, pixels,
+                     moments_signature(group));
 }
 
 /// Which commits of the program made the records, where there are several; empty otherwise.

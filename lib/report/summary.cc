@@ -107,6 +107,9 @@ void add_sizes(const std::vector<const Record*>& records, CellSummary& summary) 
     }
     if (!heads.empty()) summary.kept_tokens += kept / static_cast<double>(heads.size()) / count;
     summary.prompt_tokens += static_cast<double>(record->prompt_tokens) / count;
+    const int64_t compressed =
+        outcome.compressed_tokens > 0 ? outcome.compressed_tokens : record->prompt_tokens;
+    summary.compressed_tokens += static_cast<double>(compressed) / count;
     summary.requested_tokens += static_cast<double>(outcome.requested_tokens) / count;
     summary.bytes_prefill += static_cast<double>(outcome.cache_bytes_prefill) / count;
     summary.bytes_end += static_cast<double>(outcome.cache_bytes_end) / count;

@@ -40,6 +40,7 @@ struct CellSummary {
 
   // Means over samples; tokens are per layer.
   double prompt_tokens = 0;
+  double compressed_tokens = 0;  // of these, what budgets are of
   double requested_tokens = 0;
   double kept_tokens = 0;
   int64_t least_kept = 0;  // over layers and samples

@@ -44,7 +44,8 @@ bool BatchMemory::add(const Sequence& sequence) {
     room_ = left + taken_;
     ask_at_ = held + taken_ + left / 8;
   }
-  const int64_t tokens = std::min(phases_.scored_tokens, kTokensTogether);
+  const int64_t tokens =
+      std::min(std::max(phases_.scored_tokens, phases_.late_tokens), kTokensTogether);
   const int64_t at_once = std::max(rows_, std::min(rows_ * tokens, kRowsTogether));
   const int64_t logits =
       std::max(rows_, std::min(rows_ * phases_.scored_tokens, kLogitRowsTogether));

@@ -14,6 +14,7 @@ namespace elastikv {
 struct BatchPhases {
   int64_t scored_tokens = 0;     ///< run at once where that is possible; 0: none are scored
   int64_t generated_tokens = 0;  ///< at most; 0: none are generated
+  int64_t late_tokens = 0;       ///< at most, in each phase before all others (LateTokens)
 };
 
 /// Plans how many sequences run as one batch, from what each will hold and what its tokens take on

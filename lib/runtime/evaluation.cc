@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
 
 #include <ATen/ops/cat.h>
 
 #include "base/error.h"
 #include "kernels/token_scores.h"
+#include "runtime/late_tokens.h"
 
 namespace elastikv {
 namespace {
@@ -15,8 +17,16 @@ namespace {
 /// Scores as they come in, per sequence.
 class Scores {
  public:
-  Scores(size_t sequences, double first_nll) : scores_(sequences), kl_(sequences, 0.0) {
-    for (ForcedScores& score : scores_) score.nll.push_back(first_nll);
+  /// `first`: of each sequence's first token. `first_differs`: [sequences], whose came from a
+  /// compressed cache, so that its divergence counts.
+  Scores(const TokenScores& first, std::vector<bool> first_differs)
+      : scores_(first.nll.size()),
+        kl_(first.nll.size(), 0.0),
+        first_differs_(std::move(first_differs)) {
+    for (size_t i = 0; i < scores_.size(); ++i) {
+      scores_[i].nll.push_back(first.nll[i]);
+      if (first_differs_[i]) kl_[i] = first.kl[i];
+    }
   }
 
   /// Scores the given sequences' logits of one token; row 0 is the reference's, which counts only
@@ -41,8 +51,8 @@ class Scores {
         sequences[r]->note_failure(model, fed);
         scores_[r].failure = sequences[r]->failure();
       }
-      const size_t later = scores_[r].nll.size() - 1;
-      if (later > 0) scores_[r].mean_kl = kl_[r] / static_cast<double>(later);
+      const size_t compared = scores_[r].nll.size() - (first_differs_[r] ? 0 : 1);
+      if (compared > 0) scores_[r].mean_kl = kl_[r] / static_cast<double>(compared);
     }
     return std::move(scores_);
   }
@@ -81,6 +91,7 @@ class Scores {
 
   std::vector<ForcedScores> scores_;
   std::vector<double> kl_;
+  std::vector<bool> first_differs_;
   std::vector<Pending> pending_;
 };
 
@@ -90,6 +101,31 @@ std::vector<Sequence*> pick(const std::vector<Sequence*>& sequences,
   picked.reserve(which.size());
   for (const size_t i : which) picked.push_back(sequences[i]);
   return picked;
+}
+
+/// Runs what comes before the answer, and scores its first token. The reference gets its first
+/// logits unless it has them.
+Scores score_first_token(const LanguageModel& model, const EncodedPrompt& prompt,
+                         const std::vector<Sequence*>& sequences, int64_t token,
+                         const ForcedOptions& options, ForcedReference& reference) {
+  const size_t count = sequences.size();
+  if (!any_late(sequences)) {
+    if (!reference.first.defined()) reference.first = prompt.logits.unsqueeze(0).contiguous();
+    const TokenScores one = score_token(prompt.logits.unsqueeze(0).contiguous(), token);
+    return {{std::vector<double>(count, one.nll[0]), std::vector<double>(count, 0.0)},
+            std::vector<bool>(count, false)};
+  }
+  std::vector<bool> differs;
+  differs.reserve(count);
+  for (const Sequence* sequence : sequences) differs.push_back(!sequence->late().ids.empty());
+  const at::Tensor logits = begin_answers(model, prompt, sequences, [&](int64_t rows) {
+    if (options.on_step) options.on_step(0, 1, rows);
+  });
+  if (!reference.first.defined()) reference.first = logits.narrow(0, 0, 1).contiguous();
+  TokenScores all = score_token(at::cat({reference.first, logits}), token);
+  all.nll.erase(all.nll.begin());
+  all.kl.erase(all.kl.begin());
+  return {all, differs};
 }
 
 /// f32 [count, vocab] of the reference from step `begin` on.
@@ -148,14 +184,12 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   ELASTIKV_ASSERT(!sequences.empty() && !answer.empty(), "nothing to score");
   const auto scored = static_cast<int64_t>(answer.size()) - (options.score_last_token ? 0 : 1);
   if (scored <= 0) return std::vector<ForcedScores>(sequences.size());
-  const TokenScores first = score_token(prompt.logits.unsqueeze(0).contiguous(), answer[0]);
-  Scores scores(sequences.size(), first.nll[0]);
   const std::vector<int64_t> fed(answer.begin(), answer.begin() + scored - 1);
   const auto steps = static_cast<int64_t>(fed.size());
 
   ForcedReference reference;  // of this call, unless there is one
   const bool given = options.reference != nullptr && options.reference->defined();
-  if (given) reference = *options.reference;
+  if (options.reference != nullptr) reference = *options.reference;
   const bool asked_for = options.reference != nullptr && !given;
 
   // Only with the reference's logits at hand can others be scored at all, so without its chunks
@@ -164,9 +198,10 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   std::vector<size_t> stepped;
   for (size_t i = 0; i < sequences.size(); ++i) {
     const bool chunks = options.one_pass && steps > 0 && (i == 0 || given || !foreseen.empty()) &&
-                        sequences[i]->foresee(steps);
+                        sequences[i]->foresee(std::ssize(sequences[i]->late().ids) + steps);
     (chunks ? foreseen : stepped).push_back(i);
   }
+  Scores scores = score_first_token(model, prompt, sequences, answer[0], options, reference);
 
   constexpr auto kSequences = static_cast<size_t>(kRowsTogether / kTokensTogether);
   for (size_t from = 0; from < foreseen.size(); from += kSequences) {

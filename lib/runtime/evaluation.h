@@ -26,9 +26,9 @@ constexpr int64_t kLogitRowsTogether = 64;
 /// Teacher-forced scores of one sequence over an answer.
 struct ForcedScores {
   std::vector<double> nll;  ///< nats per scored token: -log p(answer[k])
-  /// Mean over the scored tokens after the first of KL(reference || sequence) in nats; the first
-  /// token's distribution comes from the uncompressed prefill and is the same for all. 0 for the
-  /// reference itself; absent where no token follows the first.
+  /// Mean over the scored tokens of KL(reference || sequence) in nats; without the first one where
+  /// that comes from the uncompressed prefill, whose distribution is the same for all. 0 for the
+  /// reference itself; absent where no token is left.
   std::optional<double> mean_kl;
   /// Why a score is not finite (Sequence::failure); empty where all are.
   std::string failure;
@@ -36,6 +36,7 @@ struct ForcedScores {
 
 /// What the reference of the KL made of the answer, for sequences that run after it.
 struct ForcedReference {
+  at::Tensor first;   ///< f32 [1, vocab], of the answer's first token
   at::Tensor hidden;  ///< [steps, hidden], of one that ran in chunks
   at::Tensor logits;  ///< f32 [steps, vocab], of one that ran step by step
 
@@ -59,7 +60,8 @@ struct ForcedOptions {
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by
-/// the prompt's own logits, token k by what token k - 1 made of the compressed cache.
+/// the prompt's own logits, or by what the last late token of a sequence made of its compressed
+/// cache; token k by what token k - 1 made of it. `prompt`: of the sequences without late tokens.
 /// sequences[0] is the reference of the KL, unless the options give one. See score_token for the
 /// numerics.
 std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,

@@ -2,7 +2,28 @@
 
 #include <algorithm>
 
+#include <ATen/ops/argmax.h>
+
+#include "runtime/late_tokens.h"
+
 namespace elastikv {
+namespace {
+
+/// Of each answer, after what comes before it was run.
+std::vector<int64_t> first_of_answers(const LanguageModel& model, const EncodedPrompt& prompt,
+                                      const std::vector<Sequence*>& sequences,
+                                      const GreedyOptions& options) {
+  if (!any_late(sequences))
+    return std::vector<int64_t>(sequences.size(), prompt.logits.argmax().item<int64_t>());
+  const at::Tensor logits = begin_answers(model, prompt, sequences, [&](int64_t rows) {
+    if (options.on_step) options.on_step(0, options.max_new_tokens, rows);
+  });
+  const at::Tensor first = logits.argmax(-1).cpu();
+  const auto* ids = first.const_data_ptr<int64_t>();
+  return {ids, ids + first.numel()};
+}
+
+}  // namespace
 
 std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
@@ -25,11 +46,12 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     }
     return static_cast<int64_t>(text.token_ids.size()) < options.max_new_tokens;
   };
-  const auto first = prompt.logits.argmax().item<int64_t>();
+  const std::vector<int64_t> first = first_of_answers(model, prompt, sequences, options);
   for (size_t i = 0; i < sequences.size(); ++i) {
-    if (options.max_new_tokens > 0 && take(i, first)) {
+    texts[i].failure = sequences[i]->failure();
+    if (options.max_new_tokens > 0 && texts[i].failure.empty() && take(i, first[i])) {
       running.push_back(i);
-      tokens.push_back(first);
+      tokens.push_back(first[i]);
     }
   }
   for (int64_t step = 0; !running.empty() && !(options.should_stop && options.should_stop());

@@ -32,7 +32,8 @@ struct GreedyText {
 };
 
 /// Greedy generation of all sequences as one batch; the first token comes from the prompt's own
-/// logits. A sequence leaves the batch when it ends or fails.
+/// logits, or from what the last late token of a sequence made of its compressed cache. `prompt`:
+/// of the sequences without late tokens. A sequence leaves the batch when it ends or fails.
 std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const GreedyOptions& options);

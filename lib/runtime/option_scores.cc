@@ -14,6 +14,7 @@
 #include "kernels/transfer.h"
 #include "runtime/batch_memory.h"
 #include "runtime/evaluation.h"
+#include "runtime/late_tokens.h"
 
 namespace elastikv {
 namespace {
@@ -27,12 +28,13 @@ struct Row {
 /// Runs rows piece by piece.
 class OptionRuns {
  public:
-  OptionRuns(const LanguageModel& model, c10::Device device,
+  OptionRuns(const LanguageModel& model, c10::Device device, const EncodedPrompt& prompt,
              const std::vector<Sequence*>& sequences,
              const std::vector<std::vector<int64_t>>& options, const OptionScoring& scoring,
              std::vector<OptionScores>& scores)
       : model_(model),
         device_(device),
+        prompt_(prompt),
         sequences_(sequences),
         options_(options),
         scoring_(scoring),
@@ -52,7 +54,7 @@ class OptionRuns {
     std::vector<Row> rows;
     for (size_t s = 0; s < sequences_.size(); ++s) {
       for (size_t o = 0; o < options_.size(); ++o) {
-        if (options_[o].size() > 1) rows.push_back({s, o});
+        if (options_[o].size() > 1 || is_late(s)) rows.push_back({s, o});
       }
     }
     of_ = std::ssize(rows);
@@ -63,7 +65,8 @@ class OptionRuns {
       std::vector<size_t> foreseen;
       std::vector<size_t> stepped;
       for (size_t i = 0; i < restarts.size(); ++i)
-        (scoring_.one_pass && restarts[i].foresee(steps_) ? foreseen : stepped).push_back(i);
+        (foresee(restarts[i]) ? foreseen : stepped).push_back(i);
+      score_first_tokens(rest, restarts);
       if (!foreseen.empty()) score_in_chunks(rest, restarts, foreseen);
       if (!stepped.empty()) score_in_steps(rest, restarts, stepped);
       finish(rest, restarts);
@@ -72,10 +75,40 @@ class OptionRuns {
   }
 
  private:
+  /// Whether a sequence has tokens to run before its options.
+  bool is_late(size_t sequence) const { return !sequences_[sequence]->late().ids.empty(); }
+
+  bool foresee(Sequence& restart) const {
+    return scoring_.one_pass && steps_ > 0 &&
+           restart.foresee(std::ssize(restart.late().ids) + steps_);
+  }
+
+  /// Of restarts with late tokens, which are run here.
+  void score_first_tokens(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
+    std::vector<Sequence*> late;
+    std::vector<const Row*> scored;
+    std::vector<int64_t> targets;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!is_late(rows[i].sequence)) continue;
+      late.push_back(&restarts[i]);
+      scored.push_back(&rows[i]);
+      targets.push_back(options_[rows[i].option].front());
+    }
+    if (late.empty()) return;
+    const at::Tensor logits =
+        begin_answers(model_, prompt_, late, [this](int64_t together) { tell(0, together); });
+    const std::vector<double> nll = score_tokens(logits, targets);
+    for (size_t i = 0; i < nll.size(); ++i) add(*scored[i], nll[i]);
+  }
+
   /// Restarts for the first of the rows, as many as can run together.
   std::vector<Sequence> begin(std::span<const Row> rows) const {
-    const int64_t most = std::max<int64_t>(1, kRowsTogether / std::min(steps_, kTokensTogether));
-    BatchMemory memory(model_, device_, {.scored_tokens = steps_});
+    int64_t late = 0;
+    for (const Sequence* sequence : sequences_)
+      late = std::max(late, std::ssize(sequence->late().ids));
+    const int64_t at_once = std::clamp<int64_t>(std::max(steps_, late), 1, kTokensTogether);
+    const int64_t most = std::max<int64_t>(1, kRowsTogether / at_once);
+    BatchMemory memory(model_, device_, {.scored_tokens = steps_, .late_tokens = late});
     std::vector<Sequence> restarts;
     for (const Row& row : rows) {
       if (std::ssize(restarts) == most) break;
@@ -176,6 +209,7 @@ class OptionRuns {
 
   const LanguageModel& model_;
   c10::Device device_;
+  const EncodedPrompt& prompt_;
   const std::vector<Sequence*>& sequences_;
   const std::vector<std::vector<int64_t>>& options_;
   const OptionScoring& scoring_;
@@ -202,9 +236,12 @@ std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device 
         -score_tokens(prompt.logits.unsqueeze(0).contiguous(), {option.front()}).front());
   }
   std::vector<OptionScores> scores(sequences.size(), first);
-  for (size_t s = 0; s < sequences.size(); ++s)
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    // Behind late tokens an option's first token is predicted by the compressed cache.
+    if (!sequences[s]->late().ids.empty()) scores[s].log_likelihoods.assign(options.size(), 0.0);
     scores[s].cache_bytes_end = sequences[s]->cache().bytes();
-  OptionRuns(model, device, sequences, options, scoring, scores).run();
+  }
+  OptionRuns(model, device, prompt, sequences, options, scoring, scores).run();
   return scores;
 }
 

@@ -30,7 +30,8 @@ struct OptionScoring {
 };
 
 /// Log likelihoods of options, each behind each compressed prompt: token 0 is scored by the
-/// prompt's own logits, as teacher_force does it, token k by what token k - 1 made of the cache.
+/// prompt's own logits, as teacher_force does it, or by what the sequence's late tokens made of its
+/// compressed cache, where it has any; token k by what token k - 1 made of the cache.
 /// Every option runs on a restart of its sequence, which refers to the compressed prompt; the
 /// options of all sequences run as one batch, or as few as memory and kRowsTogether allow. What
 /// runs in chunks is as long as the longest option, whose tokens nobody before them sees: so a

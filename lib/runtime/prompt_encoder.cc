@@ -221,11 +221,42 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 
 }  // namespace
 
+EncodedImages encode_images(const Model& model, const PromptReader& reader,
+                            const std::vector<ImageFile>& images) {
+  EncodedImages encoded;
+  DeviceStopwatch watch(model.language().cache_shape().device);
+  std::vector<at::Tensor> features;
+  for (const ImageFile& image : images) {
+    const ProcessedImage processed = reader.image_processor()->process(read_image(image));
+    features.push_back(model.encode_image(processed));
+    encoded.geometries.push_back(processed.geometry);
+  }
+  if (!features.empty()) encoded.features = at::cat(features);
+  encoded.seconds = watch.lap();
+  return encoded;
+}
+
 EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<ImageFile>& images,
                             const StatisticsRequest& request, uint64_t seed,
                             const LayerWatch& on_layer) {
   ELASTIKV_ASSERT(prompt.images.size() == images.size(), "{} images for {} places", images.size(),
+                  prompt.images.size());
+  const TokenSpan image = prompt.image_span();
+  require_possible(request, prompt.ids.size(), image);
+  const EncodedImages encoded_images = encode_images(model, reader, images);
+  EncodedPrompt encoded =
+      prefill_prompt(model, reader, prompt, encoded_images, request, seed, on_layer);
+  encoded.seconds.image += encoded_images.seconds;
+  return encoded;
+}
+
+EncodedPrompt prefill_prompt(const Model& model, const PromptReader& reader,
+                             const TokenizedPrompt& prompt, const EncodedImages& images,
+                             const StatisticsRequest& request, uint64_t seed,
+                             const LayerWatch& on_layer) {
+  const size_t count = images.geometries.size();
+  ELASTIKV_ASSERT(prompt.images.size() == count, "{} images for {} places", count,
                   prompt.images.size());
   const TokenSpan image = prompt.image_span();
   require_possible(request, prompt.ids.size(), image);
@@ -241,19 +272,15 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                           prompt.images,
                           prompt.placeholders,
                           &reader.tokenizer()};
-  if (!images.empty()) {
-    std::vector<at::Tensor> features;
+  if (count > 0) {
+    const at::Tensor features = images.features.to(embedded.embeddings.scalar_type());
+    ELASTIKV_ASSERT(features.size(0) == std::ssize(prompt.placeholders),
+                    "{} image features for {} tokens", features.size(0),
+                    prompt.placeholders.size());
     std::vector<PlacedImage> placed;
-    for (size_t i = 0; i < images.size(); ++i) {
-      const ProcessedImage processed = reader.image_processor()->process(read_image(images[i]));
-      features.push_back(model.encode_image(processed).to(embedded.embeddings.scalar_type()));
-      placed.push_back({prompt.images[i], processed.geometry});
-    }
-    const at::Tensor all = at::cat(features);
-    ELASTIKV_ASSERT(all.size(0) == static_cast<int64_t>(prompt.placeholders.size()),
-                    "{} image features for {} tokens", all.size(0), prompt.placeholders.size());
+    for (size_t i = 0; i < count; ++i) placed.push_back({prompt.images[i], images.geometries[i]});
     embedded.embeddings = embedded.embeddings.index_copy(
-        0, at::tensor(prompt.placeholders, at::kLong).to(all.device()), all);
+        0, at::tensor(prompt.placeholders, at::kLong).to(features.device()), features);
     embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);
   }
   encoded.seconds.image = watch.lap();

@@ -141,6 +141,15 @@ struct EncodedPrompt {
   std::vector<StatisticsRequest> non_finite{};
 };
 
+/// A prompt's images behind vision tower and projector.
+struct EncodedImages {
+  at::Tensor features;  ///< [placeholders, hidden]; undefined without images
+  std::vector<ImageGeometry> geometries;
+  DeviceSeconds seconds;  ///< decoding, processing, vision tower, projector
+};
+EncodedImages encode_images(const Model& model, const PromptReader& reader,
+                            const std::vector<ImageFile>& images);
+
 /// Encodes the prompt's images and runs the prefill. Computes what `request` asks for; Error when
 /// this prompt cannot give it (rows of text after an image, where there is none), and when the
 /// model's numbers are not finite, which says what is first (first_non_finite). Strategies see
@@ -151,6 +160,13 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const TokenizedPrompt& prompt, const std::vector<ImageFile>& images,
                             const StatisticsRequest& request, uint64_t seed,
                             const LayerWatch& on_layer = {});
+
+/// The same with images that are encoded already, which several prompts may share: parts of one
+/// that are compressed at different moments. Their seconds are not counted again.
+EncodedPrompt prefill_prompt(const Model& model, const PromptReader& reader,
+                             const TokenizedPrompt& prompt, const EncodedImages& images,
+                             const StatisticsRequest& request, uint64_t seed,
+                             const LayerWatch& on_layer = {});
 
 /// The same for ids alone, without an image.
 EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,

@@ -19,11 +19,12 @@
 namespace elastikv {
 
 Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
-                   const Strategy& strategy, const Budget& budget)
+                   const Strategy& strategy, const Budget& budget, LateTokens late)
     : rotary_(model.rotary(prompt.cache)),
       strategy_(strategy),
       prompt_(prompt),
-      budget_(budget),
+      late_(std::move(late)),
+      budget_(late_.kept ? budget.beside(std::ssize(late_.ids)) : budget),
       cache_(prompt.cache.fork()),
       // Nothing is ever evicted without a limit, so true positions, cache lengths and ranks are
       // the same number; taking the true ones keeps every strategy equal to the full cache to the
@@ -33,7 +34,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       requested_slots_(budget.slots(tokens_seen_, tokens_seen_)) {
   if (!budget.is_unlimited()) require_finite(strategy.needs(), prompt.non_finite);
   DeviceStopwatch watch(cache_.shape().device);
-  plans_ = strategy.compress(prompt.statistics, budget);
+  plans_ = strategy.compress(prompt.statistics, budget_);
   const int64_t layers = cache_.shape().layers;
   ELASTIKV_ASSERT(static_cast<int64_t>(plans_.size()) == layers, "{} plans for {} layers",
                   plans_.size(), layers);
@@ -46,7 +47,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
   } else {
     apply(0, layers);
   }
-  policy_ = strategy.begin_generation(prompt.statistics, plans_, budget);
+  policy_ = strategy.begin_generation(prompt.statistics, plans_, budget_);
   compression_seconds_ = watch.lap();
 }
 
@@ -60,6 +61,7 @@ Sequence::Sequence(const Sequence& other, KVCache cache)
     : rotary_(other.rotary_),
       strategy_(other.strategy_),
       prompt_(other.prompt_),
+      late_(other.late_),
       budget_(other.budget_),
       cache_(std::move(cache)),
       plans_(other.plans_),
@@ -70,6 +72,7 @@ Sequence::Sequence(const Sequence& other, KVCache cache)
       compression_seconds_(other.compression_seconds_) {}
 
 Room Sequence::room_for(int64_t new_tokens) const {
+  new_tokens += std::ssize(late_.ids);
   if (policy_ == nullptr) return {new_tokens, new_tokens};
   // Heads begin with what they were given, whatever that is, and grow as the budget does.
   const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
@@ -186,20 +189,31 @@ ChunkSlots chunk_slots(const std::vector<int64_t>& until, const std::vector<int6
 
 }  // namespace
 
-bool Sequence::foresee(int64_t new_tokens) {
+std::vector<Lifetimes> Sequence::all_stay(int64_t new_tokens) const {
   const int64_t layers = cache_.shape().layers;
-  std::vector<Lifetimes> lifetimes;
-  if (policy_ == nullptr) {
-    lifetimes.resize(static_cast<size_t>(layers));
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      for (int64_t group = 0; group < cache_.groups(layer); ++group) {
-        lifetimes[static_cast<size_t>(layer)].until.emplace_back(
-            static_cast<size_t>(cache_.length(layer, group) + new_tokens), Lifetimes::kForever);
-      }
+  std::vector<Lifetimes> lifetimes(static_cast<size_t>(layers));
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    for (int64_t group = 0; group < cache_.groups(layer); ++group) {
+      lifetimes[static_cast<size_t>(layer)].until.emplace_back(
+          static_cast<size_t>(cache_.length(layer, group) + new_tokens), Lifetimes::kForever);
     }
-  } else {
-    lifetimes = policy_->foresee(cache_, tokens_seen_, new_tokens);
   }
+  return lifetimes;
+}
+
+bool Sequence::late_without_policy() const {
+  return policy_ == nullptr || (late_.kept && !strategy_.needs().decode_rows);
+}
+
+void Sequence::keep_late() {
+  ELASTIKV_ASSERT(late_without_policy(), "late tokens that a policy has to see");
+  lifetimes_ = all_stay(std::ssize(late_.ids));
+}
+
+bool Sequence::foresee(int64_t new_tokens) {
+  std::vector<Lifetimes> lifetimes = policy_ == nullptr
+                                         ? all_stay(new_tokens)
+                                         : policy_->foresee(cache_, tokens_seen_, new_tokens);
   if (lifetimes.empty()) return false;
   for (const Lifetimes& layer : lifetimes) {
     for (const auto& until : layer.until) {
@@ -207,6 +221,7 @@ bool Sequence::foresee(int64_t new_tokens) {
     }
   }
   lifetimes_ = std::move(lifetimes);
+  foreseen_ = true;
   return true;
 }
 

@@ -13,20 +13,28 @@
 
 namespace elastikv {
 
+/// Tokens of a prompt that come after its compression.
+struct LateTokens {
+  std::vector<int64_t> ids{};
+  /// Whether their entries are kept on top of the budget until they have all been run; the
+  /// generation policy treats them like those of an answer otherwise.
+  bool kept = true;
+};
+
 /// One sequence under one strategy and budget: a fork of the prompt's cache that the strategy has
 /// compressed, and the policy that keeps it within its budget while tokens are added.
 class Sequence {
  public:
-  /// Compresses a fork of the prompt's cache. Error where what the strategy reads of the prompt, or
-  /// ranks it by, is not finite. The model, the strategy and the prompt must outlive
-  /// the sequence.
+  /// Compresses a fork of the prompt's cache. `late` is to be run before anything else
+  /// (begin_answers). Error where what the strategy reads of the prompt, or ranks it by, is not
+  /// finite. The model, the strategy and the prompt must outlive the sequence.
   Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
-           const Budget& budget);
+           const Budget& budget, LateTokens late = {});
 
   /// A second sequence from the same compressed prompt; this one must not have been stepped yet.
   Sequence restart() const;
 
-  /// Reserves room for the tokens to come, as far as the budget lets them stay.
+  /// Reserves room for the late tokens and so many more, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
   /// At most the bytes that a restart of this sequence takes for keys and values once room for that
   /// many tokens is reserved: what it holds beside the prompt's entries, and the room.
@@ -54,6 +62,18 @@ class Sequence {
   /// To be called after each chunk: evicts what is gone by then.
   void after_chunk(int64_t tokens);
 
+  /// Tokens that come after the compression; none once they were run.
+  const LateTokens& late() const { return late_; }
+  void late_have_run() { late_.ids.clear(); }
+  /// Whether they can be run by chunks though the policy is asked for every token that follows:
+  /// nothing is evicted while they come, and it reads nothing of them.
+  bool late_without_policy() const;
+  /// Makes them run by chunks; the sequence is run step by step from then on. For sequences that
+  /// late_without_policy() holds for.
+  void keep_late();
+  /// Whether chunks are all that it is run by (foresee).
+  bool is_foreseen() const { return foreseen_; }
+
   const KVCache& cache() const { return cache_; }
   /// Prompt tokens and tokens run since.
   int64_t tokens_seen() const { return tokens_seen_; }
@@ -70,16 +90,20 @@ class Sequence {
  private:
   Sequence(const Sequence& other, KVCache cache);
   Room room_for(int64_t new_tokens) const;
+  /// That nothing of what is there, and of so many new tokens, is evicted.
+  std::vector<Lifetimes> all_stay(int64_t new_tokens) const;
 
   const RotaryTable* rotary_;
   const Strategy& strategy_;
   const EncodedPrompt& prompt_;
+  LateTokens late_;
   Budget budget_;
   KVCache cache_;
   std::vector<LayerPlan> plans_;
   std::unique_ptr<GenerationPolicy> policy_;
   DecodeStep step_;                   // the last one
   std::vector<Lifetimes> lifetimes_;  // [layers] of what is there, and of the tokens to come
+  bool foreseen_ = false;
   PositionMode positions_;
   int64_t tokens_seen_;
   int64_t requested_slots_;

@@ -30,17 +30,30 @@ Budget Budget::tokens(int64_t keep_tokens) {
   return budget;
 }
 
+Budget Budget::beside(int64_t kept_tokens) const {
+  ELASTIKV_ASSERT(kept_tokens >= 0, "{} tokens beside a budget", kept_tokens);
+  Budget budget = *this;
+  budget.beside_ = kept_tokens;
+  return budget;
+}
+
+int64_t Budget::seen_beside(int64_t tokens_seen, int64_t prompt_tokens) const {
+  return std::clamp<int64_t>(tokens_seen - prompt_tokens, 0, beside_);
+}
+
 int64_t Budget::slots(int64_t tokens_seen, int64_t prompt_tokens) const {
   ELASTIKV_ASSERT(tokens_seen >= 1 && prompt_tokens >= 1, "budget of {} tokens, prompt {}",
                   tokens_seen, prompt_tokens);
   if (is_unlimited()) return tokens_seen;
+  const int64_t beside = seen_beside(tokens_seen, prompt_tokens);
+  const int64_t counted = tokens_seen - beside;
   int64_t slots = keep_tokens_;
   if (is_fraction()) {
-    const int64_t base = growth_ == Growth::kPrompt ? prompt_tokens : tokens_seen;
+    const int64_t base = growth_ == Growth::kPrompt ? prompt_tokens : counted;
     constexpr double kSlack = 1e-9;
     slots = static_cast<int64_t>(std::floor(keep_ * static_cast<double>(base) + kSlack));
   }
-  return std::clamp<int64_t>(slots, 1, tokens_seen);
+  return std::clamp<int64_t>(slots, 1, counted) + beside;
 }
 
 double Budget::keep(int64_t tokens_seen) const {

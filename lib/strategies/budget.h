@@ -22,6 +22,12 @@ class Budget {
   /// A fixed number of slots, at least 1. Error below.
   static Budget tokens(int64_t keep_tokens);
 
+  /// The same budget of a prompt that so many tokens follow which take nothing of it: their entries
+  /// come on top, and a fraction does not count them among the tokens that it is of.
+  Budget beside(int64_t kept_tokens) const;
+  /// How many tokens beside it there are once `tokens_seen` were seen.
+  int64_t seen_beside(int64_t tokens_seen, int64_t prompt_tokens) const;
+
   bool is_unlimited() const { return keep_ >= 1.0 && keep_tokens_ == 0; }
   /// Slots allowed in a layer after `tokens_seen` tokens of a sequence whose prompt had
   /// `prompt_tokens`: at least 1, at most tokens_seen. Fractions round down, with 1e-9 of slack for
@@ -40,6 +46,7 @@ class Budget {
  private:
   double keep_ = 1.0;
   int64_t keep_tokens_ = 0;
+  int64_t beside_ = 0;
   Growth growth_ = Growth::kGeneration;
 };
 

@@ -25,6 +25,10 @@ double one_minus_ratio(double keep) {
 int64_t released_excess(int64_t length, int64_t tokens_seen, int64_t prompt_tokens,
                         const Budget& budget) {
   if (!budget.is_fraction()) return length - budget.slots(tokens_seen, prompt_tokens);
+  // Released code knows nothing of entries on top of a budget.
+  const int64_t beside = budget.seen_beside(tokens_seen, prompt_tokens);
+  length -= beside;
+  tokens_seen -= beside;
   const bool fixed = budget.growth() == Budget::Growth::kPrompt;
   // volatile: a fused multiply-subtract would not round the product as Python does.
   volatile double target = static_cast<double>(fixed ? prompt_tokens : tokens_seen) *

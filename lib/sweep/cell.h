@@ -10,6 +10,7 @@
 
 #include "image/image_processor.h"
 #include "metrics/model_output.h"
+#include "runtime/compress_at.h"
 #include "sweep/layer_counts.h"
 #include "text/prompt_writer.h"
 
@@ -39,7 +40,9 @@ struct StrategyChoice {
   std::string preset;  // a preset of configs/strategies
   /// Parameters that differ from the preset: dotted key and its value as YAML text, in file order.
   std::vector<std::pair<std::string, std::string>> overrides;
-  std::string origin;  // "file.yaml:9", for messages
+  std::string origin;          // "file.yaml:9", for messages
+  CompressionMoment moment{};  // when it compresses; the full cache never does
+  bool says_moment = false;    // its entry says when, whatever the sweep does
 };
 
 /// What a budget is a fraction of.
@@ -74,6 +77,10 @@ struct Cell {
   bool hidden = false;
 
   bool is_full() const { return budget.everything(); }
+  /// When its cache is compressed: a cell that keeps everything is that of any moment.
+  CompressAt at() const {
+    return is_full() || budget.keep == 1.0 ? CompressAt::kPromptEnd : strategy.moment.at;
+  }
 };
 
 /// What the engine has to compute for every cell.

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "strategies/strategy.h"
 #include "sweep/choices.h"
 
 namespace elastikv {
 
-CellSize::CellSize(const StrategyChoice& strategy, const BudgetChoice& budget)
-    : budget_(make_budget(budget)) {
+CellSize::CellSize(const StrategyChoice& strategy, const BudgetChoice& budget, CompressAt at)
+    : budget_(make_budget(budget)), at_(at) {
   if (budget_.is_unlimited()) return;
   const Strategy& compresses = strategy_of(strategy);
   rerotates_ = compresses.positions() == PositionMode::kRerotated;
@@ -18,6 +19,18 @@ CellSize::CellSize(const StrategyChoice& strategy, const BudgetChoice& budget)
 int64_t CellSize::room(int64_t prompt, int64_t added) const {
   if (budget_.is_unlimited()) return added;
   return std::min(added, budget_.slots(prompt + added, prompt) + 1);
+}
+
+int64_t CellSize::late(int64_t earliest) const {
+  switch (at_) {
+    case CompressAt::kPromptEnd:
+      return 0;
+    case CompressAt::kBeforeLastToken:
+      return std::min<int64_t>(earliest, 1);
+    case CompressAt::kBeforeQuestion:
+      return earliest;
+  }
+  throw InternalError("a moment of compression without a rule");
 }
 
 int64_t CellSize::merged(int64_t prompt) const {

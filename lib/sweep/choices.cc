@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "image/image.h"
+#include "runtime/prompt_split.h"
 #include "strategies/registry.h"
 
 namespace elastikv {
@@ -77,6 +79,16 @@ TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
   reader.require_text(sample.prompt_ids, fmt::format("{}: the prompt of sample '{}'",
                                                      sample.source.string(), sample.id));
   return PromptReader::from_ids(sample.prompt_ids);
+}
+
+int64_t compressed_tokens(const PromptReader& reader, const Sample& sample,
+                          const TokenizedPrompt& prompt, CompressAt at) {
+  const std::string what =
+      fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
+  if (sample.has_ids() || at != CompressAt::kBeforeQuestion) return tokens_before(at, prompt, what);
+  std::vector<ImageSize> sizes;
+  for (const ImageFile& image : sample.images) sizes.push_back(check_image(image));
+  return tokens_before(at, reader, {sample.question, sample.context_length}, sizes, prompt, what);
 }
 
 std::vector<int64_t> answer_of(const PromptReader& reader, const Sample& sample,

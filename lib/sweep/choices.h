@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "datasets/sample.h"
+#include "runtime/compress_at.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/budget.h"
 #include "strategies/statistics.h"
@@ -34,6 +35,10 @@ PromptReader make_reader(const ModelChoice& choice);
 
 /// What a sample asks: the ids of a window of tokens as they are, else one user turn.
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
+/// How many tokens of a sample's prompt are prefilled before caches are compressed. Error as
+/// tokens_before's.
+int64_t compressed_tokens(const PromptReader& reader, const Sample& sample,
+                          const TokenizedPrompt& prompt, CompressAt at);
 /// The ids of its expected answer, which perplexity scores: none without it. With
 /// EvaluationSettings::score_end the token that ends the model's turn behind them, but for a window
 /// of tokens, where the text goes on.

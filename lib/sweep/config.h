@@ -26,7 +26,9 @@ struct SweepConfig {
   std::string name;                 // default: the file's stem
   std::vector<ModelChoice> models;  // one per dtype
   std::vector<DataOptions> data;    // named
+  /// Each at the moments that its entry lists, or else at those of the sweep.
   std::vector<StrategyChoice> strategies;
+  std::vector<CompressAt> compress_at{CompressAt::kPromptEnd};
   std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
   std::vector<Exclusion> exclude;     // cells that are left out
   MetricChoice metrics;

@@ -105,6 +105,8 @@ struct SampleSize {
   std::optional<int64_t> max_new_tokens = std::nullopt;
   /// Of each option that is scored; empty: a text answers.
   std::vector<int64_t> option_tokens = {};
+  /// Of the prompt's tokens, those that come after the compression where it is earliest.
+  int64_t late_tokens = 0;
 
   bool by_likelihood() const { return !option_tokens.empty(); }
   /// Tokens of an option of these that the model runs to score it at most: all but the last, and

@@ -28,13 +28,16 @@ int64_t own_slots(std::span<const CellSize> cells, const EvaluationSettings& set
     const int64_t merged = cell.merged(prompt) / 2;
     // While answers are scored, what was merged is there once more for the generation to begin
     // with.
-    scoring += (settings.generate ? 2 : 1) * merged + cell.room(prompt, sample.answer_tokens);
+    const int64_t late = cell.late(sample.late_tokens);
+    scoring +=
+        (settings.generate ? 2 : 1) * merged + cell.room(prompt, late + sample.answer_tokens);
     // Each option runs behind a copy of what was merged. By themselves cells may run one option
     // after the other.
     const int64_t options = settings.cells_together ? std::ssize(sample.option_tokens) : 1;
-    generating += merged + (sample.by_likelihood()
-                                ? options * (merged + cell.room(prompt, sample.option_steps()))
-                                : cell.room(prompt, sample.new_tokens(settings)));
+    generating +=
+        merged + (sample.by_likelihood()
+                      ? options * (merged + cell.room(prompt, late + sample.option_steps()))
+                      : cell.room(prompt, late + sample.new_tokens(settings)));
   }
   return std::max(settings.perplexity ? scoring : 0, settings.generate ? generating : 0);
 }
@@ -55,7 +58,9 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
   const int64_t token_bytes = model.decoder.cache_bytes_per_token(element_bytes);
   std::vector<CellSize> cells;
   cells.reserve(group.cells.size());
-  for (const Cell& cell : group.cells) cells.emplace_back(cell.strategy, cell.budget);
+  for (const Cell& cell : group.cells) cells.emplace_back(cell.strategy, cell.budget, cell.at());
+  // Each moment of compression has a prefill of its own, of at most the whole prompt.
+  const int64_t prefills = std::ssize(moments_of(group.cells));
   const bool rerotates = std::any_of(cells.begin(), cells.end(),
                                      [](const CellSize& cell) { return cell.rerotates(); });
   GroupEstimate result;
@@ -64,11 +69,11 @@ GroupEstimate estimate_together(const CellGroup& group, const EvaluationSettings
       std::ssize(cells) * model.decoder.vocab_size * static_cast<int64_t>(sizeof(float));
   for (const SampleSize& sample : samples) {
     const int64_t prompt = sample.prompt_tokens;
-    int64_t bytes = prompt * token_bytes;
+    int64_t bytes = prefills * prompt * token_bytes;
     if (rerotates) bytes += prompt * token_bytes / 2;  // un-rotated keys, for all such cells
     // Cells hold nothing of their own yet while the prompt is computed.
     const int64_t prefill = prefill_activations(model.decoder, prompt, element_bytes);
-    take_more(result.memory, prompt * token_bytes, prefill);
+    take_more(result.memory, prefills * prompt * token_bytes, prefill);
     bytes += own_slots(cells, settings, sample) * token_bytes;
     take_more(result.memory, bytes, logits);
     result.longest_prompt = std::max(result.longest_prompt, prompt);

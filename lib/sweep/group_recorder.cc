@@ -82,6 +82,11 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
   }
   if (const std::string answering = answering_text(sample); !answering.empty())
     identity.data_item = content_hash(identity.data_item + answering);
+  // Where its context ends says what is compressed of the very same text.
+  if (group_.cells[cell].at() == CompressAt::kBeforeQuestion && sample.context_length > 0) {
+    identity.data_item =
+        content_hash(fmt::format("{}context={}", identity.data_item, sample.context_length));
+  }
   identity.strategy = strategies_[cell];
   identity.budget = group_.cells[cell].budget.text();
   return record_key(identity);

@@ -6,11 +6,10 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "sweep/strategy_choice.h"
 
 namespace elastikv {
 namespace {
-
-constexpr const char* kFullPreset = "full";
 
 Cell make_cell(const CellGroup& group, const StrategyChoice& strategy, const BudgetChoice& budget) {
   Cell cell;
@@ -32,7 +31,7 @@ void plan_group(const SweepConfig& config, CellGroup& group) {
     if (!excluded) cells.push_back(std::move(cell));
   };
   for (const StrategyChoice& strategy : config.strategies) {
-    if (strategy.preset == kFullPreset) {
+    if (strategy.preset == kFullCache) {
       add(group.cells, make_cell(group, strategy, BudgetChoice{}));
       continue;
     }
@@ -43,7 +42,7 @@ void plan_group(const SweepConfig& config, CellGroup& group) {
   if (group.cells.empty() && compressed.empty()) return;
   if (group.cells.empty()) {
     StrategyChoice full;
-    full.preset = kFullPreset;
+    full.preset = kFullCache;
     // A name that no strategy of the sweep has: a listed "full" would have made the cell visible.
     full.label = full.name = "(full)";
     full.origin = "the sweep's reference";
@@ -86,14 +85,25 @@ std::vector<CellGroup> plan_cells(const SweepConfig& config) {
   return groups;
 }
 
+std::vector<CompressAt> moments_of(std::span<const Cell> cells) {
+  std::vector<CompressAt> moments;
+  for (const CompressAt at :
+       {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken, CompressAt::kBeforeQuestion}) {
+    if (std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) { return cell.at() == at; }))
+      moments.push_back(at);
+  }
+  return moments;
+}
+
 GroupCost cost_of(const CellGroup& group, const DataSet& data,
                   std::span<const std::string> problems, const SweepConfig& config) {
   GroupCost cost;
   cost.samples = std::ssize(data.samples);
   const bool answers = config.evaluation().generate;
+  int64_t usable = 0;
   for (size_t i = 0; i < data.samples.size(); ++i) {
     if (!problems.empty() && !problems[i].empty()) continue;
-    ++cost.prefills;
+    ++usable;
     const Sample& sample = data.samples[i];
     if (answers && !group.data.by_likelihood()) {
       cost.decoded_tokens +=
@@ -105,7 +115,8 @@ GroupCost cost_of(const CellGroup& group, const DataSet& data,
     }
     if (config.metrics.perplexity) cost.answer_characters += std::ssize(sample.answer);
   }
-  cost.evaluations = cost.prefills * std::ssize(group.cells);
+  cost.evaluations = usable * std::ssize(group.cells);
+  cost.prefills = usable * std::ssize(moments_of(group.cells));
   return cost;
 }
 

@@ -39,11 +39,15 @@ std::set<std::string> metrics_of_others(const SweepConfig& config, const DataOpt
 /// group.
 std::vector<CellGroup> plan_cells(const SweepConfig& config);
 
+/// When the caches of the cells are compressed, each moment once, the latest first: as many times a
+/// prompt is prefilled.
+std::vector<CompressAt> moments_of(std::span<const Cell> cells);
+
 /// What a group costs, counted without loading anything.
 struct GroupCost {
   int64_t samples = 0;
   int64_t evaluations = 0;        // samples x cells
-  int64_t prefills = 0;           // one per sample, shared by its cells
+  int64_t prefills = 0;           // one per sample and moment, shared by the cells
   int64_t decoded_tokens = 0;     // at most: samples x cells x max_new_tokens
   int64_t answer_characters = 0;  // of the answers and the options that are scored, per cell
 };

@@ -154,6 +154,7 @@ void add_outcome(const Record& record, const Scorers& scorers, Json& json) {
   }
   add_scores(record, scorers, json);
   if (outcome.mean_kl) json["mean_kl"] = number(*outcome.mean_kl);
+  if (outcome.compressed_tokens > 0) json["compressed_tokens"] = outcome.compressed_tokens;
   json["requested_tokens"] = outcome.requested_tokens;
   Json& kept = json["kept_tokens"] = Json::array();
   for (size_t layer = 0; layer < outcome.kept_tokens.layers(); ++layer)

@@ -205,6 +205,8 @@ void read_outcome(const Value& line, const Scorers& scorers, Record& record) {
     options->each([&](const Value& option) { outcome.options.push_back(option_of(option)); });
   }
   if (const auto mean_kl = line.find("mean_kl")) outcome.mean_kl = mean_kl->number();
+  if (const auto compressed = line.find("compressed_tokens"))
+    outcome.compressed_tokens = compressed->integer();
   outcome.requested_tokens = line.at("requested_tokens").integer();
   line.at("kept_tokens").each([&](const Value& layer) {
     outcome.kept_tokens.add_layer(layer.counts());

@@ -94,8 +94,65 @@ const Keys<StrategyChoice>& strategy_keys() {
     keys.custom("set", {.write = overrides_json}, "mapping",
                 "Parameters that differ from the preset's (`selection.sinks: 4`), or whole "
                 "components in place of its own. Each may list values or give a range.");
+    keys.custom("compress_at",
+                {.write =
+                     [](const StrategyChoice& strategy) {
+                       const CompressAt at = strategy.moment.at;
+                       return at == CompressAt::kPromptEnd ? OrderedJson()
+                                                           : OrderedJson(compress_at_name(at));
+                     }},
+                or_list(compress_at_form().takes, /*ranges=*/false),
+                "In sweeps: when it compresses. A list makes a strategy of each.",
+                {.otherwise = "the sweep's `compress_at`"});
+    keys.custom("question",
+                {.write =
+                     [](const StrategyChoice& strategy) {
+                       const CompressionMoment& moment = strategy.moment;
+                       return moment.at != CompressAt::kBeforeQuestion || moment.keeps_question()
+                                  ? OrderedJson()
+                                  : OrderedJson(question_entries_name(moment.question));
+                     }},
+                question_entries_form().takes,
+                "In sweeps: what becomes of the entries of a question that comes later.",
+                {.otherwise = "the sweep's `question`"});
   });
   return keys;
+}
+
+ValueForm<CompressAt> compress_at_form() {
+  return named_form<CompressAt>(
+      {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken, CompressAt::kBeforeQuestion},
+      compress_at_name);
+}
+
+ValueForm<QuestionEntries> question_entries_form() {
+  return named_form<QuestionEntries>({QuestionEntries::kKeep, QuestionEntries::kPolicy},
+                                     question_entries_name);
+}
+
+std::vector<CompressAt> read_moments(const YamlFields& node) {
+  const ValueForm<CompressAt> form = compress_at_form();
+  std::vector<CompressAt> moments;
+  for (const YamlFields& entry : one_or_list(node)) {
+    moments.push_back(form.read(entry));
+    if (std::count(moments.begin(), moments.end(), moments.back()) > 1)
+      entry.fail_here(fmt::format("lists '{}' twice", compress_at_name(moments.back())));
+  }
+  return moments;
+}
+
+std::vector<StrategyChoice> at_moments(const StrategyChoice& strategy,
+                                       const std::vector<CompressAt>& moments,
+                                       QuestionEntries question) {
+  if (strategy.preset == kFullCache) return {strategy};
+  std::vector<StrategyChoice> all;
+  for (const CompressAt at : moments) {
+    StrategyChoice& one = all.emplace_back(strategy);
+    one.moment = {at, at == CompressAt::kBeforeQuestion ? question : QuestionEntries::kKeep};
+    one.says_moment = true;
+    if (at != CompressAt::kPromptEnd) one.label += "-" + one.moment.name();
+  }
+  return all;
 }
 
 std::vector<StrategyChoice> read_strategies(const YamlFields& node) {
@@ -124,7 +181,27 @@ std::vector<StrategyChoice> read_strategies(const YamlFields& node) {
     }
     strategies = std::move(all);
   }
-  return strategies;
+  if (!node.has("compress_at")) {
+    if (node.has("question"))
+      node.at("question").fail_here("needs compress_at: before_question beside it");
+    return strategies;
+  }
+  const std::vector<CompressAt> moments = read_moments(node.at("compress_at"));
+  const QuestionEntries question = node.has("question")
+                                       ? question_entries_form().read(node.at("question"))
+                                       : QuestionEntries::kKeep;
+  if (strategy.preset == kFullCache) {
+    node.at("compress_at").fail_here("says when the full cache is compressed, which it never is");
+  }
+  std::vector<StrategyChoice> all;
+  for (const StrategyChoice& known : strategies) {
+    for (StrategyChoice& one : at_moments(known, moments, question)) {
+      // A name that was given to one strategy is its name.
+      if (moments.size() == 1 && node.has("name")) one.label = known.label;
+      all.push_back(std::move(one));
+    }
+  }
+  return all;
 }
 
 std::vector<StrategyChoice> read_all_strategies(const YamlFields& node) {
@@ -141,7 +218,7 @@ std::vector<StrategyChoice> read_all_strategies(const YamlFields& node) {
 
 bool need_budgets(const std::vector<StrategyChoice>& strategies) {
   return std::any_of(strategies.begin(), strategies.end(),
-                     [](const StrategyChoice& strategy) { return strategy.preset != "full"; });
+                     [](const StrategyChoice& s) { return s.preset != kFullCache; });
 }
 
 }  // namespace elastikv

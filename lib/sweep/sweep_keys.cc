@@ -12,9 +12,11 @@
 #include "base/yaml_values.h"
 #include "sweep/data_choice.h"
 #include "sweep/exclusions.h"
+#include "sweep/labels.h"
 #include "sweep/metric_keys.h"
 #include "sweep/model_choice.h"
 #include "sweep/shared_keys.h"
+#include "sweep/strategy_choice.h"
 
 namespace elastikv {
 namespace {
@@ -103,8 +105,54 @@ void read_comparisons(const YamlFields& list, SweepConfig& config) {
 
 void compare_with_elastic(const YamlFields&, SweepConfig& config) {
   for (const StrategyChoice& strategy : config.strategies) {
-    if (strategy.label == "elastic") config.compare_with.push_back(strategy.label);
+    const CompressionMoment& moment = strategy.moment;
+    const bool late = moment.at != CompressAt::kPromptEnd;
+    if (strategy.label == (late ? "elastic-" + moment.name() : "elastic"))
+      config.compare_with.push_back(strategy.label);
   }
+}
+
+/// Makes strategies of all moments of those whose entries do not say when they compress.
+void spread_over_moments(const YamlFields& fields, QuestionEntries question, SweepConfig& config) {
+  std::vector<StrategyChoice> all;
+  for (const StrategyChoice& strategy : config.strategies) {
+    if (strategy.says_moment) {
+      all.push_back(strategy);
+      continue;
+    }
+    for (StrategyChoice& one : at_moments(strategy, config.compress_at, question))
+      all.push_back(std::move(one));
+  }
+  require_unique(
+      all, fields, [](const StrategyChoice& s) { return s.label; }, "give them different names");
+  config.strategies = std::move(all);
+}
+
+/// What each strategy's entry keeps, once they are spread: nothing of their own.
+void add_moments(Keys<SweepConfig>& keys) {
+  keys.custom("compress_at",
+              {.read = [](const YamlFields& node,
+                          SweepConfig& config) { config.compress_at = read_moments(node); }},
+              or_list(compress_at_form().takes, /*ranges=*/false),
+              "When prompts are compressed; a list makes of each strategy one for each moment.",
+              {.otherwise = "`prompt_end`"});
+  keys.custom("question",
+              {.read =
+                   [](const YamlFields& node, SweepConfig& config) {
+                     const auto& moments = config.compress_at;
+                     if (std::find(moments.begin(), moments.end(), CompressAt::kBeforeQuestion) ==
+                         moments.end())
+                       node.fail_here("needs compress_at: before_question beside it");
+                     spread_over_moments(node, question_entries_form().read(node), config);
+                   },
+               .otherwise =
+                   [](const YamlFields& fields, SweepConfig& config) {
+                     spread_over_moments(fields, QuestionEntries::kKeep, config);
+                   }},
+              question_entries_form().takes,
+              "Under `before_question`: keep the question's entries on top of the budget, or leave "
+              "them to the generation policy.",
+              {.otherwise = "`keep`"});
 }
 
 void add_outcome_keys(Keys<SweepConfig>& keys) {
@@ -138,6 +186,7 @@ const Keys<SweepConfig>& sweep_keys() {
         data_keys(), "mapping, or a list of them", "What it is asked.", {.required = true});
     add_strategies(keys, {.required = true});
     add_budgets(keys);
+    add_moments(keys);
     keys.section("matrix", kItself, matrix_keys());
     keys.section("metrics", &SweepConfig::metrics, metric_keys());
     keys.section("generation", kItself, generation_keys());

@@ -30,29 +30,38 @@ namespace {
 struct Reader {
   const StrategyChoice* strategy;
   StatisticsRequest request;
+  CompressAt at;  // of how much of a prompt
 };
 
-/// The strategies among the cells, each once.
+/// The strategies among the cells, each once for each moment.
 std::vector<Reader> readers_of(std::span<const Cell> cells) {
   std::vector<Reader> readers;
   for (const Cell& cell : cells) {
     // Cells of one strategy follow each other.
-    if (!readers.empty() && readers.back().strategy->label == cell.strategy.label) continue;
-    readers.push_back({&cell.strategy, strategy_of(cell.strategy).needs()});
+    if (!readers.empty() && readers.back().strategy->label == cell.strategy.label &&
+        readers.back().at == cell.at())
+      continue;
+    readers.push_back({&cell.strategy, strategy_of(cell.strategy).needs(), cell.at()});
   }
   return readers;
 }
 
-/// Error when a strategy reads what a prompt has not.
+/// Tokens of a prompt that are compressed, by moment.
+using CompressedTokens = std::map<CompressAt, int64_t>;
+
+/// Error when a strategy reads what a prompt has not, or not in the part that it compresses.
 void require_statistics(const std::vector<Reader>& readers, const TokenizedPrompt& prompt,
-                        const std::string& what) {
+                        const CompressedTokens& compressed, const std::string& what) {
   const TokenSpan image = prompt.image_span();
   for (const Reader& reader : readers) {
-    const std::string missing = missing_for(reader.request, static_cast<int64_t>(prompt.ids.size()),
-                                            image.begin, image.end);
+    const std::string missing =
+        missing_for(reader.request, compressed.at(reader.at), image.begin, image.end);
     if (missing.empty()) continue;
-    fail("{}: strategy '{}' cannot run: {} {}", reader.strategy->origin, reader.strategy->label,
-         what, missing);
+    const std::string part = reader.at == CompressAt::kPromptEnd
+                                 ? ""
+                                 : fmt::format(", compressed at {},", compress_at_name(reader.at));
+    fail("{}: strategy '{}' cannot run: {}{} {}", reader.strategy->origin, reader.strategy->label,
+         what, part, missing);
   }
 }
 
@@ -105,6 +114,7 @@ class TorchEngines final : public Engines {
                             const EvaluationSettings& settings) const override {
     const PromptReader reader = make_reader(model);
     const std::vector<Reader> readers = readers_of(cells);
+    const std::vector<CompressAt> moments = moments_of(cells);
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
@@ -123,7 +133,11 @@ class TorchEngines final : public Engines {
         for (const std::vector<int64_t>& option : options_of(reader, sample))
           size.option_tokens.push_back(std::ssize(option));
         reader.require_room(prompt, new_tokens(own, size), what);
-        require_statistics(readers, prompt, what);
+        CompressedTokens compressed;
+        for (const CompressAt at : moments)
+          compressed[at] = compressed_tokens(reader, sample, prompt, at);
+        require_statistics(readers, prompt, compressed, what);
+        size.late_tokens = std::ssize(prompt.ids) - compressed.at(moments.back());
         check.sizes.push_back(std::move(size));
       } catch (const Error& error) {
         check.problems.back() = error.what();
@@ -157,7 +171,11 @@ class TorchEngines final : public Engines {
   }
 
   std::string strategy_text(const StrategyChoice& strategy) const override {
-    return strategy_of(strategy).description();
+    std::string text = strategy_of(strategy).description();
+    const CompressionMoment& moment = strategy.moment;
+    // Earlier records were all compressed at the prompt's end, and their keys stay what they are.
+    if (moment.at != CompressAt::kPromptEnd) text += fmt::format(" compress_at={}", moment.name());
+    return text;
   }
 
   std::vector<std::string> parts(const ModelChoice& model,

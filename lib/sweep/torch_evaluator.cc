@@ -25,12 +25,15 @@
 #include "runtime/memory.h"
 #include "runtime/option_scores.h"
 #include "runtime/prompt_encoder.h"
+#include "runtime/prompt_split.h"
 #include "runtime/sequence.h"
 #include "runtime/stop_texts.h"
 #include "runtime/threads.h"
 #include "sweep/choices.h"
 #include "sweep/estimate.h"
 #include "sweep/look.h"
+#include "sweep/plan.h"
+#include "sweep/prefills.h"
 
 namespace elastikv {
 
@@ -61,15 +64,28 @@ class TorchModel final {
   const PromptReader& reader() const { return reader_; }
   const LanguageModel& language() const { return model_->language(); }
 
-  /// The prompt after its prefill, with the statistics that the cells need.
-  EncodedPrompt encode(const Sample& sample, const TokenizedPrompt& prompt,
-                       std::span<const Cell> cells, bool column_sums) const {
-    StatisticsRequest request = needs_of(cells);
-    if (column_sums) request.prefill.column_sums = true;
-    return encode_prompt(*model_, reader_, prompt, sample.images, request,
+  /// The prompt after a prefill for each moment of compression, with the statistics that the cells
+  /// need; column sums, if asked for, of the first.
+  Prefills encode(const Sample& sample, const TokenizedPrompt& prompt, std::span<const Cell> cells,
+                  bool column_sums) const {
+    const EncodedImages images = encode_images(*model_, reader_, sample.images);
+    std::vector<Prefill> prefills;
+    for (const CompressAt moment : moments_of(cells)) {
+      StatisticsRequest request;
+      for (const Cell& cell : cells) {
+        if (cell.at() == moment) request = request | strategy_of(cell.strategy).needs();
+      }
+      if (column_sums && prefills.empty()) request.prefill.column_sums = true;
+      const int64_t tokens = compressed_tokens(reader_, sample, prompt, moment);
+      EncodedPrompt encoded =
+          prefill_prompt(*model_, reader_, first_tokens(prompt, tokens), images, request,
                          seed_of(settings_.seed, sample), [&](int64_t layer, int64_t layers) {
                            at({"prefill", "layer", layer, layers, /*rows=*/0});
                          });
+      if (prefills.empty()) encoded.seconds.image += images.seconds;
+      prefills.push_back({moment, std::move(encoded), ids_behind(prompt, tokens)});
+    }
+    return Prefills(std::move(prefills));
   }
 
   /// Tells the failures of the device from those of a sample.
@@ -95,14 +111,33 @@ class TorchModel final {
   std::unique_ptr<Model> model_;
 };
 
+/// A cell's sequence, compressed.
+Sequence sequence_of(const TorchModel& model, const Prefills& prefills, const Cell& cell) {
+  return {model.language(), prefills.of(cell), strategy_of(cell.strategy), make_budget(cell.budget),
+          prefills.late(cell)};
+}
+
+/// Adds the positions of a question that is kept to those that a cell keeps of what comes before.
+void add_late(const Prefills& prefills, const Cell& cell,
+              std::vector<std::vector<std::vector<int64_t>>>& kept) {
+  const LateTokens late = prefills.late(cell);
+  if (!late.kept) return;
+  const int64_t begin = prefills.of(cell).statistics.prompt_tokens;
+  for (auto& groups : kept) {
+    for (std::vector<int64_t>& positions : groups) {
+      for (int64_t i = 0; i < std::ssize(late.ids); ++i) positions.push_back(begin + i);
+    }
+  }
+}
+
 /// The prompt of the last sample, for a look at it.
 struct LastPrompt {
   const Sample* sample = nullptr;
-  std::optional<EncodedPrompt> encoded;
+  std::optional<Prefills> encoded;
 
   /// Keeps a prompt if a look would compute the same: what the cells need is what it needs.
-  void keep(const Sample& of, EncodedPrompt prompt) {
-    const auto& layers = prompt.statistics.layers;
+  void keep(const Sample& of, Prefills prompt) {
+    const auto& layers = prompt.first().statistics.layers;
     if (layers.empty() || !layers.front().column_sums.defined()) return;
     sample = &of;
     encoded.emplace(std::move(prompt));
@@ -113,8 +148,8 @@ struct LastPrompt {
   }
 };
 
-/// Runs the cells of a sample: one image encoding and one prefill, then as many cells as one
-/// batch as fit into memory.
+/// Runs the cells of a sample: one image encoding, a prefill for each moment of compression, then
+/// as many cells as one batch as fit into memory.
 class TorchRun final : public SampleRun {
  public:
   /// `last`: where the prompt stays when the run is over.
@@ -167,7 +202,7 @@ class TorchRun final : public SampleRun {
       encode(cells_.subspan(which.front(), 1));
     }
     SampleOutcome outcome;
-    outcome.prompt_tokens = encoded_->statistics.prompt_tokens;
+    outcome.prompt_tokens = std::ssize(prompt_.ids);
     outcome.image_tokens = static_cast<int64_t>(prompt_.placeholders.size());
     std::vector<size_t> running;  // indices into the outcome of cells whose compression went well
     std::vector<Sequence> compressed = compress(which, outcome, running);
@@ -189,9 +224,10 @@ class TorchRun final : public SampleRun {
     outcome.seconds.generation = seconds.generation.value();
     // What all cells share is told once.
     if (std::exchange(encoding_told_, true)) return;
-    outcome.seconds.image = encoded_->seconds.image.value();
-    outcome.seconds.prefill = encoded_->seconds.prefill.value();
-    outcome.seconds.statistics = encoded_->seconds.statistics.value();
+    const SharedSeconds shared = encoded_->seconds();
+    outcome.seconds.image = shared.image;
+    outcome.seconds.prefill = shared.prefill;
+    outcome.seconds.statistics = shared.statistics;
   }
 
   /// Compresses the prompt for the first of the cells, as many as can run together.
@@ -200,12 +236,12 @@ class TorchRun final : public SampleRun {
     std::vector<Sequence> compressed;
     BatchMemory memory(model_.language(), model_.device(),
                        {.scored_tokens = settings_.perplexity ? std::ssize(answer_) : 0,
-                        .generated_tokens = settings_.generate ? settings_.max_new_tokens : 0});
+                        .generated_tokens = settings_.generate ? settings_.max_new_tokens : 0,
+                        .late_tokens = encoded_->most_late()});
     for (const size_t i : which) {
       CellOutcome cell;
       try {
-        compressed.emplace_back(model_.language(), *encoded_, strategy_of(cells_[i].strategy),
-                                make_budget(cells_[i].budget));
+        compressed.push_back(sequence_of(model_, *encoded_, cells_[i]));
       } catch (const Error& error) {
         cell.error = error.what();
         outcome.cells.push_back(std::move(cell));
@@ -220,6 +256,7 @@ class TorchRun final : public SampleRun {
         break;
       }
       describe(sequence, cell);
+      if (cells_[i].at() != CompressAt::kPromptEnd) cell.compressed_tokens = sequence.tokens_seen();
       running.push_back(outcome.cells.size());
       outcome.cells.push_back(std::move(cell));
     }
@@ -265,9 +302,9 @@ class TorchRun final : public SampleRun {
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
       model_.at({"scoring", "token", done, of, rows});
     };
-    if (reference_runs || reference_.defined()) options.reference = &reference_;
-    const std::vector<ForcedScores> scores =
-        teacher_force(model_.language(), *encoded_, pointers_to(sequences), answer_, options);
+    if (reference_runs || reference_.first.defined()) options.reference = &reference_;
+    const std::vector<ForcedScores> scores = teacher_force(
+        model_.language(), encoded_->first(), pointers_to(sequences), answer_, options);
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
       cell.nll.assign(scores[r].nll.begin(), scores[r].nll.end());
@@ -298,7 +335,7 @@ class TorchRun final : public SampleRun {
       model_.at({"generation", "token", done, of, rows});
     };
     const std::vector<GreedyText> texts =
-        generate_greedy(model_.language(), *encoded_, pointers_to(sequences), options);
+        generate_greedy(model_.language(), encoded_->first(), pointers_to(sequences), options);
     model_.throw_if_stopped();
     for (size_t r = 0; r < running.size(); ++r) {
       CellOutcome& cell = outcome.cells[running[r]];
@@ -321,8 +358,9 @@ class TorchRun final : public SampleRun {
     scoring.on_step = [&](int64_t done, int64_t of, int64_t /*rows*/) {
       model_.at({"options", "option", done, of, /*rows=*/0});
     };
-    const std::vector<OptionScores> scores = score_options(
-        model_.language(), model_.device(), *encoded_, pointers_to(sequences), options_, scoring);
+    const std::vector<OptionScores> scores =
+        score_options(model_.language(), model_.device(), encoded_->first(), pointers_to(sequences),
+                      options_, scoring);
     model_.throw_if_stopped();
     for (size_t r = 0; r < running.size(); ++r) {
       const std::vector<double>& likelihoods = scores[r].log_likelihoods;
@@ -352,7 +390,7 @@ class TorchRun final : public SampleRun {
   TokenizedPrompt prompt_;
   std::vector<int64_t> answer_;
   std::vector<std::vector<int64_t>> options_;  // that are scored
-  std::optional<EncodedPrompt> encoded_;
+  std::optional<Prefills> encoded_;
   bool encoding_told_ = false;  // whether an outcome has the times of the last encoding
   ForcedReference reference_;   // what the full cache made of the answer
 };
@@ -383,18 +421,17 @@ class TorchEvaluator final : public SampleEvaluator {
     const TokenizedPrompt prompt = prompt_of(reader, sample);
     reader.require_room(prompt, /*new_tokens=*/0,
                         fmt::format("the prompt of sample '{}'", sample.id));
-    const EncodedPrompt encoded = last_.sample == &sample
-                                      ? *std::move(last_.encoded)
-                                      : model_.encode(sample, prompt, cells, /*column_sums=*/true);
+    const Prefills encoded = last_.sample == &sample
+                                 ? *std::move(last_.encoded)
+                                 : model_.encode(sample, prompt, cells, /*column_sums=*/true);
     last_.forget();
-    SampleDetail detail = look_at_prompt(reader, sample, prompt, encoded.statistics);
+    SampleDetail detail = look_at_prompt(reader, sample, prompt, encoded.first().statistics);
     for (const Cell& cell : cells) {
       auto& kept = detail.kept.emplace_back();
       if (cell.is_full()) continue;
       try {
-        kept = kept_positions(Sequence(model_.language(), encoded, strategy_of(cell.strategy),
-                                       make_budget(cell.budget))
-                                  .cache());
+        kept = kept_positions(sequence_of(model_, encoded, cell).cache());
+        add_late(encoded, cell, kept);
       } catch (const Error&) {
         kept.clear();  // the cell failed when it was evaluated, too: its record says why
       }

@@ -166,8 +166,10 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
   // Causal attention: half of the scores and of their products with the values.
   const double attention =
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
-  double seconds = (2 * weights * prompt + attention + tower_operations(model, sample)) /
-                   rates.operations_per_second;
+  const auto prefills = static_cast<double>(moments_of(cells).size());
+  double seconds =
+      (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
+      rates.operations_per_second;
   const auto phase = [&](int64_t steps, int64_t rows) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
     const auto cache =
@@ -179,11 +181,12 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
                               2 * weights * static_cast<double>(rows), rates.operations_per_second);
   };
   const int64_t rows = std::ssize(cells);
-  if (settings.perplexity) seconds += phase(sample.answer_tokens, rows);
+  const int64_t late = sample.late_tokens;
+  if (settings.perplexity) seconds += phase(late + sample.answer_tokens, rows);
   if (settings.generate && sample.by_likelihood()) {
-    seconds += phase(sample.option_steps(), rows * std::ssize(sample.option_tokens));
+    seconds += phase(late + sample.option_steps(), rows * std::ssize(sample.option_tokens));
   } else if (settings.generate) {
-    seconds += phase(sample.new_tokens(settings), rows);
+    seconds += phase(late + sample.new_tokens(settings), rows);
   }
   return seconds;
 }
@@ -199,12 +202,13 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
   double seconds = tower_operations(model, sample) / tower_operations_per_second +
                    prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
                    compression_seconds;
-  if (settings.perplexity) seconds += scored_token_seconds * steps(sample.answer_tokens);
+  const auto late = static_cast<double>(sample.late_tokens);
+  if (settings.perplexity) seconds += scored_token_seconds * (late + steps(sample.answer_tokens));
   if (settings.generate && sample.by_likelihood()) {
-    seconds += scored_token_seconds * static_cast<double>(sample.option_steps()) *
+    seconds += scored_token_seconds * (late + static_cast<double>(sample.option_steps())) *
                static_cast<double>(sample.option_tokens.size());
   } else if (settings.generate) {
-    seconds += step_seconds * steps(sample.new_tokens(settings));
+    seconds += step_seconds * (late + steps(sample.new_tokens(settings)));
   }
   return seconds;
 }
@@ -237,7 +241,10 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
                                                : 1;
   Trial trial;
   trial.layers = part.decoder.layers;
-  trial.prompt_token_seconds = run.prefill() * layers / static_cast<double>(mean.prompt_tokens);
+  // Each moment of compression has a prefill of its own.
+  trial.prompt_token_seconds = run.prefill() * layers *
+                               static_cast<double>(moments_of(group.cells).size()) /
+                               static_cast<double>(mean.prompt_tokens);
   trial.compression_seconds = run.compression() * layers * cells;
   const bool scores_options = std::any_of(samples.begin(), samples.end(),
                                           [](const SampleSize& s) { return s.by_likelihood(); });

@@ -83,6 +83,31 @@ TEST(Columns, OfATableWithBase64) {
   EXPECT_EQ(ids(data), Texts{"2"});
 }
 
+TEST(CompressAtContext, IsWhatStandsBeforeAQuestionWhateverIsPutAroundIt) {
+  const Files files;
+  DataOptions options = files.with(
+      "a.jsonl",
+      R"({"c": "It rained, mind you.", "q": "Was it wet?", "pic": "images/a.png", "a": "y"}
+{"c": " ", "q": "Why?", "pic": null, "a": "z"})");
+  options.columns = asked("q", "a");
+  options.columns->context = "c";
+  options.columns->images = {"pic"};
+  const auto contexts = [&] {
+    Texts texts;
+    for (const Sample& sample : read_data(options).samples)
+      texts.push_back(sample.question.substr(0, sample.context_length));
+    return texts;
+  };
+  EXPECT_EQ(contexts(), (Texts{"It rained, mind you.\n", ""}));
+  options.question_before = "Read: ";
+  options.question_after = " Say.";
+  EXPECT_EQ(contexts(), (Texts{"Read: It rained, mind you.\n", ""}));
+  options.question_remove = ", mind you";
+  EXPECT_EQ(contexts(), (Texts{"Read: It rained.\n", ""}));
+  options.image_place = "before";
+  EXPECT_EQ(contexts(), (Texts{"<image>\nRead: It rained.\n", ""}));
+}
+
 TEST(Columns, ProblemsOfRows) {
   const Files files;
   DataOptions options = files.with("a.json", R"([

@@ -121,5 +121,25 @@ TEST(Perplexity, DifferencesLeaveAnswersOfOneTokenOut) {
                "a and o: scored different numbers of tokens of the same answers");
 }
 
+TEST(CompressAtPerplexity, AnswersOfOneTokenCountWhereTheyComeFromACompressedCache) {
+  const auto late = [](double nll, int64_t tokens) {
+    ModelOutput output = scored(nll, tokens);
+    output.compressed_tokens = 7;
+    return output;
+  };
+  const Measurement full = measure({scored(2, 1), scored(6, 3)});
+  const Measurement a = measure({late(3, 1), late(7, 3)});
+  const Measurement b = measure({late(4, 1), late(8, 3)});
+  EXPECT_EQ(more(full, "one_token_answers"), 1);
+  EXPECT_EQ(more(a, "one_token_answers"), 0);
+  EXPECT_EQ(kPerplexity.unmoved(a), "");
+  const MeasuredCell cells[] = {
+      {"full", true, full, kApart}, {"a", false, a, kApart}, {"b", false, b, kApart}};
+  EXPECT_EQ(kPerplexity.pairs(cells[1], cells[2])->a, (std::vector<double>{3, 7}));
+  EXPECT_EQ(kPerplexity.pairs(cells[1], cells[0])->b, (std::vector<double>{2, 6}));
+  EXPECT_TRUE(kPerplexity.notes(cells).empty());
+  EXPECT_EQ(kPerplexity.notes({cells, 1}).size(), 1U) << "the full cache alone";
+}
+
 }  // namespace
 }  // namespace elastikv

@@ -59,5 +59,20 @@ TEST(Budget, RefusesWhatIsNoFraction) {
   EXPECT_ERROR(Budget::tokens(0), "budget keep_tokens=0 is out of range; at least 1 is needed");
 }
 
+TEST(CompressAtBudget, WhatComesBesideItIsNotCounted) {
+  const Budget budget = Budget::fraction(0.5).beside(6);
+  EXPECT_EQ(budget.slots(100, 100), 50);
+  EXPECT_EQ(budget.slots(103, 100), 53);  // three of the six
+  EXPECT_EQ(budget.slots(106, 100), 56);
+  EXPECT_EQ(budget.slots(126, 100), 66);  // and half of twenty more
+  EXPECT_EQ(Budget::fraction(0.5, Budget::Growth::kPrompt).beside(6).slots(126, 100), 56);
+  EXPECT_EQ(Budget::tokens(40).beside(6).slots(126, 100), 46);
+  EXPECT_EQ(Budget::tokens(40).beside(6).slots(100, 100), 40);
+  EXPECT_EQ(Budget::unlimited().beside(6).slots(126, 100), 126);
+  EXPECT_TRUE(Budget::unlimited().beside(6).is_unlimited());
+  EXPECT_EQ(budget.seen_beside(126, 100), 6);
+  EXPECT_EQ(budget.seen_beside(99, 100), 0);
+}
+
 }  // namespace
 }  // namespace elastikv
