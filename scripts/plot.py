@@ -6,6 +6,7 @@
 - budget: each measure (perplexity, text metrics, agreement with the full cache) against the KV budget; published points with
   --published
 - bytes: perplexity and text metrics against the size of the cache
+- needle: how often a needle is found by depth and length, a map per strategy (categories.csv)
 - fixed-point: perplexity against the place of the fixed point, where strategies differ in it
 - importance, kept: where attention goes in single samples and which entries the strategies keep (details.jsonl)
 

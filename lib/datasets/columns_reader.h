@@ -38,6 +38,7 @@ class ColumnsReader {
  private:
   void read_images(const nlohmann::json& row, const ImagesOf& images_of, Draft& draft);
   void add_image(const nlohmann::json& value, const std::string& column, Draft& draft);
+  void read_max_new_tokens(const nlohmann::json& row, Draft& draft);
   void read_answer(const nlohmann::json& value, const std::vector<Option>& options, Draft& draft);
 
   const Reading& reading_;

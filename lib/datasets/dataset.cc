@@ -137,9 +137,12 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
     if (places_in(question) > 0) continue;
+    constexpr std::string_view kInFront = "<image>\n";
     for (size_t i = 0; i < draft.images.size(); ++i)
-      question = place == "before" ? fmt::format("<image>\n{}", question)
+      question = place == "before" ? fmt::format("{}{}", kInFront, question)
                                    : fmt::format("{}\n<image>", question);
+    if (place == "before" && draft.sample.context_size > 0)
+      draft.sample.context_size += draft.images.size() * kInFront.size();
   }
 }
 
@@ -159,7 +162,8 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   const std::string& remove = options.question_remove;
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
-    for (size_t at = question.find(remove); !remove.empty() && at != std::string::npos;
+    size_t& context = draft.sample.context_size;
+    for (size_t at = question.find(remove, context); !remove.empty() && at != std::string::npos;
          at = question.find(remove, at))
       question.erase(at, remove.size());
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
@@ -170,6 +174,7 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
     const std::string front = take_markers(question, /*in_front=*/true);
     const std::string behind = take_markers(question, /*in_front=*/false);
     question = front + options.question_before + question + after + behind;
+    if (context > 0) context += options.question_before.size();
   }
 }
 
@@ -259,7 +264,7 @@ DataSet read_data(const DataOptions& options,
   std::string all;
   for (Draft& draft : drafts) {
     draft.sample.source = resolved.path;
-    draft.sample.max_new_tokens = resolved.max_new_tokens;
+    if (!draft.sample.max_new_tokens) draft.sample.max_new_tokens = resolved.max_new_tokens;
     draft.sample.stop = resolved.stop;
     all += fmt::format("{}:{}{}", draft.sample.id.size(), draft.sample.id, draft.sample.content);
     data.samples.push_back(std::move(draft.sample));

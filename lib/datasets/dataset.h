@@ -60,6 +60,8 @@ struct DataOptions {
   std::string name;  // default: see data_set_name
   /// Which columns hold what, in Parquet, JSON and tables alike; none: the format knows.
   std::optional<DataColumns> columns;
+  /// How questions are written of rows, in the place of columns.question and columns.context.
+  std::optional<PromptParts> parts;
   /// Of a folder of Parquet files those of this split ("test" of test-00000-of-00002.parquet), or
   /// the rows whose value in DataColumns::split it is; empty: the only one, or all rows.
   std::string split;
@@ -103,9 +105,10 @@ struct DataOptions {
   std::string question_after;  // of a multiple choice in the place of our own line
   /// Put behind questions without options instead; none: `question_after` is.
   std::optional<std::string> question_after_open;
-  std::string question_remove;            // a text that is taken out of every question first
-  std::optional<int64_t> max_new_tokens;  // of the texts that are generated; none: the sweep's
-  std::vector<std::string> stop;          // texts at which they end
+  std::string question_remove;  // a text that is taken out of every question first
+  /// Of the texts that are generated, unless a row says it; none: the sweep's.
+  std::optional<int64_t> max_new_tokens;
+  std::vector<std::string> stop;  // texts at which they end
   /// Metrics of texts, its own one first; empty: the sweep's.
   std::vector<std::string> metrics;
 };

@@ -115,6 +115,11 @@ std::string content_of(const Sample& sample, const std::string& images) {
                                  sample.answer.size(), sample.answer, images);
   for (const std::string& reference : sample.references)
     text += fmt::format("|{}:{}", reference.size(), reference);
+  // Of most data sets there is none of these.
+  if (sample.context_size > 0) text += fmt::format("|context:{}", sample.context_size);
+  if (!sample.answer_prefix.empty())
+    text += fmt::format("|prefix:{}:{}", sample.answer_prefix.size(), sample.answer_prefix);
+  if (sample.max_new_tokens) text += fmt::format("|new:{}", *sample.max_new_tokens);
   // What is mended later is another sample.
   if (!sample.problem.empty()) text += "|not usable";
   return content_hash(text);

@@ -14,7 +14,7 @@ namespace elastikv {
 std::string column_of(std::string_view name, const std::vector<std::string>& columns);
 
 /// What a row has under a name that may lead into structs by dots, through lists to each of their
-/// entries; null for nothing.
+/// entries or, by a number from 0, to one; null for nothing.
 nlohmann::json value_at(const nlohmann::json& row, std::string_view name);
 
 /// A text, number or truth value as text; nothing for any other.

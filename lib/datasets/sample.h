@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -20,6 +21,11 @@ struct Sample {
   /// The user's words. May hold the placeholder "<image>" once for each image, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
+  /// How many bytes at the beginning of `question` are its context, as a document is, which could
+  /// be read before anything is asked; 0: the data set does not say.
+  size_t context_size = 0;
+  /// What the model's answer begins with, which it does not write itself.
+  std::string answer_prefix;
   /// The expected answer: what perplexity scores. Never empty unless the sample has a problem or
   /// DataOptions::needs_answers is off.
   std::string answer;
@@ -51,9 +57,9 @@ struct Sample {
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer, references and the images' bytes (not of names and paths)
-  /// with how they are turned, or of the ids of a window of tokens. Of a sample with a problem: of
-  /// what is known of it.
+  /// Content hash of question, answer, references, what the item itself says of the text to it, and
+  /// the images' bytes (not of names and paths) with how they are turned, or of the ids of a window
+  /// of tokens. Of a sample with a problem: of what is known of it.
   std::string content;
   /// What the sample shares with others that are no independent draws beside it: an image, a
   /// conversation, the very same question and answer, or parts of a text. Intervals resample the

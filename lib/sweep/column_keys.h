@@ -8,4 +8,7 @@ namespace elastikv {
 /// The keys of `columns` in an entry of a sweep's `data`.
 const Keys<DataColumns>& column_keys();
 
+/// The keys of `prompt_parts`.
+const Keys<PromptParts>& part_keys();
+
 }  // namespace elastikv
