@@ -172,6 +172,16 @@ TEST_F(Tasks, BadOnesAreNamed) {
                    "list; did you mean 'anls'?");
 }
 
+TEST_F(Tasks, WindowsOfTokensHavePerplexitiesByWordsAndBytes) {
+  const std::string windows = "{path: t.txt, prompt_tokens: 8, answer_tokens: 8}";
+  const SweepConfig config = parse("[" + windows + ", {path: q.json}]", "metrics: {text: []}\n");
+  EXPECT_TRUE(config.metrics.windows);
+  const std::vector<CellGroup> groups = plan_cells(config);
+  EXPECT_EQ(groups.at(0).metrics_of_others, std::set<std::string>{});
+  EXPECT_EQ(groups.at(1).metrics_of_others, (std::set<std::string>{"byte_ppl", "word_ppl"}));
+  EXPECT_FALSE(parse("{path: q.json}").metrics.windows);
+}
+
 TEST(ShippedTasks, AreRead) {
   const std::vector<std::string> names = task_names();
   EXPECT_GE(names.size(), 70U);
