@@ -20,9 +20,7 @@ class DictParser {
 
   std::optional<std::map<std::string, std::string>> parse() {
     std::map<std::string, std::string> entries;
-    // Python ignores blanks before an expression.
-    take_blanks(/*line_ends=*/false);
-    if (!take('{')) return std::nullopt;
+    if (!take_blank_lines() || !take('{')) return std::nullopt;
     while (true) {
       take_blanks(/*line_ends=*/true);
       if (take('}')) break;
@@ -44,6 +42,18 @@ class DictParser {
   bool take(char wanted) {
     if (!rest_.starts_with(wanted)) return false;
     rest_.remove_prefix(1);
+    return true;
+  }
+
+  /// Python ignores blanks before an expression and lines of nothing else, but not those in front of
+  /// it behind such a line.
+  bool take_blank_lines() {
+    take_blanks(/*line_ends=*/false);
+    while (take('\n')) {
+      const size_t before = rest_.size();
+      take_blanks(/*line_ends=*/false);
+      if (rest_.size() < before && !rest_.starts_with('\n')) return false;
+    }
     return true;
   }
 
