@@ -76,7 +76,25 @@ std::string Haystack::around(const std::vector<std::string>& needles,
     pieces.push_back(needles[i]);
   }
   pieces.insert(pieces.end(), all.begin() + static_cast<std::ptrdiff_t>(done), all.end());
-  return fmt::format("{}", fmt::join(pieces, is_noise() ? "\n" : " "));
+  return joined(pieces);
+}
+
+std::string Haystack::around(const std::string& needle, double depth, size_t size) const {
+  std::vector<std::string> all = sentences(size);
+  double letters = 0;
+  for (const std::string& sentence : all) letters += static_cast<double>(sentence.size());
+  const double wanted = letters * depth / 100;
+  double before = 0;
+  size_t place = 0;
+  // A sentence goes before the needle as long as that is nearer to where it is wanted.
+  while (place < all.size() && before + static_cast<double>(all[place].size()) / 2 <= wanted)
+    before += static_cast<double>(all[place++].size());
+  all.insert(all.begin() + static_cast<std::ptrdiff_t>(place), needle);
+  return joined(all);
+}
+
+std::string Haystack::joined(const std::vector<std::string>& sentences) const {
+  return fmt::format("{}", fmt::join(sentences, is_noise() ? "\n" : " "));
 }
 
 std::vector<double> Haystack::draw_depths(size_t count, size_t size, Draws& draws) const {

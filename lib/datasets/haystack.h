@@ -21,9 +21,14 @@ class Haystack {
   bool is_noise() const { return words_.empty(); }
 
   /// `size` of its pieces (the five sentences; words) with needles between the sentences, in their
-  /// order. `depths`: for each needle how far in it stands, in percent, ascending.
+  /// order. `depths`: for each needle behind how many of the sentences it stands, in percent,
+  /// ascending.
   std::string around(const std::vector<std::string>& needles, const std::vector<double>& depths,
                      size_t size) const;
+
+  /// The same of one needle, at the end of a sentence that is nearest to so many percent of the
+  /// letters.
+  std::string around(const std::string& needle, double depth, size_t size) const;
 
   /// Depths as RULER draws them, ascending: between different pieces of noise, of which there are
   /// `size` >= count, and in a text those of a grid of 40.
@@ -31,6 +36,7 @@ class Haystack {
 
  private:
   std::vector<std::string> sentences(size_t size) const;
+  std::string joined(const std::vector<std::string>& sentences) const;
 
   std::vector<std::string> words_;
 };

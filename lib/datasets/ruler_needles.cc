@@ -150,7 +150,7 @@ MadeRow make_needle_at(const std::string& task, const Haystack& haystack, double
   const auto make = [&](size_t size) {
     MadeRow row{.task = task};
     row.answers = {value};
-    write_around(haystack.around({needle}, {depth}, size), NeedleKind::kNumbers, /*one=*/true, key,
+    write_around(haystack.around(needle, depth, size), NeedleKind::kNumbers, /*one=*/true, key,
                  row);
     return row;
   };

@@ -97,8 +97,8 @@ TEST(PromptParts, ProblemsAreNamed) {
   options.columns->max_new_tokens = "n";
   EXPECT_ERROR(read_data(options), files.message("b.jsonl", R"(2 problems
   malformed items: 2
-    item 0 ('0'): 'n' is 0, a number of tokens from 1 is needed
-    item 1 ('1'): 'n' is "many", a number of tokens from 1 is needed)"));
+    line 1 ('0'): 'n' is 0, a number of tokens from 1 is needed
+    line 2 ('1'): 'n' is "many", a number of tokens from 1 is needed)"));
 }
 
 TEST(MmNiah, AsksAsTheBenchmarkDoes) {
@@ -135,9 +135,9 @@ TEST(MmNiah, ProblemsAreNamed) {
 {"id": 2, "images_list": [], "context": "x", "question": "y", "meta": {}})")),
       files.message("a.jsonl", R"(3 problems
   malformed items: 3
-    item 0 ('0'): 'answer' is 2, a place among 2 choices from 0 is needed
-    item 1 ('1'): 'images_list' is no list of texts
-    item 2 ('2'): 'answer' is missing)"));
+    line 1 ('0'): 'answer' is 2, a place among 2 choices from 0 is needed
+    line 2 ('1'): 'images_list' is no list of texts
+    line 3 ('2'): 'answer' is missing)"));
 }
 
 TEST(MileBench, WritesInstructionImagesAndChoices) {

@@ -177,7 +177,9 @@ TEST_F(MadeTasks, HoldTheirAnswersAndFitTheirLengths) {
         EXPECT_EQ(row.length, tokens + row.max_new_tokens + kRoom);
         EXPECT_LE(row.length, length);
         const bool asks = task.starts_with("qa");
-        if (!asks) EXPECT_GE(row.length, length * 9 / 10);
+        if (!asks) {
+          EXPECT_GE(row.length, length * 9 / 10);
+        }
         if (task.starts_with("niah")) expect_needles(row);
         if (task == "vt") expect_variables(row);
         if (task == "cwe") expect_common_words(row);
@@ -207,9 +209,12 @@ TEST_F(MadeTasks, AreTheSameAgain) {
   for (const std::string& task : ruler_task_names()) {
     const std::string once = make_ruler_row(task, material_, target(1024), kSeed, 0).json();
     EXPECT_EQ(make_ruler_row(task, material_, target(1024), kSeed, 0).json(), once) << task;
-    if (!task.starts_with("qa"))
+    if (!task.starts_with("qa")) {
       EXPECT_NE(make_ruler_row(task, material_, target(1024), kSeed + 1, 0).json(), once) << task;
-    EXPECT_NE(make_ruler_row(task, material_, target(1024), kSeed, 1).json(), once) << task;
+    }
+    if (task != "qa_2") {  // of which there is one question
+      EXPECT_NE(make_ruler_row(task, material_, target(1024), kSeed, 1).json(), once) << task;
+    }
   }
 }
 
