@@ -8,6 +8,7 @@
 - tasks: of each model with several benchmarks (tasks.csv) the mean share of the full cache's scores against the KV budget, and each
   benchmark in its own metric
 - bytes: perplexity and text metrics against the size of the cache
+- needle: how often a needle is found by depth and length, a map per strategy (categories.csv)
 - fixed-point: perplexity against the place of the fixed point, where strategies differ in it
 - importance, kept: where attention goes in single samples and which entries the strategies keep (details.jsonl)
 

@@ -38,6 +38,7 @@ CommandLine::CommandLine()
   add_list_verb(app_, verb_);
   add_inspect_verb(app_, verb_);
   add_inspect_data_verb(app_, verb_);
+  add_make_task_verb(app_, verb_);
   add_completion_verb(app_, verb_);
   for (const char* verb : {"sweep", "plan", "generate", "explain"})
     add_threads(*app_.get_subcommand(verb), threads_);

@@ -73,7 +73,10 @@ void show_sample(const Sample& sample) {
     const ImageSize size = check_image(image);
     show("image", fmt::format("{} x {}, {}", size.width, size.height, image.path.string()));
   }
-  show("question", quoted(sample.question));
+  if (sample.context_length > 0)
+    show("context", quoted(sample.question.substr(0, sample.context_length)));
+  show("question", quoted(sample.question.substr(sample.context_length)));
+  if (!sample.answer_prefix.empty()) show("begins with", quoted(sample.answer_prefix));
   if (!sample.options.empty()) show("options", quoted(sample.options));
   if (!sample.scored_options.empty()) {
     std::vector<std::string> texts;

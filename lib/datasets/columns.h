@@ -21,6 +21,9 @@ struct DataColumns {
   std::string category_separator = {};
   std::string context;  ///< stands before the question on lines of its own; may be null
   std::string split;    ///< rows whose value here is DataOptions::split are read alone
+  /// A list of what may be answered, for metrics alone: Sample::options that no question shows.
+  std::string classes;
+  std::string max_new_tokens;  ///< where the text to a row ends at the latest; may be null
 
   bool operator==(const DataColumns&) const = default;
 };
@@ -34,6 +37,16 @@ struct ImageTable {
   std::string image = "image";  ///< the column of images, as bytes
 
   bool operator==(const ImageTable&) const = default;
+};
+
+/// How a question is written of a row: in each text {column} stands for what the row has there (a
+/// list as "[1, 2]", null as nothing), and {{ and }} for braces.
+struct PromptParts {
+  std::string context;        ///< a document and what stands around it: Sample::context_length
+  std::string question;       ///< what follows it
+  std::string answer_prefix;  ///< Sample::answer_prefix
+
+  bool operator==(const PromptParts&) const = default;
 };
 
 }  // namespace elastikv

@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/fields.h"
 #include "base/nearest_name.h"
 #include "base/strings.h"
 #include "datasets/item_fields.h"
 #include "datasets/multiple_choice.h"
+#include "datasets/prompt_parts.h"
 #include "datasets/python_list.h"
 #include "datasets/row_values.h"
 #include "datasets/tsv_table.h"
@@ -40,6 +42,8 @@ std::vector<std::pair<std::string, std::string>> roles(const DataColumns& column
   for (const std::string& name : columns.categories) add("categories", name);
   add("context", columns.context);
   add("split", columns.split);
+  add("classes", columns.classes);
+  add("max_new_tokens", columns.max_new_tokens);
   return all;
 }
 
@@ -107,9 +111,16 @@ ColumnsReader::ColumnsReader(const Reading& reading)
   const std::string& file = reading.problems.file();
   if (options.format != "auto")
     fail("{}: 'columns' says how the file is read; leave 'format' out", file);
+  if (options.parts && (!columns_.question.empty() || !columns_.context.empty()))
+    fail("{}: 'prompt_parts' writes the question; leave columns.question and columns.context out",
+         file);
+  if (options.parts && !options.prompt.empty())
+    fail("{}: 'prompt' is for data without questions, 'prompt_parts' writes some", file);
+  if (!columns_.classes.empty() && !columns_.options.empty())
+    fail("{}: columns.options are shown and columns.classes are not; leave one of them out", file);
   if (!columns_.question.empty() && !options.prompt.empty())
     fail("{}: 'prompt' is for data without questions, columns.question names some", file);
-  if (columns_.question.empty() && columns_.images.empty())
+  if (!options.parts && columns_.question.empty() && columns_.images.empty())
     fail("{}: 'columns' names neither question nor images", file);
   if (columns_.categories.empty() && !columns_.category_separator.empty())
     fail("{}: 'columns' names no categories, which category_separator parts", file);
@@ -120,8 +131,15 @@ ColumnsReader::ColumnsReader(const Reading& reading)
 std::vector<std::string> ColumnsReader::needed(const std::vector<std::string>& present,
                                                const std::string& file) const {
   std::vector<std::string> used;
-  for (const auto& [role, name] : roles(columns_)) {
-    std::string column = required_column(fmt::format("columns.{}", role), name, present, file);
+  std::vector<std::pair<std::string, std::string>> all;
+  for (auto& [role, name] : roles(columns_))
+    all.emplace_back(fmt::format("columns.{} is", role), std::move(name));
+  if (reading_.options.parts) {
+    for (std::string& name : names_in(*reading_.options.parts))
+      all.emplace_back("prompt_parts names", std::move(name));
+  }
+  for (const auto& [what, name] : all) {
+    std::string column = required_column(what, name, present, file);
     if (std::find(used.begin(), used.end(), column) == used.end())
       used.push_back(std::move(column));
   }
@@ -162,7 +180,14 @@ void ColumnsReader::read(const Json& row, int64_t index, const std::string& wher
   read_images(row, images_of, draft);
   const std::vector<Option> options = options_of(row, columns_.options);
   draft.sample.options = texts_by_letter(options);
-  if (columns_.question.empty()) {
+  if (!columns_.classes.empty()) {
+    draft.sample.options =
+        as_texts(value_at(row, columns_.classes)).value_or(std::vector<std::string>());
+  }
+  read_max_new_tokens(row, draft);
+  if (reading_.options.parts) {
+    write_parts(*reading_.options.parts, row, draft.sample);
+  } else if (columns_.question.empty()) {
     const std::string& prompt = reading_.options.prompt;
     draft.sample.question = prompt.empty() ? kCaptionPrompt : prompt;
     if (draft.images.empty() && !draft.lacks_images)
@@ -200,6 +225,20 @@ void ColumnsReader::read_images(const Json& row, const ImagesOf& images_of, Draf
     }
     if (draft.lacks_images) return;
   }
+}
+
+void ColumnsReader::read_max_new_tokens(const Json& row, Draft& draft) {
+  if (columns_.max_new_tokens.empty()) return;
+  const Json value = value_at(row, columns_.max_new_tokens);
+  if (value.is_null()) return;
+  int64_t number = 0;
+  if (!parse_int(as_text(value).value_or(""), number) || number < 1) {
+    reading_.problems.add(ProblemKind::kItem, draft,
+                          fmt::format("'{}' is {}, a number of tokens from 1 is needed",
+                                      columns_.max_new_tokens, shortened(value.dump())));
+    return;
+  }
+  draft.sample.max_new_tokens = number;
 }
 
 void ColumnsReader::add_image(const Json& value, const std::string& column, int64_t& places,

@@ -40,6 +40,7 @@ class ColumnsReader {
   /// `places`: how many images the row has so far, what is null included.
   void add_image(const nlohmann::json& value, const std::string& column, int64_t& places,
                  Draft& draft);
+  void read_max_new_tokens(const nlohmann::json& row, Draft& draft);
   void read_answer(const nlohmann::json& value, const std::vector<Option>& options, Draft& draft);
 
   const Reading& reading_;

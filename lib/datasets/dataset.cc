@@ -151,11 +151,12 @@ void place_images(std::vector<Draft>& drafts, const std::string& place) {
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
     if (places_in(question) > 0) continue;
+    constexpr std::string_view kInFront = "<image>\n";
     for (size_t i = 0; i < draft.images.size(); ++i)
-      question = place == "before" ? fmt::format("<image>\n{}", question)
+      question = place == "before" ? fmt::format("{}{}", kInFront, question)
                                    : fmt::format("{}\n<image>", question);
     if (place == "before" && draft.sample.context_length > 0)
-      draft.sample.context_length += draft.images.size() * std::string_view("<image>\n").size();
+      draft.sample.context_length += draft.images.size() * kInFront.size();
   }
 }
 
@@ -295,7 +296,7 @@ DataSet read_data(const DataOptions& options,
   std::string all;
   for (Draft& draft : drafts) {
     draft.sample.source = resolved.path;
-    draft.sample.max_new_tokens = resolved.max_new_tokens;
+    if (!draft.sample.max_new_tokens) draft.sample.max_new_tokens = resolved.max_new_tokens;
     draft.sample.stop = resolved.stop;
     all += fmt::format("{}:{}{}", draft.sample.id.size(), draft.sample.id, draft.sample.content);
     data.samples.push_back(std::move(draft.sample));

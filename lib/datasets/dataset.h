@@ -80,6 +80,8 @@ struct DataOptions {
   /// Where the images lie that DataColumns::images name by their ids; none: they are files, or in
   /// the data file.
   std::optional<ImageTable> images_from;
+  /// How questions are written of rows, in the place of columns.question and columns.context.
+  std::optional<PromptParts> parts;
   /// Of a folder of Parquet files those of this split ("test" of test-00000-of-00002.parquet), or
   /// the rows whose value in DataColumns::split it is; empty: the only one, or all rows.
   std::string split;
@@ -129,8 +131,9 @@ struct DataOptions {
   std::string question_remove;            // a text that is taken out of every question first
   std::optional<AnswerBy> answer_by;      // none: a text
   std::optional<OptionText> option_text;  // none: letter and text
-  std::optional<int64_t> max_new_tokens;  // of the texts that are generated; none: the sweep's
-  std::vector<std::string> stop;          // texts at which they end
+  /// Of the texts that are generated, unless a row says it; none: the sweep's.
+  std::optional<int64_t> max_new_tokens;
+  std::vector<std::string> stop;  // texts at which they end
   /// Metrics of texts, its own one first; empty: the sweep's.
   std::vector<std::string> metrics;
 

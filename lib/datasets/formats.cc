@@ -23,6 +23,8 @@ extern const DataFormat kLlavaQuestionsFormat;
 extern const DataFormat kLlavaBenchFormat;
 extern const DataFormat kCocoCaptionsFormat;
 extern const DataFormat kVlmEvalKitFormat;
+extern const DataFormat kMmNiahFormat;
+extern const DataFormat kMileBenchFormat;
 extern const DataFormat kTextFormat;
 extern const DataFormat kColumnsFormat;  // of no files of its own: DataOptions::columns says it
 
@@ -35,9 +37,10 @@ constexpr const char* kAuto = "auto";
 
 /// All formats, in the order in which they are listed and asked.
 const Formats& formats() {
-  static const Formats all{&kLlavaFormat,          &kQaFormat,         &kMmVetFormat,
-                           &kLlavaQuestionsFormat, &kLlavaBenchFormat, &kCocoCaptionsFormat,
-                           &kVlmEvalKitFormat,     &kTextFormat};
+  static const Formats all{&kLlavaFormat,     &kMmNiahFormat,         &kQaFormat,
+                           &kMmVetFormat,     &kLlavaQuestionsFormat, &kLlavaBenchFormat,
+                           &kMileBenchFormat, &kCocoCaptionsFormat,   &kVlmEvalKitFormat,
+                           &kTextFormat};
   return all;
 }
 

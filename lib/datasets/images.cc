@@ -117,6 +117,9 @@ std::string content_of(const Sample& sample, const std::string& images) {
                                  sample.answer.size(), sample.answer, images);
   for (const std::string& reference : sample.references)
     text += fmt::format("|{}:{}", reference.size(), reference);
+  // Of most data sets there is none.
+  if (!sample.answer_prefix.empty())
+    text += fmt::format("|prefix:{}:{}", sample.answer_prefix.size(), sample.answer_prefix);
   // What is mended later is another sample.
   if (!sample.problem.empty()) text += "|not usable";
   return content_hash(text);

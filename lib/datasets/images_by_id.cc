@@ -51,8 +51,8 @@ void ImagesById::read_ids(size_t file, Problems& problems) {
   const std::string name = files_[file].string();
   const ParquetTable table = open_parquet(files_[file]);
   const std::vector<std::string> present = column_names(table);
-  const std::string ids = required_column("images_from.id", table_.id, present, name);
-  columns_.push_back(required_column("images_from.image", table_.image, present, name));
+  const std::string ids = required_column("images_from.id is", table_.id, present, name);
+  columns_.push_back(required_column("images_from.image is", table_.image, present, name));
   if (!holds_bytes(table, columns_.back())) {
     fail("{}: images_from.image is '{}', a column without bytes, which images are", name,
          table_.image);

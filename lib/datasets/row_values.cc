@@ -18,16 +18,22 @@ using Json = nlohmann::json;
 
 Json member_of(const Json& value, std::string_view path) {
   if (path.empty()) return value;
+  const std::string_view first = path.substr(0, path.find('.'));
+  if (value.is_array() && first.find_first_not_of("0123456789") == std::string_view::npos) {
+    constexpr size_t kMostDigits = 9;
+    const size_t place = first.size() > kMostDigits ? value.size() : std::stoul(std::string(first));
+    if (place >= value.size()) return Json();
+    return member_of(value[place], path.substr(std::min(first.size() + 1, path.size())));
+  }
   if (value.is_array()) {
     Json list = Json::array();
     for (const Json& entry : value) list.push_back(member_of(entry, path));
     return list;
   }
   if (!value.is_object()) return Json();
-  const size_t dot = std::min(path.find('.'), path.size());
-  const auto member = value.find(std::string(path.substr(0, dot)));
+  const auto member = value.find(std::string(first));
   if (member == value.end()) return Json();
-  return member_of(*member, path.substr(std::min(dot + 1, path.size())));
+  return member_of(*member, path.substr(std::min(first.size() + 1, path.size())));
 }
 
 }  // namespace
@@ -41,12 +47,12 @@ std::string column_of(std::string_view name, const std::vector<std::string>& col
   return has(first) ? std::string(first) : "";
 }
 
-std::string required_column(const std::string& key, const std::string& name,
+std::string required_column(const std::string& what, const std::string& name,
                             const std::vector<std::string>& columns, const std::string& file) {
   std::string column = column_of(name, columns);
   if (column.empty()) {
     const std::string near = nearest_name(name, columns);
-    fail("{}: {} is '{}', no column of the file; {} has {}", file, key, name,
+    fail("{}: {} '{}', no column of the file; {} has {}", file, what, name,
          near.empty() ? "it" : fmt::format("did you mean '{}'? It", near), listed(columns));
   }
   return column;

@@ -13,13 +13,13 @@ namespace elastikv {
 /// empty where there is none.
 std::string column_of(std::string_view name, const std::vector<std::string>& columns);
 
-/// The same; Error where there is none, which says what asked for it ("columns.answer") and which
-/// columns the file has.
-std::string required_column(const std::string& key, const std::string& name,
+/// The same; Error where there is none, which says what asked for it ("columns.answer is") and
+/// which columns the file has.
+std::string required_column(const std::string& what, const std::string& name,
                             const std::vector<std::string>& columns, const std::string& file);
 
 /// What a row has under a name that may lead into structs by dots, through lists to each of their
-/// entries; null for nothing.
+/// entries or, by a number from 0, to one; null for nothing.
 nlohmann::json value_at(const nlohmann::json& row, std::string_view name);
 
 /// A text, number or truth value as text; nothing for any other.

@@ -27,8 +27,11 @@ struct Sample {
   /// The user's words. May hold the placeholder "<image>" once for each image, which fixes where
   /// they go; without any the prompt format decides.
   std::string question;
-  /// Bytes at the beginning of `question` that are a context: a text that the question is about.
+  /// Bytes at the beginning of `question` that are its context: a text that the question is about,
+  /// as a document is, which could be read before anything is asked. 0: the data set has none.
   size_t context_length = 0;
+  /// What the model's answer begins with, which it does not write itself.
+  std::string answer_prefix;
   /// The expected answer: what perplexity scores. Never empty unless the sample has a problem or
   /// DataOptions::needs_answers is off.
   std::string answer;
@@ -63,9 +66,9 @@ struct Sample {
   /// Where the sample came from: the file and the item's index in it, counted from 0.
   std::filesystem::path source;
   int64_t index = 0;
-  /// Content hash of question, answer, references and the images' bytes (not of names and paths)
-  /// with how they are turned, or of the ids of a window of tokens. Of a sample with a problem: of
-  /// what is known of it.
+  /// Content hash of question, answer, references, what the item itself says of the text to it, and
+  /// the images' bytes (not of names and paths) with how they are turned, or of the ids of a window
+  /// of tokens. Of a sample with a problem: of what is known of it.
   std::string content;
   /// What the sample shares with others that are no independent draws beside it: an image, a
   /// conversation, the very same question and answer, or parts of a text. Intervals resample the

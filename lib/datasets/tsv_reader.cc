@@ -85,8 +85,8 @@ class TsvSamples {
     const std::vector<Option> options = options_of(row);
     draft.sample.options = texts_by_letter(options);
     draft.sample.question = question_of(row, options);
-      draft.sample.context_length =
-          context_length(columns_.of(row, "hint"), columns_.of(row, "question"));
+    draft.sample.context_length =
+        context_length(columns_.of(row, "hint"), columns_.of(row, "question"));
     read_answer(row, options, draft);
     reading_.add(std::move(draft));
   }

@@ -34,6 +34,7 @@ struct MetricTraits {
   bool minus_full = false;            // report.md has a table of differences from the full cache
   bool may_be_undefined = false;      // of some samples a 0 stands for no value
   bool right_or_wrong = false;        // every sample's value is 0 or 1
+  bool from_records = false;          // of what records keep for others: they do not depend on it
   double log_from = 0;  // largest over smallest value from which plots are logarithmic; 0: never
   std::vector<std::string> more = {};  // columns of cells.csv for Measurement::more
 

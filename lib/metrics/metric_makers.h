@@ -13,6 +13,7 @@ using MetricMaker = void (*)(const MetricChoice& choice, MetricSet& set);
 // Each is defined in its metric's file.
 
 void make_perplexity(const MetricChoice& choice, MetricSet& set);
+void make_window_perplexity(const MetricChoice& choice, MetricSet& set);
 void make_text_means(const MetricChoice& choice, MetricSet& set);
 void make_first_divergence(const MetricChoice& choice, MetricSet& set);
 void make_match_rate(const MetricChoice& choice, MetricSet& set);
@@ -22,7 +23,8 @@ void make_mean_kl(const MetricChoice& choice, MetricSet& set);
 /// make_text_means'; theirs is in text_families.h.)
 inline std::vector<MetricMaker> metric_makers() {
   return {
-      make_perplexity, make_text_means, make_first_divergence, make_match_rate, make_mean_kl,
+      make_perplexity,       make_window_perplexity, make_text_means,
+      make_first_divergence, make_match_rate,        make_mean_kl,
   };
 }
 

@@ -23,6 +23,13 @@ TextFamily yes_no();
 TextFamily mme();
 TextFamily bleu();
 TextFamily cider();
+TextFamily string_match();
+TextFamily qa_f1();
+TextFamily longbench();
+TextFamily infinitebench();
+TextFamily loogle();
+TextFamily mm_niah();
+TextFamily milebench();
 TextFamily loyalty();
 
 /// All of them, in the order of tables: a new one has its line here.
@@ -42,6 +49,13 @@ inline std::vector<TextFamily> text_families() {
       mme(),
       bleu(),
       cider(),
+      string_match(),
+      qa_f1(),
+      longbench(),
+      infinitebench(),
+      loogle(),
+      mm_niah(),
+      milebench(),
       loyalty(),
   };
 }

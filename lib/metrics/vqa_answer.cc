@@ -41,7 +41,7 @@ char32_t character_of(const std::u32string& text, size_t place) {
   return place < text.size() ? text[place] : U'\0';
 }
 
-/// Commas between digits: as many as there are for EvalAI, a single one for VLMEvalKit.
+/// Commas between digits: as many as there are for lmms-eval's rules, a single one for the others.
 bool has_grouped_digits(const std::u32string& text, bool several) {
   for (size_t i = 1; i < text.size(); ++i) {
     if (text[i] != U',' || !jinja::is_decimal(text[i - 1])) continue;
@@ -83,6 +83,8 @@ std::string_view vqa_rules_name(VqaRules rules) {
       return "vqav2-lmms-eval-0.7.3";
     case VqaRules::kVlmEval:
       return "vlmevalkit-0.0.20";
+    case VqaRules::kMmNiah:
+      return "mm-niah";
   }
   throw InternalError("rules of VQA without a name");
 }
@@ -92,7 +94,8 @@ std::string_view vqa_rules_name(VqaRules rules) {
 std::string vqa_without_marks(std::string_view text, VqaRules rules) {
   const std::u32string before = characters_of(text);
   const bool vlmeval = rules == VqaRules::kVlmEval;
-  const bool grouped = has_grouped_digits(before, /*several=*/!vlmeval);
+  const bool single_comma = vlmeval || rules == VqaRules::kMmNiah;
+  const bool grouped = has_grouped_digits(before, /*several=*/!single_comma);
   std::array<bool, 0x80> vanishes{};
   for (const char32_t mark : kPunctuation) {
     bool beside_space = false;

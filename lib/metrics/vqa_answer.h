@@ -17,6 +17,8 @@ enum class VqaRules {
   kVqaV2,
   /// VLMEvalKit's: a period behind a digit stays.
   kVlmEval,
+  /// MM-NIAH's and MileBench's: as VLMEvalKit's, but a period behind a digit goes.
+  kMmNiah,
 };
 
 /// "EvalAI-lmms-eval" and the like, for signatures.

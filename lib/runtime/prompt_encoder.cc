@@ -59,11 +59,18 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSett
   if (image_prompt_ != nullptr) image_processor_ = read_model_image_processor(folder, images);
 }
 
-WrittenPrompt PromptReader::write(const std::string& question,
-                                  const std::vector<ImageSize>& images) const {
+WrittenPrompt PromptReader::write(const std::string& question, const std::vector<ImageSize>& images,
+                                  const std::string& answer_prefix) const {
   if (!images.empty() && image_prompt_ == nullptr)
     fail("{}: this model takes no images", folder_.string());
-  const Prompt prompt = writer_->write({user_turn(question, std::ssize(images))});
+  Prompt prompt = writer_->write({user_turn(question, std::ssize(images))});
+  if (!answer_prefix.empty()) {
+    prompt.text += answer_prefix;
+    // A text that is cut in two would be other tokens.
+    if (prompt.chunks.empty() || prompt.chunks.back().kind == PromptChunk::Kind::kImage)
+      prompt.chunks.emplace_back();
+    prompt.chunks.back().text += answer_prefix;
+  }
   WrittenPrompt written;
   written.text = prompt.text;
   std::vector<ImageText> texts;
@@ -81,11 +88,12 @@ WrittenPrompt PromptReader::write(const std::string& question,
 }
 
 TokenizedPrompt PromptReader::tokenize(const std::string& question,
-                                       const std::vector<ImageFile>& images) const {
+                                       const std::vector<ImageFile>& images,
+                                       const std::string& answer_prefix) const {
   std::vector<ImageSize> sizes;
   sizes.reserve(images.size());
   for (const ImageFile& image : images) sizes.push_back(check_image(image));
-  return tokenize(question, sizes);
+  return tokenize(question, sizes, answer_prefix);
 }
 
 ImageSize PromptReader::grid(const std::vector<ImageFile>& images) const {

@@ -51,14 +51,17 @@ class PromptReader {
   /// where the question says `<image>`, else where the format puts them. Error for a model without
   /// images, and where the checkpoint's files disagree about an image's tokens (see
   /// ImagePrompt::text).
-  WrittenPrompt write(const std::string& question, const std::vector<ImageSize>& images) const;
+  /// `answer_prefix` stands behind the opening of the model's answer, which goes on from there.
+  WrittenPrompt write(const std::string& question, const std::vector<ImageSize>& images,
+                      const std::string& answer_prefix = "") const;
   /// The ids of the same.
-  TokenizedPrompt tokenize(const std::string& question,
-                           const std::vector<ImageSize>& images) const {
-    return write(question, images).tokens;
+  TokenizedPrompt tokenize(const std::string& question, const std::vector<ImageSize>& images,
+                           const std::string& answer_prefix = "") const {
+    return write(question, images, answer_prefix).tokens;
   }
   /// With the images' files, of which only headers are read.
-  TokenizedPrompt tokenize(const std::string& question, const std::vector<ImageFile>& images) const;
+  TokenizedPrompt tokenize(const std::string& question, const std::vector<ImageFile>& images,
+                           const std::string& answer_prefix = "") const;
   /// How the tokens of the one image lie on it, in rows and columns; 0 x 0 where they do not, and
   /// for another number of images. Reads the header of the file.
   ImageSize grid(const std::vector<ImageFile>& images) const;

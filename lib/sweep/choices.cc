@@ -75,7 +75,8 @@ PromptReader make_reader(const ModelChoice& choice) {
 }
 
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
-  if (!sample.has_ids()) return reader.tokenize(sample.question, sample.images);
+  if (!sample.has_ids())
+    return reader.tokenize(sample.question, sample.images, sample.answer_prefix);
   reader.require_text(sample.prompt_ids, fmt::format("{}: the prompt of sample '{}'",
                                                      sample.source.string(), sample.id));
   return PromptReader::from_ids(sample.prompt_ids);

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/keys.h"
+#include "base/yaml_values.h"
+#include "datasets/prompt_parts.h"
 
 namespace elastikv {
 
@@ -35,6 +37,30 @@ const Keys<DataColumns>& column_keys() {
     one("context", &DataColumns::context, "That of a text before the question.");
     one("split", &DataColumns::split, "That in which the rows' `split` is looked for.",
         "the files' names");
+    one("classes", &DataColumns::classes,
+        "That with a list of classes, for metrics; questions do not show it.");
+    one("max_new_tokens", &DataColumns::max_new_tokens,
+        "That in which a row says where the text to it ends at the latest.",
+        "`data.max_new_tokens`");
+  });
+  return keys;
+}
+
+const Keys<PromptParts>& part_keys() {
+  static const Keys<PromptParts> keys([](Keys<PromptParts>& keys) {
+    ValueForm<std::string> part = text_form();
+    part.read = [](const YamlFields& node) {
+      std::string text = node.as_string();
+      checked(node, [&] { check_part(text); });
+      return text;
+    };
+    const auto add = [&](const char* name, std::string PromptParts::*member, std::string help) {
+      keys.add(name, member, part, std::move(help), {.written = Written::kWhereSet});
+    };
+    add("context", &PromptParts::context, "A document, with what stands around it.");
+    add("question", &PromptParts::question, "What is asked behind it.");
+    add("answer_prefix", &PromptParts::answer_prefix,
+        "What the answer begins with, behind the template's opening of it.");
   });
   return keys;
 }

@@ -11,4 +11,7 @@ const Keys<DataColumns>& column_keys();
 /// The keys of `images_from` there.
 const Keys<ImageTable>& image_table_keys();
 
+/// The keys of `prompt_parts`.
+const Keys<PromptParts>& part_keys();
+
 }  // namespace elastikv

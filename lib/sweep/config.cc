@@ -79,6 +79,9 @@ void settle_metrics(const YamlFields& root, SweepConfig& config) {
     config.metrics.text.clear();
     config.metrics.agreement = false;
   }
+  config.metrics.windows =
+      std::any_of(config.data.begin(), config.data.end(),
+                  [](const DataOptions& data) { return data.tokens.has_value(); });
   const MetricChoice& metrics = config.metrics;
   const bool texts = !metrics.text.empty();
   if (!config.predict_only && !metrics.perplexity && !texts && !metrics.agreement)

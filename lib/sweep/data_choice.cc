@@ -329,6 +329,16 @@ const Keys<DataOptions>& data_keys() {
                image_table_keys(), "mapping",
                "A Parquet table of the images, where `columns.images` are their ids.",
                {.written = Written::kWhereSet});
+    keys.group("prompt_parts",
+               {.read = [](const YamlFields& node,
+                           DataOptions& data) { part_keys().read(node, data.parts.emplace()); },
+                .write =
+                    [](const DataOptions& data) {
+                      return data.parts ? part_keys().write(*data.parts) : OrderedJson();
+                    }},
+               part_keys(), "mapping",
+               "How questions are written of the columns of a row, each as `{column}`.",
+               {.written = Written::kWhereSet, .otherwise = "`columns` name them"});
     keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
              {.lists = ListedValues{.order = 4, .ranges = true}});
     keys.add("image_root", &DataOptions::image_root, path_form(),

@@ -66,6 +66,7 @@ std::set<std::string> metrics_of_others(const SweepConfig& config, const DataOpt
   std::set<std::string> metrics;
   for (const DataOptions& set : config.data) metrics.insert(set.metrics.begin(), set.metrics.end());
   for (const std::string& own : data.metrics) metrics.erase(own);
+  if (config.metrics.windows && !data.tokens) metrics.insert({kWordPerplexity, kBytePerplexity});
   return metrics;
 }
 

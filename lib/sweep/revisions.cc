@@ -14,7 +14,9 @@ std::vector<std::string> parts_of(const SweepConfig& config, const CellGroup& gr
   std::vector<std::string> parts = engines.parts(group.model, group.cells);
   parts.push_back("reader/" + data.format);
   const MetricSet metrics(config.metrics);
-  for (const auto& metric : metrics.metrics()) parts.push_back("metric/" + metric->traits().name);
+  for (const auto& metric : metrics.metrics()) {
+    if (!metric->traits().from_records) parts.push_back("metric/" + metric->traits().name);
+  }
   std::sort(parts.begin(), parts.end());
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   return parts;

@@ -23,8 +23,8 @@ std::filesystem::path tasks_folder() { return configs_folder() / "tasks"; }
 /// The keys of a data entry that a task's file may set under `data`.
 const std::vector<std::string>& settable() {
   static const std::vector<std::string> keys{
-      "format",      "columns",       "images_from",       "split",     "turn",       "prompt",
-      "image_place", "image_markers", "image_orientation", "answer_by", "option_text"};
+      "format", "columns",     "prompt_parts",  "images_from",       "split",     "turn",
+      "prompt", "image_place", "image_markers", "image_orientation", "answer_by", "option_text"};
   return keys;
 }
 
@@ -111,6 +111,7 @@ void apply_task(const Task& task, const YamlFields& fields, DataOptions& data) {
   take("format", &DataOptions::format);
   take("columns", &DataOptions::columns);
   take("images_from", &DataOptions::images_from);
+  take("prompt_parts", &DataOptions::parts);
   // One file is what it is: a split chooses among the files of a folder, or among rows.
   const bool by_rows = data.columns && !data.columns->split.empty();
   if (by_rows || is_folder(data.path)) take("split", &DataOptions::split);

@@ -88,7 +88,7 @@ TEST(Help, WhatTheProgramRefusesIsNoExample) {
             "--format: html not in {md,csv,json} (see elastikv compare --help)\n"
             "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)\n"
             "a verb is needed: sweep, plan, bench, report, compare, generate, explain, export, "
-            "score, list, inspect, inspect-data, completion (see elastikv --help)\n"
+            "score, list, inspect, inspect-data, make-task, completion (see elastikv --help)\n"
             "\n");
 }
 

@@ -2,8 +2,9 @@
 
 With --check it compares what is there with what would be made. Each line of a file is a case; a number behind the
 cases of a file that ends in .json is of all of them. docs/metrics.md says which rule is whose. Written out here, since
-no package has it: MM-Vet's rule for words alone (the benchmark's own is a language model), after the prompt that tells
-its judge what <AND> and <OR> mean; and POPE's share of yes (lmms-eval counts the data set's answers by that name).
+no package has it: the rules of long inputs (long_rules.py); MM-Vet's rule for words alone (the benchmark's own is a
+language model), after the prompt that tells its judge what <AND> and <OR> mean; and POPE's share of yes (lmms-eval
+counts the data set's answers by that name).
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import long_golden
 import numpy as np
 import task_cases
 import task_kits as kits
@@ -239,6 +241,11 @@ def caption_word_lines():
         yield compact([caption, words[i][0]])
 
 
+def long_input_lines():
+    # "ain't" and the like for what has lost its apostrophe, by which other rules go as well.
+    return long_golden.lines(kits.vqa.EvalAIAnswerProcessor.CONTRACTIONS)
+
+
 FILES = {
     "vqa.jsonl": vqa_lines,
     "texts.jsonl": text_lines,
@@ -247,6 +254,7 @@ FILES = {
     "yes_no.jsonl": yes_no_lines,
     "captions.jsonl": caption_lines,
     "caption_words.jsonl": caption_word_lines,
+    "long_inputs.jsonl": long_input_lines,
 }
 # Made by a program in Java; where there is none the file is left as it is.
 JAVA_FILES = {"caption_words.jsonl"}

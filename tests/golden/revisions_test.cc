@@ -182,6 +182,10 @@ void add_readers(AllResults& all) {
       {"vlmevalkit-tsv",
        {"vlmevalkit-tsv/LLaVABench.tsv", "vlmevalkit-tsv/MMBench_DEV_EN.tsv",
         "vlmevalkit-tsv/COCO_VAL.tsv"}},
+      {"mm-niah", {"../../sweep/data/tasks/mm-niah/retrieval-text.jsonl"}},
+      {"milebench",
+       {"../../sweep/data/tasks/milebench-choice/StateChange.json",
+        "../../sweep/data/tasks/milebench-open/SlideVQA.json"}},
       {"text", {"text/story.txt"}}};
   const auto add = [](const DataSet& set, Results& results) {
     for (const Sample& sample : set.samples) {

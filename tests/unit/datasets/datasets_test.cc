@@ -189,11 +189,12 @@ TEST(ReadData, ContentHashNamesWhatIsUsed) {
 TEST(ReadData, UnknownFormatsSayWhatWasTried) {
   const Files files;
   const std::string tried =
-      "unknown data format: tried llava (items with 'conversations'), qa (items with 'question' "
-      "and 'answer'), llava-questions (items with 'question_id' and 'text'), coco-captions (an "
-      "object with 'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an "
-      "object of entries with 'imagename'), vlmevalkit-tsv (a header with 'index' and 'image' or "
-      "'question') and text (a .txt file); ";
+      "unknown data format: tried llava (items with 'conversations'), mm-niah (items with "
+      "'images_list', 'context' and 'meta'), qa (items with 'question' and 'answer'), "
+      "llava-questions (items with 'question_id' and 'text'), coco-captions (an object with "
+      "'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an object of "
+      "entries with 'imagename'), milebench (an object with 'meta_data' and 'data'), "
+      "vlmevalkit-tsv (a header with 'index' and 'image' or 'question') and text (a .txt file); ";
   // A file of results in MM-Vet's form is no data set.
   EXPECT_ERROR(read_data(files.with("o.json", "{\n \"v1_0\": \"x\",\n \"v1_1\": \"y\"\n}")),
                files.message("o.json",

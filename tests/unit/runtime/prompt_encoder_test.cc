@@ -71,6 +71,18 @@ TEST_F(PromptEncoder, AnswersEndAsTheFormatOrElseTheCheckpointSays) {
                         "ends an answer");
 }
 
+TEST_F(PromptEncoder, WhatAnAnswerBeginsWithStandsBehindItsOpening) {
+  const WrittenPrompt plain = reader_.write("What is here?", kOneImage);
+  const WrittenPrompt begun = reader_.write("What is here?", kOneImage, " It is");
+  EXPECT_EQ(begun.text, plain.text + " It is");
+  // One token a byte; the text is not cut where it goes on.
+  std::vector<int64_t> ids = plain.tokens.ids;
+  const std::vector<int64_t> more = reader_.tokenizer().encode(" It is");
+  ids.insert(ids.end(), more.begin(), more.end());
+  EXPECT_EQ(begun.tokens.ids, ids);
+  EXPECT_EQ(begun.tokens.images, plain.tokens.images);
+}
+
 TEST_F(PromptEncoder, GivesWhatIsAskedForAndNoMore) {
   const EncodedPrompt plain = encode(StatisticsRequest());
   const PromptStatistics& none = plain.statistics;

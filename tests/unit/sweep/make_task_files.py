@@ -14,6 +14,7 @@ import json
 import pathlib
 import sys
 
+import long_task_files
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -387,6 +388,7 @@ def main():
     folder = pathlib.Path(words[0]) if words else HERE / "data/tasks"
     for part in (read_off_documents, asked_of_photographs, multiple_choice, yes_or_no, captions, open_questions):
         part()
+    long_task_files.add(made, put, png)
     stale = []
     for name, content in made.items():
         file = folder / name

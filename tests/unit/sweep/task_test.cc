@@ -71,7 +71,9 @@ TEST_F(Tasks, SayWhatADataEntryDoesNot) {
                                        .id = "number",
                                        .categories = {},
                                        .context = "",
-                                       .split = ""}));
+                                       .split = "",
+                                       .classes = "",
+                                       .max_new_tokens = ""}));
   EXPECT_EQ(data.split, "");  // the path is no folder
   EXPECT_EQ(data.question_before, "Look. ");
   EXPECT_EQ(data.question_after, "\nAnswer with a word.");
@@ -94,6 +96,25 @@ TEST_F(Tasks, SayWhatADataEntryDoesNot) {
   EXPECT_EQ(own.max_new_tokens, 3);
   EXPECT_EQ(own.metrics, Texts{"anls"});
   EXPECT_EQ(own.split, "test");
+}
+
+TEST_F(Tasks, MayWriteQuestionsOfTheirColumns) {
+  write("books", R"(
+summary: Books
+source: made up
+data:
+  columns: {answer: said}
+  prompt_parts: {context: "Read {text}\n", question: "{asked}?", answer_prefix: "So {{}}:"}
+metrics: [qa-f1]
+)");
+  const SweepConfig config = parse("{task: books, path: d}");
+  EXPECT_EQ(config.data.at(0).parts,
+            (PromptParts{
+                .context = "Read {text}\n", .question = "{asked}?", .answer_prefix = "So {{}}:"}));
+  EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
+  EXPECT_ERROR(parse("{path: d, columns: {answer: a}, prompt_parts: {question: 'So {'}}"),
+               "s.yaml:2: key 'data.prompt_parts.question' is not usable: has a '{' that belongs "
+               "to no column's name; double it where it is meant as it is");
 }
 
 TEST_F(Tasks, AreKeptInASweepsDescription) {
@@ -160,7 +181,7 @@ TEST_F(Tasks, BadOnesAreNamed) {
   EXPECT_ERROR(of(head), file("bad") + ":1: key 'metrics' is missing");
   EXPECT_ERROR(of(head + "metrics: [anls]\ndata: {limit: 3}\n"),
                file("bad") +
-                   ":4: unknown key 'data.limit'; known: format, columns, "
+                   ":4: unknown key 'data.limit'; known: format, columns, prompt_parts, "
                    "images_from, split, turn, prompt, image_place, image_markers, "
                    "image_orientation, answer_by, option_text");
   EXPECT_ERROR(of(head + "metrics: [anls]\nmax_new_tokens: 0\n"),
@@ -172,9 +193,19 @@ TEST_F(Tasks, BadOnesAreNamed) {
                    "list; did you mean 'anls'?");
 }
 
+TEST_F(Tasks, WindowsOfTokensHavePerplexitiesByWordsAndBytes) {
+  const std::string windows = "{path: t.txt, prompt_tokens: 8, answer_tokens: 8}";
+  const SweepConfig config = parse("[" + windows + ", {path: q.json}]", "metrics: {text: []}\n");
+  EXPECT_TRUE(config.metrics.windows);
+  const std::vector<CellGroup> groups = plan_cells(config);
+  EXPECT_EQ(groups.at(0).metrics_of_others, std::set<std::string>{});
+  EXPECT_EQ(groups.at(1).metrics_of_others, (std::set<std::string>{"byte_ppl", "word_ppl"}));
+  EXPECT_FALSE(parse("{path: q.json}").metrics.windows);
+}
+
 TEST(ShippedTasks, AreRead) {
   const std::vector<std::string> names = task_names();
-  EXPECT_GE(names.size(), 20U);
+  EXPECT_GE(names.size(), 70U);
   for (const std::string& name : names) {
     const Task task = read_task(name);
     EXPECT_FALSE(task.summary.empty()) << name;
