@@ -189,8 +189,8 @@ def word_embeddings(words, tokenizer, embeddings):
 
 def number_codes(tokenizer, embeddings):
     """[9, hidden]: what the projector says of a printed number beside the rest, in the directions of
-    the digits' embeddings. Those lie close together, so that by their own size the language model
-    does not learn to tell them apart."""
+    the digits' embeddings. In the mean of "number 7" a digit is a third of what is said, less than
+    the projector's noise, and the language model does not learn to tell numbers apart."""
     digits = torch.stack([word_embeddings(str(d), tokenizer, embeddings) for d in range(1, 10)])
     return NUMBERS_APART * functional.normalize(digits - digits.mean(0))
 
