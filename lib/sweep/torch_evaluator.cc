@@ -145,8 +145,8 @@ struct LastPrompt {
   }
 };
 
-/// Runs the cells of a sample: one image encoding, a prefill for each moment of compression, then as
-/// many cells as one batch as fit into memory.
+/// Runs the cells of a sample: one image encoding, a prefill for each moment of compression, then
+/// as many cells as one batch as fit into memory.
 class TorchRun final : public SampleRun {
  public:
   /// `last`: where the prompt stays when the run is over.
