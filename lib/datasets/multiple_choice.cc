@@ -11,7 +11,8 @@ std::string with_options(std::string_view hint, std::string question,
                          const std::vector<Option>& options) {
   if (is_blank(question)) return question;
   if (!is_blank(hint)) question = fmt::format("{}\n{}", hint, question);
-  for (const Option& option : options) question += "\n" + listed_option(option.letter, option.text);
+  for (const Option& option : options)
+    question += fmt::format("\n{}", listed_option(option.letter, option.text));
   if (!options.empty()) question += kOptionLine;
   return question;
 }
