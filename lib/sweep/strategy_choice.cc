@@ -150,7 +150,7 @@ std::vector<StrategyChoice> at_moments(const StrategyChoice& strategy,
     StrategyChoice& one = all.emplace_back(strategy);
     one.moment = {at, at == CompressAt::kBeforeQuestion ? question : QuestionEntries::kKeep};
     one.says_moment = true;
-    if (at != CompressAt::kPromptEnd) one.label += "-" + one.moment.name();
+    if (at != CompressAt::kPromptEnd) one.label += fmt::format("-{}", one.moment.name());
   }
   return all;
 }
