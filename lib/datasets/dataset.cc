@@ -190,11 +190,9 @@ void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   for (Draft& draft : drafts) {
     std::string& question = draft.sample.question;
     size_t& context = draft.sample.context_length;
-    for (size_t at = question.find(remove); !remove.empty() && at != std::string::npos;
-         at = question.find(remove, at)) {
+    for (size_t at = question.find(remove, context); !remove.empty() && at != std::string::npos;
+         at = question.find(remove, at))
       question.erase(at, remove.size());
-      if (at < context) context = std::max(at, context - std::min(context, remove.size()));
-    }
     const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
     std::string after = open ? *options.question_after_open : options.question_after;
     // Our own line asks for what is scored.

@@ -102,10 +102,10 @@ TEST(CompressAtContext, IsWhatStandsBeforeAQuestionWhateverIsPutAroundIt) {
   options.question_before = "Read: ";
   options.question_after = " Say.";
   EXPECT_EQ(contexts(), (Texts{"Read: It rained, mind you.\n", ""}));
-  options.question_remove = ", mind you";
-  EXPECT_EQ(contexts(), (Texts{"Read: It rained.\n", ""}));
+  options.question_remove = ", mind you";  // of questions, not of what they are about
+  EXPECT_EQ(contexts(), (Texts{"Read: It rained, mind you.\n", ""}));
   options.image_place = "before";
-  EXPECT_EQ(contexts(), (Texts{"<image>\nRead: It rained.\n", ""}));
+  EXPECT_EQ(contexts(), (Texts{"<image>\nRead: It rained, mind you.\n", ""}));
 }
 
 TEST(Columns, ProblemsOfRows) {

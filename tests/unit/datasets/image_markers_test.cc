@@ -144,7 +144,9 @@ TEST_F(Markers, NumberColumnsByTheirPlaces) {
                                 .id = "",
                                 .categories = {},
                                 .context = "",
-                                .split = ""};
+                                .split = "",
+                                .classes = "",
+                                .max_new_tokens = ""};
   const DataSet data = read_data(options);
   EXPECT_EQ(data.samples[0].question,
             "Which comes after<image>?\nA.<image>B. none\nAnswer with the option's letter and its "

@@ -31,7 +31,9 @@ class ImagesApart : public testing::Test {
                                   .id = "id",
                                   .categories = {},
                                   .context = "",
-                                  .split = ""};
+                                  .split = "",
+                                  .classes = "",
+                                  .max_new_tokens = ""};
     options.images_from.emplace();
     options.images_from->path = table;
     return options;

@@ -69,9 +69,9 @@ TEST(PromptParts, BelongToWhatASampleIs) {
   };
   EXPECT_FALSE(changed([](DataOptions&) {}));
   EXPECT_TRUE(changed([](DataOptions& other) { other.parts->answer_prefix = "So"; }));
-  EXPECT_TRUE(changed([](DataOptions& other) { other.columns->max_new_tokens.clear(); }));
-  // The same text, of which another part is the context.
-  EXPECT_TRUE(changed([](DataOptions& other) {
+  // Where a text ends, and which part of the same text is the context, belong to a record's key.
+  EXPECT_FALSE(changed([](DataOptions& other) { other.columns->max_new_tokens.clear(); }));
+  EXPECT_FALSE(changed([](DataOptions& other) {
     other.parts->context = "Read ";
     other.parts->question = "{doc}\n" + other.parts->question;
   }));
