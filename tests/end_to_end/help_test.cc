@@ -59,11 +59,11 @@ TEST(Help, EveryVerbHasIt) {
   }
 }
 
-TEST(Help, EveryVerbHasTwoExamplesThatTheProgramTakes) {
+TEST(Help, EveryVerbHasExamplesThatTheProgramTakes) {
   for (const std::string& verb : program_verbs()) {
     const std::vector<Words> commands = examples_of(verb);
-    ASSERT_EQ(commands.size(), 2U) << verb;
-    EXPECT_EQ(problems_of(commands), "\n\n") << verb;
+    ASSERT_GE(commands.size(), 2U) << verb;
+    EXPECT_EQ(problems_of(commands), std::string(commands.size(), '\n')) << verb;
     for (const Words& words : commands) {
       EXPECT_EQ(words.front(), verb);
       for (const std::string& word : words) {
