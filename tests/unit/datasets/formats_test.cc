@@ -343,8 +343,9 @@ TEST(Recognition, NamedFormatsAreTakenAtTheirWord) {
 }
 
 TEST(Recognition, FormatsAreListedInOrder) {
-  EXPECT_EQ(data_formats(), (Texts{"auto", "llava", "qa", "mm-vet", "llava-questions",
-                                   "llava-bench", "coco-captions", "vlmevalkit-tsv", "text"}));
+  EXPECT_EQ(data_formats(),
+            (Texts{"auto", "llava", "mm-niah", "qa", "mm-vet", "llava-questions", "llava-bench",
+                   "milebench", "coco-captions", "vlmevalkit-tsv", "text"}));
 }
 
 TEST(Recognition, OnlyATextGoesOnBehindItsSamples) {
