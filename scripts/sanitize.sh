@@ -30,11 +30,12 @@ timed() {
 }
 export -f timed
 
-# address_tests PROGRAM...: of one thread each, as many at once as there are cores. The first that fails ends it.
+# address_tests PROGRAM...: of one thread each, as many at once as there are cores. The first that fails ends it. xargs then
+# says 124, which is what timeout says of a command that it had to stop.
 address_tests() {
   printf '%s\n' "$@" |
     OMP_NUM_THREADS=1 xargs -P "$(nproc)" -I{} bash -c \
-      "timed 'address: {}' build/sanitize/bin/{} --gtest_brief=1 --gtest_filter='-$minutes_long' || exit 255"
+      "timed 'address: {}' build/sanitize/bin/{} --gtest_brief=1 --gtest_filter='-$minutes_long' || exit 255" || return 1
 }
 # What takes minutes under the sanitizers, and has neighbours that do the same at smaller sizes.
 minutes_long='Sizes/ColumnSums.EqualTheWholeMatrix/14:Splits/LongColumnSums.EqualTheWholeMatrix/2'

@@ -333,7 +333,9 @@ std::string_view strip(std::string_view text, bool left, bool right) {
 size_t find_text(std::string_view text, std::string_view part, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (part.empty()) return from;
-  // glibc's memmem takes linear time; std::string_view::find may take quadratic.
+  if (part.size() > text.size() - from) return std::string_view::npos;
+  // glibc's memmem takes linear time; std::string_view::find may take quadratic. It may not be
+  // given null, which an empty view's data can be.
   const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
   if (found == nullptr) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
