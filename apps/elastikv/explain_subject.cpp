@@ -18,6 +18,7 @@
 #include "sweep/choices.h"
 #include "sweep/config.h"
 #include "sweep/engine.h"
+#include "sweep/strategy_choice.h"
 
 namespace elastikv {
 namespace {
@@ -89,7 +90,7 @@ Subject read_sweep_file(const ExplainOptions& options) {
   for (const StrategyChoice& choice : config.strategies) {
     const bool named = std::find(options.strategies.begin(), options.strategies.end(),
                                  choice.label) != options.strategies.end();
-    if (!named && (!options.strategies.empty() || choice.preset == "full")) continue;
+    if (!named && (!options.strategies.empty() || choice.preset == kFullCache)) continue;
     if (moment.value_or(choice.moment.at) != choice.moment.at) {
       if (!named) continue;
       fail("{}: '{}' is compressed at {}, the strategies before it at {}: name those of one moment",

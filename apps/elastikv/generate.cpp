@@ -252,7 +252,9 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--question-entries", options->moment.question,
                    "Under --compress-at before_question: keep the question's entries on top of the "
                    "budget, or leave them to the generation policy")
-      ->check(CLI::IsMember({"keep", "policy"}))
+      ->check(CLI::IsMember(
+          std::vector<std::string>{std::string(question_entries_name(QuestionEntries::kKeep)),
+                                   std::string(question_entries_name(QuestionEntries::kPolicy))}))
       ->capture_default_str();
   verb->add_option("--max-new-tokens,-n", options->max_new_tokens, "Longest answer")
       ->capture_default_str();

@@ -50,8 +50,9 @@ void refuse_unread(const MakeTaskOptions& options, const CLI::App& verb) {
 
 Haystack haystack_of(const std::filesystem::path& text) {
   if (text.empty()) return {};
+  const std::string words = read_file(text);
   try {
-    return Haystack(read_file(text));
+    return Haystack(words);
   } catch (const Error& error) {
     fail("{}: {}", text.string(), error.what());
   }

@@ -29,16 +29,9 @@ void add_budget_options(CLI::App& verb, BudgetOptions& options) {
       ->capture_default_str();
 }
 
-namespace {
-
-constexpr CompressAt kMoments[] = {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken,
-                                   CompressAt::kBeforeQuestion};
-
-}  // namespace
-
 CompressionMoment MomentOptions::moment() const {
   CompressionMoment moment;
-  for (const CompressAt at : kMoments) {
+  for (const CompressAt at : kCompressMoments) {
     if (compress_at == compress_at_name(at)) moment.at = at;
   }
   if (question == question_entries_name(QuestionEntries::kPolicy))
@@ -53,7 +46,7 @@ AskedText MomentOptions::asked(const std::string& question_text) const {
 
 void add_moment_options(CLI::App& verb, MomentOptions& options) {
   std::vector<std::string> moments;
-  for (const CompressAt at : kMoments) moments.emplace_back(compress_at_name(at));
+  for (const CompressAt at : kCompressMoments) moments.emplace_back(compress_at_name(at));
   verb.add_option("--compress-at", options.compress_at,
                   "When the prompt's cache is compressed; what follows goes through it")
       ->check(CLI::IsMember(moments))

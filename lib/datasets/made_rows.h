@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "datasets/draws.h"
-
 namespace elastikv {
 
 /// A row of a made task in the layout of RULER on the hub: what is read before the question, the

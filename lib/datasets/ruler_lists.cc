@@ -1,6 +1,5 @@
 // RULER's lists of words: common ones among others, and frequent ones in a coded text.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numbers>
 #include <string_view>
@@ -10,7 +9,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/error.h"
 #include "datasets/ruler_parts.h"
 #include "datasets/ruler_words.h"
 

@@ -1,8 +1,6 @@
 #include "datasets/ruler_tasks.h"
 
-#include <algorithm>
 #include <array>
-#include <utility>
 
 #include "base/error.h"
 #include "base/nearest_name.h"

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
 #include "metrics/choice_letters.h"
 #include "metrics/text_families.h"
 #include "metrics/text_metrics.h"

@@ -12,7 +12,6 @@
 
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "base/strings.h"
 #include "jinja/characters.h"
 #include "jinja/python_text.h"
@@ -28,8 +27,6 @@ namespace {
 // X. Zhang et al., "InfiniteBench: Extending Long Context Evaluation Beyond 100K Tokens", 2024; Y.
 // Li et al., "SCBench: A KV Cache-Centric Analysis of Long-Context Methods", 2025. Where a
 // published rule ends with an exception, the text is wrong.
-
-using Rule = std::optional<double> (*)(std::string_view text, const Question& question);
 
 /// The first answer: of tasks that have one.
 const std::string& answer_to(const Question& question) { return question.references.front(); }
@@ -68,15 +65,6 @@ std::vector<std::string_view> plain_numbers(std::string_view text) {
 std::optional<double> infinite_number(std::string_view text, const Question& question) {
   const std::vector<std::string_view> numbers = plain_numbers(text);
   return truth(answer_to(question) == (numbers.empty() ? "" : numbers.front()));
-}
-
-/// int(text); nothing where Python refuses it or it has more than 64 bits, which no answer has.
-std::optional<int64_t> whole_number(std::string_view text) {
-  try {
-    return jinja::parse_integer(text, /*base=*/10);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
 }
 
 /// The number that the text ends with.
@@ -247,58 +235,39 @@ std::optional<double> scbench_all(std::string_view text, const Question& questio
   return std::nearbyint(100 * found / static_cast<double>(question.answers().size())) / 100;
 }
 
-AnswerRule infinite_rule(const char* name, const char* label, const char* definition, Rule score,
-                         const char* lacking = "") {
-  return {.name = name,
-          .label = label,
-          .mean = "accuracy",
-          .definition = definition,
-          .lacking = lacking,
-          .score = score};
-}
-
-/// Of a share between wrong and right.
-AnswerRule share_rule(const char* name, const char* label, const char* mean, const char* definition,
-                      Rule score) {
-  AnswerRule rule = infinite_rule(name, label, definition, score);
-  rule.mean = mean;
-  rule.right_or_wrong = false;
-  return rule;
-}
-
 }  // namespace
 
 TextFamily infinitebench() {
   constexpr const char* kOption = "an answer that is one of the options";
   constexpr const char* kNumber = "a number as the answer";
   return family_of(
-      {infinite_rule("infinitebench-value", "Value (InfiniteBench)",
+      {accuracy_rule("infinitebench-value", "Value (InfiniteBench)",
                      "type:word|norm:marks-infinitebench", infinite_value),
-       infinite_rule("infinitebench-number", "First number (InfiniteBench)",
+       accuracy_rule("infinitebench-number", "First number (InfiniteBench)",
                      "type:first-digits-infinitebench", infinite_number),
-       infinite_rule("infinitebench-dialogue", "Name (InfiniteBench)",
+       accuracy_rule("infinitebench-dialogue", "Name (InfiniteBench)",
                      "type:word|norm:marks,upper-infinitebench", infinite_dialogue),
-       infinite_rule("infinitebench-choice", "Multiple choice (InfiniteBench)",
+       accuracy_rule("infinitebench-choice", "Multiple choice (InfiniteBench)",
                      "type:choice|rule:infinitebench|none:wrong", infinite_choice, kOption),
        share_rule("infinitebench-summary", "ROUGE-Lsum (InfiniteBench)", "F",
                   "type:f|tok:rouge-score-0.1.2|lsum:newline", infinite_summary),
-       infinite_rule("infinitebench-code-run", "Code run (InfiniteBench)",
+       accuracy_rule("infinitebench-code-run", "Code run (InfiniteBench)",
                      "type:last-integer-infinitebench", infinite_code_run, kNumber),
-       infinite_rule("infinitebench-code-debug", "Code debug (InfiniteBench)",
+       accuracy_rule("infinitebench-code-debug", "Code debug (InfiniteBench)",
                      "type:choice|rule:infinitebench-debug|none:wrong", infinite_code_debug,
                      kOption),
-       infinite_rule("infinitebench-math-find", "Math find (InfiniteBench)",
+       accuracy_rule("infinitebench-math-find", "Math find (InfiniteBench)",
                      "type:first-number-infinitebench", infinite_math_find, kNumber),
        share_rule("infinitebench-math-calc", "Math calc (InfiniteBench)", "share",
                   "type:share-of-first-values-infinitebench", infinite_math_calc),
-       infinite_rule("scbench-value", "Value (SCBench)", "type:contains-scbench", scbench_value),
-       infinite_rule("scbench-any", "Answer (SCBench)", "type:contains|norm:strip,upper-scbench",
+       accuracy_rule("scbench-value", "Value (SCBench)", "type:contains-scbench", scbench_value),
+       accuracy_rule("scbench-any", "Answer (SCBench)", "type:contains|norm:strip,upper-scbench",
                      scbench_any),
        share_rule("scbench-all", "String match (SCBench)", "recall",
                   "type:contains-all|norm:lower|digits:2-scbench", scbench_all),
-       infinite_rule("scbench-choice", "Multiple choice (SCBench)",
+       accuracy_rule("scbench-choice", "Multiple choice (SCBench)",
                      "type:choice|rule:scbench|none:wrong", scbench_choice, kOption),
-       infinite_rule("scbench-math-find", "Math find (SCBench)", "type:first-number-scbench",
+       accuracy_rule("scbench-math-find", "Math find (SCBench)", "type:first-number-scbench",
                      scbench_math_find, kNumber)});
 }
 

@@ -23,10 +23,8 @@ namespace {
 // 2024: of several answers the best score counts.
 
 std::optional<double> longbench_rouge(std::string_view text, const Question& question) {
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, PltrdyRouge(answer, text).rouge_l().f);
-  return best;
+  return best_of(question.references,
+                 [&](const std::string& answer) { return PltrdyRouge(answer, text).rouge_l().f; });
 }
 
 std::optional<double> longbench_rouge_of_line(std::string_view text, const Question& question) {
@@ -52,10 +50,10 @@ double classified(std::string_view line, const std::string& answer,
 
 std::optional<double> longbench_classes(std::string_view text, const Question& question) {
   if (question.options.empty()) return std::nullopt;
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, classified(first_line(text), answer, question.options));
-  return best;
+  const auto line = first_line(text);
+  return best_of(question.references, [&](const std::string& answer) {
+    return classified(line, answer, question.options);
+  });
 }
 
 /// The share of the text's numbers that are the right one.
@@ -67,10 +65,8 @@ double right_numbers(std::string_view text, std::string_view right) {
 }
 
 std::optional<double> longbench_count(std::string_view text, const Question& question) {
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, right_numbers(text, answer));
-  return best;
+  return best_of(question.references,
+                 [&](const std::string& answer) { return right_numbers(text, answer); });
 }
 
 /// The number behind the word of an answer like "Paragraph 3"; empty where there is none.
@@ -124,10 +120,9 @@ std::string_view line_of_code(std::string_view text) {
 }
 
 std::optional<double> code_similarity(std::string_view text, const Question& question) {
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, fuzzy_ratio(line_of_code(text), answer));
-  return best;
+  const std::string_view line = line_of_code(text);
+  return best_of(question.references,
+                 [&](const std::string& answer) { return fuzzy_ratio(line, answer); });
 }
 
 /// The letter A to D between two texts, where it stands so first; nothing where it does not.
@@ -151,51 +146,33 @@ std::optional<char> letter_by_longbench_v2(std::string_view text) {
 }
 
 std::optional<double> longbench_v2_choice(std::string_view text, const Question& question) {
-  const std::optional<char> right = right_letter(question);
-  if (!right) return std::nullopt;
-  return letter_by_longbench_v2(text) == right ? 1 : 0;
-}
-
-AnswerRule longbench_rule(const char* name, const char* label, const char* mean,
-                          const char* definition, const char* lacking,
-                          std::optional<double> (*score)(std::string_view, const Question&)) {
-  return {.name = name,
-          .label = label,
-          .mean = mean,
-          .definition = definition,
-          .lacking = lacking,
-          .score = score,
-          .right_or_wrong = false};
+  return judged_letter(letter_by_longbench_v2(text), question);
 }
 
 }  // namespace
 
 TextFamily longbench() {
   constexpr const char* kRouge = "type:f|tok:pltrdy-1.0.1|exclusive:yes|sent:dot|empty:zero";
-  AnswerRule v2 = longbench_rule("choice-longbench-v2", "Multiple choice (LongBench v2)",
-                                 "accuracy", "type:choice|rule:longbench-v2|none:wrong",
-                                 "an answer that is one of the options", longbench_v2_choice);
-  v2.right_or_wrong = true;
   return family_of(
-      {longbench_rule("rouge-l-longbench", "ROUGE-L (LongBench)", "F", kRouge, "", longbench_rouge),
-       longbench_rule("rouge-l-longbench-first-line", "ROUGE-L (LongBench, first line)", "F",
-                      "type:f|tok:pltrdy-1.0.1|exclusive:yes|sent:dot|empty:zero|text:first-line",
-                      "", longbench_rouge_of_line),
-       longbench_rule("classification-longbench", "Classification (LongBench)", "accuracy",
-                      "type:share-of-classes|text:first-line-longbench", "classes",
-                      longbench_classes),
-       longbench_rule("retrieval-longbench", "Retrieval (LongBench)", "share",
-                      "type:share-of-numbers|answer:paragraph-longbench",
-                      "an answer like 'Paragraph 3'", longbench_retrieval),
-       longbench_rule("retrieval-longbench-zh", "Retrieval (LongBench, Chinese)", "share",
-                      "type:share-of-numbers|answer:段落-longbench", "an answer like '段落3'",
-                      longbench_retrieval_zh),
-       longbench_rule("count-longbench", "Count (LongBench)", "share",
-                      "type:share-of-numbers-longbench", "", longbench_count),
-       longbench_rule("code-similarity", "Code edit similarity (LongBench)", "similarity",
-                      "type:fuzzywuzzy-0.18.0-difflib|text:line-of-code-longbench", "",
-                      code_similarity),
-       v2});
+      {share_rule("rouge-l-longbench", "ROUGE-L (LongBench)", "F", kRouge, longbench_rouge),
+       share_rule("rouge-l-longbench-first-line", "ROUGE-L (LongBench, first line)", "F",
+                  "type:f|tok:pltrdy-1.0.1|exclusive:yes|sent:dot|empty:zero|text:first-line",
+                  longbench_rouge_of_line),
+       share_rule("classification-longbench", "Classification (LongBench)", "accuracy",
+                  "type:share-of-classes|text:first-line-longbench", longbench_classes, "classes"),
+       share_rule("retrieval-longbench", "Retrieval (LongBench)", "share",
+                  "type:share-of-numbers|answer:paragraph-longbench", longbench_retrieval,
+                  "an answer like 'Paragraph 3'"),
+       share_rule("retrieval-longbench-zh", "Retrieval (LongBench, Chinese)", "share",
+                  "type:share-of-numbers|answer:段落-longbench", longbench_retrieval_zh,
+                  "an answer like '段落3'"),
+       share_rule("count-longbench", "Count (LongBench)", "share",
+                  "type:share-of-numbers-longbench", longbench_count),
+       share_rule("code-similarity", "Code edit similarity (LongBench)", "similarity",
+                  "type:fuzzywuzzy-0.18.0-difflib|text:line-of-code-longbench", code_similarity),
+       accuracy_rule("choice-longbench-v2", "Multiple choice (LongBench v2)",
+                     "type:choice|rule:longbench-v2|none:wrong", longbench_v2_choice,
+                     "an answer that is one of the options")});
 }
 
 }  // namespace elastikv

@@ -61,21 +61,18 @@ double bleu_of_size(std::string_view text, std::string_view answer, size_t size)
 
 template <size_t size>
 std::optional<double> loogle_bleu(std::string_view text, const Question& question) {
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, bleu_of_size(said_or_none(text), answer, size));
-  return best;
+  return best_of(question.references, [&](const std::string& answer) {
+    return bleu_of_size(said_or_none(text), answer, size);
+  });
 }
 
 /// The recall of rouge 1.0.1, which is what LooGLE reports; n = 0: longest common subsequences.
 template <int n>
 std::optional<double> loogle_rouge(std::string_view text, const Question& question) {
-  double best = 0;
-  for (const std::string& answer : question.references) {
+  return best_of(question.references, [&](const std::string& answer) {
     const PltrdyRouge rouge(answer, said_or_none(text));
-    best = std::max(best, (n == 0 ? rouge.rouge_l() : rouge.rouge_n(n)).recall);
-  }
-  return best;
+    return (n == 0 ? rouge.rouge_l() : rouge.rouge_n(n)).recall;
+  });
 }
 
 bool share_a_word(std::string_view a, std::string_view b) {
@@ -119,25 +116,13 @@ void filled_of_all(std::span<const Answered> texts, std::span<double> values) {
   linearise_ratio(right, blanks, values);
 }
 
-AnswerRule loogle_rule(std::string name, std::string label, const char* mean,
-                       std::string definition,
-                       std::optional<double> (*score)(std::string_view, const Question&)) {
-  return {.name = std::move(name),
-          .label = std::move(label),
-          .mean = mean,
-          .definition = std::move(definition),
-          .lacking = "",
-          .score = score,
-          .right_or_wrong = false};
-}
-
 template <bool exact>
 AnswerRule cloze_rule() {
   constexpr const char* kKind = exact ? "exact" : "partial";
   AnswerRule rule =
-      loogle_rule(fmt::format("cloze-{}-loogle", kKind), fmt::format("Cloze, {} (LooGLE)", kKind),
-                  "share of blanks", fmt::format("type:{}|text:python-dict-loogle", kKind),
-                  share_of_blanks<exact>);
+      share_rule(fmt::format("cloze-{}-loogle", kKind), fmt::format("Cloze, {} (LooGLE)", kKind),
+                 "share of blanks", fmt::format("type:{}|text:python-dict-loogle", kKind),
+                 share_of_blanks<exact>);
   rule.over_samples = filled_of_all<exact>;
   return rule;
 }
@@ -146,12 +131,12 @@ AnswerRule cloze_rule() {
 
 TextFamily loogle() {
   const auto bleu = [](int n, auto score) {
-    return loogle_rule(fmt::format("bleu-{}-loogle", n), fmt::format("BLEU-{} (LooGLE)", n), "BLEU",
-                       fmt::format("type:bleu|n:{}|tok:spaces|smoothing:none-nltk", n), score);
+    return share_rule(fmt::format("bleu-{}-loogle", n), fmt::format("BLEU-{} (LooGLE)", n), "BLEU",
+                      fmt::format("type:bleu|n:{}|tok:spaces|smoothing:none-nltk", n), score);
   };
   const auto rouge = [](const char* kind, auto score) {
-    return loogle_rule(fmt::format("rouge-{}-loogle", kind), fmt::format("ROUGE-{} (LooGLE)", kind),
-                       "recall", "type:recall|tok:pltrdy-1.0.1|exclusive:yes|sent:dot", score);
+    return share_rule(fmt::format("rouge-{}-loogle", kind), fmt::format("ROUGE-{} (LooGLE)", kind),
+                      "recall", "type:recall|tok:pltrdy-1.0.1|exclusive:yes|sent:dot", score);
   };
   return family_of({bleu(1, loogle_bleu<1>), bleu(4, loogle_bleu<4>), rouge("1", loogle_rouge<1>),
                     rouge("2", loogle_rouge<2>), rouge("l", loogle_rouge<0>), cloze_rule<true>(),

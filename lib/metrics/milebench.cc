@@ -22,8 +22,7 @@ namespace {
 
 /// A text as it is compared.
 std::string mile_text(std::string_view text) {
-  const std::string line = replace_character(replace_character(text, '\n', " "), '\t', " ");
-  const std::string plain = vqa_without_marks(jinja::strip(line), VqaRules::kMmNiah);
+  const std::string plain = vqa_without_marks(text, VqaRules::kMmNiah);
   const std::string_view bare = strip_character(strip_character(plain, '\''), '"');
   return jinja::lower(jinja::strip(bare));
 }
@@ -106,10 +105,9 @@ std::optional<double> mile_choice(std::string_view text, const Question& questio
 
 std::optional<double> mile_rouge(std::string_view text, const Question& question) {
   const std::string said = mile_text(text);
-  double best = 0;
-  for (const std::string& answer : question.references)
-    best = std::max(best, PltrdyRouge(mile_text(answer), said).rouge_l().f);
-  return best;
+  return best_of(question.references, [&](const std::string& answer) {
+    return PltrdyRouge(mile_text(answer), said).rouge_l().f;
+  });
 }
 
 std::optional<double> mile_needle(std::string_view text, const Question& question) {
@@ -122,34 +120,18 @@ std::optional<double> mile_contains(std::string_view text, const Question& quest
   return holds_text(mile_text(text), mile_text(question.answer)) ? 1 : 0;
 }
 
-AnswerRule mile_rule(const char* name, const char* label, const char* definition,
-                     std::optional<double> (*score)(std::string_view, const Question&),
-                     const char* lacking = "") {
-  return {.name = name,
-          .label = label,
-          .mean = "accuracy",
-          .definition = definition,
-          .lacking = lacking,
-          .score = score};
-}
-
 }  // namespace
 
 TextFamily milebench() {
-  return family_of(
-      {mile_rule("milebench-choice", "Multiple choice (MileBench)",
-                 "type:choice|rule:milebench|empty:C", mile_choice,
-                 "an answer that is one of the options"),
-       {.name = "milebench-rouge-l",
-        .label = "ROUGE-L (MileBench)",
-        .mean = "F",
-        .definition = "type:f|tok:pltrdy-1.0.1|norm:milebench|empty:zero",
-        .lacking = "",
-        .score = mile_rouge,
-        .right_or_wrong = false},
-       mile_rule("milebench-needle", "Needle (MileBench)", "type:word|norm:milebench", mile_needle),
-       mile_rule("milebench-contains", "Answer (MileBench)", "type:contains|norm:milebench",
-                 mile_contains)});
+  return family_of({accuracy_rule("milebench-choice", "Multiple choice (MileBench)",
+                                  "type:choice|rule:milebench|empty:C", mile_choice,
+                                  "an answer that is one of the options"),
+                    share_rule("milebench-rouge-l", "ROUGE-L (MileBench)", "F",
+                               "type:f|tok:pltrdy-1.0.1|norm:milebench|empty:zero", mile_rouge),
+                    accuracy_rule("milebench-needle", "Needle (MileBench)",
+                                  "type:word|norm:milebench", mile_needle),
+                    accuracy_rule("milebench-contains", "Answer (MileBench)",
+                                  "type:contains|norm:milebench", mile_contains)});
 }
 
 }  // namespace elastikv

@@ -1,26 +1,19 @@
 // "mm-niah": needles of texts and images in documents with images.
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/strings.h"
 #include "jinja/characters.h"
-#include "jinja/python_text.h"
 #include "metrics/choice_letters.h"
 #include "metrics/python_strings.h"
 #include "metrics/text_families.h"
 #include "metrics/vqa_answer.h"
-#include "metrics/vqa_contractions.h"
 
 namespace elastikv {
 namespace {
@@ -28,32 +21,6 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 // W. Wang et al., "Needle In A Multimodal Haystack", 2024.
-
-constexpr std::array<std::pair<std::string_view, std::string_view>, 28> kNumberWords{
-    {{"zero", "0"},     {"one", "1"},        {"two", "2"},       {"three", "3"},
-     {"four", "4"},     {"five", "5"},       {"six", "6"},       {"seven", "7"},
-     {"eight", "8"},    {"nine", "9"},       {"ten", "10"},      {"eleven", "11"},
-     {"twelve", "12"},  {"thirteen", "13"},  {"fourteen", "14"}, {"fifteen", "15"},
-     {"sixteen", "16"}, {"seventeen", "17"}, {"eighteen", "18"}, {"nineteen", "19"},
-     {"twenty", "20"},  {"thirty", "30"},    {"forty", "40"},    {"fifty", "50"},
-     {"sixty", "60"},   {"seventy", "70"},   {"eighty", "80"},   {"ninety", "90"}}};
-
-/// A text as it is looked through: on one line, without punctuation and articles, numbers as
-/// digits.
-std::string niah_words(std::string_view text) {
-  const std::string line = replace_character(replace_character(text, '\n', " "), '\t', " ");
-  const std::string plain = vqa_without_marks(jinja::strip(line), VqaRules::kMmNiah);
-  const std::string lowered = jinja::lower(plain);
-  std::vector<std::string_view> words;
-  for (std::string_view word : python_words(lowered)) {
-    const auto number = std::find_if(kNumberWords.begin(), kNumberWords.end(),
-                                     [&](const auto& entry) { return entry.first == word; });
-    if (number != kNumberWords.end()) word = number->second;
-    if (word == "a" || word == "an" || word == "the") continue;
-    words.push_back(contraction_of(word));
-  }
-  return fmt::format("{}", fmt::join(words, " "));
-}
 
 /// Whether a word ends or begins at a place: \b of a regular expression.
 bool is_word_end(const std::u32string& text, size_t place) {
@@ -73,19 +40,9 @@ bool holds_words(const std::u32string& text, const std::u32string& words) {
 /// An option, by its letter or its place from 0.
 double niah_choice(std::string_view response, char right) {
   const int place = right - 'A';
-  const bool digits = !response.empty() && [&] {
-    for (const char32_t character : characters_of(response)) {
-      if (!jinja::is_digit(character)) return false;
-    }
-    return true;
-  }();
-  if (digits) {
-    try {
-      return jinja::parse_integer(response, /*base=*/10) == place ? 1 : 0;
-    } catch (const Error&) {
-      return 0;  // beyond 64 bits
-    }
-  }
+  const std::u32string characters = characters_of(response);
+  if (!characters.empty() && std::all_of(characters.begin(), characters.end(), jinja::is_digit))
+    return whole_number(response) == place ? 1 : 0;
   std::string said = replace_each(jinja::lower(response), "the answer is", "");
   said = replace_character(said, '*', "");
   if (const size_t period = said.find('.'); period != std::string::npos)
@@ -141,10 +98,11 @@ std::optional<double> by_mm_niah(std::string_view text, const Question& question
         OrderedJson::parse(question.answer, nullptr, /*allow_exceptions=*/false);
     if (expected.is_array() && !expected.empty()) return niah_counts(response, expected);
   }
-  const std::u32string said = characters_of(niah_words(response));
+  const std::u32string said = characters_of(vqa_answer(response, VqaRules::kMmNiah));
   return std::any_of(question.references.begin(), question.references.end(),
                      [&](const std::string& answer) {
-                       return holds_words(said, characters_of(niah_words(answer)));
+                       return holds_words(said,
+                                          characters_of(vqa_answer(answer, VqaRules::kMmNiah)));
                      })
              ? 1
              : 0;

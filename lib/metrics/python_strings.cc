@@ -1,12 +1,12 @@
 #include "metrics/python_strings.h"
 
-#include <optional>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/error.h"
 #include "base/utf8.h"
 #include "jinja/characters.h"
+#include "jinja/python_text.h"
 #include "jinja/text_tools.h"
 
 namespace elastikv {
@@ -47,6 +47,14 @@ std::string without_punctuation(std::string_view text) {
 
 bool holds_text(std::string_view text, std::string_view part) {
   return jinja::find_text(text, part) != std::string_view::npos;
+}
+
+std::optional<int64_t> whole_number(std::string_view text) {
+  try {
+    return jinja::parse_integer(text, /*base=*/10);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::u32string characters_of(std::string_view text) {

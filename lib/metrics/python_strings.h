@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,8 @@ std::string replace_character(std::string_view text, char character, std::string
 std::string without_punctuation(std::string_view text);
 /// `part in text`.
 bool holds_text(std::string_view text, std::string_view part);
+/// int(text); nothing where Python refuses it or it has more than 64 bits, which no answer has.
+std::optional<int64_t> whole_number(std::string_view text);
 /// The characters, to be looked at by their places.
 std::u32string characters_of(std::string_view text);
 

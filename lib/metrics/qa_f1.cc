@@ -46,21 +46,8 @@ std::string without_articles(std::string_view text) {
 template <std::vector<std::string> (*read)(std::string_view)>
 double best_f1(std::string_view text, const Question& question) {
   const std::vector<std::string> said = read(text);
-  double best = 0;
-  for (const std::string& reference : question.references)
-    best = std::max(best, bag_f1(said, read(reference)));
-  return best;
-}
-
-AnswerRule f1_rule(const char* name, const char* label, const char* definition,
-                   std::optional<double> (*score)(std::string_view, const Question&)) {
-  return {.name = name,
-          .label = label,
-          .mean = "F1",
-          .definition = definition,
-          .lacking = "",
-          .score = score,
-          .right_or_wrong = false};
+  return best_of(question.references,
+                 [&](const std::string& answer) { return bag_f1(said, read(answer)); });
 }
 
 std::optional<double> by_words(std::string_view text, const Question& question) {
@@ -108,14 +95,14 @@ double bag_f1(std::vector<std::string> said, std::vector<std::string> expected) 
 /// LongBench's (Y. Bai et al., 2024), which is that of SQuAD (P. Rajpurkar et al., 2016), and of
 /// InfiniteBench (X. Zhang et al., 2024).
 TextFamily qa_f1() {
-  return family_of(
-      {f1_rule("qa-f1", "QA F1", "type:f1|norm:lower,punctuation,articles-squad", by_words),
-       f1_rule("qa-f1-first-line", "QA F1 (first line)",
-               "type:f1|norm:lower,punctuation,articles-squad|text:first-line",
-               by_words_of_first_line),
-       f1_rule("qa-f1-characters", "QA F1 (characters)",
-               "type:f1|norm:lower,punctuation,spaces-infinitebench|tok:characters",
-               by_characters)});
+  return family_of({share_rule("qa-f1", "QA F1", "F1",
+                               "type:f1|norm:lower,punctuation,articles-squad", by_words),
+                    share_rule("qa-f1-first-line", "QA F1 (first line)", "F1",
+                               "type:f1|norm:lower,punctuation,articles-squad|text:first-line",
+                               by_words_of_first_line),
+                    share_rule("qa-f1-characters", "QA F1 (characters)", "F1",
+                               "type:f1|norm:lower,punctuation,spaces-infinitebench|tok:characters",
+                               by_characters)});
 }
 
 }  // namespace elastikv

@@ -35,10 +35,8 @@ std::optional<double> ruler_all(std::string_view text, const Question& question)
 /// Whether any of the answers is there.
 std::optional<double> ruler_any(std::string_view text, const Question& question) {
   const std::string said = text_of_ruler(text);
-  double best = 0;
-  for (const std::string& answer : question.answers())
-    best = std::max(best, holds_answer(said, answer));
-  return best;
+  return best_of(question.answers(),
+                 [&](const std::string& answer) { return holds_answer(said, answer); });
 }
 
 /// Which of the two is a task's: questions about documents have answers that mean the same.
@@ -49,29 +47,16 @@ std::optional<double> by_ruler(std::string_view text, const Question& question) 
   return asks ? ruler_any(text, question) : ruler_all(text, question);
 }
 
-AnswerRule ruler_rule(const char* name, const char* label, const char* mean, const char* definition,
-                      std::optional<double> (*score)(std::string_view, const Question&),
-                      bool right_or_wrong) {
-  return {.name = name,
-          .label = label,
-          .mean = mean,
-          .definition = definition,
-          .lacking = "",
-          .score = score,
-          .right_or_wrong = right_or_wrong};
-}
-
 }  // namespace
 
 TextFamily string_match() {
   return family_of(
-      {ruler_rule("string-match-all", "String match (all)", "recall",
-                  "type:contains-all|norm:strip,lower-ruler", ruler_all, /*right_or_wrong=*/false),
-       ruler_rule("string-match-part", "String match (part)", "accuracy",
-                  "type:contains|norm:strip,lower-ruler", ruler_any, /*right_or_wrong=*/true),
-       ruler_rule("ruler", "RULER", "recall",
-                  "type:contains-all,contains-of-qa|norm:strip,lower-ruler", by_ruler,
-                  /*right_or_wrong=*/false)});
+      {share_rule("string-match-all", "String match (all)", "recall",
+                  "type:contains-all|norm:strip,lower-ruler", ruler_all),
+       accuracy_rule("string-match-part", "String match (part)",
+                     "type:contains|norm:strip,lower-ruler", ruler_any),
+       share_rule("ruler", "RULER", "recall",
+                  "type:contains-all,contains-of-qa|norm:strip,lower-ruler", by_ruler)});
 }
 
 }  // namespace elastikv

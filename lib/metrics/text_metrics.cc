@@ -9,17 +9,14 @@
 namespace elastikv {
 namespace {
 
-/// nullptr for a name that no family knows.
-std::shared_ptr<const TextMetric> make_text_metric(std::string_view name) {
-  for (const TextFamily& family : text_families()) {
-    if (auto metric = family.make(name)) return metric;
-  }
-  return nullptr;
+const std::vector<TextFamily>& known_families() {
+  static const std::vector<TextFamily> families = text_families();
+  return families;
 }
 
 std::vector<std::string> listed_names(bool of_tasks) {
   std::vector<std::string> names;
-  for (const TextFamily& family : text_families()) {
+  for (const TextFamily& family : known_families()) {
     if (family.of_tasks == of_tasks)
       names.insert(names.end(), family.names.begin(), family.names.end());
   }
@@ -37,6 +34,14 @@ std::string other_names(std::string_view name) {
   return names;
 }
 
+/// Error for a name that no family knows.
+std::shared_ptr<const TextMetric> make_text_metric(const std::string& name) {
+  for (const TextFamily& family : known_families()) {
+    if (auto metric = family.make(name)) return metric;
+  }
+  fail("metric '{}' is not known{}", name, other_names(name));
+}
+
 }  // namespace
 
 const std::vector<std::string>& text_metric_names() {
@@ -50,14 +55,13 @@ const std::vector<std::string>& task_metric_names() {
 }
 
 bool is_of_likelihood(const std::string& metric) {
-  return TextMetrics({metric}).metrics().front()->form().of_likelihood;
+  return make_text_metric(metric)->form().of_likelihood;
 }
 
 TextMetrics::TextMetrics(const std::vector<std::string>& names) : names_(names) {
   if (names.empty()) fail("no metric was asked for{}", other_names(""));
   for (const std::string& name : names) {
     metrics_.push_back(make_text_metric(name));
-    if (metrics_.back() == nullptr) fail("metric '{}' is not known{}", name, other_names(name));
     if (std::count(names.begin(), names.end(), name) > 1) fail("metric '{}' is given twice", name);
   }
 }

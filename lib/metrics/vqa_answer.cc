@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -23,18 +24,22 @@ constexpr std::u32string_view kPunctuation = U";/[]\"{}()=+\\_-><@`,?!";
 /// re.sub gets re.UNICODE, which is 32, where it takes how many to replace, in both kits.
 constexpr int kMostPeriods = 32;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kNumbers{{{"none", "0"},
-                                                                                  {"zero", "0"},
-                                                                                  {"one", "1"},
-                                                                                  {"two", "2"},
-                                                                                  {"three", "3"},
-                                                                                  {"four", "4"},
-                                                                                  {"five", "5"},
-                                                                                  {"six", "6"},
-                                                                                  {"seven", "7"},
-                                                                                  {"eight", "8"},
-                                                                                  {"nine", "9"},
-                                                                                  {"ten", "10"}}};
+using NumberWord = std::pair<std::string_view, std::string_view>;
+constexpr std::array<NumberWord, 29> kNumbers{
+    {{"none", "0"},      {"zero", "0"},     {"one", "1"},        {"two", "2"},
+     {"three", "3"},     {"four", "4"},     {"five", "5"},       {"six", "6"},
+     {"seven", "7"},     {"eight", "8"},    {"nine", "9"},       {"ten", "10"},
+     {"eleven", "11"},   {"twelve", "12"},  {"thirteen", "13"},  {"fourteen", "14"},
+     {"fifteen", "15"},  {"sixteen", "16"}, {"seventeen", "17"}, {"eighteen", "18"},
+     {"nineteen", "19"}, {"twenty", "20"},  {"thirty", "30"},    {"forty", "40"},
+     {"fifty", "50"},    {"sixty", "60"},   {"seventy", "70"},   {"eighty", "80"},
+     {"ninety", "90"}}};
+
+/// None to ten; MM-NIAH's know more numbers, and no "none".
+std::span<const NumberWord> numbers_of(VqaRules rules) {
+  const std::span<const NumberWord> all(kNumbers);
+  return rules == VqaRules::kMmNiah ? all.subspan(1) : all.first(12);
+}
 
 /// A character by its place; 0 beyond the ends.
 char32_t character_of(const std::u32string& text, size_t place) {
@@ -52,14 +57,15 @@ bool has_grouped_digits(const std::u32string& text, bool several) {
   return false;
 }
 
-std::string with_plain_words(std::string_view text) {
+std::string with_plain_words(std::string_view text, VqaRules rules) {
+  const std::span<const NumberWord> numbers = numbers_of(rules);
   const std::string lowered = jinja::lower(text);
   std::vector<std::string_view> words;
   for (std::string_view word : python_words(lowered)) {
     if (word == "a" || word == "an" || word == "the") continue;
-    const auto number = std::find_if(kNumbers.begin(), kNumbers.end(),
+    const auto number = std::find_if(numbers.begin(), numbers.end(),
                                      [&](const auto& entry) { return entry.first == word; });
-    if (number != kNumbers.end()) word = number->second;
+    if (number != numbers.end()) word = number->second;
     words.push_back(contraction_of(word));
   }
   return fmt::format("{}", fmt::join(words, " "));
@@ -92,10 +98,11 @@ std::string_view vqa_rules_name(VqaRules rules) {
 /// Punctuation beside a space vanishes, and everywhere where digits are grouped by commas; other
 /// punctuation becomes a space. A period goes where no digit follows it.
 std::string vqa_without_marks(std::string_view text, VqaRules rules) {
-  const std::u32string before = characters_of(text);
+  const std::string line = on_one_line(text);
+  const std::u32string before = characters_of(line);
   const bool vlmeval = rules == VqaRules::kVlmEval;
-  const bool single_comma = vlmeval || rules == VqaRules::kMmNiah;
-  const bool grouped = has_grouped_digits(before, /*several=*/!single_comma);
+  const bool several = rules == VqaRules::kEvalAi || rules == VqaRules::kVqaV2;
+  const bool grouped = has_grouped_digits(before, several);
   std::array<bool, 0x80> vanishes{};
   for (const char32_t mark : kPunctuation) {
     bool beside_space = false;
@@ -133,7 +140,7 @@ std::string vqa_answer(std::string_view text, VqaRules rules) {
     answer = replace_character(replace_character(jinja::lower(text), ',', ""), '?', "");
     answer = jinja::strip(replace_each(answer, "'s", " 's"));
   }
-  return with_plain_words(vqa_without_marks(on_one_line(answer), rules));
+  return with_plain_words(vqa_without_marks(answer, rules), rules);
 }
 
 }  // namespace elastikv

@@ -17,14 +17,16 @@ enum class VqaRules {
   kVqaV2,
   /// VLMEvalKit's: a period behind a digit stays.
   kVlmEval,
-  /// MM-NIAH's and MileBench's: as VLMEvalKit's, but a period behind a digit goes.
+  /// MM-NIAH's and MileBench's: as VLMEvalKit's, but a period behind a digit goes, and
+  /// numbers to twenty and round ones to ninety are digits.
   kMmNiah,
 };
 
 /// "EvalAI-lmms-eval" and the like, for signatures.
 std::string_view vqa_rules_name(VqaRules rules);
 
-/// A text (valid UTF-8) without punctuation, as the rules leave it out before words are compared.
+/// A text (valid UTF-8) on one line and without punctuation, as the rules leave it out before words
+/// are compared.
 std::string vqa_without_marks(std::string_view text, VqaRules rules);
 
 /// A text (valid UTF-8) as it is compared.

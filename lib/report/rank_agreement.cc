@@ -191,6 +191,7 @@ std::vector<RankAgreement> rank_agreements(const std::vector<ReportGroup>& group
   std::vector<RankAgreement> agreements;
   for (size_t first = 0; first < groups.size();) {
     const std::string& model = groups[first].summary.group.model_name;
+    auto& made = groups[first].rank_agreements->by_measures;
     std::vector<std::unique_ptr<Rankings>> rankings;
     for (; first < groups.size() && groups[first].summary.group.model_name == model; ++first) {
       for (const RankingMeasure& measure : ranking_measures(groups[first]))
@@ -199,8 +200,11 @@ std::vector<RankAgreement> rank_agreements(const std::vector<ReportGroup>& group
     const size_t firsts =
         compared == Compared::kAll ? rankings.size() : std::min<size_t>(1, rankings.size());
     for (size_t a = 0; a < firsts; ++a) {
-      for (size_t b = a + 1; b < rankings.size(); ++b)
-        add_agreements(model, *rankings[a], *rankings[b], agreements);
+      for (size_t b = a + 1; b < rankings.size(); ++b) {
+        const auto [of_two, is_new] = made.try_emplace({a, b});
+        if (is_new) add_agreements(model, *rankings[a], *rankings[b], of_two->second);
+        agreements.insert(agreements.end(), of_two->second.begin(), of_two->second.end());
+      }
     }
   }
   return agreements;

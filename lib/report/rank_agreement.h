@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "metrics/rank_correlation.h"
@@ -30,6 +32,12 @@ struct RankAgreement {
   RankCorrelation correlation;
   int64_t told_apart = 0;  // pairs of strategies that both measures tell apart (95 %)
   int64_t alike = 0;       // of these, pairs that both put in the same order
+};
+
+/// Those that were made of a model's measures, by the places of the two. Several tables show the
+/// same: each is made once.
+struct MadeRankAgreements {
+  std::map<std::pair<size_t, size_t>, std::vector<RankAgreement>> by_measures;
 };
 
 /// Which measures are compared with which.

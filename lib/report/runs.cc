@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "image/pixel_backend.h"
+#include "report/rank_agreement.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -349,6 +350,7 @@ void finish(ReportGroup& group) {
       Bootstrap(group.config.bootstrap.iterations, group.config.bootstrap.seed));
   const Bootstrap& bootstrap = group.differences->bootstrap();
   group.task_scores = std::make_shared<TaskScores>(TaskScores{RelativeScores(bootstrap)});
+  group.rank_agreements = std::make_shared<MadeRankAgreements>();
   group.summary = summarize(group.source, metrics, bootstrap);
   group.categories = summarize_categories(group.source, group.summary, metrics, bootstrap);
 }

@@ -14,6 +14,8 @@
 
 namespace elastikv {
 
+struct MadeRankAgreements;
+
 /// A sweep to report and what to call it beside others.
 struct ReportRun {
   std::string name;
@@ -36,6 +38,8 @@ struct ReportGroup {
   std::shared_ptr<CellDifferences> differences;
   /// Of the model's tasks, of which this group is the first.
   std::shared_ptr<TaskScores> task_scores;
+  /// Of the model's measures, of which this group has the first.
+  std::shared_ptr<MadeRankAgreements> rank_agreements;
 };
 
 /// Reads the runs' output folders; a run is called after its folder, or after its whole path where

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ enum class CompressAt {
   kBeforeLastToken,  ///< all but its last token
   kBeforeQuestion,   ///< what stands before the question: system text, images, context
 };
+/// All of them, the latest first.
+inline constexpr std::array kCompressMoments{CompressAt::kPromptEnd, CompressAt::kBeforeLastToken,
+                                             CompressAt::kBeforeQuestion};
 /// "prompt_end", "before_last_token" or "before_question".
 std::string_view compress_at_name(CompressAt at);
 

@@ -110,8 +110,9 @@ Scores score_first_token(const LanguageModel& model, const EncodedPrompt& prompt
                          const ForcedOptions& options, ForcedReference& reference) {
   const size_t count = sequences.size();
   if (!any_late(sequences)) {
-    if (!reference.first.defined()) reference.first = prompt.logits.unsqueeze(0).contiguous();
-    const TokenScores one = score_token(prompt.logits.unsqueeze(0).contiguous(), token);
+    const at::Tensor logits = prompt.logits.unsqueeze(0).contiguous();
+    if (!reference.first.defined()) reference.first = logits;
+    const TokenScores one = score_token(logits, token);
     return {{std::vector<double>(count, one.nll[0]), std::vector<double>(count, 0.0)},
             std::vector<bool>(count, false)};
   }
@@ -203,11 +204,11 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   }
   Scores scores = score_first_token(model, prompt, sequences, answer[0], options, reference);
 
-  constexpr auto kSequences = static_cast<size_t>(kRowsTogether / kTokensTogether);
-  for (size_t from = 0; from < foreseen.size(); from += kSequences) {
-    const std::vector<size_t> which(foreseen.begin() + static_cast<std::ptrdiff_t>(from),
-                                    foreseen.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                           from + kSequences, foreseen.size())));
+  for (size_t from = 0; from < foreseen.size(); from += kSequencesTogether) {
+    const std::vector<size_t> which(
+        foreseen.begin() + static_cast<std::ptrdiff_t>(from),
+        foreseen.begin() +
+            static_cast<std::ptrdiff_t>(std::min(from + kSequencesTogether, foreseen.size())));
     const bool more = !stepped.empty() || which.size() < foreseen.size();
     score_in_chunks(model, sequences, which, answer, fed, options, reference,
                     /*keep_reference=*/asked_for || more, scores);

@@ -20,6 +20,8 @@ constexpr int64_t kTokensTogether = 64;
 /// Rows of activations that it sends through the linear layers together: enough for the matrix
 /// products to run at their best, few enough that activations stay small beside the weights.
 constexpr int64_t kRowsTogether = 2048;
+/// Sequences that run together by chunks of kTokensTogether.
+constexpr auto kSequencesTogether = static_cast<size_t>(kRowsTogether / kTokensTogether);
 /// Rows of logits that it holds at a time, where it has no more sequences.
 constexpr int64_t kLogitRowsTogether = 64;
 

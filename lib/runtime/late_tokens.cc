@@ -61,10 +61,9 @@ at::Tensor begin_answers(const LanguageModel& model, const EncodedPrompt& prompt
     if (chunks && !sequence.is_foreseen()) sequence.keep_late();
     alike[{ids, chunks}].push_back(i);
   }
-  constexpr auto kSequences = static_cast<size_t>(kRowsTogether / kTokensTogether);
   for (const auto& [key, all] : alike) {
     const auto& [ids, chunks] = key;
-    const size_t together = chunks ? kSequences : all.size();
+    const size_t together = chunks ? kSequencesTogether : all.size();
     for (size_t from = 0; from < all.size(); from += together) {
       const size_t to = std::min(from + together, all.size());
       std::vector<Sequence*> batch;

@@ -23,7 +23,20 @@ namespace {
 struct Row {
   size_t sequence;
   size_t option;
+  /// Of the sequence's late tokens: what they predict scores the first token of all options.
+  bool predicts = false;
 };
+
+/// Of each option's first token, by the logits that predict it, f32 [vocab].
+std::vector<double> of_first_tokens(const at::Tensor& logits,
+                                    const std::vector<std::vector<int64_t>>& options) {
+  std::vector<int64_t> first;
+  for (const std::vector<int64_t>& option : options) first.push_back(option.front());
+  std::vector<double> nll =
+      score_tokens(logits.unsqueeze(0).expand({std::ssize(options), -1}).contiguous(), first);
+  for (double& one : nll) one = -one;
+  return nll;
+}
 
 /// Runs rows piece by piece.
 class OptionRuns {
@@ -53,9 +66,13 @@ class OptionRuns {
   void run() {
     std::vector<Row> rows;
     for (size_t s = 0; s < sequences_.size(); ++s) {
+      const size_t before = rows.size();
       for (size_t o = 0; o < options_.size(); ++o) {
-        if (options_[o].size() > 1 || is_late(s)) rows.push_back({s, o});
+        if (options_[o].size() > 1) rows.push_back({s, o});
       }
+      if (sequences_[s]->late().ids.empty()) continue;
+      if (rows.size() == before) rows.push_back({s, 0});
+      rows[before].predicts = true;
     }
     of_ = std::ssize(rows);
     while (done_ < of_) {
@@ -66,7 +83,7 @@ class OptionRuns {
       std::vector<size_t> stepped;
       for (size_t i = 0; i < restarts.size(); ++i)
         (foresee(restarts[i]) ? foreseen : stepped).push_back(i);
-      score_first_tokens(rest, restarts);
+      run_late(rest, restarts);
       if (!foreseen.empty()) score_in_chunks(rest, restarts, foreseen);
       if (!stepped.empty()) score_in_steps(rest, restarts, stepped);
       finish(rest, restarts);
@@ -75,30 +92,23 @@ class OptionRuns {
   }
 
  private:
-  /// Whether a sequence has tokens to run before its options.
-  bool is_late(size_t sequence) const { return !sequences_[sequence]->late().ids.empty(); }
-
   bool foresee(Sequence& restart) const {
     return scoring_.one_pass && steps_ > 0 &&
            restart.foresee(std::ssize(restart.late().ids) + steps_);
   }
 
-  /// Of restarts with late tokens, which are run here.
-  void score_first_tokens(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
-    std::vector<Sequence*> late;
-    std::vector<const Row*> scored;
-    std::vector<int64_t> targets;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (!is_late(rows[i].sequence)) continue;
-      late.push_back(&restarts[i]);
-      scored.push_back(&rows[i]);
-      targets.push_back(options_[rows[i].option].front());
-    }
-    if (late.empty()) return;
+  /// Runs what comes before the options.
+  void run_late(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
+    const std::vector<Sequence*> all = pointers_to(restarts);
+    if (!any_late(all)) return;
     const at::Tensor logits =
-        begin_answers(model_, prompt_, late, [this](int64_t together) { tell(0, together); });
-    const std::vector<double> nll = score_tokens(logits, targets);
-    for (size_t i = 0; i < nll.size(); ++i) add(*scored[i], nll[i]);
+        begin_answers(model_, prompt_, all, [this](int64_t together) { tell(0, together); });
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i].predicts) continue;
+      const std::vector<double> first = of_first_tokens(logits[static_cast<int64_t>(i)], options_);
+      std::vector<double>& sums = scores_[rows[i].sequence].log_likelihoods;
+      for (size_t o = 0; o < first.size(); ++o) sums[o] += first[o];
+    }
   }
 
   /// Restarts for the first of the rows, as many as can run together.
@@ -229,15 +239,13 @@ std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device 
                                         const std::vector<std::vector<int64_t>>& options,
                                         const OptionScoring& scoring) {
   ELASTIKV_ASSERT(!sequences.empty() && !options.empty(), "nothing to score");
-  OptionScores first;
-  for (const std::vector<int64_t>& option : options) {
+  for (const std::vector<int64_t>& option : options)
     ELASTIKV_ASSERT(!option.empty(), "an option without a token");
-    first.log_likelihoods.push_back(
-        -score_tokens(prompt.logits.unsqueeze(0).contiguous(), {option.front()}).front());
-  }
-  std::vector<OptionScores> scores(sequences.size(), first);
+  const std::vector<double> of_prompt = of_first_tokens(prompt.logits, options);
+  std::vector<OptionScores> scores(sequences.size());
   for (size_t s = 0; s < sequences.size(); ++s) {
-    // Behind late tokens an option's first token is predicted by the compressed cache.
+    scores[s].log_likelihoods = of_prompt;
+    // Behind late tokens the compressed cache predicts an option's first token.
     if (!sequences[s]->late().ids.empty()) scores[s].log_likelihoods.assign(options.size(), 0.0);
     scores[s].cache_bytes_end = sequences[s]->cache().bytes();
   }

@@ -288,6 +288,22 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
   return data;
 }
 
+/// A mapping of further keys that may be left out.
+template <typename S>
+void add_optional(Keys<DataOptions>& keys, std::string name, std::optional<S> DataOptions::*member,
+                  const Keys<S>& inner, std::string help, std::string otherwise = {}) {
+  keys.group(
+      std::move(name),
+      {.read = [member, &inner](const YamlFields& node,
+                                DataOptions& data) { inner.read(node, (data.*member).emplace()); },
+       .write =
+           [member, &inner](const DataOptions& data) {
+             return data.*member ? inner.write(*(data.*member)) : OrderedJson();
+           }},
+      inner, "mapping", std::move(help),
+      {.written = Written::kWhereSet, .otherwise = std::move(otherwise)});
+}
+
 }  // namespace
 
 const Keys<DataOptions>& data_keys() {
@@ -306,39 +322,14 @@ const Keys<DataOptions>& data_keys() {
     keys.add("split", &DataOptions::split, filled_text_form(),
              "Of a folder of Parquet files those of this split, or the rows by `columns.split`.",
              {.written = Written::kWhereSet, .otherwise = "the only one"});
-    keys.group("columns",
-               {.read = [](const YamlFields& node,
-                           DataOptions& data) { column_keys().read(node, data.columns.emplace()); },
-                .write =
-                    [](const DataOptions& data) {
-                      return data.columns ? column_keys().write(*data.columns) : OrderedJson();
-                    }},
-               column_keys(), "mapping",
-               "Which columns of a Parquet file, a table or items hold what, by name.",
-               {.written = Written::kWhereSet, .otherwise = "the format knows"});
-    keys.group("images_from",
-               {.read =
-                    [](const YamlFields& node, DataOptions& data) {
-                      image_table_keys().read(node, data.images_from.emplace());
-                    },
-                .write =
-                    [](const DataOptions& data) {
-                      return data.images_from ? image_table_keys().write(*data.images_from)
-                                              : OrderedJson();
-                    }},
-               image_table_keys(), "mapping",
-               "A Parquet table of the images, where `columns.images` are their ids.",
-               {.written = Written::kWhereSet});
-    keys.group("prompt_parts",
-               {.read = [](const YamlFields& node,
-                           DataOptions& data) { part_keys().read(node, data.parts.emplace()); },
-                .write =
-                    [](const DataOptions& data) {
-                      return data.parts ? part_keys().write(*data.parts) : OrderedJson();
-                    }},
-               part_keys(), "mapping",
-               "How questions are written of the columns of a row, each as `{column}`.",
-               {.written = Written::kWhereSet, .otherwise = "`columns` name them"});
+    add_optional(keys, "columns", &DataOptions::columns, column_keys(),
+                 "Which columns of a Parquet file, a table or items hold what, by name.",
+                 "the format knows");
+    add_optional(keys, "images_from", &DataOptions::images_from, image_table_keys(),
+                 "A Parquet table of the images, where `columns.images` are their ids.");
+    add_optional(keys, "prompt_parts", &DataOptions::parts, part_keys(),
+                 "How questions are written of the columns of a row, each as `{column}`.",
+                 "`columns` name them");
     keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
              {.lists = ListedValues{.order = 4, .ranges = true}});
     keys.add("image_root", &DataOptions::image_root, path_form(),

@@ -88,8 +88,7 @@ std::vector<CellGroup> plan_cells(const SweepConfig& config) {
 
 std::vector<CompressAt> moments_of(std::span<const Cell> cells) {
   std::vector<CompressAt> moments;
-  for (const CompressAt at :
-       {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken, CompressAt::kBeforeQuestion}) {
+  for (const CompressAt at : kCompressMoments) {
     if (std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) { return cell.at() == at; }))
       moments.push_back(at);
   }

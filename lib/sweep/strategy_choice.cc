@@ -120,9 +120,8 @@ const Keys<StrategyChoice>& strategy_keys() {
 }
 
 ValueForm<CompressAt> compress_at_form() {
-  return named_form<CompressAt>(
-      {CompressAt::kPromptEnd, CompressAt::kBeforeLastToken, CompressAt::kBeforeQuestion},
-      compress_at_name);
+  return named_form<CompressAt>({kCompressMoments.begin(), kCompressMoments.end()},
+                                compress_at_name);
 }
 
 ValueForm<QuestionEntries> question_entries_form() {

@@ -1,15 +1,13 @@
 """A needle in a haystack: how often it is found, by depth and length, a map per strategy; from categories.csv."""
 
-import csv
 import re
 
 import numpy as np
 
 from . import looks
 from .base import PlotError
+from .sweeps import CATEGORIES, number_or_none, read_table
 
-CATEGORIES = "categories.csv"
-NEEDED = ("model", "data", "category", "strategy", "budget", "measure", "value")
 CELL = re.compile(r"length (\d+) at depth ([\d.]+)")  # as `elastikv make-task needle` names them
 COLUMNS = {"full": 4, "column": 2}
 MAP = 1.15  # inches that a map is high
@@ -17,26 +15,14 @@ MAP = 1.15  # inches that a map is high
 
 def rows_of(run):
     """The rows whose category is a length and a depth, with both as numbers; none where the data are no needles."""
-    file = run.folder / CATEGORIES
-    try:
-        with open(file, encoding="utf-8", newline="") as text:
-            reader = csv.DictReader(text)
-            rows, columns = list(reader), reader.fieldnames or []
-    except FileNotFoundError:
+    if not (run.folder / CATEGORIES).is_file():
         return []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PlotError(f"{file}: cannot be read: {error}") from error
-    if missing := [column for column in NEEDED if column not in columns]:
-        raise PlotError(f"{file}: has no column '{missing[0]}'; elastikv report {run.folder} makes it anew")
     found = []
-    for row in rows:
+    for row in read_table(run.folder, CATEGORIES):
         cell = CELL.fullmatch(row["category"])
-        if not cell or not row["value"]:
-            continue
-        try:
-            found.append({**row, "length": int(cell[1]), "depth": float(cell[2]), "value": float(row["value"])})
-        except ValueError as error:
-            raise PlotError(f"{file}: {row['value']!r} is no number") from error
+        value = number_or_none(row["value"], run.folder / CATEGORIES) if cell else None
+        if value is not None:
+            found.append({**row, "length": int(cell[1]), "depth": float(cell[2]), "value": value})
     return found
 
 

@@ -13,9 +13,11 @@ MIB = 2.0**20
 CELLS = "cells.csv"
 MEASURES = "measures.csv"
 TASKS = "tasks.csv"
+CATEGORIES = "categories.csv"
 NEEDED = {CELLS: ("cell", "model", "data", "strategy", "preset", "budget", "samples", "planned_samples"),
           MEASURES: ("model", "data", "measure", "label", "reference", "summary", "most", "log_from", "value", "low", "high"),
-          TASKS: ("model", "strategy", "budget", "task", "metric", "value", "low", "high")}
+          TASKS: ("model", "strategy", "budget", "task", "metric", "value", "low", "high"),
+          CATEGORIES: ("model", "data", "category", "strategy", "budget", "measure", "value")}
 
 
 def json_lines(file):

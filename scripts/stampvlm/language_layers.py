@@ -6,7 +6,8 @@ several short ones (questions with their answers). So every answer is trained as
 alone after the picture, and the picture's cost is shared.
 
 The mathematics is that of transformers' Llama. The low-rank update is merged into the weights once
-per step (`merge`), and its gradient is taken from a layer's inputs and output gradients.
+per step (`merge`), and its gradient is taken from a layer's inputs and output gradients. The compiled
+layers (fused_layers.py), which are taken where they can be, multiply by weights and update in turn.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,8 @@
 
 It starts from StampVLM's weights. Three stages, in this order (scripts/stampvlm/README.md says why):
   vision     the tower alone: what each patch shows
-  projector  the projector alone: a patch's features to the mean embedding of the words for it
+  projector  the projector alone: a patch's features to the mean embedding of the words for it, printed
+             numbers put apart
   language   projector and low-rank update on conversations; tower and language model frozen
 
 Everything is kept in --work: a checkpoint per stage, written every --save-every steps, from which an
@@ -342,7 +343,7 @@ def parse_arguments():
         type=Path,
         metavar="DIR",
         help="start the language stage from the weights in DIR (models/stampvlm-2, say) and skip "
-        "the other two; give another --seed, so that it sees other scenes",
+        "the other two, but for what --refit-numbers says; give another --seed, so that it sees other scenes",
     )
     parser.add_argument(
         "--refit-numbers",
@@ -387,6 +388,8 @@ def parse_arguments():
     add_stamp_options(parser)
     options = parser.parse_args()
     options.stages = {stage: dict(settings) for stage, settings in STAGES.items()}
+    if options.refit_numbers and not options.resume_from:
+        parser.error("--refit-numbers is of weights that --from-parts names")
     for stage, settings in options.stages.items():
         for key in ("steps", "batch", "at_once", "rate"):
             settings[key] = getattr(options, f"{stage}_{key}")

@@ -72,12 +72,11 @@ PRESSES = {
 }
 
 
-def kept_of(press, model, ids):
-    """bool [layers, kv_heads, tokens] of what the press keeps of a prompt."""
-    kept = {}
+def watched(press, kept):
+    """The press, noting down which entries of each layer it keeps: {layer: bool [kv_heads, tokens]}."""
     compress = press.compress
 
-    def watched(module, hidden_states, keys, values, attentions, kwargs):
+    def noting(module, hidden_states, keys, values, attentions, kwargs):
         new_keys, new_values = compress(module, hidden_states, keys, values, attentions, kwargs)
         pruned = getattr(module, "masked_key_indices", None)
         mask = torch.zeros(keys.shape[1:3], dtype=torch.bool)
@@ -92,8 +91,21 @@ def kept_of(press, model, ids):
         kept[module.layer_idx] = mask
         return new_keys, new_values
 
-    press.compress = watched
-    with torch.no_grad(), press(model):
+    press.compress = noting
+    return press
+
+
+def slots_of(mask):
+    """[layers]: how many entries each head keeps; heads of a layer differ only where they compete."""
+    slots = mask.sum(-1).float().mean(-1)
+    assert bool((slots == slots.round()).all())
+    return [int(count) for count in slots]
+
+
+def kept_of(press, model, ids):
+    """bool [layers, kv_heads, tokens] of what the press keeps of a prompt."""
+    kept = {}
+    with torch.no_grad(), watched(press, kept)(model):
         model(ids, past_key_values=DynamicCache())
     return torch.stack([kept[layer] for layer in sorted(kept)])
 
@@ -126,9 +138,6 @@ def main():
             ).eval()
             for ratio in RATIOS:
                 mask = kept_of(make(ratio), model, torch.tensor(ids)[None])
-                # One entry per layer: heads of a layer differ only where they compete.
-                slots = mask.sum(-1).float().mean(-1)
-                assert bool((slots == slots.round()).all())
                 case = f"{name}.{press_name}.{ratio}"
                 tensors[case] = np.packbits(mask.numpy(), axis=-1)
                 cases.append(
@@ -138,7 +147,7 @@ def main():
                         "prompt": f"{name}.ids",
                         "preset": preset,
                         "overrides": overrides,
-                        "slots": [int(count) for count in slots],
+                        "slots": slots_of(mask),
                     }
                 )
                 print(case, cases[-1]["slots"][:6])

@@ -25,7 +25,7 @@ import kvpress
 import numpy as np
 import torch
 from kvpress.pipeline import KVPressTextGenerationPipeline
-from make_kvpress_golden import DATA, PRESSES, ROOT, TEXT
+from make_kvpress_golden import DATA, PRESSES, ROOT, TEXT, slots_of, watched
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -71,28 +71,6 @@ class IdsTokenizer:
     @staticmethod
     def decode(ids, **_):
         return [int(token) for token in ids]
-
-
-def watched(press, kept):
-    """Notes down which entries of each layer the press keeps: bool [kv_heads, tokens]."""
-    compress = press.compress
-
-    def noting(module, hidden_states, keys, values, attentions, kwargs):
-        new_keys, new_values = compress(module, hidden_states, keys, values, attentions, kwargs)
-        pruned = getattr(module, "masked_key_indices", None)
-        mask = torch.zeros(keys.shape[1:3], dtype=torch.bool)
-        if pruned is not None:
-            mask[:] = True
-            mask[pruned[1], pruned[2]] = False
-        else:
-            same = (new_keys[0].unsqueeze(2) == keys[0].unsqueeze(1)).all(-1)
-            assert bool((same.sum(-1) == 1).all()), "keys are not told apart"
-            mask.scatter_(1, same.to(torch.int64).argmax(-1), True)
-        kept[module.layer_idx] = mask
-        return new_keys, new_values
-
-    press.compress = noting
-    return press
 
 
 def pipeline_of(model):
@@ -172,8 +150,6 @@ def make():
                     model, watched(make_press(ratio), kept), context, questions, new_tokens
                 )
                 mask = torch.stack([kept[layer] for layer in sorted(kept)])
-                slots = mask.sum(-1).float().mean(-1)
-                assert bool((slots == slots.round()).all())
                 case = f"{name}.{press_name}.{ratio}"
                 tensors[case] = np.packbits(mask.numpy(), axis=-1)
                 cases.append(
@@ -183,7 +159,7 @@ def make():
                         "context": f"{name}.context",
                         "preset": preset,
                         "overrides": overrides,
-                        "slots": [int(count) for count in slots],
+                        "slots": slots_of(mask),
                         "questions": questions,
                         "answers": answers,
                     }

@@ -12,13 +12,6 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-DataColumns asked(const std::string& question, const std::string& answer) {
-  DataColumns columns;
-  columns.question = question;
-  columns.answer = answer;
-  return columns;
-}
-
 TEST(Columns, OfJsonLines) {
   const Files files;
   DataOptions options = files.with(

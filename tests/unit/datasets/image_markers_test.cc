@@ -137,16 +137,9 @@ TEST_F(Markers, NumberColumnsByTheirPlaces) {
           {"q": "Which comes after <image 2>?", "i": "a.png", "j": ["b.png", null], "k": "c.png",
            "o": ["<image 4>", "none"], "a": "A"}])");
   options.image_markers = "<image {n}>";
-  options.columns = DataColumns{.question = "q",
-                                .images = {"i", "j", "k"},
-                                .options = {"o"},
-                                .answer = "a",
-                                .id = "",
-                                .categories = {},
-                                .context = "",
-                                .split = "",
-                                .classes = "",
-                                .max_new_tokens = ""};
+  options.columns = asked("q", "a");
+  options.columns->images = {"i", "j", "k"};
+  options.columns->options = {"o"};
   const DataSet data = read_data(options);
   EXPECT_EQ(data.samples[0].question,
             "Which comes after<image>?\nA.<image>B. none\nAnswer with the option's letter and its "

@@ -24,16 +24,9 @@ class ImagesApart : public testing::Test {
     DataOptions options;
     options.path = fixtures() / "parquet/apart/questions";
     options.image_cache = folder_.path() / "cache";
-    options.columns = DataColumns{.question = "question",
-                                  .images = {ids},
-                                  .options = {},
-                                  .answer = "answer",
-                                  .id = "id",
-                                  .categories = {},
-                                  .context = "",
-                                  .split = "",
-                                  .classes = "",
-                                  .max_new_tokens = ""};
+    options.columns = asked("question", "answer");
+    options.columns->images = {ids};
+    options.columns->id = "id";
     options.images_from.emplace();
     options.images_from->path = table;
     return options;

@@ -18,9 +18,7 @@ class ScoredOptions : public testing::Test {
   /// A table with the columns q, w (the right option), A, B and C.
   DataOptions table(const std::string& rows) const {
     DataOptions options = files_.with("a.tsv", "q\tw\tA\tB\tC\n" + rows);
-    options.columns.emplace();
-    options.columns->question = "q";
-    options.columns->answer = "w";
+    options.columns = asked("q", "w");
     options.columns->options = {"A", "B", "C"};
     options.answer_by = AnswerBy::kLikelihood;
     return options;

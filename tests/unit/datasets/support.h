@@ -46,4 +46,12 @@ inline std::vector<std::string> answers(const DataSet& data) {
   return texts;
 }
 
+/// The columns of questions and answers.
+inline DataColumns asked(const std::string& question, const std::string& answer) {
+  DataColumns columns;
+  columns.question = question;
+  columns.answer = answer;
+  return columns;
+}
+
 }  // namespace elastikv

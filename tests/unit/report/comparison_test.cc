@@ -300,7 +300,6 @@ TEST(Comparison, DifferencesArePaired) {
   }
 }
 
-// A run may have 0.5 of the prompt beside 0.5 of all tokens; a printed number is of one of them.
 constexpr const char* kShares = R"(id: shares
 title: "Shares"
 source: {citation: "A paper", where: "Table 1"}
@@ -350,6 +349,7 @@ TEST(Comparison, AccuraciesStandOnThePrintedScale) {
   EXPECT_EQ(comparison_table(comparisons).rows.at(1).at(5), "64t");
 }
 
+// A run may have 0.5 of the prompt beside 0.5 of all tokens; a printed number is of one of them.
 TEST(Comparison, BudgetsOfBothGrowthsAreToldApart) {
   Made made;
   made.change = [](Record& record) {
