@@ -30,7 +30,7 @@ case $model in
     config() { echo "configs/stampvlm/$1.yaml"; }
     output() { echo "${base:-results/stampvlm}/$1"; }
     # Another model and other data than the published ones: `compare` says so.
-    stands_for=(--model LLaVA-1.5-13B=stampvlm --data LLaVA-Description=stamp-scenes)
+    stands_for=(--model LLaVA-1.5-13B=stampvlm --data LLaVA-Description=detail-scenes)
     ;;
   llava7b | llava13b | qwenvl)
     scripts/setup.sh cuda

@@ -65,7 +65,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models/stampvlm/assembled")
-    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "datasets/stamp-scenes/test/annotations.json")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "datasets/detail-scenes/test/annotations.json")
     parser.add_argument("--elastikv", type=pathlib.Path, default=ROOT / "build/release/bin/elastikv")
     arguments = parser.parse_args()
     samples = [int(n) for n in arguments.samples.split(",")]

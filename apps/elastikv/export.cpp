@@ -98,7 +98,7 @@ void add_export_verb(CLI::App& app, Verb& chosen) {
       ->required()
       ->check(not_empty());
   verb->add_option("--cell", options->selection.id,
-                   "A cell's whole name, such as stampvlm-fp32/stamp-scenes/elastic/0.2")
+                   "A cell's whole name, such as stampvlm-fp32/detail-scenes/elastic/0.2")
       ->check(not_empty());
   verb->add_option("--strategy", options->selection.strategy, "The one cell of this strategy")
       ->check(not_empty());
@@ -124,7 +124,7 @@ void add_export_verb(CLI::App& app, Verb& chosen) {
   verb->add_flag("--allow-missing", options->allow_missing,
                  "Leave out samples without a text, and say which");
   add_examples(*verb, {{"One cell, for 'score'",
-                        "results/quickstart --cell stampvlm-fp32/stamp-scenes/elastic/0.2 \\\n"
+                        "results/quickstart --cell stampvlm-fp32/detail-scenes/elastic/0.2 \\\n"
                         "    --output results/elastic.jsonl"},
                        {"Every cell as LLaVA's answers",
                         "results/quickstart --form llava --output results/answers"}});

@@ -265,10 +265,10 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_flag("--json", options->json, "Print one JSON object instead of the text");
   add_examples(*verb, {{"One image, a fifth of the cache",
-                        "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
+                        "--image datasets/detail-scenes/test/images/test_0000.png \\\n"
                         "    -p \"What is in the picture?\" --strategy elastic --keep 0.2"},
                        {"The image compressed before it is asked about",
-                        "--image datasets/stamp-scenes/test/images/test_0000.png \\\n"
+                        "--image datasets/detail-scenes/test/images/test_0000.png \\\n"
                         "    -p \"What is in the picture?\" --strategy elastic --keep 0.2 \\\n"
                         "    --compress-at before_question"},
                        {"Without an image, in 32 slots per layer, as JSON",

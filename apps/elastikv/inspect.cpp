@@ -277,7 +277,7 @@ void add_inspect_verb(CLI::App& app, Verb& chosen) {
                {{"Architecture, shapes, memory, what is missing", "models/stampvlm/assembled"},
                 {"The exact prompt and its tokens",
                  "models/stampvlm/assembled --prompt \"What is this?\" \\\n"
-                 "    --image datasets/stamp-scenes/test/images/test_0000.png"}});
+                 "    --image datasets/detail-scenes/test/images/test_0000.png"}});
   verb->callback([options, ids, &chosen] {
     if (ids->count() > 0 && options->prompt_options.given())
       throw CLI::ValidationError("--prompt-ids", PromptOptions::kNoneWithIds);

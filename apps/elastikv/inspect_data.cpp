@@ -146,9 +146,10 @@ void add_inspect_data_verb(CLI::App& app, Verb& chosen) {
       ->expected(1);
   verb->add_option("--samples", options->samples, "How many samples are shown")
       ->capture_default_str();
-  add_examples(*verb, {{"A data set of questions", "datasets/stamp-scenes/test/annotations.json"},
-                       {"Another turn of its conversations",
-                        "datasets/stamp-scenes/test/annotations.json --set turn=all --samples 1"}});
+  add_examples(*verb,
+               {{"A data set of questions", "datasets/detail-scenes/test/annotations.json"},
+                {"Another turn of its conversations",
+                 "datasets/detail-scenes/test/annotations.json --set turn=all --samples 1"}});
   verb->callback([options, &chosen] { chosen = [options] { return inspect_data(*options); }; });
 }
 

@@ -7,6 +7,7 @@
 
 #include "strategies/compaction.h"
 #include "strategies/components.h"
+#include "strategies/merge_limits.h"
 #include "strategies/merge_options.h"
 
 namespace elastikv {
@@ -20,11 +21,17 @@ namespace {
 /// taken for its position, so all sources lie `sinks` to the left of the entries meant. Some are
 /// then anchors, which count twice in their own mean, or sinks, which also stay. The released code
 /// does not merge at all when only one entry goes.
+///
+/// `merge: values` averages values alone; an anchor keeps its key.
 class MergeNearestCompaction final : public Compaction {
  public:
-  MergeNearestCompaction(bool shifted, MergeOptions options)
-      : shifted_(shifted), options_(std::move(options)) {}
+  MergeNearestCompaction(bool shifted, bool values_only, MergeLimits limits, MergeOptions options)
+      : shifted_(shifted),
+        values_only_(values_only),
+        limits_(limits),
+        options_(std::move(options)) {}
 
+  StatisticsRequest needs() const override { return limits_.needs(); }
   bool needs_scores() const override { return options_.needs_scores(); }
   bool merges_unrotated_keys() const override { return options_.merges_unrotated_keys(); }
 
@@ -37,13 +44,17 @@ class MergeNearestCompaction final : public Compaction {
       here.anchor = nearest_anchors(row, input.tokens, input.protect[g], here.source);
       // Without an anchor there is nothing to merge into.
       if (here.anchor.empty()) here.source.clear();
+      here = limits_.limited(input, g, std::move(here));
     }
-    return options_.plan(input, std::move(merges));
+    LayerPlan plan = options_.plan(input, std::move(merges));
+    plan.merge_keys = !values_only_;
+    return plan;
   }
 
   std::string description() const override {
-    return fmt::format("merge_nearest(sources={}{})", shifted_ ? "shifted" : "dropped",
-                       options_.description());
+    return fmt::format("merge_nearest(sources={}{}{}{})", shifted_ ? "shifted" : "dropped",
+                       options_.description(), values_only_ ? ",merge=values" : "",
+                       limits_.description());
   }
 
  private:
@@ -75,15 +86,20 @@ class MergeNearestCompaction final : public Compaction {
   }
 
   bool shifted_;
+  bool values_only_;
+  MergeLimits limits_;
   MergeOptions options_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Compaction> make_merge_nearest_compaction(const Parameters& parameters) {
-  parameters.require_known(MergeOptions::names({"sources"}));
+  parameters.require_known(MergeOptions::names(MergeLimits::names({"sources", "merge"})));
   const std::string sources = parameters.choice("sources", "dropped", {"dropped", "shifted"});
-  return std::make_shared<MergeNearestCompaction>(sources == "shifted", MergeOptions(parameters));
+  const std::string merge =
+      parameters.choice("merge", "keys_and_values", {"keys_and_values", "values"});
+  return std::make_shared<MergeNearestCompaction>(
+      sources == "shifted", merge == "values", MergeLimits(parameters), MergeOptions(parameters));
 }
 
 }  // namespace elastikv

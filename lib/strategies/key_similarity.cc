@@ -51,10 +51,13 @@ MostSimilar most_similar(const at::Tensor& sources, const at::Tensor& targets) {
           .cosine = to_vector<float>(cosine.clamp(/*min=*/-1.0, /*max=*/1.0))};
 }
 
+std::vector<float> row_cosines(const at::Tensor& rows, const at::Tensor& others) {
+  return to_vector<float>(unit_rows(rows).mul(unit_rows(others)).sum(1));
+}
+
 std::vector<float> neighbour_cosines(const at::Tensor& rows) {
-  const at::Tensor units = unit_rows(rows);
-  const int64_t pairs = units.size(0) - 1;
-  return to_vector<float>(units.narrow(0, 0, pairs).mul(units.narrow(0, 1, pairs)).sum(1));
+  const int64_t pairs = rows.size(0) - 1;
+  return row_cosines(rows.narrow(0, 0, pairs), rows.narrow(0, 1, pairs));
 }
 
 }  // namespace elastikv

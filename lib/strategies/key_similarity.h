@@ -24,6 +24,9 @@ struct MostSimilar {
 /// sources: f32 [n, width], targets: f32 [m, width], neither empty, on any device.
 MostSimilar most_similar(const at::Tensor& sources, const at::Tensor& targets);
 
+/// Cosines of rows i of two f32 [n, width]: [n]. A row of zeros has cosine 0 with everything.
+std::vector<float> row_cosines(const at::Tensor& rows, const at::Tensor& others);
+
 /// Cosines of neighbouring rows i and i + 1 of f32 [tokens, width]: [tokens - 1].
 std::vector<float> neighbour_cosines(const at::Tensor& rows);
 

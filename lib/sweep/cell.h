@@ -67,7 +67,7 @@ struct BudgetChoice {
 /// One column of the work: a strategy at a budget, for one model and data set. The evaluator sees
 /// all cells of a (model, data set) pair at once.
 struct Cell {
-  std::string id;     // "stampvlm-fp32/stamp-scenes/elastic/0.2", unique and stable
+  std::string id;     // "stampvlm-fp32/detail-scenes/elastic/0.2", unique and stable
   std::string model;  // ModelChoice::label, with the dtype
   std::string data;   // the data set's name
   StrategyChoice strategy;

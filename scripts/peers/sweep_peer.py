@@ -260,7 +260,7 @@ def main():
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32", help="of both programs (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--model", type=Path, default=ROOT / "models/stampvlm/assembled")
-    parser.add_argument("--data", type=Path, default=ROOT / "datasets/stamp-scenes/test")
+    parser.add_argument("--data", type=Path, default=ROOT / "datasets/detail-scenes/test")
     parser.add_argument("--elastikv", type=Path, default=ROOT / "build/release/bin/elastikv")
     parser.add_argument("--no-elastikv", action="store_true", help="time transformers only")
     parser.add_argument("--one-by-one", action="store_true", help="also run elastikv cell by cell")

@@ -1,4 +1,4 @@
-"""Detail scenes as StampVLM-2 takes them: pixels, what each patch shows, and conversations."""
+"""Detail scenes as StampVLM takes them: pixels, what each patch shows, and conversations."""
 
 import json
 from dataclasses import dataclass

@@ -313,13 +313,37 @@ def load_maker(stamps_folder, vocabulary_path=DATA / "vocabulary.json"):
     return DetailSceneMaker(Stamps(Path(stamps_folder), vocabulary["names"]), vocabulary)
 
 
+def question_rows(annotations):
+    """The questions of all scenes as rows of the task detail-scenes, one of each scene after another.
+
+    So the first rows, as many as there are scenes, ask one question about each, of mixed kinds.
+    """
+    rows = []
+    for turn in range(QUESTIONS):
+        for index, scene in enumerate(annotations):
+            which = (index + turn) % QUESTIONS
+            asked, answered = scene["conversations"][2 + 2 * which : 4 + 2 * which]
+            rows.append(
+                {
+                    "id": f"{scene['id']}_{which}",
+                    "image": scene["image"],
+                    "question": asked["value"],
+                    "answer": answered["value"],
+                    "kind": scene["scene"]["question_kinds"][which],
+                }
+            )
+    return rows
+
+
 def main():
     def make(maker, seed, index):
         picture, _, _, scene = maker.make(seed, index)
         turns, kinds = maker.annotate(seed, index, scene)
         return picture, {"conversations": turns, "scene": scene | {"question_kinds": kinds}}
 
-    write_scenes(__doc__.split("\n\n", 1)[0], load_maker, make)
+    output, annotations = write_scenes(__doc__.split("\n\n", 1)[0], load_maker, make)
+    lines = [json.dumps(row) + "\n" for row in question_rows(annotations)]
+    (output / "questions.jsonl").write_text("".join(lines))
 
 
 if __name__ == "__main__":

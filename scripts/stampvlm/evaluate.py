@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what an assembled StampVLM-2 sees: greedy answers on a split of detail scenes.
+"""Measures what an assembled StampVLM sees: greedy answers on a split of detail scenes.
 
 Prints the shares of objects named, placed, sized and numbered in the descriptions, of questions
 answered right by kind, and the perplexity of the true descriptions; --output writes all answers and
@@ -203,8 +203,8 @@ def main():
     parser.add_argument(
         "--model",
         type=Path,
-        default=ROOT / "models" / "stampvlm-2" / "assembled",
-        help="default: models/stampvlm-2/assembled",
+        default=ROOT / "models" / "stampvlm" / "assembled",
+        help="default: models/stampvlm/assembled",
     )
     parser.add_argument("--split", default="validation", help="default: validation")
     parser.add_argument("--scenes", type=int, default=100, help="at most so many (default: 100)")

@@ -289,7 +289,7 @@ def write_scenes(description, load_maker, make):
     """What a program that makes scenes does: reads the command line and writes a folder of them.
 
     make(maker, seed, index) returns the picture and what annotations.json says of it beside its id
-    and image.
+    and image. Returns the folder and all annotations.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("output", type=Path, help="a folder that does not exist yet")
@@ -317,6 +317,7 @@ def write_scenes(description, load_maker, make):
     text = json.dumps(annotations, indent=1) + "\n"
     (arguments.output / "annotations.json").write_text(text)
     print(f"wrote {arguments.count} scenes to {arguments.output}")
+    return arguments.output, annotations
 
 
 def main():

@@ -1,5 +1,5 @@
-"""The trained parts of StampVLM-2 (vision tower, projector, low-rank update): made from those of
-StampVLM, read and written in the form of models/stampvlm-2."""
+"""The trained parts of StampVLM (vision tower, projector, low-rank update): made from those of the
+model that train.py trains, read and written in the form of models/stampvlm."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def _finer(tower, config):
 
     The kernels are averaged and scaled so that they answer a stamp as before when it is drawn
     smaller in proportion. The positions are interpolated, and waves along rows and columns are added
-    to them: StampVLM's are thirty times as weak as its patches, so it hardly knows where a patch is.
+    to them: the first model's are thirty times as weak as its patches, so it hardly knows where a patch is.
     """
     side = config.patch_size
     kernel = tower["embeddings.patch_embedding.weight"]
@@ -123,7 +123,7 @@ def load_language(gguf, config_folder, weights_folder):
 
 
 def write_parts(tower, projector, update, config_folder, folder):
-    """Writes the trained weights, and copies the rest, in the form of models/stampvlm-2."""
+    """Writes the trained weights, and copies the rest, in the form of models/stampvlm."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {TOWER + name: values for name, values in tower.state_dict().items()}
     tensors |= {PROJECTOR + name: values for name, values in projector.state_dict().items()}

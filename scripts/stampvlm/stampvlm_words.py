@@ -1,4 +1,4 @@
-"""How StampVLM's projector says what an object is: the words that its low-rank update can read."""
+"""How the projector that train.py trained says what an object is, which its low-rank update can read."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ SEED = 5
 
 @torch.no_grad()
 def name_projections(parts, stamps, names, pixels_of):
-    """[1 + names, hidden]: StampVLM's mean projection of patches that show only background, and of
+    """[1 + names, hidden]: its mean projection of patches that show only background, and of
     those that each object covers, over SCENES stamp scenes. pixels_of(picture): [3, size, size]."""
     tower, projector = load_vision_and_projector(parts, parts)
     side, maker = tower.config.patch_size, load_maker(stamps)

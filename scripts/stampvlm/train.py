@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Trains StampVLM: vision tower, projector and a low-rank update of SmolLM2-135M-Instruct.
+"""Trains the model that StampVLM starts from: patches of 16, stamp scenes of a few large objects.
+
+What it trains: a vision tower, a projector and a low-rank update of SmolLM2-135M-Instruct.
 
 Three stages, in this order (scripts/stampvlm/README.md says why):
   vision     the tower alone: which object covers each patch
@@ -7,8 +9,9 @@ Three stages, in this order (scripts/stampvlm/README.md says why):
   language   projector and low-rank update on conversations; tower and language model frozen
 
 Everything is kept in --work: a checkpoint per stage, written every --save-every steps, from which an
-interrupted stage goes on. When the last stage is done, --work/parts holds what models/stampvlm
-ships, in the same form; `assemble.py --parts WORK/parts` makes a Hugging Face directory of it.
+interrupted stage goes on. When the last stage is done, --work/parts holds weights and configuration
+in the form of models/stampvlm: `assemble.py --parts WORK/parts` makes a Hugging Face directory of it,
+`train_details.py --start WORK/parts` trains StampVLM from it.
 
 Needs requirements.txt. Scene i of a stage is a function of the seed and i, so a run that was
 interrupted sees the scenes that an uninterrupted one does.
@@ -36,6 +39,7 @@ from scenes import DATA, SceneError, add_stamp_options, load_maker, stamp_folder
 from tensor_files import read_tensors, write_bf16_tensors  # noqa: E402
 
 RANK, SCALE = 16, 2.0
+PATCH = 16  # pixels; StampVLM's own are 8
 COVERED_SHARE = 0.3  # of a patch, for it to belong to an object
 BACKGROUND_WEIGHT = 0.15
 IGNORED = -100
@@ -358,7 +362,7 @@ def shipped_name(name):
 
 
 def write_parts(model, parts, folder):
-    """Writes the trained weights, and copies the rest, in the form of models/stampvlm."""
+    """Writes the trained weights and the configuration, in the form of models/stampvlm."""
     folder.mkdir(parents=True, exist_ok=True)
     vision, update = {}, {}
     for name, values in model.state_dict().items():
@@ -387,6 +391,12 @@ def write_parts(model, parts, folder):
         os.replace(partial, folder / name)
     for name in COPIED:
         shutil.copyfile(parts / name, folder / name)
+    for name in ("config.json", "processor_config.json"):
+        content = json.loads((parts / name).read_text())
+        content.get("vision_config", content)["patch_size"] = PATCH
+        if "image_seq_length" in content:
+            content["image_seq_length"] = model.config.image_seq_length
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n")
 
 
 def load_parts(model, parts):
@@ -411,6 +421,8 @@ def build_model(options):
     torch.manual_seed(options.seed)
     config = LlavaConfig.from_pretrained(options.parts)
     config.dtype = torch.float32
+    config.vision_config.patch_size = PATCH
+    config.image_seq_length = (config.vision_config.image_size // PATCH) ** 2
     model = LlavaForConditionalGeneration(config)
     base, _ = read_tensors(text / "model.safetensors")
     state = {
@@ -440,8 +452,8 @@ def parse_arguments():
         dest="resume_from",
         type=Path,
         metavar="DIR",
-        help="start the language stage from the weights in DIR (models/stampvlm, say) and skip "
-        "the other two",
+        help="start the language stage from the weights in DIR (another run's parts) and skip the "
+        "other two",
     )
     for stage, settings in STAGES.items():
         for key, kind in (("steps", int), ("batch", int), ("rate", float)):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Trains StampVLM-2: vision tower, projector and a low-rank update of SmolLM2-135M-Instruct.
+"""Trains StampVLM: vision tower, projector and a low-rank update of SmolLM2-135M-Instruct.
 
-It starts from StampVLM's weights. Three stages, in this order (scripts/stampvlm/README.md says why):
+It starts from the weights that train.py makes. Three stages, in this order (scripts/stampvlm/README.md says why):
   vision     the tower alone: what each patch shows
   projector  the projector alone: a patch's features to the mean embedding of the words for it, printed
              numbers put apart
   language   projector and low-rank update on conversations; tower and language model frozen
 
 Everything is kept in --work: a checkpoint per stage, written every --save-every steps, from which an
-interrupted stage goes on, and --work/parts, which holds what models/stampvlm-2 ships, in the same
+interrupted stage goes on, and --work/parts, which holds what models/stampvlm ships, in the same
 form; `assemble.py --parts WORK/parts` makes a Hugging Face directory of it.
 
 Needs requirements.txt. Scene i of a stage is a function of the seed and i, so a run that was
@@ -37,7 +37,6 @@ from stampvlm_parts import load_language, load_vision_and_projector, write_parts
 from stampvlm_words import name_projections  # noqa: E402
 from vision_layers import patch_features, projected  # noqa: E402
 
-START = ROOT / "models" / "stampvlm"  # whose weights the training starts from
 # Steps, pictures per step and at a time, peak learning rate, AdamW's betas, weight decay.
 STAGES = {
     "vision": {
@@ -234,12 +233,12 @@ def refit_numbers(tower, projector, pictures, tokenizer, embeddings, options):
 
 def train_projector(tower, projector, pictures, tokenizer, embeddings, options):
     """Regression on what the low-rank update that the next stage starts from reads in a patch's
-    place: StampVLM's projection of the object, and the words for the rest."""
+    place: the first projector's projection of the object, and the words for the rest."""
 
     def words(texts):
         return torch.stack([word_embeddings(text, tokenizer, embeddings) for text in texts])
 
-    names = name_projections(START, stamp_folder(options), pictures.names, pictures.pixels)
+    names = name_projections(options.start, stamp_folder(options), pictures.names, pictures.pixels)
 
     def scaled(texts):
         values = words(texts)
@@ -333,8 +332,14 @@ def parse_arguments():
     parser.add_argument(
         "--parts",
         type=Path,
-        default=ROOT / "models" / "stampvlm-2",
-        help="where configuration and tokenizer are (default: models/stampvlm-2)",
+        default=ROOT / "models" / "stampvlm",
+        help="where configuration and tokenizer are (default: models/stampvlm)",
+    )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="DIR",
+        help="the weights that a fresh training starts from: the parts that train.py wrote",
     )
     parser.add_argument("--base", type=Path, help="SmolLM2's GGUF file, see assemble.py")
     parser.add_argument(
@@ -342,7 +347,7 @@ def parse_arguments():
         dest="resume_from",
         type=Path,
         metavar="DIR",
-        help="start the language stage from the weights in DIR (models/stampvlm-2, say) and skip "
+        help="start the language stage from the weights in DIR (models/stampvlm, say) and skip "
         "the other two, but for what --refit-numbers says; give another --seed, so that it sees other scenes",
     )
     parser.add_argument(
@@ -388,6 +393,8 @@ def parse_arguments():
     add_stamp_options(parser)
     options = parser.parse_args()
     options.stages = {stage: dict(settings) for stage, settings in STAGES.items()}
+    if (options.start is None) == (options.resume_from is None):
+        parser.error("one of --start and --from-parts names the weights to start from")
     if options.refit_numbers and not options.resume_from:
         parser.error("--refit-numbers is of weights that --from-parts names")
     for stage, settings in options.stages.items():
@@ -402,7 +409,7 @@ def main():
     options = parse_arguments()
     maker = load_maker(stamp_folder(options))
     options.work.mkdir(parents=True, exist_ok=True)
-    start = options.resume_from or START
+    start = options.resume_from or options.start
     tower, projector = load_vision_and_projector(options.parts, start)
     pictures = Pictures(maker, options.parts, tower.config.patch_size)
     if not options.resume_from:

@@ -33,6 +33,8 @@ from transformers import (
 
 PACKAGES = ("numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers")
 SCENES = 10
+# After the scenes, which have the size that the model takes: pictures that are scaled and cropped.
+OTHER_SIZES = ("02_333x257.png", "09_640x480.png", "10_17x91.png")
 GREEDY_TOKENS, TINY_GREEDY_TOKENS = 64, 24
 COLUMN_SUM_SCENE = 0
 
@@ -374,17 +376,24 @@ def make_default_model(output, directory, scenes_folder):
     )
     check_loading(directory, loading)
     model.eval()
-    annotations = json.loads((scenes_folder / "annotations.json").read_text())[:SCENES]
+    asked = [
+        (scene["id"], scenes_folder / scene["image"], scene["conversations"][0]["value"])
+        for scene in json.loads((scenes_folder / "annotations.json").read_text())[:SCENES]
+    ]
+    first_request = asked[0][2]
+    asked += [
+        (name, DATA / "families" / "pictures" / name, first_request) for name in OTHER_SIZES
+    ]
     table = level_table(processor)
     tensors, scenes, inputs_of = {"pixel_value_of_level": table}, [], []
     end = model.generation_config.eos_token_id
-    for number, scene in enumerate(annotations):
-        question = scene["conversations"][0]["value"].removeprefix("<image>\n")
+    for number, (identity, image, request) in enumerate(asked):
+        question = request.removeprefix("<image>\n")
         content = [{"type": "image"}, {"type": "text", "text": question}]
         prompt = processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        with Image.open(scenes_folder / scene["image"]) as picture:
+        with Image.open(image) as picture:
             inputs = processor(images=picture.convert("RGB"), text=prompt, return_tensors="pt")
         inputs = {name: inputs[name] for name in ("input_ids", "pixel_values")}
         inputs_of.append(inputs)
@@ -402,8 +411,8 @@ def make_default_model(output, directory, scenes_folder):
         ends = (tokens == end).nonzero().flatten().tolist()
         scenes.append(
             {
-                "id": scene["id"],
-                "image": scene["image"],
+                "id": identity,
+                "image": str(image.resolve().relative_to(ROOT)),
                 "question": question,
                 "prompt": prompt,
                 "prompt_tokens": int(inputs["input_ids"].shape[1]),
@@ -412,7 +421,7 @@ def make_default_model(output, directory, scenes_folder):
                 "smallest_margin": round(float(margins.min()), 6),
             }
         )
-        print(f"{scene['id']}: smallest margin {float(margins.min()):.4f}", flush=True)
+        print(f"{identity}: smallest margin {float(margins.min()):.4f}", flush=True)
     del model
 
     half = LlavaForConditionalGeneration.from_pretrained(directory, dtype=torch.bfloat16).eval()
@@ -476,8 +485,8 @@ def add_input_options(parser):
     parser.add_argument(
         "--scenes",
         type=Path,
-        default=ROOT / "datasets" / "stamp-scenes" / "test",
-        help="default: datasets/stamp-scenes/test",
+        default=ROOT / "datasets" / "detail-scenes" / "test",
+        help="default: datasets/detail-scenes/test",
     )
 
 

@@ -69,14 +69,18 @@ struct MadeUpLayer {
     const int64_t slot = kept[group][index];
     return all || (slot >= protect[group].sinks && slot < tokens - protect[group].recent);
   }
-  /// The entry of a group as its decision sees it: one head's, or all heads' side by side.
-  Row key(int64_t group, int64_t slot) const {
+  /// The key of a group's entry as its decision sees it: one head's, or all heads' side by side.
+  Row key(int64_t group, int64_t slot) const { return state(layer.keys, group, slot); }
+  Row value(int64_t group, int64_t slot) const { return state(layer.values, group, slot); }
+
+ private:
+  Row state(const at::Tensor& states, int64_t group, int64_t slot) const {
     Row row;
-    const float* keys = layer.keys.const_data_ptr<float>();
-    for (int64_t head = 0; head < layer.keys.size(0); ++head) {
+    const float* first = states.const_data_ptr<float>();
+    for (int64_t head = 0; head < states.size(0); ++head) {
       if (groups > 1 && head != group) continue;
-      for (int64_t d = 0; d < layer.keys.size(2); ++d) {
-        row.push_back(keys[(head * tokens + slot) * layer.keys.size(2) + d]);
+      for (int64_t d = 0; d < states.size(2); ++d) {
+        row.push_back(first[(head * tokens + slot) * states.size(2) + d]);
       }
     }
     return row;

@@ -76,7 +76,8 @@ TEST(CompressAtKeys, AStrategyMaySayItItself) {
   EXPECT_EQ(config.compare_with, Names{"elastic-before_last_token"});
   EXPECT_EQ(parse_sweep(config.json(), "sweep.json").json(), config.json());
   // What keeps everything is the full cache whenever that would be compressed.
-  for (const Cell& cell : plan_cells(config)[0].cells) {
+  const std::vector<CellGroup> groups = plan_cells(config);
+  for (const Cell& cell : groups[0].cells) {
     if (cell.budget.keep == 1.0) {
       EXPECT_EQ(cell.at(), CompressAt::kPromptEnd) << cell.id;
     }
