@@ -23,6 +23,10 @@ std::optional<PairedDifference> Metric::printed_difference(const MeasuredCell& a
   return paired_differences({&*paired, 1}, bootstrap).front();
 }
 
+bool is_worth_saying(size_t fixed, size_t of) {
+  return static_cast<double>(fixed) > 0.01 * static_cast<double>(of);
+}
+
 std::vector<std::string> Metric::notes(std::span<const MeasuredCell> /*cells*/) const { return {}; }
 
 std::string Metric::difference_note(const Measurement& /*any_cell*/) const { return ""; }

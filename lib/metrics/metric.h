@@ -69,6 +69,9 @@ struct Measurement {
   size_t fixed = 0;                    // of the samples: how many no strategy can change
 };
 
+/// Whether it has to be said that no strategy can change `fixed` of `of` samples: over 1 %.
+bool is_worth_saying(size_t fixed, size_t of);
+
 /// A cell with its measurement by one metric.
 struct MeasuredCell {
   std::string_view id;

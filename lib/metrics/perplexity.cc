@@ -13,9 +13,6 @@
 namespace elastikv {
 namespace {
 
-/// Shares of answers with one scored token up to here go without a word.
-constexpr double kWorthSaying = 0.01;
-
 std::string_view scored_tokens_text(ScoredTokens scored) {
   switch (scored) {
     case ScoredTokens::kAll:
@@ -51,8 +48,7 @@ size_t blind_answers(const Measurement& measurement) {
 }
 
 bool many_blind(const Measurement& measurement) {
-  return static_cast<double>(blind_answers(measurement)) >
-         kWorthSaying * static_cast<double>(measurement.samples.size());
+  return is_worth_saying(blind_answers(measurement), measurement.samples.size());
 }
 
 int64_t token_count(const Measurement& measurement) {
@@ -151,8 +147,9 @@ std::vector<std::string> Perplexity::notes(std::span<const MeasuredCell> cells) 
   if (!blind.empty()) {
     notes.push_back(blind +
                     ": the uncompressed prompt's own logits score it, so that every strategy "
-                    "equals the full cache there. They are left out of paired differences; "
-                    "metrics.perplexity.score_end: true scores the end of an answer as well.");
+                    "equals the full cache there. They are left out of paired differences. "
+                    "`compress_at: before_last_token` compresses before it; "
+                    "`metrics.perplexity.score_end: true` scores the end of an answer as well.");
   }
   if (any.samples.size() < any.of) {
     notes.push_back(fmt::format(

@@ -29,17 +29,22 @@ class TextMean final : public MeanMetric {
   std::vector<std::string> notes(std::span<const MeasuredCell> cells) const override {
     std::vector<std::string> notes;
     if (std::string text = undefined_note(cells); !text.empty()) notes.push_back(std::move(text));
-    // Where all strategies compress before an option's first token, only the full cache, which is
-    // the first, has it from an uncompressed prompt.
+    // Where all strategies compress before the first token of a text or an option, only the full
+    // cache, which is the first, has it from an uncompressed prompt.
     const bool all_see =
         cells.size() > 1 && std::all_of(cells.begin() + 1, cells.end(), [](const MeasuredCell& c) {
           return c.measurement.fixed == 0;
         });
     const std::string fixed = cells.empty() || all_see ? "" : fixed_note(cells.front().measurement);
     if (!fixed.empty()) {
-      notes.push_back(fixed +
-                      ": the uncompressed prompt's own logits score it, so that every strategy "
-                      "chooses as the full cache does there.");
+      notes.push_back(fmt::format(
+          "{}: {} With `compress_at: before_last_token` it comes from the compressed cache.", fixed,
+          text_->form().of_likelihood
+              ? "the uncompressed prompt's own logits score it, so that every strategy chooses as "
+                "the full cache does there."
+              : "it comes from the uncompressed prompt, so that a strategy decides only whether "
+                "the "
+                "text ends there."));
     }
     return notes;
   }
@@ -47,11 +52,16 @@ class TextMean final : public MeanMetric {
   std::string unmoved(const Measurement& any_cell) const override { return fixed_note(any_cell); }
 
  private:
-  /// How many questions have options of one token alone.
-  static std::string fixed_note(const Measurement& any_cell) {
-    if (any_cell.fixed == 0) return "";
-    return fmt::format("{} of {} questions have options of one token alone", any_cell.fixed,
-                       any_cell.samples.size());
+  /// How many questions have options of one token alone, or texts one token.
+  std::string fixed_note(const Measurement& any_cell) const {
+    const size_t of = any_cell.samples.size();
+    if (text_->form().of_likelihood) {
+      if (any_cell.fixed == 0) return "";
+      return fmt::format("{} of {} questions have options of one token alone", any_cell.fixed, of);
+    }
+    if (!is_worth_saying(any_cell.fixed, of)) return "";
+    return fmt::format("{} of {} texts ({:.1f} %) have one token", any_cell.fixed, of,
+                       100 * static_cast<double>(any_cell.fixed) / static_cast<double>(of));
   }
 
   /// How many pairs of texts have no score of their own.
@@ -117,9 +127,10 @@ class TextMean final : public MeanMetric {
     return score != nullptr && text_->is_defined(*score);
   }
   bool is_fixed(const MeasuredSample& sample) const override {
+    if (sample.output.compressed_tokens > 0) return false;
+    if (!text_->form().of_likelihood) return sample.output.token_ids.size() == 1;
     const std::vector<OptionLikelihood>& options = sample.output.options;
-    return text_->form().of_likelihood && !options.empty() &&
-           sample.output.compressed_tokens == 0 &&
+    return !options.empty() &&
            std::all_of(options.begin(), options.end(),
                        [](const OptionLikelihood& option) { return option.tokens == 1; });
   }

@@ -253,9 +253,51 @@ TEST(ChoiceLikelihood, SaysOfHowManyQuestionsTheUncompressedPromptDecides) {
   EXPECT_EQ(
       metric.notes({&cell, 1}),
       (Words{"2 of 3 questions have options of one token alone: the uncompressed prompt's own "
-             "logits score it, so that every strategy chooses as the full cache does there."}));
+             "logits score it, so that every strategy chooses as the full cache does there. With "
+             "`compress_at: before_last_token` it comes from the compressed cache."}));
   EXPECT_TRUE(metric.traits().right_or_wrong);
   EXPECT_EQ(metric.traits().reference, "dataset");
+}
+
+TEST(TextMetrics, SayHowManyTextsTheUncompressedPromptDecides) {
+  const MetricSet set(
+      MetricChoice{.perplexity = false, .text = {"exact-match"}, .agreement = false});
+  const Question question{.answer = "Yes", .references = {"Yes"}};
+  std::vector<ModelOutput> outputs(3);
+  outputs[0].token_ids = {7};
+  outputs[1].token_ids = {7, 8};
+  outputs[2].token_ids = {9};
+  std::vector<Scores> scores;
+  for (ModelOutput& output : outputs) {
+    output.text = "Yes";
+    TextPair pair("Yes", "Yes");
+    scores.push_back(set.score({output, output, {&pair, 1}, question}, false));
+  }
+  const Metric& metric = *set.metrics().front();
+  const auto measured = [&](int64_t compressed_tokens) {
+    std::vector<MeasuredSample> samples;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      outputs[i].compressed_tokens = compressed_tokens;
+      samples.push_back({outputs[i], scores[i], &question});
+    }
+    return metric.measure(samples, {}, Bootstrap(100));
+  };
+  const Measurement full = measured(0);
+  const Measurement later = measured(5);
+  EXPECT_EQ(metric.unmoved(full), "2 of 3 texts (66.7 %) have one token");
+  EXPECT_EQ(metric.unmoved(later), "");
+  const Clusters alone;
+  const MeasuredCell first{"full", false, full, alone};
+  const MeasuredCell same{"a", false, full, alone};
+  const MeasuredCell compressed{"b", false, later, alone};
+  const std::vector<MeasuredCell> at_the_end{first, same, compressed};
+  EXPECT_EQ(
+      metric.notes(at_the_end),
+      (Words{"2 of 3 texts (66.7 %) have one token: it comes from the uncompressed prompt, so "
+             "that a strategy decides only whether the text ends there. With `compress_at: "
+             "before_last_token` it comes from the compressed cache."}));
+  const std::vector<MeasuredCell> all_before{first, compressed};
+  EXPECT_EQ(metric.notes(all_before), Words{});
 }
 
 TEST(AnswerRules, CountVotesAndOtherwiseReferences) {

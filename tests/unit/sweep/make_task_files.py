@@ -381,6 +381,16 @@ def open_questions():
             {"from": "human", "value": asked},
             {"from": "gpt", "value": f"The image shows a surface of one colour, numbered {number}. It is even."}]})
     made["llava-description/detail_1k.json"] = (json.dumps(items, indent=2) + "\n").encode()
+    questions = (("number", "Which number is on the owl?", "The owl in the top left corner has the number 7."),
+                 ("count", "How many objects are there?", "There are five objects."),
+                 ("color", "What color is the background at the top?", "The background at the top is pink."),
+                 ("present", "Is there a hammer?", "No, there is no hammer."))
+    lines = []
+    for number, (kind, question, answer) in enumerate(questions):
+        image = f"images/scene_{number}.png"
+        made[f"detail-scenes/{image}"] = png((40 + 60 * number, 90, 40))
+        lines.append(json.dumps({"id": f"scene_{number}_0", "image": image, "question": question, "answer": answer, "kind": kind}) + "\n")
+    made["detail-scenes/questions.jsonl"] = "".join(lines).encode()
 
 
 def main():
