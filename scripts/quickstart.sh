@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up a bare Debian machine, builds ElastiKV, assembles the default model and runs the main job: a budget sweep of
-# Elastic Cache and its peers over the stamp scenes. Ends with the table and the pictures. Safe to run again.
+# Elastic Cache and its peers over the detail scenes. Ends with the table and the pictures. Safe to run again.
 #
 # Arguments go to the sweep, for example: scripts/quickstart.sh --limit 4 --output results/short
 set -euo pipefail
