@@ -31,6 +31,7 @@ struct Row {
 std::vector<double> of_first_tokens(const at::Tensor& logits,
                                     const std::vector<std::vector<int64_t>>& options) {
   std::vector<int64_t> first;
+  first.reserve(options.size());
   for (const std::vector<int64_t>& option : options) first.push_back(option.front());
   std::vector<double> nll =
       score_tokens(logits.unsqueeze(0).expand({std::ssize(options), -1}).contiguous(), first);
@@ -139,6 +140,7 @@ class OptionRuns {
                        const std::vector<size_t>& which) const {
     const int64_t count = std::ssize(which);
     std::vector<Sequence*> batch;
+    batch.reserve(which.size());
     for (const size_t i : which) batch.push_back(&restarts[i]);
     for (int64_t begin = 0; begin < steps_; begin += kTokensTogether) {
       const int64_t tokens = std::min(kTokensTogether, steps_ - begin);
