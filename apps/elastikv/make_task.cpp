@@ -50,9 +50,9 @@ void refuse_unread(const MakeTaskOptions& options, const CLI::App& verb) {
 
 Haystack haystack_of(const std::filesystem::path& text) {
   if (text.empty()) return {};
-  const std::string words = read_file(text);
+  const std::string content = read_file(text);
   try {
-    return Haystack(words);
+    return Haystack(content);
   } catch (const Error& error) {
     fail("{}: {}", text.string(), error.what());
   }

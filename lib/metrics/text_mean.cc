@@ -43,8 +43,7 @@ class TextMean final : public MeanMetric {
               ? "the uncompressed prompt's own logits score it, so that every strategy chooses as "
                 "the full cache does there."
               : "it comes from the uncompressed prompt, so that a strategy decides only whether "
-                "the "
-                "text ends there."));
+                "the text ends there."));
     }
     return notes;
   }
