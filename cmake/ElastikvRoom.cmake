@@ -1,7 +1,7 @@
 # elastikv_room(NAME [SOURCES a.cc ...] [DEPS base ...] [LIBS external ...])
 #   A room of lib/ as a library of its own: it sees only the rooms it names, so a forbidden include does not link.
 #   Without SOURCES it is every .cc file of its folder; builds look for new ones.
-#   The sanitizers' presets compile the sources of a room several at a time (CMAKE_UNITY_BUILD), which takes a quarter of the
+#   All presets but `debug` compile the sources of a room several at a time (CMAKE_UNITY_BUILD), which takes a quarter of the
 #   time. A source with a name of its own (in an anonymous namespace) that a neighbour also has is left out of that by
 #   SKIP_UNITY_BUILD_INCLUSION.
 # elastikv_test(NAME SOURCES a_test.cc ... DEPS room ... [LABELS l ...] [LIBS external ...] [ALL_CORES]

@@ -12,45 +12,21 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
-import subprocess
 import sys
-import tempfile
 
-from elastikv_plots.base import Album, PlotError, run
+from elastikv_plots.base import Album, run
+from elastikv_plots.sweep_times import spread_of, sweep_seconds
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STRATEGIES = ["full", "elastic", "h2o", "streaming-llm"]
 BUDGETS = [f"0.{i}" for i in range(1, 10)]
 
 
-def sweep_seconds(arguments, samples, budgets):
-    """Seconds of all work on all samples of a sweep, from its records, and its number of cells."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary)
-        (folder / "sweep.yaml").write_text(
-            f"models: {{path: {arguments.model}, label: stampvlm}}\n"
+def series_config(arguments, samples, budgets):
+    return (f"models: {{path: {arguments.model}, label: stampvlm}}\n"
             f"data: {{path: {arguments.data}, name: scenes, turn: first, limit: {samples}}}\n"
             f"strategies: [{', '.join(STRATEGIES)}]\nbudgets: {{keep: [{', '.join(budgets)}]}}\n"
-            f"metrics: {{text: [], agreement: false}}\noutput: {folder / 'out'}\n")
-        done = subprocess.run([arguments.elastikv, "sweep", folder / "sweep.yaml"], capture_output=True, text=True,
-                              env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}, check=False)
-        if done.returncode != 0:
-            raise PlotError(f"elastikv sweep failed: {done.stderr.strip()}")
-        shared, own, cells = {}, 0.0, set()
-        for line in (folder / "out/records.jsonl").read_text().splitlines():
-            record = json.loads(line)
-            shared[record["sample"]] = sum(record["shared_seconds"].values())
-            own += sum(record["seconds"].values())
-            cells.add(record["cell"])
-        return sum(shared.values()) + own, len(cells)
-
-
-def spread_of(values):
-    if len(values) == 1:
-        return {"median": values[0], "q1": values[0], "q3": values[0], "count": 1}
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": middle, "q1": low, "q3": high, "count": len(values)}
+            "metrics: {text: [], agreement: false}\n")
 
 
 def main():
@@ -77,7 +53,8 @@ def main():
     for turn in range(arguments.rounds):
         for i in range(len(points)):
             point = points[(i + turn) % len(points)]
-            seconds, cells[point] = sweep_seconds(arguments, point[0], BUDGETS[:point[1]])
+            seconds, cells[point], _ = sweep_seconds(
+                arguments.elastikv, series_config(arguments, point[0], BUDGETS[:point[1]]), arguments.threads)
             times[point].append(seconds)
             print(f"round {turn + 1} of {arguments.rounds}: {point[0]} samples, {cells[point]} cells: {seconds:.1f} s", file=sys.stderr)
 
