@@ -119,9 +119,10 @@ Scores score_first_token(const LanguageModel& model, const EncodedPrompt& prompt
   std::vector<bool> differs;
   differs.reserve(count);
   for (const Sequence* sequence : sequences) differs.push_back(!sequence->late().ids.empty());
-  const at::Tensor logits = begin_answers(model, prompt, sequences, [&](int64_t rows) {
+  const auto on_rows = [&](int64_t rows) {
     if (options.on_step) options.on_step(0, 1, rows);
-  });
+  };
+  const at::Tensor logits = begin_answers(model, prompt, sequences, on_rows, options.graphs);
   if (!reference.first.defined()) reference.first = logits.narrow(0, 0, 1).contiguous();
   TokenScores all = score_token(at::cat({reference.first, logits}), token);
   all.nll.erase(all.nll.begin());
@@ -221,7 +222,7 @@ std::vector<ForcedScores> teacher_force(const LanguageModel& model, const Encode
   for (int64_t k = 0; k < steps && !batch.empty(); ++k) {
     if (options.on_step) options.on_step(k, steps, static_cast<int64_t>(batch.size()));
     const std::vector<int64_t> tokens(batch.size(), fed[static_cast<size_t>(k)]);
-    at::Tensor logits = decode_step(model, batch, tokens);
+    at::Tensor logits = decode_step(model, batch, tokens, options.graphs);
     if (others) {
       const int64_t place = k % kLogitRowsTogether;
       if (place == 0)

@@ -59,6 +59,8 @@ struct ForcedOptions {
   /// all that will be, and the sequences that run together; of a chunk as many tokens as its layers
   /// make of it. What it throws ends the call.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by

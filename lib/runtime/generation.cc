@@ -15,9 +15,10 @@ std::vector<int64_t> first_of_answers(const LanguageModel& model, const EncodedP
                                       const GreedyOptions& options) {
   if (!any_late(sequences))
     return std::vector<int64_t>(sequences.size(), prompt.logits.argmax().item<int64_t>());
-  const at::Tensor logits = begin_answers(model, prompt, sequences, [&](int64_t rows) {
+  const auto on_rows = [&](int64_t rows) {
     if (options.on_step) options.on_step(0, options.max_new_tokens, rows);
-  });
+  };
+  const at::Tensor logits = begin_answers(model, prompt, sequences, on_rows, options.graphs);
   const at::Tensor first = logits.argmax(-1).cpu();
   const auto* ids = first.const_data_ptr<int64_t>();
   return {ids, ids + first.numel()};
@@ -61,7 +62,7 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     std::vector<Sequence*> batch;
     batch.reserve(running.size());
     for (const size_t i : running) batch.push_back(sequences[i]);
-    const std::vector<int64_t> next = greedy_step(model, batch, tokens);
+    const std::vector<int64_t> next = greedy_step(model, batch, tokens, options.graphs);
     std::vector<size_t> still_running;
     std::vector<int64_t> next_tokens;
     for (size_t r = 0; r < running.size(); ++r) {

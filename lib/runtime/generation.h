@@ -23,6 +23,8 @@ struct GreedyOptions {
   /// Called before every step with the steps done, the most that there will be, and the sequences
   /// that still run.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 struct GreedyText {

@@ -31,11 +31,11 @@ at::Tensor run_by_chunks(const LanguageModel& model, const std::vector<Sequence*
 
 at::Tensor run_by_steps(const LanguageModel& model, const std::vector<Sequence*>& batch,
                         const std::vector<int64_t>& ids,
-                        const std::function<void(int64_t rows)>& on_rows) {
+                        const std::function<void(int64_t rows)>& on_rows, DecodeGraphs* graphs) {
   at::Tensor logits;
   for (const int64_t id : ids) {
     if (on_rows) on_rows(std::ssize(batch));
-    logits = decode_step(model, batch, std::vector<int64_t>(batch.size(), id));
+    logits = decode_step(model, batch, std::vector<int64_t>(batch.size(), id), graphs);
   }
   return logits;
 }
@@ -49,7 +49,7 @@ bool any_late(const std::vector<Sequence*>& sequences) {
 
 at::Tensor begin_answers(const LanguageModel& model, const EncodedPrompt& prompt,
                          const std::vector<Sequence*>& sequences,
-                         const std::function<void(int64_t rows)>& on_rows) {
+                         const std::function<void(int64_t rows)>& on_rows, DecodeGraphs* graphs) {
   std::vector<at::Tensor> first(sequences.size(), prompt.logits);
   // Sequences run together that have the same to run in the same way.
   std::map<std::pair<std::vector<int64_t>, bool>, std::vector<size_t>> alike;
@@ -72,7 +72,7 @@ at::Tensor begin_answers(const LanguageModel& model, const EncodedPrompt& prompt
         if (on_rows) on_rows(std::ssize(batch));
       };
       const at::Tensor logits = chunks ? run_by_chunks(model, batch, ids, watch)
-                                       : run_by_steps(model, batch, ids, on_rows);
+                                       : run_by_steps(model, batch, ids, on_rows, graphs);
       const at::Tensor highest = logits.amax(-1).cpu();  // no NaN is smaller than anything
       for (size_t i = from; i < to; ++i) {
         const auto row = static_cast<int64_t>(i - from);

@@ -20,8 +20,10 @@ bool any_late(const std::vector<Sequence*>& sequences);
 /// foreseen or their policies need not see late tokens, else step by step. A sequence whose logits
 /// are not finite has failed (Sequence::failure). `on_rows` is called with the sequences that run
 /// together, before every step and before each layer of a chunk; what it throws ends the call.
+/// `graphs` as in LanguageModel::decode.
 at::Tensor begin_answers(const LanguageModel& model, const EncodedPrompt& prompt,
                          const std::vector<Sequence*>& sequences,
-                         const std::function<void(int64_t rows)>& on_rows);
+                         const std::function<void(int64_t rows)>& on_rows,
+                         DecodeGraphs* graphs = nullptr);
 
 }  // namespace elastikv

@@ -102,8 +102,8 @@ class OptionRuns {
   void run_late(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
     const std::vector<Sequence*> all = pointers_to(restarts);
     if (!any_late(all)) return;
-    const at::Tensor logits =
-        begin_answers(model_, prompt_, all, [this](int64_t together) { tell(0, together); });
+    const at::Tensor logits = begin_answers(
+        model_, prompt_, all, [this](int64_t together) { tell(0, together); }, scoring_.graphs);
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].predicts) continue;
       const std::vector<double> first = of_first_tokens(logits[static_cast<int64_t>(i)], options_);
@@ -196,7 +196,7 @@ class OptionRuns {
       }
       tell(std::ssize(which) * k / steps_, std::ssize(batch));
       const std::vector<double> nll =
-          score_tokens(decode_step(model_, batch, tokens).contiguous(), targets);
+          score_tokens(decode_step(model_, batch, tokens, scoring_.graphs).contiguous(), targets);
       for (size_t i = 0; i < nll.size(); ++i) add(*scored[i], nll[i]);
     }
   }

@@ -27,6 +27,8 @@ struct OptionScoring {
   /// Called before every step, and before each layer of a chunk, with the options that are scored,
   /// of all sequences together, and the rows that run together. What it throws ends the call.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 /// Log likelihoods of options, each behind each compressed prompt: token 0 is scored by the

@@ -351,13 +351,13 @@ void evict(const std::vector<Sequence*>& sequences, std::vector<std::vector<at::
 }
 
 Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-              const std::vector<int64_t>& tokens, bool greedy) {
+              const std::vector<int64_t>& tokens, DecodeGraphs* graphs, bool greedy) {
   ELASTIKV_ASSERT(sequences.size() == tokens.size(), "{} tokens for {} sequences", tokens.size(),
                   sequences.size());
   std::vector<DecodeInput> rows;
   rows.reserve(sequences.size());
   for (size_t i = 0; i < sequences.size(); ++i) rows.push_back(sequences[i]->next(tokens[i]));
-  DecodeOutput output = model.decode(rows);
+  DecodeOutput output = model.decode(rows, graphs);
   const bool reads = output.weights_on_device.defined();
   std::vector<at::Tensor> wanted;
   // No NaN is smaller than anything.
@@ -382,8 +382,8 @@ Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequence
 }  // namespace
 
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                       const std::vector<int64_t>& tokens) {
-  return run_step(model, sequences, tokens, /*greedy=*/false).logits;
+                       const std::vector<int64_t>& tokens, DecodeGraphs* graphs) {
+  return run_step(model, sequences, tokens, graphs, /*greedy=*/false).logits;
 }
 
 at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
@@ -401,8 +401,8 @@ at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& s
 
 std::vector<int64_t> greedy_step(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
-                                 const std::vector<int64_t>& tokens) {
-  const at::Tensor next = run_step(model, sequences, tokens, /*greedy=*/true).next;
+                                 const std::vector<int64_t>& tokens, DecodeGraphs* graphs) {
+  const at::Tensor next = run_step(model, sequences, tokens, graphs, /*greedy=*/true).next;
   const auto* ids = next.const_data_ptr<int64_t>();
   return {ids, ids + next.numel()};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/device_stopwatch.h"
+#include "models/decode_graphs.h"
 #include "models/language_model.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/strategy.h"
@@ -119,9 +120,9 @@ std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences);
 /// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
 /// vocab]. A sequence whose logits are not finite has failed (Sequence::failure); on a device only
 /// where the step waits for it anyway, since a policy reads its attention: else the host runs
-/// ahead, and who reads the logits sees.
+/// ahead, and who reads the logits sees. `graphs` as in LanguageModel::decode.
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                       const std::vector<int64_t>& tokens);
+                       const std::vector<int64_t>& tokens, DecodeGraphs* graphs = nullptr);
 /// Runs the next tokens of foreseen sequences as one batch, as many of each: [sequences, tokens,
 /// hidden], see LanguageModel::decode_chunk.
 at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
@@ -130,6 +131,7 @@ at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& s
 /// As decode_step; returns each sequence's most likely next token. A device is waited for once.
 std::vector<int64_t> greedy_step(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
-                                 const std::vector<int64_t>& tokens);
+                                 const std::vector<int64_t>& tokens,
+                                 DecodeGraphs* graphs = nullptr);
 
 }  // namespace elastikv

@@ -84,7 +84,8 @@ TEST_P(Cuda, LogitsAndStatisticsEqualTheCpus) {
 const char* const kStrategies[] = {"full", "elastic", "h2o", "streaming-llm", "elastic-released"};
 
 /// The scores of all strategies as one batch, as a sweep computes them.
-std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t>& answer) {
+std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t>& answer,
+                                const ForcedOptions& options = {}) {
   const EncodedPrompt prompt = tiny.encode();
   std::vector<std::unique_ptr<Strategy>> strategies;
   std::vector<Sequence> sequences;
@@ -98,7 +99,7 @@ std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t
     sequence.reserve(static_cast<int64_t>(answer.size()));
     batch.push_back(&sequence);
   }
-  return teacher_force(tiny.language(), prompt, batch, answer, ForcedOptions());
+  return teacher_force(tiny.language(), prompt, batch, answer, options);
 }
 
 TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
@@ -111,6 +112,26 @@ TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
       EXPECT_NEAR(gpu[s].nll[k], cpu[s].nll[k], kTolerance) << kStrategies[s] << ", token " << k;
     }
     EXPECT_NEAR(gpu[s].mean_kl.value(), cpu[s].mean_kl.value(), kTolerance) << kStrategies[s];
+  }
+}
+
+TEST_P(Cuda, GraphsChangeNoBit) {
+  const std::vector<int64_t> answer{5, 11, 3, 60, 21, 5, 9, 33, 2, 17, 8, 40};
+  ForcedOptions options;
+  options.one_pass = false;
+  const std::vector<ForcedScores> without = score(*gpu_, answer, options);
+  const std::unique_ptr<DecodeGraphs> graphs = DecodeGraphs::on(kDevice);
+  ASSERT_NE(graphs, nullptr);
+  options.graphs = graphs.get();
+  // The second time all steps are graphs.
+  for (int64_t time = 1; time <= 2; ++time) {
+    const std::vector<ForcedScores> with = score(*gpu_, answer, options);
+    for (size_t s = 0; s < std::size(kStrategies); ++s) {
+      EXPECT_EQ(with[s].nll, without[s].nll) << kStrategies[s];
+      EXPECT_EQ(with[s].mean_kl, without[s].mean_kl) << kStrategies[s];
+    }
+    const auto steps = static_cast<int64_t>(answer.size()) - 1;
+    EXPECT_EQ(graphs->counts().launched, time * steps - DecodeGraphs::kStepsBefore);
   }
 }
 
