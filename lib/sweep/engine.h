@@ -167,7 +167,13 @@ class Engines {
                                                 RunWatch watch) const = 0;
 };
 
+/// How an engine computes what does not depend on it.
+struct EngineOptions {
+  /// Whether decode steps run as graphs where the device has them (models/decode_graphs.h).
+  bool graphs = true;
+};
+
 /// The engines of this program: LibTorch models with the strategies of configs/strategies.
-std::unique_ptr<Engines> torch_engines();
+std::unique_ptr<Engines> torch_engines(const EngineOptions& options = {});
 
 }  // namespace elastikv

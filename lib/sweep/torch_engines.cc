@@ -96,6 +96,8 @@ std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
 
 class TorchEngines final : public Engines {
  public:
+  explicit TorchEngines(const EngineOptions& options) : options_(options) {}
+
   void check(const ModelChoice& model, std::span<const Cell> cells,
              const EvaluationSettings& settings) const override {
     require_available(parse_device(model.device));
@@ -197,15 +199,18 @@ class TorchEngines final : public Engines {
   std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                         const EvaluationSettings& settings,
                                         RunWatch watch) const override {
-    return open_torch_evaluator(model, settings, std::move(watch));
+    return open_torch_evaluator(model, settings, std::move(watch), options_);
   }
 
  private:
+  EngineOptions options_;
   mutable std::map<std::string, std::string> weights_hashes_;  // by folder
 };
 
 }  // namespace
 
-std::unique_ptr<Engines> torch_engines() { return std::make_unique<TorchEngines>(); }
+std::unique_ptr<Engines> torch_engines(const EngineOptions& options) {
+  return std::make_unique<TorchEngines>(options);
+}
 
 }  // namespace elastikv

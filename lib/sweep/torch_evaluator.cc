@@ -16,6 +16,7 @@
 #include "base/device_stopwatch.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "models/decode_graphs.h"
 #include "models/registry.h"
 #include "runtime/batch_memory.h"
 #include "runtime/device_health.h"
@@ -42,14 +43,16 @@ namespace {
 /// A model with what turns samples into its prompts.
 class TorchModel final {
  public:
-  TorchModel(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch)
+  TorchModel(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch,
+             const EngineOptions& options)
       : settings_(settings),
         watch_(std::move(watch)),
         device_(parse_device(choice.device)),
         reader_(make_reader(choice)),
         threads_(device_.is_cpu() ? count_parameters(choice.path)
                                   : std::numeric_limits<int64_t>::max()),
-        model_(open_model(choice.path, device_, parse_dtype(choice.dtype))) {}
+        model_(open_model(choice.path, device_, parse_dtype(choice.dtype))),
+        graphs_(options.graphs ? DecodeGraphs::on(device_) : nullptr) {}
 
   const EvaluationSettings& settings() const { return settings_; }
   void throw_if_stopped() const {
@@ -63,6 +66,12 @@ class TorchModel final {
   c10::Device device() const { return device_; }
   const PromptReader& reader() const { return reader_; }
   const LanguageModel& language() const { return model_->language(); }
+  /// Of its decode steps; null where they run by themselves.
+  DecodeGraphs* graphs() const { return graphs_.get(); }
+  /// They hold memory.
+  void forget_graphs() {
+    if (graphs_) graphs_ = DecodeGraphs::on(device_);
+  }
 
   /// The prompt after a prefill for each moment of compression, with the statistics that the cells
   /// need; column sums, if asked for, of the first.
@@ -109,6 +118,7 @@ class TorchModel final {
   PromptReader reader_;
   ModelThreads threads_;  // beside a GPU, all
   std::unique_ptr<Model> model_;
+  std::unique_ptr<DecodeGraphs> graphs_;
 };
 
 /// A cell's sequence, compressed.
@@ -299,6 +309,7 @@ class TorchRun final : public SampleRun {
     ForcedOptions options;
     options.score_last_token = settings_.score_last_token;
     options.one_pass = settings_.one_pass;
+    options.graphs = model_.graphs();
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
       model_.at({"scoring", "token", done, of, rows});
     };
@@ -331,6 +342,7 @@ class TorchRun final : public SampleRun {
       stop.emplace(sample_.stop, tokenizer, sequences.size());
       options.ends = [&](size_t sequence, int64_t token) { return stop->add(sequence, token); };
     }
+    options.graphs = model_.graphs();
     options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
       model_.at({"generation", "token", done, of, rows});
     };
@@ -355,6 +367,7 @@ class TorchRun final : public SampleRun {
     DeviceStopwatch watch(model_.device());
     OptionScoring scoring;
     scoring.one_pass = settings_.one_pass;
+    scoring.graphs = model_.graphs();
     scoring.on_step = [&](int64_t done, int64_t of, int64_t /*rows*/) {
       model_.at({"options", "option", done, of, /*rows=*/0});
     };
@@ -397,8 +410,9 @@ class TorchRun final : public SampleRun {
 
 class TorchEvaluator final : public SampleEvaluator {
  public:
-  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch)
-      : model_(choice, settings, std::move(watch)) {}
+  TorchEvaluator(const ModelChoice& choice, const EvaluationSettings& settings, RunWatch watch,
+                 const EngineOptions& options)
+      : model_(choice, settings, std::move(watch), options) {}
 
   std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) override {
     last_.forget();
@@ -412,6 +426,7 @@ class TorchEvaluator final : public SampleEvaluator {
 
   void release_memory() override {
     last_.forget();
+    model_.forget_graphs();
     model_.on_device([&] { release_free_memory(model_.device()); });
   }
 
@@ -447,8 +462,9 @@ class TorchEvaluator final : public SampleEvaluator {
 
 std::unique_ptr<SampleEvaluator> open_torch_evaluator(const ModelChoice& model,
                                                       const EvaluationSettings& settings,
-                                                      RunWatch watch) {
-  return std::make_unique<TorchEvaluator>(model, settings, std::move(watch));
+                                                      RunWatch watch,
+                                                      const EngineOptions& options) {
+  return std::make_unique<TorchEvaluator>(model, settings, std::move(watch), options);
 }
 
 }  // namespace elastikv

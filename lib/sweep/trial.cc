@@ -1,6 +1,7 @@
 #include "sweep/trial.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +9,7 @@
 
 #include "base/device.h"
 #include "base/device_stopwatch.h"
+#include "models/decode_graphs.h"
 #include "models/llama/text_model.h"
 #include "runtime/cost.h"
 #include "runtime/evaluation.h"
@@ -29,6 +31,8 @@ constexpr int64_t kMostTrialBytes = int64_t{1} << 30;
 /// Tokens of an answer that are run to be timed, and steps after a first one.
 constexpr int64_t kScoredTokens = 17;
 constexpr int64_t kSteps = 4;
+/// Steps of which the last may be a graph's.
+constexpr int64_t kGraphSteps = DecodeGraphs::kStepsBefore + 1;
 /// Of a part's vocabulary: a head that is not whole says little, the whole one takes long to make.
 constexpr int64_t kPartVocabulary = 512;
 
@@ -72,7 +76,11 @@ class TrialRun {
  public:
   TrialRun(const Model& model, c10::Device device, const EvaluationSettings& settings,
            const std::vector<Cell>& cells, int64_t prompt_tokens)
-      : model_(model), device_(device), settings_(settings), cells_(cells) {
+      : model_(model),
+        device_(device),
+        graphs_(DecodeGraphs::on(device)),
+        settings_(settings),
+        cells_(cells) {
     const std::vector<int64_t> ids(static_cast<size_t>(prompt_tokens), 0);
     DeviceStopwatch watch(device);
     prompt_.emplace(encode_ids(model, ids, needs_of(cells), /*seed=*/0));
@@ -95,6 +103,7 @@ class TrialRun {
     ForcedReference reference;
     ForcedOptions options;
     options.one_pass = settings_.one_pass;
+    options.graphs = graphs_.get();
     if (cells_.front().is_full()) options.reference = &reference;
     DeviceStopwatch watch(device_);
     teacher_force(model_.language(), *prompt_, pointers_to(sequences),
@@ -104,14 +113,15 @@ class TrialRun {
 
   /// Per new token. Nothing else can be run after it.
   double step() {
-    for (Sequence& sequence : sequences_) sequence.reserve(kSteps + 1);
+    const int64_t first = graphs_ == nullptr ? 1 : kGraphSteps;
+    for (Sequence& sequence : sequences_) sequence.reserve(first + kSteps);
     const std::vector<Sequence*> batch = pointers_to(sequences_);
     const std::vector<int64_t> tokens(batch.size(), 0);
     std::vector<double> seconds;
-    for (int64_t i = 0; i <= kSteps; ++i) {
+    for (int64_t i = 0; i < first + kSteps; ++i) {
       DeviceStopwatch watch(device_);
-      decode_step(model_.language(), batch, tokens);
-      if (i > 0) seconds.push_back(watch.lap().value());
+      decode_step(model_.language(), batch, tokens, graphs_.get());
+      if (i >= first) seconds.push_back(watch.lap().value());
     }
     std::sort(seconds.begin(), seconds.end());
     return (seconds[kSteps / 2 - 1] + seconds[kSteps / 2]) / 2;
@@ -120,6 +130,7 @@ class TrialRun {
  private:
   const Model& model_;
   c10::Device device_;
+  std::unique_ptr<DecodeGraphs> graphs_;
   const EvaluationSettings& settings_;
   const std::vector<Cell>& cells_;
   std::optional<EncodedPrompt> prompt_;
