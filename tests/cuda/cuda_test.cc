@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels.h"
+#include "kernels/accelerator.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "runtime/sequence.h"
@@ -123,6 +124,10 @@ TEST_P(Cuda, GraphsChangeNoBit) {
   const std::unique_ptr<DecodeGraphs> graphs = DecodeGraphs::on(kDevice);
   ASSERT_NE(graphs, nullptr);
   options.graphs = graphs.get();
+  // Heads that the kernels have no code for have no graphs either.
+  const CacheShape cache = gpu_->language().cache_shape();
+  const bool kernels = accelerator_of(kDevice)->has_slot_attention(cache.dtype, cache.head_dim,
+                                                                   /*turned=*/true);
   // The second time all steps are graphs.
   for (int64_t time = 1; time <= 2; ++time) {
     const std::vector<ForcedScores> with = score(*gpu_, answer, options);
@@ -131,7 +136,7 @@ TEST_P(Cuda, GraphsChangeNoBit) {
       EXPECT_EQ(with[s].mean_kl, without[s].mean_kl) << kStrategies[s];
     }
     const auto steps = static_cast<int64_t>(answer.size()) - 1;
-    EXPECT_EQ(graphs->counts().launched, time * steps - DecodeGraphs::kStepsBefore);
+    EXPECT_EQ(graphs->counts().launched, kernels ? time * steps - DecodeGraphs::kStepsBefore : 0);
   }
 }
 

@@ -160,8 +160,8 @@ TEST_F(Emulated, GraphsChangeNoAnswer) {
   expect_alike(Json::parse(run_on("cpu", without(generate)).output), without_graphs);
 
   const std::string file = sweep_file();
-  const std::vector<std::string> sweep{"sweep", file, "--set", "metrics.one_pass=false",
-                                       "--output"};
+  const std::vector<std::string> sweep{"sweep", file, "--set",
+                                       "metrics.perplexity={one_pass: false}", "--output"};
   const auto into = [&](const std::string& folder, std::vector<std::string> arguments) {
     arguments.push_back(at(folder));
     return arguments;
