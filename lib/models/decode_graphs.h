@@ -31,8 +31,8 @@ struct StepShape {
 /// and once a head has outgrown what the last one has room for.
 ///
 /// A shape is recorded once kStepsBefore steps of it have run by themselves. They bring along what
-/// happens once (handles, workspaces, code that is loaded), and as recording takes about as long as
-/// they do, no run is twice as long as with the best choice.
+/// happens once (handles, workspaces, code that is loaded). And if recording takes about as long as
+/// they do, which no GPU has shown yet, no run is twice as long as with the best choice.
 class DecodeGraphs {
  public:
   static constexpr int64_t kStepsBefore = 3;
