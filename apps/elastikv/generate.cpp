@@ -165,8 +165,7 @@ int generate(const GenerateOptions& options) {
     };
   }
   DeviceStopwatch watch(device);
-  const std::vector<GreedyText> texts =
-      generate_greedy(model->language(), encoded, {&sequence}, greedy);
+  const std::vector<GreedyText> texts = generate_greedy(model->language(), {&sequence}, greedy);
   const double decode_seconds = watch.lap().value();
   const GreedyText& text = texts[0];
   if (!text.failure.empty()) {

@@ -39,7 +39,6 @@ struct OptionScoring {
 /// runs in chunks is as long as the longest option, whose tokens nobody before them sees: so a
 /// score does not depend on what runs beside it. `options`: ids, at least one each.
 std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device device,
-                                        const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<std::vector<int64_t>>& options,
                                         const OptionScoring& scoring);

@@ -32,8 +32,12 @@ class Sequence {
   Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
            const Budget& budget, LateTokens late = {});
 
-  /// A second sequence from the same compressed prompt; this one must not have been stepped yet.
+  /// A second sequence from the same compressed prompt; this one must not have been stepped yet,
+  /// but for late tokens that its policy need not see (late_without_policy).
   Sequence restart() const;
+  /// The same with another question behind it: `late` is to be run before anything else. `prompt`:
+  /// a fork of this one's, which was compressed; its seed is that of what the policy draws.
+  Sequence ask(const EncodedPrompt& prompt, LateTokens late) const;
 
   /// Reserves room for the late tokens and so many more, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
@@ -65,7 +69,12 @@ class Sequence {
 
   /// Tokens that come after the compression; none once they were run.
   const LateTokens& late() const { return late_; }
-  void late_have_run() { late_.ids.clear(); }
+  /// `logits`: f32 [vocab] behind the last of them.
+  void late_have_run(at::Tensor logits);
+  /// f32 [vocab]: what the first token of the answer is drawn from, once late tokens have run.
+  const at::Tensor& answer_logits() const { return answer_logits_; }
+  /// Whether that comes, or will come, from the compressed cache.
+  bool begins_late() const { return begins_late_; }
   /// Whether they can be run by chunks though the policy is asked for every token that follows:
   /// nothing is evicted while they come, and it reads nothing of them.
   bool late_without_policy() const;
@@ -75,6 +84,7 @@ class Sequence {
   /// Whether chunks are all that it is run by (foresee).
   bool is_foreseen() const { return foreseen_; }
 
+  const EncodedPrompt& prompt() const { return prompt_; }
   const KVCache& cache() const { return cache_; }
   /// Prompt tokens and tokens run since.
   int64_t tokens_seen() const { return tokens_seen_; }
@@ -89,7 +99,9 @@ class Sequence {
   void note_failure(const LanguageModel& model, const std::vector<int64_t>& fed);
 
  private:
-  Sequence(const Sequence& other, KVCache cache);
+  /// From the compressed prompt of another one, of which `cache` is a fork.
+  Sequence(const Sequence& other, const EncodedPrompt& prompt, LateTokens late,
+           const Budget& budget, KVCache cache);
   Room room_for(int64_t new_tokens) const;
   /// That nothing of what is there, and of so many new tokens, is evicted.
   std::vector<Lifetimes> all_stay(int64_t new_tokens) const;
@@ -98,6 +110,8 @@ class Sequence {
   const Strategy& strategy_;
   const EncodedPrompt& prompt_;
   LateTokens late_;
+  bool begins_late_;
+  at::Tensor answer_logits_;
   Budget budget_;
   KVCache cache_;
   std::vector<LayerPlan> plans_;
@@ -107,6 +121,7 @@ class Sequence {
   bool foreseen_ = false;
   PositionMode positions_;
   int64_t tokens_seen_;
+  int64_t fork_at_;  // of these, how many there may be when it is restarted
   int64_t requested_slots_;
   DeviceSeconds compression_seconds_;
   std::string failure_;

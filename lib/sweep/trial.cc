@@ -1,6 +1,7 @@
 #include "sweep/trial.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -106,7 +107,7 @@ class TrialRun {
     options.graphs = graphs_.get();
     if (cells_.front().is_full()) options.reference = &reference;
     DeviceStopwatch watch(device_);
-    teacher_force(model_.language(), *prompt_, pointers_to(sequences),
+    teacher_force(model_.language(), pointers_to(sequences),
                   std::vector<int64_t>(static_cast<size_t>(tokens), 0), options);
     return watch.lap().value() / static_cast<double>(tokens - 1);
   }
@@ -163,6 +164,7 @@ int64_t element_bytes_of(const ModelSize& model, c10::ScalarType dtype) {
 }
 
 double tower_operations(const ModelSize& model, const SampleSize& sample) {
+  if (sample.shared_tokens > 0) return 0;
   return 2 * static_cast<double>(model.parameters - parameters_of(model.decoder)) *
          static_cast<double>(sample.patches);
 }
@@ -178,8 +180,9 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
   const double attention =
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
   const auto prefills = static_cast<double>(moments_of(cells).size());
+  const double shared = static_cast<double>(sample.shared_tokens) / prompt;
   double seconds =
-      (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
+      ((prefills - shared) * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
       rates.operations_per_second;
   const auto phase = [&](int64_t steps, int64_t rows) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
@@ -211,7 +214,9 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
     return static_cast<double>(std::max<int64_t>(0, tokens - 1));
   };
   double seconds = tower_operations(model, sample) / tower_operations_per_second +
-                   prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
+                   prompt_token_seconds *
+                       (static_cast<double>(sample.prompt_tokens) -
+                        static_cast<double>(sample.shared_tokens) / static_cast<double>(moments)) +
                    compression_seconds;
   const auto late = static_cast<double>(sample.late_tokens);
   if (settings.perplexity) seconds += scored_token_seconds * (late + steps(sample.answer_tokens));
@@ -253,8 +258,8 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
   Trial trial;
   trial.layers = part.decoder.layers;
   // Each moment of compression has a prefill of its own.
-  trial.prompt_token_seconds = run.prefill() * layers *
-                               static_cast<double>(moments_of(group.cells).size()) /
+  trial.moments = std::ssize(moments_of(group.cells));
+  trial.prompt_token_seconds = run.prefill() * layers * static_cast<double>(trial.moments) /
                                static_cast<double>(mean.prompt_tokens);
   trial.compression_seconds = run.compression() * layers * cells;
   const bool scores_options = std::any_of(samples.begin(), samples.end(),

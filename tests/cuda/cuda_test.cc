@@ -100,7 +100,7 @@ std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t
     sequence.reserve(static_cast<int64_t>(answer.size()));
     batch.push_back(&sequence);
   }
-  return teacher_force(tiny.language(), prompt, batch, answer, options);
+  return teacher_force(tiny.language(), batch, answer, options);
 }
 
 TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
@@ -147,7 +147,7 @@ TEST_P(Cuda, GreedyTokensEqualTheGoldenOnes) {
   const std::vector<int64_t> golden = to_ids(gpu_->golden.tensor("greedy_tokens"));
   GreedyOptions options;
   options.max_new_tokens = static_cast<int64_t>(golden.size());
-  EXPECT_EQ(generate_greedy(gpu_->language(), prompt, {&sequence}, options)[0].token_ids, golden);
+  EXPECT_EQ(generate_greedy(gpu_->language(), {&sequence}, options)[0].token_ids, golden);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ inline CellResults results_of(const LanguageModel& model, const EncodedPrompt& p
     GreedyOptions options;
     options.max_new_tokens = new_tokens;
     options.graphs = graphs.get();
-    for (GreedyText& text : generate_greedy(model, prompt, sequences.batch(), options)) {
+    for (GreedyText& text : generate_greedy(model, sequences.batch(), options)) {
       EXPECT_EQ(text.failure, "");
       results.tokens.push_back(std::move(text.token_ids));
     }
@@ -78,7 +78,7 @@ inline CellResults results_of(const LanguageModel& model, const EncodedPrompt& p
     options.one_pass = one_pass;
     options.graphs = graphs.get();
     (one_pass ? results.one_pass : results.stepped) =
-        teacher_force(model, prompt, sequences.batch(), answer, options);
+        teacher_force(model, sequences.batch(), answer, options);
   }
   return results;
 }

@@ -177,8 +177,7 @@ class EmulatedDecodeGraphs : public testing::TestWithParam<const char*> {
       return ++lengths[row] > static_cast<int64_t>(row % 3 + 1) * (kBefore + 3);
     };
     std::vector<std::vector<int64_t>> tokens;
-    for (GreedyText& text :
-         generate_greedy(tiny_->language(), *prompt_, pointers_to(all), options)) {
+    for (GreedyText& text : generate_greedy(tiny_->language(), pointers_to(all), options)) {
       EXPECT_EQ(text.failure, "");
       tokens.push_back(std::move(text.token_ids));
     }
@@ -190,8 +189,8 @@ class EmulatedDecodeGraphs : public testing::TestWithParam<const char*> {
     ForcedOptions options;
     options.one_pass = false;
     options.graphs = graphs;
-    return teacher_force(tiny_->language(), *prompt_, pointers_to(all),
-                         {5, 11, 3, 60, 21, 5, 9, 33, 2}, options);
+    return teacher_force(tiny_->language(), pointers_to(all), {5, 11, 3, 60, 21, 5, 9, 33, 2},
+                         options);
   }
 
   static inline std::optional<TinyModel> tiny_;
