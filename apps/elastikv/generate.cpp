@@ -125,6 +125,7 @@ int generate(const GenerateOptions& options) {
     fail("--max-new-tokens is {}, at least 1 is needed", options.max_new_tokens);
   const std::vector<ImageFile> images = options.prompt_options.images(options.images);
   std::vector<ImageSize> sizes;
+  sizes.reserve(images.size());
   for (const ImageFile& image : images) sizes.push_back(check_image(image));
   require_loadable(options.model);
   ModelChoice choice;
