@@ -39,6 +39,8 @@ class GroupRecorder final {
   /// Whatever goes wrong with a sample is in its records; what ends the run is thrown: Interrupted
   /// and DeviceLost. All calls get the same evaluator.
   Evaluation evaluate(const Sample& sample, SampleEvaluator& evaluator);
+  /// Calls from here on may get another one.
+  void forget_evaluator() { batches_.reset(); }
   /// Of a sample that is not to be tried, and why.
   Evaluation refuse(const Sample& sample, const std::string& problem) const;
 
