@@ -11,7 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -130,7 +129,8 @@ std::optional<RankPlace> place_of(const SweepVerbOptions& options) {
 /// The other processes of the launcher, and what each of them may use of the machine.
 std::unique_ptr<Ranks> meet(const std::optional<RankPlace>& place, double timeout) {
   if (!place || place->world <= 1) return nullptr;
-  set_log_prefix(fmt::format("rank {}: ", place->rank));
+  // The first one speaks for all.
+  if (place->rank > 0) set_log_prefix(fmt::format("rank {}: ", place->rank));
   RankTiming timing;
   timing.lost_after = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
   const char* bound = std::getenv("SLURM_CPUS_PER_TASK");
@@ -155,6 +155,8 @@ int sweep(const SweepVerbOptions& options) {
     fail("--max-failures is {}, needs to be at least 1", *options.max_failures);
   if (!(options.rank_timeout >= 0.1))
     fail("--rank-timeout is {}, needs to be at least 0.1 seconds", options.rank_timeout);
+  RunOptions run_options;
+  if (!options.shard.empty()) run_options.shard = parse_shard(options.shard);
   const SweepConfig config = options.common->read();
   const std::optional<RankPlace> place = place_of(options);
   const bool first = !place || place->rank == 0;
@@ -165,7 +167,6 @@ int sweep(const SweepVerbOptions& options) {
   std::unique_ptr<Engines> engines = torch_engines();
   if (ranks) engines = engines_of_rank(std::move(engines), *place);
   Progress progress(first ? stderr : nullptr);
-  RunOptions run_options;
   // A launcher that has started the ranks again goes on with what they have done.
   run_options.resume = options.resume || (place && place->restarts > 0);
   if (first) run_options.provenance = provenance_of(options, config);
@@ -174,7 +175,6 @@ int sweep(const SweepVerbOptions& options) {
   run_options.commit = source_version();
   run_options.sample_ids = options.common->sample_ids;
   run_options.max_failures = options.fail_fast ? 1 : options.max_failures;
-  if (!options.shard.empty()) run_options.shard = parse_shard(options.shard);
   run_options.ranks = ranks.get();
   const StopSignal stop;
   run_options.should_stop = [&] { return stop.requested(); };

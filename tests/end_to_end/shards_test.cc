@@ -36,7 +36,7 @@ class Shards : public testing::Test {
     folder_.write("data.jsonl", lines);
     folder_.write("sweep.yaml", "models: {path: " + at("model") +
                                     "}\ndata: {path: " + at("data.jsonl") +
-                                    "}\nstrategies: [full, elastic, h2o]\n"
+                                    ", name: data}\nstrategies: [full, elastic, h2o]\n"
                                     "budgets: {keep: [0.2, 0.5]}\n"
                                     "generation: {max_new_tokens: 6}\n");
   }

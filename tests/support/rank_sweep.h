@@ -46,7 +46,7 @@ class RankSweep : public testing::Test {
     folder_.write("data.jsonl", lines);
     folder_.write("sweep.yaml", "models: {path: [" + at("model") + ", " + at("second") +
                                     "]}\ndata: {path: " + at("data.jsonl") +
-                                    "}\nstrategies: [full, elastic, h2o]\n"
+                                    ", name: data}\nstrategies: [full, elastic, h2o]\n"
                                     "budgets: {keep: [0.1, 0.3, 0.6]}\n"
                                     "generation: {max_new_tokens: 16}\n");
   }
@@ -88,8 +88,8 @@ class RankSweep : public testing::Test {
     }
     return tables;
   }
-  Tables of_one_process() const {
-    const ProgramResult whole = run_command(command("whole"));
+  Tables of_one_process(const std::vector<std::string>& more = {}) const {
+    const ProgramResult whole = run_command(command("whole", more));
     EXPECT_EQ(whole.exit_code, 0) << whole.errors;
     return tables("whole");
   }

@@ -1,7 +1,8 @@
 #include "sweep/folder_lease.h"
 
+#include <csignal>
 #include <filesystem>
-#include <optional>
+#include <string>
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -23,8 +24,8 @@ TEST(FolderLease, IsOneProcessesAtATimeAndLeavesNothing) {
     const FolderLease lease(folder.path());
     EXPECT_TRUE(fs::exists(folder.path() / "writing/owner"));
     const std::string taken = ": another process is writing a sweep there";
-    expect_error([&] { const FolderLease second(folder.path()); }, taken);
-    expect_error([&] { FolderLease::require_free(folder.path()); }, taken);
+    EXPECT_ERROR_CONTAINS(const FolderLease second(folder.path()), taken);
+    EXPECT_ERROR_CONTAINS(FolderLease::require_free(folder.path()), taken);
   }
   EXPECT_TRUE(fs::is_empty(folder.path()));
   const FolderLease again(folder.path());

@@ -51,27 +51,17 @@ TEST(RankPlace, OfTorchrun) {
   EXPECT_EQ(place(with(agent, {{"RANK", "0"}, {"WORLD_SIZE", "1"}})),
             "torchrun: 0/1 1/4 gpu1:29501+");
   EXPECT_EQ(place({{"RANK", "3"}}), "alone");
-  expect_error(
-      [&] {
-        place(with(variables, {{"RANK", "8"}}));
-      },
-      "RANK is 8, but WORLD_SIZE is 8; --distributed off ignores both");
-  expect_error(
-      [&] {
-        place(with(variables, {{"WORLD_SIZE", "two"}}));
-      },
+  EXPECT_ERROR_CONTAINS(place(with(variables, {{"RANK", "8"}})),
+                        "RANK is 8, but WORLD_SIZE is 8; --distributed off ignores both");
+  EXPECT_ERROR_CONTAINS(
+      place(with(variables, {{"WORLD_SIZE", "two"}})),
       "WORLD_SIZE=two in the environment is no number of ranks; --distributed off ignores "
       "it");
-  expect_error(
-      [&] {
-        place(with(variables, {{"MASTER_ADDR", ""}}));
-      },
+  EXPECT_ERROR_CONTAINS(
+      place(with(variables, {{"MASTER_ADDR", ""}})),
       "so this is one of 8 ranks, but MASTER_ADDR and MASTER_PORT do not say where");
-  expect_error(
-      [&] {
-        place(with(variables, {{"MASTER_PORT", "99999"}}));
-      },
-      "MASTER_PORT=99999 is no port");
+  EXPECT_ERROR_CONTAINS(place(with(variables, {{"MASTER_PORT", "99999"}})),
+                        "MASTER_PORT=99999 is no port");
 }
 
 TEST(RankPlace, OfSlurm) {
@@ -111,8 +101,9 @@ TEST(RankPlace, OfMpi) {
   EXPECT_EQ(place(local), fmt::format("Open MPI: 1/2 1/2 127.0.0.1:{}", found->port));
   const Variables far =
       with(local, {{"OMPI_COMM_WORLD_LOCAL_SIZE", "1"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "0"}});
-  expect_error([&] { place(far); },
-               "this is one of 2 ranks on several machines; say where rank 0 is: MASTER_ADDR=HOST");
+  EXPECT_ERROR_CONTAINS(
+      place(far),
+      "this is one of 2 ranks on several machines; say where rank 0 is: MASTER_ADDR=HOST");
   EXPECT_EQ(place(with(far, {{"MASTER_ADDR", "a"}})), "Open MPI: 1/2 0/1 a:29500");
   EXPECT_EQ(place({{"PMI_RANK", "1"},
                    {"PMI_SIZE", "4"},

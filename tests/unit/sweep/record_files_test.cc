@@ -82,7 +82,7 @@ TEST_F(RecordFiles, TornLinesCostTheirOwnFileAlone) {
   EXPECT_EQ(read_folder_records(folder_.path(), {}).last_run, 1);
   EXPECT_EQ(read_folder_records(folder_.path(), {}).whole_bytes, line("m/d/c", "s", 3).size());
   folder_.write("records.1.jsonl", line("m/d/b", "s", 2) + "{}\n");
-  expect_error([&] { read(); }, "records.1.jsonl:2: damaged record: key 'cell' is missing");
+  EXPECT_ERROR_CONTAINS(read(), "records.1.jsonl:2: damaged record: key 'cell' is missing");
 }
 
 TEST_F(RecordFiles, LaterRunsCountAndLaterLinesOfAFile) {

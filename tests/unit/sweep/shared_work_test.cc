@@ -73,7 +73,9 @@ TEST(SharedWork, RanksAreSpreadOverModelsByWhatThereIsToDo) {
   for (int64_t i = 0; i < 5; ++i) {
     ranks.push_back(std::make_unique<Rank>(*store, i, 5, units));
     if (i == 0) ranks[0]->offer(std::vector<bool>(units.size(), true));
-    if (i > 0) EXPECT_TRUE(ranks.back()->join());
+    if (i > 0) {
+      EXPECT_TRUE(ranks.back()->join());
+    }
     ++models[units[ranks.back()->work.take().value()].model];
   }
   EXPECT_EQ(models, (std::vector<size_t>{4, 1}));
