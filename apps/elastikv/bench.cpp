@@ -33,6 +33,7 @@ struct BenchVerbOptions {
   std::optional<std::string> dtype;
   std::optional<std::string> output;
   std::string threads;
+  bool no_graphs = false;
   std::string json;
   bool plan = false;
 };
@@ -41,6 +42,7 @@ int bench(const BenchVerbOptions& options) {
   BenchOverrides overrides;
   for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
   if (!options.threads.empty()) overrides.set.emplace_back("threads", options.threads);
+  if (options.no_graphs) overrides.set.emplace_back("graphs", "false");
   overrides.runs = options.runs;
   overrides.device = options.device;
   overrides.dtype = options.dtype;
@@ -109,6 +111,7 @@ void add_bench_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("--threads", options->threads,
                    "Threads that compute on the CPU (default: the file's, else as for 'sweep')")
       ->check(CLI::Range(1, 4096));
+  verb->add_flag("--no-graphs", options->no_graphs, kNoGraphs);
   verb->add_flag("--plan", options->plan,
                  "Only say what every cell needs and what a decode step reads; allocates nothing");
   add_examples(*verb,

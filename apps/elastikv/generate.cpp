@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "examples.h"
 #include "image/image.h"
+#include "models/decode_graphs.h"
 #include "models/registry.h"
 #include "prompt_options.h"
 #include "runtime/generation.h"
@@ -48,6 +49,7 @@ struct GenerateOptions {
   int64_t max_new_tokens = 256;
   std::string device = "cpu";
   std::string dtype = "fp32";
+  bool no_graphs = false;
   uint64_t seed = 0;
   bool json = false;
 };
@@ -153,6 +155,9 @@ int generate(const GenerateOptions& options) {
   greedy.max_new_tokens = options.max_new_tokens;
   greedy.end_tokens = reading.end_tokens();
   greedy.should_stop = [&] { return stop.requested(); };
+  const std::unique_ptr<DecodeGraphs> graphs =
+      options.no_graphs ? nullptr : DecodeGraphs::on(device);
+  greedy.graphs = graphs.get();
   if (!options.json) {
     greedy.on_token = [&](size_t, int64_t token) {
       fmt::print("{}", writer.push(token));
@@ -160,8 +165,7 @@ int generate(const GenerateOptions& options) {
     };
   }
   DeviceStopwatch watch(device);
-  const std::vector<GreedyText> texts =
-      generate_greedy(model->language(), encoded, {&sequence}, greedy);
+  const std::vector<GreedyText> texts = generate_greedy(model->language(), {&sequence}, greedy);
   const double decode_seconds = watch.lap().value();
   const GreedyText& text = texts[0];
   if (!text.failure.empty()) {
@@ -260,6 +264,7 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
       ->capture_default_str();
   verb->add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--dtype", options->dtype, "fp32, bf16 or fp16")->capture_default_str();
+  verb->add_flag("--no-graphs", options->no_graphs, kNoGraphs);
   verb->add_option("--seed", options->seed, "Seed of strategies that draw")
       ->check(not_negative())
       ->capture_default_str();

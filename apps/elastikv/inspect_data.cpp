@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/yaml_fields.h"
+#include "datasets/contexts.h"
 #include "datasets/dataset.h"
 #include "examples.h"
 #include "image/image.h"
@@ -102,6 +104,20 @@ void show_task(const Task& task) {
   }
 }
 
+/// How many questions ask about the same, where several do.
+void show_contexts(const DataSet& set) {
+  std::vector<int64_t> questions;  // by context
+  for (const size_t number : context_numbers(set.samples)) {
+    if (number == questions.size()) questions.push_back(0);
+    ++questions[number];
+  }
+  const int64_t most = *std::max_element(questions.begin(), questions.end());
+  if (most < 2) return;
+  show("contexts", fmt::format("{}, with up to {} questions each: before_question compresses them "
+                               "once",
+                               questions.size(), most));
+}
+
 int inspect_data(const InspectDataOptions& options) {
   const DataOptions data = described(options);
   if (!options.task.empty()) show_task(read_task(options.task));
@@ -111,6 +127,7 @@ int inspect_data(const InspectDataOptions& options) {
                                       [](const Sample& s) { return !s.problem.empty(); });
   fmt::print("data {}: format {}, {} samples, {} with a problem\n", set.name, set.format,
              set.samples.size(), problems);
+  show_contexts(set);
   for (const std::string& note : set.notes) show("note", note);
   size_t shown = 0;
   for (const Sample& sample : set.samples) {

@@ -129,7 +129,7 @@ Work work_of(const PreparedGroup& prepared, const SweepConfig& config) {
     work.sizes.assign(set.samples.size(), with_images(group.model, size, /*images=*/1));
     return work;
   }
-  work.cost = cost_of(group, *prepared.set, prepared.problems, config);
+  work.cost = cost_of(group, *prepared.set, prepared.problems, config, prepared.contexts);
   if (is_there(group.model)) {
     work.sizes = prepared.sizes;
     return work;
@@ -251,6 +251,7 @@ int plan(const PlanOptions& chosen) {
   int64_t shown = 0;
   std::vector<std::string> failing;   // samples that will be recorded as failed
   std::vector<std::string> left_out;  // how many of a group
+  std::vector<std::string> contexts;  // that samples share
   std::set<std::string> tight;
   std::set<std::string> parted;
   std::string refused;  // what the sweep would say of memory
@@ -314,6 +315,11 @@ int plan(const PlanOptions& chosen) {
     total.evaluations += cost.evaluations;
     total.prefills += cost.prefills;
     total.decoded_tokens += cost.decoded_tokens;
+    if (cost.contexts > 0) {
+      contexts.push_back(fmt::format("{} samples of {} ask {} about {} context{}", cost.asking,
+                                     group.data.name, group.model_name, cost.contexts,
+                                     cost.contexts == 1 ? "" : "s"));
+    }
   }
   fmt::print("{}\n{}\n{}\n", cells.markdown(/*left_columns=*/3), costs.markdown(/*left_columns=*/2),
              needs.markdown(/*left_columns=*/2));
@@ -322,6 +328,8 @@ int plan(const PlanOptions& chosen) {
       "new tokens; output in {}.\n",
       config.name, shown, total.evaluations, total.samples, total.prefills, total.decoded_tokens,
       config.output.string());
+  for (const std::string& line : contexts)
+    fmt::print("{}, each encoded, prefilled and compressed once before the questions.\n", line);
   fmt::print("About {}{}; less where texts end before their last token. Loading comes on top.\n",
              duration_text(seconds), durations.sources());
   if (chosen.ranks) print_ranks(units, rank_memory, *chosen.ranks);

@@ -47,6 +47,7 @@ struct SweepVerbOptions {
   std::shared_ptr<SweepOptions> common = std::make_shared<SweepOptions>();
   bool resume = false;
   bool fail_fast = false;
+  bool no_graphs = false;
   std::optional<int64_t> max_failures;
   std::string shard;
   std::string distributed = "auto";
@@ -96,6 +97,7 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
     command += shell_word(word);
   };
   for (const std::string& word : options.common->words()) add(word);
+  if (options.no_graphs) add("--no-graphs");
   if (!options.resume) {
     for (const std::string& ids : options.common->sample_ids) {
       add("--sample-id");
@@ -164,7 +166,7 @@ int sweep(const SweepVerbOptions& options) {
   const std::unique_ptr<MemoryLimit> limit = options.common->limit_memory();
   if (config.predict_only && first)
     inform("predict-only: texts are generated, nothing is measured; 'metrics' are switched off");
-  std::unique_ptr<Engines> engines = torch_engines();
+  std::unique_ptr<Engines> engines = torch_engines({.graphs = !options.no_graphs});
   if (ranks) engines = engines_of_rank(std::move(engines), *place);
   Progress progress(first ? stderr : nullptr);
   // A launcher that has started the ranks again goes on with what they have done.
@@ -229,6 +231,7 @@ void add_sweep_verb(CLI::App& app, Verb& chosen) {
   add_sweep_options(*verb, options->common);
   verb->add_flag("--resume", options->resume,
                  "Continue a sweep that was interrupted, or try its failed cells again");
+  verb->add_flag("--no-graphs", options->no_graphs, kNoGraphs);
   CLI::Option* fail_fast =
       verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
   verb->add_option("--max-failures", options->max_failures,

@@ -11,6 +11,12 @@ namespace elastikv {
 /// becomes exit code 1.
 using Verb = std::function<int()>;
 
+/// What --no-graphs says, of the verbs that decode.
+inline constexpr const char* kNoGraphs =
+    "Start the kernels of every decode step on a GPU one by one instead of as a CUDA graph; "
+    "results "
+    "are the same, and on the CPU so is everything";
+
 // One function per verb, defined in VERB.cpp: adds the subcommand with its options and, from the
 // subcommand's callback, sets `chosen`. Nothing runs before the whole command line is known to be
 // right, so a callback must not do the work itself. Options live in a shared_ptr that the verb

@@ -161,6 +161,8 @@ const Keys<BenchConfig>& bench_keys() {
              "Rounds before them, of at most 9 new tokens each.");
     keys.add("threads", &BenchConfig::threads, integer_form(1, kMostThreads), "Of the CPU.",
              {.written = Written::kWhereSet, .otherwise = "as for `sweep`"});
+    keys.add("graphs", &BenchConfig::graphs, boolean_form(),
+             "Whether decode steps on a GPU run as CUDA graphs.", {.written = Written::kWhereSet});
     keys.add("too_large", &BenchConfig::too_large,
              choice_form<BenchConfig::TooLarge>({{"refuse", BenchConfig::TooLarge::kRefuse},
                                                  {"skip", BenchConfig::TooLarge::kSkip}}),

@@ -52,6 +52,7 @@ struct BenchConfig {
   int64_t runs = 5;
   int64_t warmup = 1;
   int64_t threads = 0;  ///< of the CPU; 0: as many as OpenMP's settings say
+  bool graphs = true;   ///< whether a device's decode steps run as graphs (models/decode_graphs.h)
   TooLarge too_large = TooLarge::kRefuse;
   uint64_t seed = 0;
   std::filesystem::path output;  // default: none, tables go to standard output only

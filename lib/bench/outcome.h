@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/config.h"
+#include "models/decode_graphs.h"
 #include "runtime/cost.h"
 #include "runtime/machine.h"
 
@@ -79,6 +80,7 @@ struct BenchModelResult {
   MemoryNeed weights;
   Bandwidth bandwidth;               ///< zero when nothing was run
   double operations_per_second = 0;  ///< of linear layers over many rows; zero likewise
+  DecodeGraphs::Counts graphs;       ///< of all decode steps, warm-ups included
   std::vector<BenchResult> cells;
 };
 

@@ -242,6 +242,10 @@ std::string bench_notes(const BenchOutcome& outcome) {
           short_number(model.operations_per_second / 1e9),
           processor_name(parse_device(model.model.device)), outcome.threads);
     }
+    if (const int64_t steps = model.graphs.launched + model.graphs.direct; steps > 0) {
+      notes += fmt::format("{}: {} of {} decode steps were launched as graphs.\n",
+                           model_name(model), model.graphs.launched, steps);
+    }
     for (const BenchResult& result : model.cells) {
       if (result.skipped.empty()) continue;
       notes += fmt::format("{}: batch {} of {} under {} at {} {}.\n", model_name(model),
@@ -286,6 +290,11 @@ std::string bench_json(const BenchOutcome& outcome) {
            {"read_bytes_per_second", model.bandwidth.read_bytes_per_second},
            {"copy_bytes_per_second", model.bandwidth.copy_bytes_per_second}}},
          {"operations_per_second", model.operations_per_second}});
+    if (model.graphs.launched + model.graphs.direct > 0) {
+      json["models"].back()["graphs"] = {{"recorded", model.graphs.recorded},
+                                         {"steps_launched", model.graphs.launched},
+                                         {"steps_direct", model.graphs.direct}};
+    }
     for (const BenchResult& result : model.cells) json["cells"].push_back(cell_json(model, result));
   }
   return json_text(std::move(json), /*indent=*/1) + "\n";

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "bench/plan.h"
+#include "models/decode_graphs.h"
 #include "models/llama/text_model.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
@@ -83,7 +84,15 @@ class ModelBench {
  public:
   ModelBench(const BenchConfig& config, const Model& model, const LlamaConfig& shape,
              c10::Device device)
-      : config_(config), model_(model), shape_(shape), device_(device) {}
+      : config_(config),
+        model_(model),
+        shape_(shape),
+        device_(device),
+        graphs_(config.graphs ? DecodeGraphs::on(device) : nullptr) {}
+
+  DecodeGraphs::Counts graphs() const {
+    return graphs_ == nullptr ? DecodeGraphs::Counts() : graphs_->counts();
+  }
 
   /// Runs a cell once and adds the run to its result; a warm-up (`round` below 0) is run without
   /// taking notes of times. Error where what it computes is not finite: its times would be of other
@@ -146,7 +155,7 @@ class ModelBench {
           cell.shared_prompt ? std::min(attended, shared_bytes + changed_bytes + step * added)
                              : attended);
       Stopwatch watch;
-      tokens = greedy_step(model_.language(), batch, tokens);
+      tokens = greedy_step(model_.language(), batch, tokens, graphs_.get());
       run.step_seconds.push_back(watch.lap());
     }
     for (const Sequence& sequence : sequences) {
@@ -185,6 +194,7 @@ class ModelBench {
   const Model& model_;
   const LlamaConfig& shape_;
   c10::Device device_;
+  std::unique_ptr<DecodeGraphs> graphs_;
 };
 
 }  // namespace
@@ -247,6 +257,7 @@ BenchOutcome run_bench(const BenchConfig& config, const BenchOptions& options) {
       say(round < 0 ? fmt::format("warm-up of {} cells: {:.1f} s", fitting.size(), watch.lap())
                     : fmt::format("run {} of {}: {:.1f} s", round + 1, config.runs, watch.lap()));
     }
+    result.graphs = bench.graphs();
     // Once more, since a bound must not come from a moment when the machine was busy.
     measure();
     for (BenchResult* cell : fitting) {

@@ -146,6 +146,8 @@ bool is_read_of_items(const std::string& key) {
                                                          "choices",
                                                          "options",
                                                          "conversations",
+                                                         "questions",
+                                                         "context",
                                                          "caption",
                                                          "captions",
                                                          "sentences",

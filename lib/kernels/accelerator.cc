@@ -4,6 +4,7 @@
 
 #ifdef ELASTIKV_WITH_CUDA
 #include "kernels/cuda/accelerator.h"
+#include "kernels/cuda/graph.h"
 #endif
 
 namespace elastikv {
@@ -17,7 +18,12 @@ Accelerators& accelerators() {
   static Accelerators by_type = [] {
     Accelerators known{};
 #ifdef ELASTIKV_WITH_CUDA
-    known[place_of(c10::DeviceType::CUDA)] = &cuda::accelerator();
+    static const Accelerator with_graphs = [] {
+      Accelerator all = cuda::accelerator();
+      all.graph_recorder = cuda::graph_recorder;
+      return all;
+    }();
+    known[place_of(c10::DeviceType::CUDA)] = &with_graphs;
 #endif
     return known;
   }();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <tuple>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/chunk_attention.h"
+#include "kernels/device_graph.h"
 #include "kernels/merge.h"
 #include "kernels/prefill_statistics.h"
 #include "kernels/slot_attention.h"
@@ -47,6 +49,8 @@ struct Accelerator {
                                 double scale);
   /// See kernels/cuda/merge.h.
   at::Tensor (*gather_and_merge)(const at::Tensor& x, const MergeRows& rows);
+  /// Null where the device has no graphs.
+  std::unique_ptr<GraphRecorder> (*graph_recorder)(c10::Device device) = nullptr;
 };
 
 /// Null where a device has none: the CPU, and whatever plain ATen alone computes for.

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kernels/cpu/bf16_pairs.h"
 #include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/panel_linear.h"
 
@@ -137,7 +138,9 @@ bool Linear::takes_library(const at::Tensor& x) const {
 
 const char* prompt_products(c10::ScalarType dtype) {
   if (prompts_by_library(dtype)) return "LibTorch";
-  return dtype == at::kBFloat16 && cpu::has_matrix_unit() ? "elastikv (AMX)" : "elastikv";
+  if (dtype != at::kBFloat16) return "elastikv";
+  if (cpu::has_matrix_unit()) return "elastikv (AMX)";
+  return cpu::has_bf16_pairs() ? "elastikv (AVX512_BF16)" : "elastikv";
 }
 
 }  // namespace elastikv

@@ -45,8 +45,9 @@ class Linear {
 };
 
 /// What multiplies the tokens of a prompt with a dtype's weights on this CPU: "elastikv", "elastikv
-/// (AMX)" where a matrix unit does it, or "LibTorch" where that was measured to be 1.5 times as
-/// fast. Measured once per dtype and process, which takes some hundredths of a second.
+/// (AMX)" where a matrix unit does it, "elastikv (AVX512_BF16)" where vectors of bf16 pairs do, or
+/// "LibTorch" where that was measured to be 1.5 times as fast. Measured once per dtype and process,
+/// which takes some hundredths of a second.
 const char* prompt_products(c10::ScalarType dtype);
 
 }  // namespace elastikv

@@ -16,7 +16,7 @@ struct SlotLayer {
   const RowWeights* weights = nullptr;  ///< [rows], on the device; null: nobody asked for any
   int64_t first_head = 0;               ///< of the layer among a row's heads
   int64_t kv_heads = 0;
-  int64_t longest = 0;  ///< slots of the longest head
+  int64_t longest = 0;  ///< slots of the longest head, at most
   int64_t tokens = 1;   ///< new ones of each row
 };
 

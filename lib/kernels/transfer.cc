@@ -62,4 +62,10 @@ at::Tensor Upload::send(c10::Device device) const {
   return to;
 }
 
+at::Tensor tensor_of(const at::Tensor& upload, int64_t offset, int64_t count,
+                     c10::ScalarType dtype) {
+  return upload.narrow(0, offset, count * static_cast<int64_t>(c10::elementSize(dtype)))
+      .view(dtype);
+}
+
 }  // namespace elastikv

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 namespace elastikv {
 
@@ -28,6 +29,7 @@ class Upload {
   /// uint8 [bytes] on the device, for all that was added: there addresses can be taken from before
   /// it is sent.
   at::Tensor allocate(c10::Device device) const;
+  int64_t bytes() const { return size_; }
   void send(const at::Tensor& to) const;
   /// Both.
   at::Tensor send(c10::Device device) const;
@@ -47,5 +49,9 @@ template <typename T>
 const T* part_of(const at::Tensor& upload, int64_t offset) {
   return reinterpret_cast<const T*>(upload.const_data_ptr<uint8_t>() + offset);
 }
+
+/// The same as a tensor [count], a view.
+at::Tensor tensor_of(const at::Tensor& upload, int64_t offset, int64_t count,
+                     c10::ScalarType dtype);
 
 }  // namespace elastikv

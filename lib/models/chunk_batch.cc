@@ -27,13 +27,22 @@ ChunkBatch::ChunkBatch(const std::vector<ChunkInput>& rows, int64_t tokens,
       positions.push_back(position);
     }
   }
-  angles_ =
-      RotaryTable::angles_of_rows(tables_, sent(at::tensor(positions, at::kLong), device), dtype);
   std::vector<SlotRow> slot_rows;
   slot_rows.reserve(rows.size());
   for (const ChunkInput& row : rows) slot_rows.push_back({row.cache, row.token_index});
-  if (SlotBatch::suits(slot_rows))
+  at::Tensor on_device;
+  if (SlotBatch::suits(slot_rows)) {
     on_slots_.emplace(std::move(slot_rows), tokens, model.query_heads());
+    Upload upload;
+    const int64_t at = upload.add(positions);
+    on_slots_->add_to(upload);
+    const at::Tensor inputs = upload.send(device);
+    on_slots_->read_from(inputs, on_slots_->longest());
+    on_device = tensor_of(inputs, at, std::ssize(positions), at::kLong);
+  } else {
+    on_device = sent(at::tensor(positions, at::kLong), device);
+  }
+  angles_ = RotaryTable::angles_of_rows(tables_, on_device, dtype);
 }
 
 at::Tensor ChunkBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,

@@ -30,19 +30,24 @@ int64_t rotary_position(const DecodeInput& row) {
 }  // namespace
 
 DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageModel& model,
-                         double scale, c10::Device device, c10::ScalarType dtype)
-    : rows_(rows), scale_(scale), weights_(rows.size()) {
-  std::vector<int64_t> positions;
-  positions.reserve(rows.size());
+                         double scale, c10::Device device, c10::ScalarType dtype,
+                         std::vector<float> query_scales)
+    : rows_(rows),
+      scale_(scale),
+      device_(device),
+      dtype_(dtype),
+      query_scales_(std::move(query_scales)),
+      weights_(rows.size()) {
+  ids_.reserve(rows.size());
+  positions_.reserve(rows.size());
   tables_.reserve(rows.size());
   for (const DecodeInput& row : rows) {
+    ids_.push_back(row.token);
     tables_.push_back(model.rotary(*row.cache));
-    positions.push_back(rotary_position(row));
-    ELASTIKV_ASSERT(positions.back() < model.max_positions(), "position {} of {}", positions.back(),
-                    model.max_positions());
+    positions_.push_back(rotary_position(row));
+    ELASTIKV_ASSERT(positions_.back() < model.max_positions(), "position {} of {}",
+                    positions_.back(), model.max_positions());
   }
-  angles_ =
-      RotaryTable::angles_of_rows(tables_, sent(at::tensor(positions, at::kLong), device), dtype);
   std::vector<SlotRow> slot_rows;
   slot_rows.reserve(rows.size());
   for (size_t r = 0; r < rows.size(); ++r) {
@@ -53,6 +58,45 @@ DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageMod
   }
   if (SlotBatch::suits(slot_rows))
     on_slots_.emplace(std::move(slot_rows), /*tokens=*/1, model.query_heads());
+}
+
+StepShape DecodeBatch::shape() const {
+  return {.rows = std::ssize(rows_),
+          .weights = on_slots_->has_weights(),
+          .query_scales = !query_scales_.empty(),
+          .rotary_tables = tables_,
+          .longest = on_slots_->longest()};
+}
+
+at::Tensor DecodeBatch::run(const Layers& layers, DecodeGraphs* graphs) {
+  const auto scales = [&](const at::Tensor& of_rows) {
+    return of_rows.view({-1, 1, 1}).to(dtype_);
+  };
+  if (!on_slots_.has_value()) {
+    angles_ = RotaryTable::angles_of_rows(tables_, sent(at::tensor(positions_, at::kLong), device_),
+                                          dtype_);
+    StepBegin begin{sent(at::tensor(ids_, at::kLong), device_)};
+    if (!query_scales_.empty())
+      begin.query_scales = scales(sent(at::tensor(query_scales_, at::kFloat), device_));
+    return layers(begin);
+  }
+  Upload inputs;
+  const int64_t ids_at = inputs.add(ids_);
+  const int64_t positions_at = inputs.add(positions_);
+  const int64_t scales_at = inputs.add(query_scales_);
+  on_slots_->add_to(inputs);
+  const auto over = [&](const at::Tensor& on_device, const std::vector<int64_t>& room) {
+    const int64_t rows = std::ssize(rows_);
+    on_slots_->read_from(on_device, room);
+    angles_ = RotaryTable::angles_of_rows(
+        tables_, tensor_of(on_device, positions_at, rows, at::kLong), dtype_);
+    StepBegin begin{tensor_of(on_device, ids_at, rows, at::kLong)};
+    if (!query_scales_.empty())
+      begin.query_scales = scales(tensor_of(on_device, scales_at, rows, at::kFloat));
+    return layers(begin);
+  };
+  if (graphs != nullptr) return graphs->run(shape(), inputs, over);
+  return over(inputs.send(device_), on_slots_->longest());
 }
 
 at::Tensor DecodeBatch::attend(int64_t layer, const at::Tensor& queries, const at::Tensor& keys,

@@ -16,6 +16,8 @@
 
 namespace elastikv {
 
+class DecodeGraphs;
+
 /// Called before every layer of a pass with its index and their number. What it throws ends the
 /// pass.
 using LayerWatch = std::function<void(int64_t layer, int64_t layers)>;
@@ -94,8 +96,10 @@ class LanguageModel {
   /// the cache is told if they are not the tokens' indices) and values.
   virtual PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const = 0;
   /// Runs one new token of every sequence as a batch: its entry is appended to each layer of its
-  /// cache, then it attends to all slots there. Rows do not see each other.
-  virtual DecodeOutput decode(const std::vector<DecodeInput>& rows) const = 0;
+  /// cache, then it attends to all slots there. Rows do not see each other. `graphs`: of this
+  /// model, where a device is to run the layers as one of them if it can; may be null.
+  virtual DecodeOutput decode(const std::vector<DecodeInput>& rows, DecodeGraphs* graphs) const = 0;
+  DecodeOutput decode(const std::vector<DecodeInput>& rows) const { return decode(rows, nullptr); }
   /// Runs known tokens of every sequence as one batch, each token seeing what its row says: their
   /// entries are appended to each layer and stay there. Returns the decoder's last hidden states,
   /// normalized, [rows, tokens, hidden]. `on_layer` may be empty.

@@ -25,28 +25,32 @@ SlotBatch::SlotBatch(std::vector<SlotRow> rows, int64_t tokens, int64_t query_he
       query_heads_(query_heads) {
   append_slots();
   SlotUpdates updates;
-  std::vector<RowSlots> row_slots;
-  row_slots.reserve(rows_.size());
+  row_slots_.reserve(rows_.size());
   for (const SlotRow& row : rows_) {
     SlotMirror& mirror = row.cache->mirror();
     mirror.follow(*row.cache, row.turned_by != nullptr, updates);
-    RowSlots& here = row_slots.emplace_back();
+    RowSlots& here = row_slots_.emplace_back();
     here.heads = mirror.heads();
     if (row.turned_by == nullptr) continue;
     here.cos = row.turned_by->cos().const_data_ptr<float>();
     here.sin = row.turned_by->sin().const_data_ptr<float>();
   }
-  const std::vector<RowWeights> row_weights = make_weights();
+  row_weights_ = make_weights();
   SentSlots changed;
   changed.offset = updates.upload.add(updates.updates);
   changed.count = std::ssize(updates.updates);
-  const int64_t slots_at = updates.upload.add(row_slots);
-  const int64_t weights_at = updates.upload.add(row_weights);
-  sent_ = updates.upload.send(shape_.device);
-  changed.sent = sent_;
-  row_slots_ = part_of<RowSlots>(sent_, slots_at);
-  if (!row_weights.empty()) row_weights_ = part_of<RowWeights>(sent_, weights_at);
+  changed.sent = updates.upload.send(shape_.device);
   accelerator_of(shape_.device)->update_slots(changed);
+}
+
+void SlotBatch::add_to(Upload& inputs) {
+  slots_at_ = inputs.add(row_slots_);
+  weights_at_ = inputs.add(row_weights_);
+}
+
+void SlotBatch::read_from(const at::Tensor& inputs, std::vector<int64_t> room) {
+  inputs_ = inputs;
+  room_ = std::move(room);
 }
 
 void SlotBatch::append_slots() {
@@ -83,11 +87,12 @@ std::vector<RowWeights> SlotBatch::make_weights() {
 
 SlotLayer SlotBatch::at(int64_t layer) const {
   SlotLayer here;
-  here.rows = row_slots_;
-  if (row_weights_ != nullptr) here.weights = row_weights_ + layer * std::ssize(rows_);
+  here.rows = part_of<RowSlots>(inputs_, slots_at_);
+  if (!row_weights_.empty())
+    here.weights = part_of<RowWeights>(inputs_, weights_at_) + layer * std::ssize(rows_);
   here.first_head = layer * shape_.kv_heads;
   here.kv_heads = shape_.kv_heads;
-  here.longest = longest_[static_cast<size_t>(layer)];
+  here.longest = room_[static_cast<size_t>(layer)];
   here.tokens = tokens_;
   return here;
 }

@@ -10,6 +10,7 @@
 #include "cache/kv_cache.h"
 #include "kernels/rotary.h"
 #include "kernels/slot_attention.h"
+#include "kernels/transfer.h"
 
 namespace elastikv {
 
@@ -30,8 +31,18 @@ class SlotBatch {
   /// Whether the rows' device has kernels for them.
   static bool suits(const std::vector<SlotRow>& rows);
 
-  /// Gives every row's cache slots for `tokens` new tokens in every layer.
+  /// Gives every row's cache slots for `tokens` new tokens in every layer, and tells the device.
   SlotBatch(std::vector<SlotRow> rows, int64_t tokens, int64_t query_heads);
+
+  /// Adds what append() and attend() need to a step's inputs; it is read when they are sent.
+  void add_to(Upload& inputs);
+  /// Where they lie on the device; to be called before append() and attend(). `room`: at least
+  /// longest(), of all steps that run what is launched from here on.
+  void read_from(const at::Tensor& inputs, std::vector<int64_t> room);
+  /// [layers]: slots of the longest head.
+  const std::vector<int64_t>& longest() const { return longest_; }
+  /// Whether attention rows were asked for.
+  bool has_weights() const { return !row_weights_.empty(); }
 
   /// Rotates the queries of a layer in place, and appends keys and values.
   void append(int64_t layer, const NewTokens& tokens, const RotaryTable::Angles& angles) const;
@@ -53,12 +64,15 @@ class SlotBatch {
   int64_t tokens_;
   CacheShape shape_;
   int64_t query_heads_;
-  std::vector<int64_t> longest_;  // [layers]
-  at::Tensor all_weights_;        // f32
-  std::vector<int64_t> offsets_;  // [layers, rows] into it; -1: none
-  at::Tensor sent_;
-  const RowSlots* row_slots_ = nullptr;
-  const RowWeights* row_weights_ = nullptr;
+  std::vector<int64_t> longest_;         // [layers]
+  at::Tensor all_weights_;               // f32
+  std::vector<int64_t> offsets_;         // [layers, rows] into it; -1: none
+  std::vector<RowSlots> row_slots_;      // [rows]
+  std::vector<RowWeights> row_weights_;  // [layers, rows], or empty
+  int64_t slots_at_ = 0;                 // of these in the inputs
+  int64_t weights_at_ = 0;
+  at::Tensor inputs_;
+  std::vector<int64_t> room_;  // [layers]
 };
 
 }  // namespace elastikv

@@ -165,12 +165,14 @@ void add_agreements(const std::string& model, Rankings& a, Rankings& b,
   std::move(each.begin(), each.end(), std::back_inserter(agreements));
 }
 
-/// Of a data set's measures those by which its strategies are ranked.
+/// Of a data set's measures those by which its strategies are ranked: all, or, where it names its
+/// own metrics, these and whatever else compares with its answers (perplexity).
 std::vector<RankingMeasure> ranking_measures(const ReportGroup& group) {
   std::vector<RankingMeasure> result;
   const std::vector<std::string>& own = group.summary.group.data.metrics;
   for (const Measure& measure : group.measures) {
-    const bool wanted = own.empty() || std::find(own.begin(), own.end(), measure.name) != own.end();
+    const bool wanted = own.empty() || measure.reference == "dataset" ||
+                        std::find(own.begin(), own.end(), measure.name) != own.end();
     if (measure.in_pairs && measure.in_summary && wanted) result.push_back({&group, &measure});
   }
   return result;

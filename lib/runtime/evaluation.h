@@ -59,16 +59,32 @@ struct ForcedOptions {
   /// all that will be, and the sequences that run together; of a chunk as many tokens as its layers
   /// make of it. What it throws ends the call.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 /// Feeds the answer through all sequences as one batch (the paper's protocol): token 0 is scored by
 /// the prompt's own logits, or by what the last late token of a sequence made of its compressed
-/// cache; token k by what token k - 1 made of it. `prompt`: of the sequences without late tokens.
-/// sequences[0] is the reference of the KL, unless the options give one. See score_token for the
-/// numerics.
-std::vector<ForcedScores> teacher_force(const LanguageModel& model, const EncodedPrompt& prompt,
+/// cache; token k by what token k - 1 made of it. sequences[0] is the reference of the KL, unless
+/// the options give one. See score_token for the numerics.
+std::vector<ForcedScores> teacher_force(const LanguageModel& model,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<int64_t>& answer,
                                         const ForcedOptions& options);
+
+/// An answer and what it is fed to.
+struct ForcedAnswer {
+  std::vector<Sequence*> sequences;
+  const std::vector<int64_t>& tokens;
+  /// As ForcedOptions::reference, in whose place it is.
+  ForcedReference* reference = nullptr;
+};
+
+/// The same of several answers, of one or several prompts each: what is run token by token is run
+/// as one batch, and so are all late tokens. Scores of each answer, equal to those of it alone as
+/// far as a batch's rows do not depend on each other.
+std::vector<std::vector<ForcedScores>> teacher_force(const LanguageModel& model,
+                                                     const std::vector<ForcedAnswer>& answers,
+                                                     const ForcedOptions& options);
 
 }  // namespace elastikv

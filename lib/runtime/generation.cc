@@ -1,6 +1,7 @@
 #include "runtime/generation.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <ATen/ops/argmax.h>
 
@@ -10,14 +11,13 @@ namespace elastikv {
 namespace {
 
 /// Of each answer, after what comes before it was run.
-std::vector<int64_t> first_of_answers(const LanguageModel& model, const EncodedPrompt& prompt,
+std::vector<int64_t> first_of_answers(const LanguageModel& model,
                                       const std::vector<Sequence*>& sequences,
                                       const GreedyOptions& options) {
-  if (!any_late(sequences))
-    return std::vector<int64_t>(sequences.size(), prompt.logits.argmax().item<int64_t>());
-  const at::Tensor logits = begin_answers(model, prompt, sequences, [&](int64_t rows) {
+  const auto on_rows = [&](int64_t rows) {
     if (options.on_step) options.on_step(0, options.max_new_tokens, rows);
-  });
+  };
+  const at::Tensor logits = begin_answers(model, sequences, on_rows, options.graphs);
   const at::Tensor first = logits.argmax(-1).cpu();
   const auto* ids = first.const_data_ptr<int64_t>();
   return {ids, ids + first.numel()};
@@ -25,12 +25,15 @@ std::vector<int64_t> first_of_answers(const LanguageModel& model, const EncodedP
 
 }  // namespace
 
-std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
+std::vector<GreedyText> generate_greedy(const LanguageModel& model,
                                         const std::vector<Sequence*>& sequences,
                                         const GreedyOptions& options) {
   std::vector<GreedyText> texts(sequences.size());
   std::vector<size_t> running;
   std::vector<int64_t> tokens;
+  const auto most = [&](size_t sequence) {
+    return options.most_of_each.empty() ? options.max_new_tokens : options.most_of_each[sequence];
+  };
   const auto take = [&](size_t sequence, int64_t token) {
     GreedyText& text = texts[sequence];
     if (std::find(options.end_tokens.begin(), options.end_tokens.end(), token) !=
@@ -44,12 +47,12 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
       text.finished = true;
       return false;
     }
-    return static_cast<int64_t>(text.token_ids.size()) < options.max_new_tokens;
+    return std::ssize(text.token_ids) < most(sequence);
   };
-  const std::vector<int64_t> first = first_of_answers(model, prompt, sequences, options);
+  const std::vector<int64_t> first = first_of_answers(model, sequences, options);
   for (size_t i = 0; i < sequences.size(); ++i) {
     texts[i].failure = sequences[i]->failure();
-    if (options.max_new_tokens > 0 && texts[i].failure.empty() && take(i, first[i])) {
+    if (most(i) > 0 && texts[i].failure.empty() && take(i, first[i])) {
       running.push_back(i);
       tokens.push_back(first[i]);
     }
@@ -61,7 +64,7 @@ std::vector<GreedyText> generate_greedy(const LanguageModel& model, const Encode
     std::vector<Sequence*> batch;
     batch.reserve(running.size());
     for (const size_t i : running) batch.push_back(sequences[i]);
-    const std::vector<int64_t> next = greedy_step(model, batch, tokens);
+    const std::vector<int64_t> next = greedy_step(model, batch, tokens, options.graphs);
     std::vector<size_t> still_running;
     std::vector<int64_t> next_tokens;
     for (size_t r = 0; r < running.size(); ++r) {

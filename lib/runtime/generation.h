@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "models/language_model.h"
-#include "runtime/prompt_encoder.h"
 #include "runtime/sequence.h"
 
 namespace elastikv {
 
 struct GreedyOptions {
   int64_t max_new_tokens = 128;
+  /// The same by sequence, where they differ; none of it above max_new_tokens. Empty: they don't.
+  std::vector<int64_t> most_of_each;
   std::vector<int64_t> end_tokens;
   /// Called with (sequence, token) for every new token that is no end token, as it comes.
   std::function<void(size_t, int64_t)> on_token;
@@ -23,6 +24,8 @@ struct GreedyOptions {
   /// Called before every step with the steps done, the most that there will be, and the sequences
   /// that still run.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 struct GreedyText {
@@ -32,9 +35,9 @@ struct GreedyText {
 };
 
 /// Greedy generation of all sequences as one batch; the first token comes from the prompt's own
-/// logits, or from what the last late token of a sequence made of its compressed cache. `prompt`:
-/// of the sequences without late tokens. A sequence leaves the batch when it ends or fails.
-std::vector<GreedyText> generate_greedy(const LanguageModel& model, const EncodedPrompt& prompt,
+/// logits, or from what the last late token of a sequence made of its compressed cache. Prompts and
+/// late tokens may differ. A sequence leaves the batch when it ends or fails.
+std::vector<GreedyText> generate_greedy(const LanguageModel& model,
                                         const std::vector<Sequence*>& sequences,
                                         const GreedyOptions& options);
 

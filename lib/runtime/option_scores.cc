@@ -42,13 +42,12 @@ std::vector<double> of_first_tokens(const at::Tensor& logits,
 /// Runs rows piece by piece.
 class OptionRuns {
  public:
-  OptionRuns(const LanguageModel& model, c10::Device device, const EncodedPrompt& prompt,
+  OptionRuns(const LanguageModel& model, c10::Device device,
              const std::vector<Sequence*>& sequences,
              const std::vector<std::vector<int64_t>>& options, const OptionScoring& scoring,
              std::vector<OptionScores>& scores)
       : model_(model),
         device_(device),
-        prompt_(prompt),
         sequences_(sequences),
         options_(options),
         scoring_(scoring),
@@ -102,8 +101,8 @@ class OptionRuns {
   void run_late(std::span<const Row> rows, std::vector<Sequence>& restarts) const {
     const std::vector<Sequence*> all = pointers_to(restarts);
     if (!any_late(all)) return;
-    const at::Tensor logits =
-        begin_answers(model_, prompt_, all, [this](int64_t together) { tell(0, together); });
+    const at::Tensor logits = begin_answers(
+        model_, all, [this](int64_t together) { tell(0, together); }, scoring_.graphs);
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].predicts) continue;
       const std::vector<double> first = of_first_tokens(logits[static_cast<int64_t>(i)], options_);
@@ -196,7 +195,7 @@ class OptionRuns {
       }
       tell(std::ssize(which) * k / steps_, std::ssize(batch));
       const std::vector<double> nll =
-          score_tokens(decode_step(model_, batch, tokens).contiguous(), targets);
+          score_tokens(decode_step(model_, batch, tokens, scoring_.graphs).contiguous(), targets);
       for (size_t i = 0; i < nll.size(); ++i) add(*scored[i], nll[i]);
     }
   }
@@ -221,7 +220,6 @@ class OptionRuns {
 
   const LanguageModel& model_;
   c10::Device device_;
-  const EncodedPrompt& prompt_;
   const std::vector<Sequence*>& sequences_;
   const std::vector<std::vector<int64_t>>& options_;
   const OptionScoring& scoring_;
@@ -236,22 +234,25 @@ class OptionRuns {
 }  // namespace
 
 std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device device,
-                                        const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<std::vector<int64_t>>& options,
                                         const OptionScoring& scoring) {
   ELASTIKV_ASSERT(!sequences.empty() && !options.empty(), "nothing to score");
   for (const std::vector<int64_t>& option : options)
     ELASTIKV_ASSERT(!option.empty(), "an option without a token");
-  const std::vector<double> of_prompt = of_first_tokens(prompt.logits, options);
   std::vector<OptionScores> scores(sequences.size());
+  at::Tensor of_prompt;  // many sequences have the same
+  std::vector<double> first;
   for (size_t s = 0; s < sequences.size(); ++s) {
-    scores[s].log_likelihoods = of_prompt;
+    const at::Tensor& logits = sequences[s]->answer_logits();
+    if (!logits.is_same(of_prompt)) first = of_first_tokens(logits, options);
+    of_prompt = logits;
+    scores[s].log_likelihoods = first;
     // Behind late tokens the compressed cache predicts an option's first token.
     if (!sequences[s]->late().ids.empty()) scores[s].log_likelihoods.assign(options.size(), 0.0);
     scores[s].cache_bytes_end = sequences[s]->cache().bytes();
   }
-  OptionRuns(model, device, prompt, sequences, options, scoring, scores).run();
+  OptionRuns(model, device, sequences, options, scoring, scores).run();
   return scores;
 }
 

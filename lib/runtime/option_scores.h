@@ -27,6 +27,8 @@ struct OptionScoring {
   /// Called before every step, and before each layer of a chunk, with the options that are scored,
   /// of all sequences together, and the rows that run together. What it throws ends the call.
   std::function<void(int64_t done, int64_t of, int64_t rows)> on_step;
+  /// As in LanguageModel::decode.
+  DecodeGraphs* graphs = nullptr;
 };
 
 /// Log likelihoods of options, each behind each compressed prompt: token 0 is scored by the
@@ -37,7 +39,6 @@ struct OptionScoring {
 /// runs in chunks is as long as the longest option, whose tokens nobody before them sees: so a
 /// score does not depend on what runs beside it. `options`: ids, at least one each.
 std::vector<OptionScores> score_options(const LanguageModel& model, c10::Device device,
-                                        const EncodedPrompt& prompt,
                                         const std::vector<Sequence*>& sequences,
                                         const std::vector<std::vector<int64_t>>& options,
                                         const OptionScoring& scoring);

@@ -229,6 +229,12 @@ void require_possible(const StatisticsRequest& request, size_t tokens, const Tok
 
 }  // namespace
 
+EncodedPrompt EncodedPrompt::fork(uint64_t seed) const {
+  EncodedPrompt copy{cache.fork(), logits, statistics, {}, non_finite};
+  copy.statistics.seed = seed;
+  return copy;
+}
+
 EncodedImages encode_images(const Model& model, const PromptReader& reader,
                             const std::vector<ImageFile>& images) {
   EncodedImages encoded;

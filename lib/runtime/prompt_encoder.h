@@ -142,6 +142,9 @@ struct EncodedPrompt {
   EncodeSeconds seconds;
   /// By layer, what of the statistics is not finite: a strategy that reads it is refused.
   std::vector<StatisticsRequest> non_finite{};
+
+  /// The same for another sample, with the seed of that: it shares all storage, and took no time.
+  EncodedPrompt fork(uint64_t seed) const;
 };
 
 /// A prompt's images behind vision tower and projector.

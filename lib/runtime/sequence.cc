@@ -24,6 +24,8 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       strategy_(strategy),
       prompt_(prompt),
       late_(std::move(late)),
+      begins_late_(!late_.ids.empty()),
+      answer_logits_(prompt.logits),
       budget_(late_.kept ? budget.beside(std::ssize(late_.ids)) : budget),
       cache_(prompt.cache.fork()),
       // Nothing is ever evicted without a limit, so true positions, cache lengths and ranks are
@@ -31,6 +33,7 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
       // last bit.
       positions_(budget.is_unlimited() ? PositionMode::kOriginal : strategy.positions()),
       tokens_seen_(prompt.statistics.prompt_tokens),
+      fork_at_(tokens_seen_),
       requested_slots_(budget.slots(tokens_seen_, tokens_seen_)) {
   if (!budget.is_unlimited()) require_finite(strategy.needs(), prompt.non_finite);
   DeviceStopwatch watch(cache_.shape().device);
@@ -52,24 +55,37 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
 }
 
 Sequence Sequence::restart() const {
-  ELASTIKV_ASSERT(tokens_seen_ == prompt_.statistics.prompt_tokens,
-                  "a sequence is restarted after {} tokens", tokens_seen_);
-  return Sequence(*this, cache_.fork());
+  ELASTIKV_ASSERT(tokens_seen_ == fork_at_, "a sequence is restarted after {} tokens, not {}",
+                  tokens_seen_, fork_at_);
+  return Sequence(*this, prompt_, late_, budget_, cache_.fork());
 }
 
-Sequence::Sequence(const Sequence& other, KVCache cache)
+Sequence Sequence::ask(const EncodedPrompt& prompt, LateTokens late) const {
+  const int64_t prompt_tokens = prompt.statistics.prompt_tokens;
+  ELASTIKV_ASSERT(tokens_seen_ == prompt_tokens, "a sequence is asked after {} of {} tokens",
+                  tokens_seen_, prompt_tokens);
+  const Budget budget = budget_.beside(late.kept ? std::ssize(late.ids) : 0);
+  return Sequence(*this, prompt, std::move(late), budget, cache_.fork());
+}
+
+Sequence::Sequence(const Sequence& other, const EncodedPrompt& prompt, LateTokens late,
+                   const Budget& budget, KVCache cache)
     : rotary_(other.rotary_),
       strategy_(other.strategy_),
-      prompt_(other.prompt_),
-      late_(other.late_),
-      budget_(other.budget_),
+      prompt_(prompt),
+      late_(std::move(late)),
+      begins_late_(other.begins_late_ || !late_.ids.empty()),
+      answer_logits_(other.answer_logits_),
+      budget_(budget),
       cache_(std::move(cache)),
       plans_(other.plans_),
       policy_(strategy_.begin_generation(prompt_.statistics, plans_, budget_)),
       positions_(other.positions_),
       tokens_seen_(other.tokens_seen_),
+      fork_at_(other.fork_at_),
       requested_slots_(other.requested_slots_),
-      compression_seconds_(other.compression_seconds_) {}
+      compression_seconds_(other.compression_seconds_),
+      failure_(other.failure_) {}
 
 Room Sequence::room_for(int64_t new_tokens) const {
   new_tokens += std::ssize(late_.ids);
@@ -203,6 +219,13 @@ std::vector<Lifetimes> Sequence::all_stay(int64_t new_tokens) const {
 
 bool Sequence::late_without_policy() const {
   return policy_ == nullptr || (late_.kept && !strategy_.needs().decode_rows);
+}
+
+void Sequence::late_have_run(at::Tensor logits) {
+  // What the policy has seen of them cannot be copied.
+  if (!is_foreseen() && late_without_policy()) fork_at_ = tokens_seen_;
+  late_.ids.clear();
+  answer_logits_ = std::move(logits);
 }
 
 void Sequence::keep_late() {
@@ -351,13 +374,13 @@ void evict(const std::vector<Sequence*>& sequences, std::vector<std::vector<at::
 }
 
 Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-              const std::vector<int64_t>& tokens, bool greedy) {
+              const std::vector<int64_t>& tokens, DecodeGraphs* graphs, bool greedy) {
   ELASTIKV_ASSERT(sequences.size() == tokens.size(), "{} tokens for {} sequences", tokens.size(),
                   sequences.size());
   std::vector<DecodeInput> rows;
   rows.reserve(sequences.size());
   for (size_t i = 0; i < sequences.size(); ++i) rows.push_back(sequences[i]->next(tokens[i]));
-  DecodeOutput output = model.decode(rows);
+  DecodeOutput output = model.decode(rows, graphs);
   const bool reads = output.weights_on_device.defined();
   std::vector<at::Tensor> wanted;
   // No NaN is smaller than anything.
@@ -382,8 +405,8 @@ Step run_step(const LanguageModel& model, const std::vector<Sequence*>& sequence
 }  // namespace
 
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                       const std::vector<int64_t>& tokens) {
-  return run_step(model, sequences, tokens, /*greedy=*/false).logits;
+                       const std::vector<int64_t>& tokens, DecodeGraphs* graphs) {
+  return run_step(model, sequences, tokens, graphs, /*greedy=*/false).logits;
 }
 
 at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
@@ -401,8 +424,8 @@ at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& s
 
 std::vector<int64_t> greedy_step(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
-                                 const std::vector<int64_t>& tokens) {
-  const at::Tensor next = run_step(model, sequences, tokens, /*greedy=*/true).next;
+                                 const std::vector<int64_t>& tokens, DecodeGraphs* graphs) {
+  const at::Tensor next = run_step(model, sequences, tokens, graphs, /*greedy=*/true).next;
   const auto* ids = next.const_data_ptr<int64_t>();
   return {ids, ids + next.numel()};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/device_stopwatch.h"
+#include "models/decode_graphs.h"
 #include "models/language_model.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/strategy.h"
@@ -31,8 +32,12 @@ class Sequence {
   Sequence(const LanguageModel& model, const EncodedPrompt& prompt, const Strategy& strategy,
            const Budget& budget, LateTokens late = {});
 
-  /// A second sequence from the same compressed prompt; this one must not have been stepped yet.
+  /// A second sequence from the same compressed prompt; this one must not have been stepped yet,
+  /// but for late tokens that its policy need not see (late_without_policy).
   Sequence restart() const;
+  /// The same with another question behind it: `late` is to be run before anything else. `prompt`:
+  /// a fork of this one's, which was compressed; its seed is that of what the policy draws.
+  Sequence ask(const EncodedPrompt& prompt, LateTokens late) const;
 
   /// Reserves room for the late tokens and so many more, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
@@ -64,7 +69,12 @@ class Sequence {
 
   /// Tokens that come after the compression; none once they were run.
   const LateTokens& late() const { return late_; }
-  void late_have_run() { late_.ids.clear(); }
+  /// `logits`: f32 [vocab] behind the last of them.
+  void late_have_run(at::Tensor logits);
+  /// f32 [vocab]: what the first token of the answer is drawn from, once late tokens have run.
+  const at::Tensor& answer_logits() const { return answer_logits_; }
+  /// Whether that comes, or will come, from the compressed cache.
+  bool begins_late() const { return begins_late_; }
   /// Whether they can be run by chunks though the policy is asked for every token that follows:
   /// nothing is evicted while they come, and it reads nothing of them.
   bool late_without_policy() const;
@@ -74,6 +84,7 @@ class Sequence {
   /// Whether chunks are all that it is run by (foresee).
   bool is_foreseen() const { return foreseen_; }
 
+  const EncodedPrompt& prompt() const { return prompt_; }
   const KVCache& cache() const { return cache_; }
   /// Prompt tokens and tokens run since.
   int64_t tokens_seen() const { return tokens_seen_; }
@@ -88,7 +99,9 @@ class Sequence {
   void note_failure(const LanguageModel& model, const std::vector<int64_t>& fed);
 
  private:
-  Sequence(const Sequence& other, KVCache cache);
+  /// From the compressed prompt of another one, of which `cache` is a fork.
+  Sequence(const Sequence& other, const EncodedPrompt& prompt, LateTokens late,
+           const Budget& budget, KVCache cache);
   Room room_for(int64_t new_tokens) const;
   /// That nothing of what is there, and of so many new tokens, is evicted.
   std::vector<Lifetimes> all_stay(int64_t new_tokens) const;
@@ -97,6 +110,8 @@ class Sequence {
   const Strategy& strategy_;
   const EncodedPrompt& prompt_;
   LateTokens late_;
+  bool begins_late_;
+  at::Tensor answer_logits_;
   Budget budget_;
   KVCache cache_;
   std::vector<LayerPlan> plans_;
@@ -106,6 +121,7 @@ class Sequence {
   bool foreseen_ = false;
   PositionMode positions_;
   int64_t tokens_seen_;
+  int64_t fork_at_;  // of these, how many there may be when it is restarted
   int64_t requested_slots_;
   DeviceSeconds compression_seconds_;
   std::string failure_;
@@ -119,9 +135,9 @@ std::vector<Sequence> restart_all(const std::vector<Sequence>& sequences);
 /// Runs one token of every sequence as one batch, policies included. Returns f32 [sequences,
 /// vocab]. A sequence whose logits are not finite has failed (Sequence::failure); on a device only
 /// where the step waits for it anyway, since a policy reads its attention: else the host runs
-/// ahead, and who reads the logits sees.
+/// ahead, and who reads the logits sees. `graphs` as in LanguageModel::decode.
 at::Tensor decode_step(const LanguageModel& model, const std::vector<Sequence*>& sequences,
-                       const std::vector<int64_t>& tokens);
+                       const std::vector<int64_t>& tokens, DecodeGraphs* graphs = nullptr);
 /// Runs the next tokens of foreseen sequences as one batch, as many of each: [sequences, tokens,
 /// hidden], see LanguageModel::decode_chunk.
 at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& sequences,
@@ -130,6 +146,7 @@ at::Tensor run_chunk(const LanguageModel& model, const std::vector<Sequence*>& s
 /// As decode_step; returns each sequence's most likely next token. A device is waited for once.
 std::vector<int64_t> greedy_step(const LanguageModel& model,
                                  const std::vector<Sequence*>& sequences,
-                                 const std::vector<int64_t>& tokens);
+                                 const std::vector<int64_t>& tokens,
+                                 DecodeGraphs* graphs = nullptr);
 
 }  // namespace elastikv

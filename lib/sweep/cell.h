@@ -90,6 +90,7 @@ struct EvaluationSettings {
   bool score_end = false;        // the token that ends the model's turn, behind the answer, too
   bool one_pass = true;          // score in one masked pass where a strategy allows it
   bool cells_together = true;    // one prefill and one batch for all cells of a sample
+  bool share_context = true;     // and for samples with one context, where that changes no number
   bool generate = true;          // greedy text is wanted
   bool choose = false;           // the likeliest option of the sample is, in its place
   int64_t max_new_tokens = 128;

@@ -99,6 +99,29 @@ SampleOutcome CellBatches::evaluate(const Sample& sample) {
   return std::move(outcome_);
 }
 
+std::vector<SampleOutcome> CellBatches::evaluate(std::span<const Sample* const> samples) {
+  not_tried_ = 0;
+  const bool all_cells = together_ == cells_.size() &&
+                         std::all_of(in_a_row_.begin(), in_a_row_.end(),
+                                     [](int64_t failures) { return failures < kPatience; });
+  while (all_cells && std::min(samples.size(), samples_together_) > 1) {
+    const std::span<const Sample* const> some =
+        samples.first(std::min(samples.size(), samples_together_));
+    std::vector<SampleOutcome> outcomes;
+    const std::string why =
+        without_memory([&] { outcomes = evaluator_.evaluate_together(some, cells_); });
+    if (why.empty()) {
+      ELASTIKV_ASSERT(outcomes.empty() || outcomes.size() == some.size(),
+                      "{} outcomes of {} samples", outcomes.size(), some.size());
+      if (!outcomes.empty()) std::fill(in_a_row_.begin(), in_a_row_.end(), 0);
+      return outcomes;
+    }
+    evaluator_.release_memory();
+    samples_together_ = some.size() / 2;
+  }
+  return {};
+}
+
 std::string CellBatches::run_some(SampleRun& run, std::vector<size_t>& open, size_t most) {
   const std::span<const size_t> batch(open.data(), std::min(open.size(), most));
   SampleOutcome part;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,9 @@
 #include "sweep/engine.h"
 
 namespace elastikv {
+
+/// Samples of one context that run together at most: what is lost when a run is interrupted.
+constexpr size_t kSamplesTogether = 16;
 
 /// Evaluates samples in all cells together and, where memory does not suffice for that, in several
 /// batches after one prefill, so that only a cell that does not fit by itself fails, with
@@ -24,6 +29,10 @@ class CellBatches final {
   /// One outcome per cell; those of cells that need the full cache where it failed are left empty.
   /// Throws what the evaluator throws but for OutOfMemory.
   SampleOutcome evaluate(const Sample& sample);
+  /// Samples of one context in all cells: the outcomes of the first of them, as many as fit into
+  /// memory together, which is remembered, too. None: each is to be evaluated by itself. Throws
+  /// what the evaluator throws but for OutOfMemory.
+  std::vector<SampleOutcome> evaluate(std::span<const Sample* const> samples);
 
   /// Cells of the last sample that were given up before.
   int64_t not_tried() const { return not_tried_; }
@@ -37,7 +46,8 @@ class CellBatches final {
   SampleEvaluator& evaluator_;
   const std::vector<Cell>& cells_;
   bool needs_full_;
-  size_t together_;                // cells that are tried together
+  size_t together_;  // cells that are tried together
+  size_t samples_together_ = kSamplesTogether;
   std::vector<int64_t> in_a_row_;  // samples on which a cell ran out of memory, by cell
   int64_t not_tried_ = 0;
 

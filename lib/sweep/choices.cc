@@ -1,8 +1,11 @@
 #include "sweep/choices.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -50,6 +53,14 @@ const Strategy& strategy_of(const StrategyChoice& choice) {
   if (found != composed.end()) return *found->second;
   std::unique_ptr<Strategy> strategy = make_strategy(choice);
   return *composed.emplace(std::move(name), std::move(strategy)).first->second;
+}
+
+bool draws(const StrategyChoice& choice) {
+  static const std::set<std::string, std::less<>> drawing{"importance/random",
+                                                          "compaction/merge_values"};
+  const std::vector<std::string> parts = strategy_of(choice).parts();
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const std::string& part) { return drawing.contains(part); });
 }
 
 StatisticsRequest needs_of(std::span<const Cell> cells) {

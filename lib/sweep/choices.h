@@ -22,6 +22,9 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice);
 /// sweep asks for the strategies of all its cells several times, and a preset is a file.
 const Strategy& strategy_of(const StrategyChoice& choice);
 
+/// Whether a strategy draws by the sample's seed when it compresses a prompt.
+bool draws(const StrategyChoice& choice);
+
 /// What all cells' strategies read together.
 StatisticsRequest needs_of(std::span<const Cell> cells);
 

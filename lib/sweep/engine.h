@@ -84,6 +84,20 @@ class SampleEvaluator {
   /// device is broken, and Interrupted when `should_stop` became true.
   virtual std::unique_ptr<SampleRun> begin(const Sample& sample, std::span<const Cell> cells) = 0;
 
+  /// Samples that come until end_context share their context (SampleCheck::contexts): what they
+  /// have in common is computed once for them and kept that long. Changes no outcome but for its
+  /// seconds.
+  virtual void begin_context() {}
+  virtual void end_context() {}
+  /// All cells of some of these samples as one batch: an outcome of each, equal to that of the
+  /// sample alone but for the seconds, which are divided evenly among the samples. None: the engine
+  /// runs samples one by one. Throws as begin, whichever sample is at fault, and OutOfMemory where
+  /// they do not fit together; then nothing is known of any.
+  virtual std::vector<SampleOutcome> evaluate_together(std::span<const Sample* const> /*samples*/,
+                                                       std::span<const Cell> /*cells*/) {
+    return {};
+  }
+
   /// A look at one sample: at the prompt of the run just before, where its cells needed all that is
   /// looked at, else a prefill of its own, so that no outcome, and no time in one, depends on
   /// whether somebody looks. Nothing for an engine that cannot tell.
@@ -107,6 +121,8 @@ struct SampleSize {
   std::vector<int64_t> option_tokens = {};
   /// Of the prompt's tokens, those that come after the compression where it is earliest.
   int64_t late_tokens = 0;
+  /// Of the prompt's tokens, those of a context that an earlier sample encoded and prefilled.
+  int64_t shared_tokens = 0;
 
   bool by_likelihood() const { return !option_tokens.empty(); }
   /// Tokens of an option of these that the model runs to score it at most: all but the last, and
@@ -126,6 +142,10 @@ struct SampleCheck {
   std::vector<std::string> problems;
   /// Of the samples without a problem.
   std::vector<SampleSize> sizes{};
+  /// By sample, what it asks about: equal for those whose prompts are the same up to where a cell's
+  /// cache is compressed before the question, images included. Empty where nothing is shared, of
+  /// samples with a problem, or where sharing is switched off; no text at all: nowhere.
+  std::vector<std::string> contexts{};
   /// Why all that is held at the same time does not fit into the device's memory, and where that is
   /// asked for; empty: it fits.
   std::string memory{};
@@ -167,7 +187,13 @@ class Engines {
                                                 RunWatch watch) const = 0;
 };
 
+/// How an engine computes what does not depend on it.
+struct EngineOptions {
+  /// Whether decode steps run as graphs where the device has them (models/decode_graphs.h).
+  bool graphs = true;
+};
+
 /// The engines of this program: LibTorch models with the strategies of configs/strategies.
-std::unique_ptr<Engines> torch_engines();
+std::unique_ptr<Engines> torch_engines(const EngineOptions& options = {});
 
 }  // namespace elastikv

@@ -94,27 +94,64 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
 
 GroupRecorder::Evaluation GroupRecorder::evaluate(const Sample& sample,
                                                   SampleEvaluator& evaluator) {
-  if (!batches_) batches_.emplace(evaluator, group_.cells, metrics_.needs_full());
   try {
-    Evaluation evaluation;
-    evaluation.records = records_of(sample, batches_->evaluate(sample));
-    evaluation.failures = std::count_if(evaluation.records.begin(), evaluation.records.end(),
-                                        [](const Record& record) { return record.failed(); }) -
-                          batches_->not_tried();
-    compare(sample, evaluation.records);
-    return evaluation;
+    SampleOutcome outcome = batches(evaluator).evaluate(sample);
+    return evaluation_of(sample, std::move(outcome), batches_->not_tried());
   } catch (const Interrupted&) {
     throw;
   } catch (const DeviceLost&) {
     throw;
   } catch (const InternalError& error) {
     // Our fault, and the sample's misfortune: the others may still be good.
-    return {failed_records(sample, fmt::format("{}; this is a bug in ElastiKV, please report it",
-                                               one_line(error.what()))),
-            1};
+    return bug(sample, error.what());
   } catch (const std::exception& error) {
     return {failed_records(sample, error.what()), 1};
   }
+}
+
+std::vector<GroupRecorder::Evaluation> GroupRecorder::evaluate(
+    std::span<const Sample* const> samples, SampleEvaluator& evaluator) {
+  std::vector<Evaluation> evaluations;
+  try {
+    std::vector<SampleOutcome> outcomes = batches(evaluator).evaluate(samples);
+    for (size_t i = 0; i < outcomes.size(); ++i)
+      evaluations.push_back(evaluation_of(*samples[i], std::move(outcomes[i]), /*not_tried=*/0));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const DeviceLost&) {
+    throw;
+  } catch (const InternalError& error) {
+    evaluations.clear();
+    for (const Sample* sample : samples) evaluations.push_back(bug(*sample, error.what()));
+  } catch (const std::exception&) {
+    // One of them is at fault: by itself each fails for a reason of its own, or does not.
+    evaluations.clear();
+    for (const Sample* sample : samples) evaluations.push_back(evaluate(*sample, evaluator));
+  }
+  if (evaluations.empty()) evaluations.push_back(evaluate(*samples.front(), evaluator));
+  return evaluations;
+}
+
+CellBatches& GroupRecorder::batches(SampleEvaluator& evaluator) {
+  if (!batches_) batches_.emplace(evaluator, group_.cells, metrics_.needs_full());
+  return *batches_;
+}
+
+GroupRecorder::Evaluation GroupRecorder::evaluation_of(const Sample& sample, SampleOutcome outcome,
+                                                       int64_t not_tried) const {
+  Evaluation evaluation;
+  evaluation.records = records_of(sample, std::move(outcome));
+  evaluation.failures = std::count_if(evaluation.records.begin(), evaluation.records.end(),
+                                      [](const Record& record) { return record.failed(); }) -
+                        not_tried;
+  compare(sample, evaluation.records);
+  return evaluation;
+}
+
+GroupRecorder::Evaluation GroupRecorder::bug(const Sample& sample, const std::string& what) const {
+  return {failed_records(sample, fmt::format("{}; this is a bug in ElastiKV, please report it",
+                                             one_line(what))),
+          1};
 }
 
 GroupRecorder::Evaluation GroupRecorder::refuse(const Sample& sample,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,12 +40,21 @@ class GroupRecorder final {
   /// Whatever goes wrong with a sample is in its records; what ends the run is thrown: Interrupted
   /// and DeviceLost. All calls get the same evaluator.
   Evaluation evaluate(const Sample& sample, SampleEvaluator& evaluator);
+  /// The same of samples that share a context, as many of the first ones as run together; at least
+  /// one. Where any is at fault, each is evaluated by itself.
+  std::vector<Evaluation> evaluate(std::span<const Sample* const> samples,
+                                   SampleEvaluator& evaluator);
   /// Calls from here on may get another one.
   void forget_evaluator() { batches_.reset(); }
   /// Of a sample that is not to be tried, and why.
   Evaluation refuse(const Sample& sample, const std::string& problem) const;
 
  private:
+  CellBatches& batches(SampleEvaluator& evaluator);
+  /// `not_tried`: cells of it that failed without being tried.
+  Evaluation evaluation_of(const Sample& sample, SampleOutcome outcome, int64_t not_tried) const;
+  /// Of a sample on which the program itself failed.
+  Evaluation bug(const Sample& sample, const std::string& what) const;
   std::vector<Record> records_of(const Sample& sample, SampleOutcome outcome) const;
   std::vector<Record> failed_records(const Sample& sample, const std::string& why) const;
   void compare(const Sample& sample, std::vector<Record>& records) const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -96,14 +98,17 @@ std::vector<CompressAt> moments_of(std::span<const Cell> cells) {
 }
 
 GroupCost cost_of(const CellGroup& group, const DataSet& data,
-                  std::span<const std::string> problems, const SweepConfig& config) {
+                  std::span<const std::string> problems, const SweepConfig& config,
+                  std::span<const std::string> contexts) {
   GroupCost cost;
+  std::map<std::string_view, int64_t> samples_of;  // by context
   cost.samples = std::ssize(data.samples);
   const bool answers = config.evaluation().generate;
   int64_t usable = 0;
   for (size_t i = 0; i < data.samples.size(); ++i) {
     if (!problems.empty() && !problems[i].empty()) continue;
     ++usable;
+    if (!contexts.empty() && !contexts[i].empty()) ++samples_of[contexts[i]];
     const Sample& sample = data.samples[i];
     if (answers && !group.data.by_likelihood()) {
       cost.decoded_tokens +=
@@ -117,6 +122,12 @@ GroupCost cost_of(const CellGroup& group, const DataSet& data,
   }
   cost.evaluations = usable * std::ssize(group.cells);
   cost.prefills = usable * std::ssize(moments_of(group.cells));
+  for (const auto& [context, samples] : samples_of) {
+    if (samples < 2) continue;
+    ++cost.contexts;
+    cost.asking += samples;
+    cost.prefills -= samples - 1;
+  }
   return cost;
 }
 

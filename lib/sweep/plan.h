@@ -47,14 +47,19 @@ std::vector<CompressAt> moments_of(std::span<const Cell> cells);
 struct GroupCost {
   int64_t samples = 0;
   int64_t evaluations = 0;        // samples x cells
-  int64_t prefills = 0;           // one per sample and moment, shared by the cells
+  int64_t prefills = 0;           // one per sample and moment, shared by the cells; of those before
+                                  // the question one per context
+  int64_t contexts = 0;           // that several samples ask about, where that is shared
+  int64_t asking = 0;             // samples that ask about these
   int64_t decoded_tokens = 0;     // at most: samples x cells x max_new_tokens
   int64_t answer_characters = 0;  // of the answers and the options that are scored, per cell
 };
 /// Of the samples that can be evaluated; `samples` counts the others too.
-/// `problems`: by sample, empty for those that can; or no text at all, where all can.
+/// `problems`: by sample, empty for those that can; or no text at all, where all can. `contexts`:
+/// SampleCheck::contexts.
 GroupCost cost_of(const CellGroup& group, const DataSet& data,
-                  std::span<const std::string> problems, const SweepConfig& config);
+                  std::span<const std::string> problems, const SweepConfig& config,
+                  std::span<const std::string> contexts = {});
 
 /// Everything that can change a record. Two records with the same key are interchangeable.
 struct CellIdentity {

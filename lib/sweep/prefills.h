@@ -15,6 +15,8 @@ struct Prefill {
   CompressAt at = CompressAt::kPromptEnd;
   EncodedPrompt prompt;
   std::vector<int64_t> late;  ///< ids of the tokens behind it
+  /// The number of the shared context that `prompt` is a fork of; 0: it is none.
+  int64_t context = 0;
 };
 
 /// One prefill for each moment at which caches of the sample are compressed; where any is
@@ -26,6 +28,8 @@ class Prefills {
 
   const EncodedPrompt& first() const { return prefills_.front().prompt; }
   const EncodedPrompt& of(const Cell& cell) const { return at(cell).prompt; }
+  /// The number of the context that the cell's prompt shares with other samples'; 0: none.
+  int64_t context(const Cell& cell) const { return at(cell).context; }
   /// What comes after the cell's compression.
   LateTokens late(const Cell& cell) const;
   /// Of the earliest compression.

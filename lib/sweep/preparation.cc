@@ -33,6 +33,9 @@ void check_samples(PreparedGroup& prepared, const EvaluationSettings& settings,
   }
   prepared.problems = std::move(check.problems);
   prepared.sizes = std::move(check.sizes);
+  prepared.contexts = std::move(check.contexts);
+  ELASTIKV_ASSERT(prepared.contexts.empty() || prepared.contexts.size() == samples.size(),
+                  "{} contexts of {} samples", prepared.contexts.size(), samples.size());
   prepared.memory = std::move(check.memory);
   const auto first = std::find_if(prepared.problems.begin(), prepared.problems.end(),
                                   [](const std::string& problem) { return !problem.empty(); });

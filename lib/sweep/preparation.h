@@ -22,6 +22,8 @@ struct PreparedGroup {
   std::vector<std::string> problems = {};
   /// Of the samples without a problem; none where the model is not at hand.
   std::vector<SampleSize> sizes = {};
+  /// SampleCheck::contexts.
+  std::vector<std::string> contexts = {};
   /// Why the group does not fit into the device's memory, and where it is asked for; empty: it
   /// fits, or its model or data set are not at hand.
   std::string memory = {};

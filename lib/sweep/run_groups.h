@@ -29,6 +29,7 @@ struct GroupWork {
   const CellGroup& group;
   const DataSet& set;
   std::vector<std::string> problems;  // by sample; empty: none
+  std::vector<std::string> contexts;  // SampleCheck::contexts
   std::vector<double> costs;          // by sample, against each other's; empty: not known
   GroupRecorder recorder;
   std::optional<Shard> shard = {};

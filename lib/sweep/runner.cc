@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,6 +18,7 @@
 #include "base/files.h"
 #include "base/version.h"
 #include "metrics/metric_set.h"
+#include "sweep/cell_batches.h"
 #include "sweep/details.h"
 #include "sweep/folder_lease.h"
 #include "sweep/group_recorder.h"
@@ -69,6 +72,38 @@ class RunningPerplexity {
     int64_t tokens = 0;
   };
   std::vector<Shown> shown_;
+};
+
+/// Open samples, those of one context together where the first of them is.
+std::vector<std::vector<size_t>> by_context(const std::deque<size_t>& open,
+                                            const std::vector<std::string>& contexts) {
+  std::vector<std::vector<size_t>> all;
+  std::unordered_map<std::string, size_t> known;
+  for (const size_t place : open) {
+    if (!contexts.empty() && !contexts[place].empty()) {
+      const auto [there, is_new] = known.try_emplace(contexts[place], all.size());
+      if (!is_new) {
+        all[there->second].push_back(place);
+        continue;
+      }
+    }
+    all.push_back({place});
+  }
+  return all;
+}
+
+/// Lets an evaluator keep what samples share while it lives.
+class ContextShared {
+ public:
+  explicit ContextShared(SampleEvaluator& evaluator) : evaluator_(evaluator) {
+    evaluator_.begin_context();
+  }
+  ~ContextShared() { evaluator_.end_context(); }
+  ContextShared(const ContextShared&) = delete;
+  ContextShared& operator=(const ContextShared&) = delete;
+
+ private:
+  SampleEvaluator& evaluator_;
 };
 
 bool same_result(const Record& a, const Record& b) {
@@ -182,26 +217,46 @@ class Run {
     std::vector<const Sample*> open_samples;
     for (const size_t place : item.open) open_samples.push_back(&item.set.samples[place]);
     if (tries) details.keep_all_but(open_samples, *evaluator_, progress_);
-    while (!item.open.empty()) {
-      if (options_.should_stop()) throw Interrupted();
-      const Sample& sample = item.set.samples[item.open.front()];
-      const std::string& problem = item.problems[item.open.front()];
-      const GroupRecorder::Evaluation evaluation = problem.empty()
-                                                       ? item.recorder.evaluate(sample, *evaluator_)
-                                                       : item.recorder.refuse(sample, problem);
-      writer_.append(to_append(writer_.stored(), evaluation.records));
-      item.open.pop_front();
-      const bool failed = std::all_of(evaluation.records.begin(), evaluation.records.end(),
-                                      [](const Record& record) { return record.failed(); });
-      if (!failed) details.keep(sample, *evaluator_, progress_);
-      for (const Record& record : evaluation.records) {
-        failures_.add(record);
-        perplexity.add(record);
+    for (const std::vector<size_t>& places : by_context(item.open, item.contexts)) {
+      std::optional<ContextShared> shared;
+      if (places.size() > 1) shared.emplace(*evaluator_);
+      for (size_t done = 0; done < places.size();) {
+        if (options_.should_stop()) throw Interrupted();
+        const size_t count = std::min(places.size() - done, kSamplesTogether);
+        const std::vector<GroupRecorder::Evaluation> evaluations =
+            evaluate(item, std::span(places).subspan(done, count));
+        for (const GroupRecorder::Evaluation& evaluation : evaluations)
+          record(item, places[done++], evaluation, perplexity, details);
       }
-      progress_.sample_done(config_.metrics.perplexity ? perplexity.text() : "");
-      failed_ += evaluation.failures;
-      if (options_.max_failures && failed_ >= *options_.max_failures) throw TooManyFailures();
     }
+  }
+
+  /// Evaluates samples of one context, or a single one: as many of the first ones as run together.
+  std::vector<GroupRecorder::Evaluation> evaluate(GroupWork& item, std::span<const size_t> places) {
+    const Sample& first = item.set.samples[places.front()];
+    const std::string& problem = item.problems[places.front()];
+    if (!problem.empty()) return {item.recorder.refuse(first, problem)};
+    if (places.size() == 1) return {item.recorder.evaluate(first, *evaluator_)};
+    std::vector<const Sample*> samples;
+    for (const size_t place : places) samples.push_back(&item.set.samples[place]);
+    return item.recorder.evaluate(samples, *evaluator_);
+  }
+
+  /// Writes down what became of a sample, which is then no longer open.
+  void record(GroupWork& item, size_t place, const GroupRecorder::Evaluation& evaluation,
+              RunningPerplexity& perplexity, GroupDetails& details) {
+    writer_.append(to_append(writer_.stored(), evaluation.records));
+    item.open.erase(std::lower_bound(item.open.begin(), item.open.end(), place));
+    const bool failed = std::all_of(evaluation.records.begin(), evaluation.records.end(),
+                                    [](const Record& record) { return record.failed(); });
+    if (!failed) details.keep(item.set.samples[place], *evaluator_, progress_);
+    for (const Record& record : evaluation.records) {
+      failures_.add(record);
+      perplexity.add(record);
+    }
+    progress_.sample_done(config_.metrics.perplexity ? perplexity.text() : "");
+    failed_ += evaluation.failures;
+    if (options_.max_failures && failed_ >= *options_.max_failures) throw TooManyFailures();
   }
 
   /// What the folder says of the samples that are not open.
@@ -272,7 +327,7 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
     const std::vector<std::string> parts = parts_of(config, group, *prepared.set, engines);
     add_revisions(parts, revisions);
     work.push_back(
-        {group, *prepared.set, prepared.problems,
+        {group, *prepared.set, prepared.problems, prepared.contexts,
          options.ranks != nullptr ? costs_of(prepared, config.evaluation()) : std::vector<double>(),
          GroupRecorder(config, group, engines, revisions_text(parts), options.commit),
          options.shard});

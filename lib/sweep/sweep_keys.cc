@@ -199,6 +199,10 @@ const Keys<SweepConfig>& sweep_keys() {
              "One batch for all cells of a sample, or each by itself, which times perplexity alone "
              "(`text: []`, `agreement: false`).",
              {.written = Written::kWhereSet});
+    keys.add("share_prefix", &SweepConfig::share_context, one_for_all(boolean_form()),
+             "Under `before_question`: one image encoding, one prefill and one compression for "
+             "samples that ask about the same, which changes no result.",
+             {.written = Written::kWhereSet, .hashed = false});
     keys.add("seed", &SweepConfig::seed, one_for_all(integer_form<uint64_t>(0)),
              "Of strategies that draw at random.");
     add_outcome_keys(keys);

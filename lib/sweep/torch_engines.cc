@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "base/device.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "image/image.h"
 #include "models/registry.h"
 #include "runtime/loading.h"
@@ -65,6 +67,18 @@ void require_statistics(const std::vector<Reader>& readers, const TokenizedPromp
   }
 }
 
+/// What a sample asks about: the images, and the ids of its prompt before the question.
+std::string context_of(const Sample& sample, const TokenizedPrompt& prompt, int64_t tokens) {
+  std::string text;
+  for (const ImageFile& image : sample.images) {
+    const std::string path = image.path.string();
+    text += fmt::format("{}:{}:{}", image_orientation_name(image.orientation), path.size(), path);
+  }
+  for (int64_t i = 0; i < tokens; ++i)
+    text += fmt::format(" {}", prompt.ids[static_cast<size_t>(i)]);
+  return content_hash(text);
+}
+
 /// Patches that the vision tower computes of a sample's images. Reads their headers.
 int64_t patches_of(const PromptReader& reader, const Sample& sample) {
   int64_t patches = 0;
@@ -96,6 +110,8 @@ std::string lack_of_memory(const CellGroup& group, EvaluationSettings settings,
 
 class TorchEngines final : public Engines {
  public:
+  explicit TorchEngines(const EngineOptions& options) : options_(options) {}
+
   void check(const ModelChoice& model, std::span<const Cell> cells,
              const EvaluationSettings& settings) const override {
     require_available(parse_device(model.device));
@@ -118,9 +134,13 @@ class TorchEngines final : public Engines {
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
+    const bool shares = settings.cells_together && settings.share_context &&
+                        moments.back() == CompressAt::kBeforeQuestion;
+    std::set<std::string> known;  // contexts
     SampleCheck check;
     for (const Sample& sample : samples) {
       check.problems.emplace_back();
+      if (shares) check.contexts.emplace_back();
       if (!sample.problem.empty()) continue;
       try {
         const TokenizedPrompt prompt = prompt_of(reader, sample);
@@ -138,6 +158,11 @@ class TorchEngines final : public Engines {
           compressed[at] = compressed_tokens(reader, sample, prompt, at);
         require_statistics(readers, prompt, compressed, what);
         size.late_tokens = std::ssize(prompt.ids) - compressed.at(moments.back());
+        if (shares) {
+          const int64_t tokens = compressed.at(moments.back());
+          check.contexts.back() = context_of(sample, prompt, tokens);
+          if (!known.insert(check.contexts.back()).second) size.shared_tokens = tokens;
+        }
         check.sizes.push_back(std::move(size));
       } catch (const Error& error) {
         check.problems.back() = error.what();
@@ -197,15 +222,18 @@ class TorchEngines final : public Engines {
   std::unique_ptr<SampleEvaluator> open(const ModelChoice& model,
                                         const EvaluationSettings& settings,
                                         RunWatch watch) const override {
-    return open_torch_evaluator(model, settings, std::move(watch));
+    return open_torch_evaluator(model, settings, std::move(watch), options_);
   }
 
  private:
+  EngineOptions options_;
   mutable std::map<std::string, std::string> weights_hashes_;  // by folder
 };
 
 }  // namespace
 
-std::unique_ptr<Engines> torch_engines() { return std::make_unique<TorchEngines>(); }
+std::unique_ptr<Engines> torch_engines(const EngineOptions& options) {
+  return std::make_unique<TorchEngines>(options);
+}
 
 }  // namespace elastikv

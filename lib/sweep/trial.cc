@@ -1,6 +1,8 @@
 #include "sweep/trial.h"
 
 #include <algorithm>
+#include <iterator>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +10,7 @@
 
 #include "base/device.h"
 #include "base/device_stopwatch.h"
+#include "models/decode_graphs.h"
 #include "models/llama/text_model.h"
 #include "runtime/cost.h"
 #include "runtime/evaluation.h"
@@ -29,6 +32,8 @@ constexpr int64_t kMostTrialBytes = int64_t{1} << 30;
 /// Tokens of an answer that are run to be timed, and steps after a first one.
 constexpr int64_t kScoredTokens = 17;
 constexpr int64_t kSteps = 4;
+/// Steps of which the last may be a graph's.
+constexpr int64_t kGraphSteps = DecodeGraphs::kStepsBefore + 1;
 /// Of a part's vocabulary: a head that is not whole says little, the whole one takes long to make.
 constexpr int64_t kPartVocabulary = 512;
 
@@ -72,7 +77,11 @@ class TrialRun {
  public:
   TrialRun(const Model& model, c10::Device device, const EvaluationSettings& settings,
            const std::vector<Cell>& cells, int64_t prompt_tokens)
-      : model_(model), device_(device), settings_(settings), cells_(cells) {
+      : model_(model),
+        device_(device),
+        graphs_(DecodeGraphs::on(device)),
+        settings_(settings),
+        cells_(cells) {
     const std::vector<int64_t> ids(static_cast<size_t>(prompt_tokens), 0);
     DeviceStopwatch watch(device);
     prompt_.emplace(encode_ids(model, ids, needs_of(cells), /*seed=*/0));
@@ -95,23 +104,25 @@ class TrialRun {
     ForcedReference reference;
     ForcedOptions options;
     options.one_pass = settings_.one_pass;
+    options.graphs = graphs_.get();
     if (cells_.front().is_full()) options.reference = &reference;
     DeviceStopwatch watch(device_);
-    teacher_force(model_.language(), *prompt_, pointers_to(sequences),
+    teacher_force(model_.language(), pointers_to(sequences),
                   std::vector<int64_t>(static_cast<size_t>(tokens), 0), options);
     return watch.lap().value() / static_cast<double>(tokens - 1);
   }
 
   /// Per new token. Nothing else can be run after it.
   double step() {
-    for (Sequence& sequence : sequences_) sequence.reserve(kSteps + 1);
+    const int64_t first = graphs_ == nullptr ? 1 : kGraphSteps;
+    for (Sequence& sequence : sequences_) sequence.reserve(first + kSteps);
     const std::vector<Sequence*> batch = pointers_to(sequences_);
     const std::vector<int64_t> tokens(batch.size(), 0);
     std::vector<double> seconds;
-    for (int64_t i = 0; i <= kSteps; ++i) {
+    for (int64_t i = 0; i < first + kSteps; ++i) {
       DeviceStopwatch watch(device_);
-      decode_step(model_.language(), batch, tokens);
-      if (i > 0) seconds.push_back(watch.lap().value());
+      decode_step(model_.language(), batch, tokens, graphs_.get());
+      if (i >= first) seconds.push_back(watch.lap().value());
     }
     std::sort(seconds.begin(), seconds.end());
     return (seconds[kSteps / 2 - 1] + seconds[kSteps / 2]) / 2;
@@ -120,6 +131,7 @@ class TrialRun {
  private:
   const Model& model_;
   c10::Device device_;
+  std::unique_ptr<DecodeGraphs> graphs_;
   const EvaluationSettings& settings_;
   const std::vector<Cell>& cells_;
   std::optional<EncodedPrompt> prompt_;
@@ -152,6 +164,7 @@ int64_t element_bytes_of(const ModelSize& model, c10::ScalarType dtype) {
 }
 
 double tower_operations(const ModelSize& model, const SampleSize& sample) {
+  if (sample.shared_tokens > 0) return 0;
   return 2 * static_cast<double>(model.parameters - parameters_of(model.decoder)) *
          static_cast<double>(sample.patches);
 }
@@ -167,8 +180,9 @@ double rated_seconds(const MachineRates& rates, std::span<const Cell> cells,
   const double attention =
       2.0 * static_cast<double>(d.layers * d.query_heads * d.head_dim) * prompt * prompt;
   const auto prefills = static_cast<double>(moments_of(cells).size());
+  const double shared = static_cast<double>(sample.shared_tokens) / prompt;
   double seconds =
-      (prefills * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
+      ((prefills - shared) * (2 * weights * prompt + attention) + tower_operations(model, sample)) /
       rates.operations_per_second;
   const auto phase = [&](int64_t steps, int64_t rows) {
     const int64_t half_way = sample.prompt_tokens + steps / 2;
@@ -200,7 +214,9 @@ double Trial::seconds(const EvaluationSettings& settings, const ModelSize& model
     return static_cast<double>(std::max<int64_t>(0, tokens - 1));
   };
   double seconds = tower_operations(model, sample) / tower_operations_per_second +
-                   prompt_token_seconds * static_cast<double>(sample.prompt_tokens) +
+                   prompt_token_seconds *
+                       (static_cast<double>(sample.prompt_tokens) -
+                        static_cast<double>(sample.shared_tokens) / static_cast<double>(moments)) +
                    compression_seconds;
   const auto late = static_cast<double>(sample.late_tokens);
   if (settings.perplexity) seconds += scored_token_seconds * (late + steps(sample.answer_tokens));
@@ -242,8 +258,8 @@ std::optional<Trial> run_trial(const CellGroup& group, const EvaluationSettings&
   Trial trial;
   trial.layers = part.decoder.layers;
   // Each moment of compression has a prefill of its own.
-  trial.prompt_token_seconds = run.prefill() * layers *
-                               static_cast<double>(moments_of(group.cells).size()) /
+  trial.moments = std::ssize(moments_of(group.cells));
+  trial.prompt_token_seconds = run.prefill() * layers * static_cast<double>(trial.moments) /
                                static_cast<double>(mean.prompt_tokens);
   trial.compression_seconds = run.compression() * layers * cells;
   const bool scores_options = std::any_of(samples.begin(), samples.end(),

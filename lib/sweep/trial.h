@@ -16,7 +16,8 @@ namespace elastikv {
 /// strategies, and stand for all layers. No checkpoint is read.
 struct Trial {
   int64_t layers = 0;               ///< that were run
-  double prompt_token_seconds = 0;  ///< a prompt's prefill and statistics, per token
+  double prompt_token_seconds = 0;  ///< a prompt's prefills and statistics, per token
+  int64_t moments = 1;              ///< of compression, each with a prefill
   double compression_seconds = 0;   ///< of all cells of a sample
   double scored_token_seconds = 0;  ///< a token of an answer or an option, all cells together
   double step_seconds = 0;          ///< a new token, all cells together

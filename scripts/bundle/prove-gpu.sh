@@ -17,7 +17,7 @@ fail() {
   exit 1
 }
 
-parts="device tests families sweep kernels 7b-16 7b-1 7b-48 7b-8 gaps memcheck racecheck initcheck"
+parts="device tests families sweep kernels 7b-16 7b-1 direct-1 7b-48 7b-8 gaps memcheck racecheck initcheck"
 parts+=" 13b-16 13b-1 13b-48 13b-8 qwen-16 qwen-1 qwen-48 qwen-8"
 device=cuda
 quick=
@@ -145,8 +145,9 @@ sweep_both() {
 
 # How much of a decode step no kernel runs in, from a trace of some steps.
 trace_gaps() {
-  nsys profile --trace=cuda --sample=none --cpuctxsw=none --force-overwrite=true --output="$output/gaps" \
-    "$bin/$program" bench configs/bench/prove-gpu.yaml --device "$device" --set lengths=1024+33 \
+  # Kernels within graphs, too.
+  nsys profile --trace=cuda --cuda-graph-trace=node --sample=none --cpuctxsw=none --force-overwrite=true \
+    --output="$output/gaps" "$bin/$program" bench configs/bench/prove-gpu.yaml --device "$device" --set lengths=1024+33 \
     --set strategies=full --runs 1 --json "$output/gaps.bench.json" || return
   nsys stats --report cuda_gpu_trace --format csv --output "$output/gaps" "$output/gaps.nsys-rep" || return
   python3 "$pages" gaps "$output/gaps_cuda_gpu_trace.csv" >"$output/gaps.share.json"
@@ -155,12 +156,12 @@ trace_gaps() {
 export -f describe_device sweep_both trace_gaps
 export device bin program output pages
 
-# bench PART SHAPE LABEL BATCH LIMIT
+# bench PART SHAPE LABEL BATCH LIMIT [OPTION ...]
 bench() {
-  local lengths=1024+512 shape=$2 more=()
+  local lengths=1024+512 shape=$2 more=("${@:6}")
   if [ -n "$quick" ]; then
     shape=tiny lengths=16+3
-    more=(--set warmup=0)
+    more+=(--set warmup=0)
   fi
   run_part "$1" "$5" "$bin/$program" bench configs/bench/prove-gpu.yaml --device "$device" \
     --set "models={shape: $shape, label: $3, dtype: bf16}" --set "batch=$4" --set "lengths=$lengths" "${more[@]}" \
@@ -209,6 +210,7 @@ run() {
       ;;
     kernels) run_part "$part" 60 "$bin/kernel_timings" ${quick:+--quick} ;;
     7b-*) bench "$part" llava-1.5-7b llava-1.5-7b "$batch" 60 ;;
+    direct-*) bench "$part" llava-1.5-7b llava-1.5-7b-direct "$batch" 60 --no-graphs ;;
     gaps)
       if [ -n "$quick" ]; then
         left_out "$part" "there are no gaps on the emulated device"

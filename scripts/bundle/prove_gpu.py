@@ -122,7 +122,7 @@ def goals_of(kernels, benches, gaps):
 
 
 def page(folder):
-    order = "device tests families sweep kernels 7b gaps memcheck racecheck initcheck 13b qwen".split()
+    order = "device tests families sweep kernels 7b direct gaps memcheck racecheck initcheck 13b qwen".split()
     notes = [note for path in folder.glob("*.json")
              if isinstance(note := read_json(path), dict) and {"part", "state"} <= note.keys()]
     notes.sort(key=lambda note: (order.index(note["part"].split("-")[0]), note["part"]))

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels.h"
+#include "kernels/accelerator.h"
 #include "runtime/evaluation.h"
 #include "runtime/generation.h"
 #include "runtime/sequence.h"
@@ -84,7 +85,8 @@ TEST_P(Cuda, LogitsAndStatisticsEqualTheCpus) {
 const char* const kStrategies[] = {"full", "elastic", "h2o", "streaming-llm", "elastic-released"};
 
 /// The scores of all strategies as one batch, as a sweep computes them.
-std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t>& answer) {
+std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t>& answer,
+                                const ForcedOptions& options = {}) {
   const EncodedPrompt prompt = tiny.encode();
   std::vector<std::unique_ptr<Strategy>> strategies;
   std::vector<Sequence> sequences;
@@ -98,7 +100,7 @@ std::vector<ForcedScores> score(const TinyModel& tiny, const std::vector<int64_t
     sequence.reserve(static_cast<int64_t>(answer.size()));
     batch.push_back(&sequence);
   }
-  return teacher_force(tiny.language(), prompt, batch, answer, ForcedOptions());
+  return teacher_force(tiny.language(), batch, answer, options);
 }
 
 TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
@@ -114,6 +116,30 @@ TEST_P(Cuda, TeacherForcingEqualsTheCpus) {
   }
 }
 
+TEST_P(Cuda, GraphsChangeNoBit) {
+  const std::vector<int64_t> answer{5, 11, 3, 60, 21, 5, 9, 33, 2, 17, 8, 40};
+  ForcedOptions options;
+  options.one_pass = false;
+  const std::vector<ForcedScores> without = score(*gpu_, answer, options);
+  const std::unique_ptr<DecodeGraphs> graphs = DecodeGraphs::on(kDevice);
+  ASSERT_NE(graphs, nullptr);
+  options.graphs = graphs.get();
+  // Heads that the kernels have no code for have no graphs either.
+  const CacheShape cache = gpu_->language().cache_shape();
+  const bool kernels = accelerator_of(kDevice)->has_slot_attention(cache.dtype, cache.head_dim,
+                                                                   /*turned=*/true);
+  // The second time all steps are graphs.
+  for (int64_t time = 1; time <= 2; ++time) {
+    const std::vector<ForcedScores> with = score(*gpu_, answer, options);
+    for (size_t s = 0; s < std::size(kStrategies); ++s) {
+      EXPECT_EQ(with[s].nll, without[s].nll) << kStrategies[s];
+      EXPECT_EQ(with[s].mean_kl, without[s].mean_kl) << kStrategies[s];
+    }
+    const auto steps = static_cast<int64_t>(answer.size()) - 1;
+    EXPECT_EQ(graphs->counts().launched, kernels ? time * steps - DecodeGraphs::kStepsBefore : 0);
+  }
+}
+
 TEST_P(Cuda, GreedyTokensEqualTheGoldenOnes) {
   const EncodedPrompt prompt = gpu_->encode();
   const auto full = make_strategy("full");
@@ -121,7 +147,7 @@ TEST_P(Cuda, GreedyTokensEqualTheGoldenOnes) {
   const std::vector<int64_t> golden = to_ids(gpu_->golden.tensor("greedy_tokens"));
   GreedyOptions options;
   options.max_new_tokens = static_cast<int64_t>(golden.size());
-  EXPECT_EQ(generate_greedy(gpu_->language(), prompt, {&sequence}, options)[0].token_ids, golden);
+  EXPECT_EQ(generate_greedy(gpu_->language(), {&sequence}, options)[0].token_ids, golden);
 }
 
 }  // namespace

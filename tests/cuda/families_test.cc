@@ -105,7 +105,7 @@ TEST_P(GoldenFamilies, LogitsAndPerplexity) {
       ForcedOptions options;
       options.one_pass = one_pass;
       const std::vector<double> nll =
-          teacher_force(model_->language(), prompt, {&sequence}, answer, options)[0].nll;
+          teacher_force(model_->language(), {&sequence}, answer, options)[0].nll;
       ASSERT_EQ(static_cast<int64_t>(nll.size()), expected.size(0));
       for (size_t i = 0; i < nll.size(); ++i) {
         const double away = std::abs(nll[i] - expected[static_cast<int64_t>(i)].item<double>());

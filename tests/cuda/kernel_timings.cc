@@ -208,7 +208,11 @@ class Timings {
       std::vector<SlotRow> batch;
       for (KVCache& cache : caches) batch.push_back({.cache = &cache, .token_index = next});
       ++next;
-      return SlotBatch(std::move(batch), /*tokens=*/1, sizes_.heads);
+      SlotBatch begun(std::move(batch), /*tokens=*/1, sizes_.heads);
+      Upload inputs;
+      begun.add_to(inputs);
+      begun.read_from(inputs.send(kDevice), begun.longest());
+      return begun;
     };
     const std::string shape =
         fmt::format("{} x {} slots{}", rows, slots, scattered ? ", scattered" : "");

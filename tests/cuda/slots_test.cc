@@ -44,7 +44,8 @@ class RotaryModel final : public LanguageModel {
   PrefillOutput prefill(const PrefillInput& /*input*/, KVCache& /*cache*/) const override {
     throw InternalError("not asked");
   }
-  DecodeOutput decode(const std::vector<DecodeInput>& /*rows*/) const override {
+  DecodeOutput decode(const std::vector<DecodeInput>& /*rows*/,
+                      DecodeGraphs* /*graphs*/) const override {
     throw InternalError("not asked");
   }
   at::Tensor decode_chunk(const std::vector<ChunkInput>& /*rows*/,
@@ -103,19 +104,23 @@ struct Caches {
     DecodeBatch batch(inputs, model, 0.2, device, dtype);
     std::vector<at::Tensor> all;
     const auto count = static_cast<int64_t>(rows.size());
-    for (int64_t layer = 0; layer < kLayers; ++layer) {
-      const at::Tensor product = random_tensor({count, kKvHeads * (kGroup + 2), kHeadDim},
-                                               seed * 100 + static_cast<uint64_t>(layer))
-                                     .to(dtype)
-                                     .to(device);
-      all.push_back(batch
-                        .attend(layer, product.narrow(1, 0, kKvHeads * kGroup),
-                                product.narrow(1, kKvHeads * kGroup, kKvHeads),
-                                product.narrow(1, kKvHeads * (kGroup + 1), kKvHeads))
-                        .cpu()
-                        .to(at::kFloat)
-                        .flatten());
-    }
+    const auto layers = [&](const StepBegin& /*begin*/) {
+      for (int64_t layer = 0; layer < kLayers; ++layer) {
+        const at::Tensor product = random_tensor({count, kKvHeads * (kGroup + 2), kHeadDim},
+                                                 seed * 100 + static_cast<uint64_t>(layer))
+                                       .to(dtype)
+                                       .to(device);
+        all.push_back(batch
+                          .attend(layer, product.narrow(1, 0, kKvHeads * kGroup),
+                                  product.narrow(1, kKvHeads * kGroup, kKvHeads),
+                                  product.narrow(1, kKvHeads * (kGroup + 1), kKvHeads))
+                          .cpu()
+                          .to(at::kFloat)
+                          .flatten());
+      }
+      return all.back();
+    };
+    batch.run(layers, /*graphs=*/nullptr);
     DecodeOutput output;
     batch.give_weights(output);
     for (const std::vector<at::Tensor>& layers : output.weights) {

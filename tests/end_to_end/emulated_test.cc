@@ -145,6 +145,61 @@ TEST_F(Emulated, BenchMeasuresTheDevice) {
     EXPECT_EQ(cell.at("prefill_seconds").at("count"), 1) << cell.dump();
 }
 
+TEST_F(Emulated, GraphsChangeNoAnswer) {
+  const std::vector<std::string> generate{"generate", "--model", at("model"), "--image", kImage,
+                                          "-p",       "Hi",      "-s",        "h2o",     "--keep",
+                                          "0.3",      "-n",      "9",         "--json"};
+  const auto without = [](std::vector<std::string> arguments) {
+    arguments.emplace_back("--no-graphs");
+    return arguments;
+  };
+  const Json with_graphs = Json::parse(run_on("emulated", generate).output);
+  const Json without_graphs = Json::parse(run_on("emulated", without(generate)).output);
+  EXPECT_EQ(with_graphs.at("token_ids"), without_graphs.at("token_ids"));
+  // It is no mistake where there are none.
+  expect_alike(Json::parse(run_on("cpu", without(generate)).output), without_graphs);
+
+  const std::string file = sweep_file();
+  const std::vector<std::string> sweep{"sweep", file, "--set",
+                                       "metrics.perplexity={one_pass: false}", "--output"};
+  const auto into = [&](const std::string& folder, std::vector<std::string> arguments) {
+    arguments.push_back(at(folder));
+    return arguments;
+  };
+  ASSERT_EQ(run_on("emulated", into("with", sweep)).exit_code, 0);
+  ASSERT_EQ(run_on("emulated", without(into("without", sweep))).exit_code, 0);
+  const auto expected = records("without");
+  const auto found = records("with");
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [place, record] : expected) {
+    SCOPED_TRACE(place.first + ", " + place.second);
+    for (const char* key : {"key", "nll_sum", "token_ids"})
+      EXPECT_EQ(found.at(place).at(key), record.at(key)) << key;
+  }
+  const std::string report = read_file(folder_.path() / "without" / "report.md");
+  EXPECT_NE(report.find("--no-graphs"), std::string::npos) << report;
+}
+
+TEST_F(Emulated, BenchTellsWhichStepsAreGraphs) {
+  const std::string file =
+      folder_
+          .write("b.yaml", "models: {shape: tiny}\nlengths: 32+8\nbatch: [2]\nruns: 1\nwarmup: 1\n")
+          .string();
+  const ProgramResult with = run_on("emulated", {"bench", file, "--json", at("with.json")});
+  ASSERT_EQ(with.exit_code, 0) << with.errors;
+  EXPECT_NE(with.output.find("11 of 14 decode steps were launched as graphs"), std::string::npos)
+      << with.output;
+  const Json graphs = Json::parse(read_file(at("with.json"))).at("models").at(0).at("graphs");
+  EXPECT_EQ(graphs, Json({{"recorded", 1}, {"steps_launched", 11}, {"steps_direct", 3}}));
+  const ProgramResult without =
+      run_on("emulated", {"bench", file, "--no-graphs", "--json", at("without.json")});
+  ASSERT_EQ(without.exit_code, 0) << without.errors;
+  EXPECT_EQ(without.output.find("graphs"), std::string::npos) << without.output;
+  const Json json = Json::parse(read_file(at("without.json")));
+  EXPECT_FALSE(json.at("models").at(0).contains("graphs"));
+  EXPECT_EQ(json.at("config").at("graphs"), false);
+}
+
 TEST_F(Emulated, TheProgramItselfKnowsNoSuchDevice) {
   const ProgramResult result =
       run_elastikv({"generate", "--model", at("model"), "-p", "Hi", "--device", "emulated"});

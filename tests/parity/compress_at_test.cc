@@ -71,7 +71,7 @@ std::vector<int64_t> answer(const LanguageModel& model, const EncodedPrompt& pro
   sequence.reserve(static_cast<int64_t>(tokens));
   GreedyOptions options;
   options.max_new_tokens = static_cast<int64_t>(tokens);
-  return generate_greedy(model, prompt, {&sequence}, options)[0].token_ids;
+  return generate_greedy(model, {&sequence}, options)[0].token_ids;
 }
 
 std::string as_test_name(std::string name) {

@@ -131,7 +131,7 @@ TEST_P(FamilyParity, GreedyTokens) {
     const std::vector<int64_t> expected = to_ids(golden(one, "greedy_tokens"));
     GreedyOptions options;
     options.max_new_tokens = static_cast<int64_t>(expected.size());
-    const auto texts = generate_greedy(model().language(), prompt, {&sequence}, options);
+    const auto texts = generate_greedy(model().language(), {&sequence}, options);
     ASSERT_EQ(texts[0].token_ids.size(), expected.size());
     const at::Tensor margins = golden(one, "greedy_margins");
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -155,7 +155,7 @@ TEST_P(FamilyParity, Perplexity) {
       ForcedOptions options;
       options.one_pass = one_pass;
       const std::vector<double> nll =
-          teacher_force(model().language(), prompt, {&sequence}, answer(), options)[0].nll;
+          teacher_force(model().language(), {&sequence}, answer(), options)[0].nll;
       const at::Tensor expected = golden(one, "nll");
       ASSERT_EQ(static_cast<int64_t>(nll.size()), expected.size(0));
       for (size_t i = 0; i < nll.size(); ++i)
@@ -182,7 +182,7 @@ TEST_P(FamilyParity, StrategiesRunAtEveryBudget) {
         ForcedOptions options;
         options.one_pass = one_pass;
         const std::vector<ForcedScores> scores =
-            teacher_force(model().language(), prompt, {&sequence}, answer(), options);
+            teacher_force(model().language(), {&sequence}, answer(), options);
         double& sum = sums.emplace_back();
         for (const double nll : scores[0].nll) sum += nll;
         ASSERT_TRUE(std::isfinite(sum));
@@ -193,9 +193,7 @@ TEST_P(FamilyParity, StrategiesRunAtEveryBudget) {
       Sequence sequence(model().language(), prompt, *strategy, budget);
       GreedyOptions options;
       options.max_new_tokens = 8;
-      EXPECT_EQ(
-          generate_greedy(model().language(), prompt, {&sequence}, options)[0].token_ids.size(),
-          8U);
+      EXPECT_EQ(generate_greedy(model().language(), {&sequence}, options)[0].token_ids.size(), 8U);
     }
   }
 }

@@ -42,8 +42,8 @@ TEST(OptionsParity, HaveTransformersLikelihoodsAndChoices) {
     for (const bool one_pass : {true, false}) {
       Sequence sequence(tiny.language(), prompt, *full, Budget::unlimited());
       std::vector<double> found =
-          score_options(tiny.language(), c10::Device(c10::DeviceType::CPU), prompt, {&sequence},
-                        options, {.one_pass = one_pass, .on_step = {}})
+          score_options(tiny.language(), c10::Device(c10::DeviceType::CPU), {&sequence}, options,
+                        {.one_pass = one_pass, .on_step = {}})
               .front()
               .log_likelihoods;
       ASSERT_EQ(found.size(), expected.size());

@@ -97,7 +97,7 @@ TEST_F(QwenVlParity, UnrotatedKeysOfALongPrompt) {
     ForcedOptions options;
     options.one_pass = one_pass;
     const std::vector<double> nll =
-        teacher_force(model_->language(), prompt, {&sequence}, answer(), options)[0].nll;
+        teacher_force(model_->language(), {&sequence}, answer(), options)[0].nll;
     ASSERT_EQ(static_cast<int64_t>(nll.size()), expected.size(0));
     for (size_t i = 0; i < nll.size(); ++i)
       EXPECT_NEAR(nll[i], expected[static_cast<int64_t>(i)].item<double>(), kTolerance);
@@ -114,7 +114,7 @@ TEST_F(QwenVlParity, StrategiesOnALongPrompt) {
       ForcedOptions options;
       options.one_pass = one_pass;
       const std::vector<ForcedScores> scores =
-          teacher_force(model_->language(), prompt, {&sequence}, answer(), options);
+          teacher_force(model_->language(), {&sequence}, answer(), options);
       double& sum = sums.emplace_back();
       for (const double nll : scores[0].nll) sum += nll;
     }

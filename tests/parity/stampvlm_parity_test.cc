@@ -185,7 +185,7 @@ TEST_F(StampvlmParity, GreedyGeneration) {
   Sequence sequence(model_->language(), prompt, *full, Budget::unlimited());
   GreedyOptions options;
   options.max_new_tokens = static_cast<int64_t>(tokens.size());
-  const auto texts = generate_greedy(model_->language(), prompt, {&sequence}, options);
+  const auto texts = generate_greedy(model_->language(), {&sequence}, options);
   EXPECT_EQ(texts[0].token_ids, tokens);
 }
 

@@ -113,7 +113,7 @@ TEST_P(TinyParity, GreedyTokens) {
   const std::vector<int64_t> golden = to_ids(tiny_.golden.tensor("greedy_tokens"));
   GreedyOptions options;
   options.max_new_tokens = static_cast<int64_t>(golden.size());
-  const auto texts = generate_greedy(tiny_.language(), prompt, {&sequence}, options);
+  const auto texts = generate_greedy(tiny_.language(), {&sequence}, options);
   ASSERT_EQ(texts.size(), 1U);
   EXPECT_EQ(texts[0].token_ids, golden);
 }

@@ -82,8 +82,7 @@ TEST(WindowsParity, Perplexity) {
         encode_ids(*model, sample.prompt_ids, StatisticsRequest(), /*seed=*/0);
     Sequence sequence(model->language(), prompt, *full, Budget::unlimited());
     const std::vector<double> nll =
-        teacher_force(model->language(), prompt, {&sequence}, sample.answer_ids, ForcedOptions())[0]
-            .nll;
+        teacher_force(model->language(), {&sequence}, sample.answer_ids, ForcedOptions())[0].nll;
     const auto expected = one.at("nll").get<std::vector<double>>();
     ASSERT_EQ(nll.size(), expected.size());
     for (size_t i = 0; i < nll.size(); ++i) EXPECT_NEAR(nll[i], expected[i], kTolerance) << i;

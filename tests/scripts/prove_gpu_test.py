@@ -58,7 +58,7 @@ class Script(Folder):
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
         found = json.loads((output / "prove-gpu.json").read_text())
         states = {part["part"]: part["state"] for part in found["parts"]}
-        expected = ["device", "tests", "families", "sweep", "kernels", "7b-2", "7b-1", "13b-2", "qwen-2"]
+        expected = ["device", "tests", "families", "sweep", "kernels", "7b-2", "7b-1", "direct-1", "13b-2", "qwen-2"]
         self.assertEqual([part for part, state in states.items() if state == "passed"],
                          sorted(expected, key=list(states).index))
         self.assertEqual(states["gaps"], "left out")
@@ -71,7 +71,7 @@ class Script(Folder):
         self.assertLessEqual({"decode attention", "column sums", "chunk attention", "rotate_and_append", "join",
                               "nearest keys", "rms_norm", "gated_silu", "gather and merge",
                               "begin a step (update_slots)"}, names)
-        self.assertEqual(sorted(found["bench"]), ["13b-2", "7b-1", "7b-2", "qwen-2"])
+        self.assertEqual(sorted(found["bench"]), ["13b-2", "7b-1", "7b-2", "direct-1", "qwen-2"])
         page = (output / "page.md").read_text()
         for heading in ("Parts", "Goals", "Tests", "Families against golden data", "Kernels", "Decoding beside the bound"):
             self.assertIn(f"\n## {heading}\n", page)

@@ -146,9 +146,9 @@ class FaultyModel final : public Model {
       }
       return output;
     }
-    DecodeOutput decode(const std::vector<DecodeInput>& rows) const override {
+    DecodeOutput decode(const std::vector<DecodeInput>& rows, DecodeGraphs* graphs) const override {
       const Trigger trigger(fault_, Fault::Call::kDecode, decodes_, lost_);
-      DecodeOutput output = model_.decode(rows);
+      DecodeOutput output = model_.decode(rows, graphs);
       output.logits = trigger.spoil(output.logits);
       return output;
     }

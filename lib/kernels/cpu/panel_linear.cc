@@ -10,10 +10,12 @@
 
 #include "base/error.h"
 #include "kernels/cpu/bf16.h"
+#include "kernels/cpu/bf16_pairs.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/share_work.h"
 #include "kernels/cpu/targets.h"
+#include "kernels/cpu/tile_product.h"
 
 // How a product runs. Few rows only wait for the weights, many only for the arithmetic, and between
 // the two both must go on at the same time. So one loop serves all: the weights of 256 inputs of a
@@ -24,9 +26,6 @@
 namespace elastikv::cpu {
 namespace {
 
-/// Inputs that are summed before the sum is added to the output's: long sums in fp32 lose digits,
-/// sums of sums lose few.
-constexpr int64_t kDepth = 256;
 /// Rows that are worked on together, their inputs in fp32 and in the order of use.
 constexpr int64_t kMostRows = 480;
 /// Half a panel: the vectors of a pair lie so far apart.
@@ -38,17 +37,6 @@ template <int kWidth>
 struct Width : Vectors<kWidth> {
   static constexpr int kRows = kWidth == 16 ? 12 : 6;
   static constexpr int kGroups = kHalf / kWidth;  // pairs of vectors that make a panel
-};
-
-struct Product {
-  const void* weights;
-  const float* x;  // tiles of `tile_rows` rows: [tiles, depth, tile_rows]
-  int64_t depth;   // PanelWeights::depth; x is zero beyond its inputs
-  int64_t rows;
-  int64_t tiles;
-  int64_t tile_rows;
-
-  int64_t first_row(int64_t tile) const { return rows * tile / tiles; }
 };
 
 /// Inputs whose weights lie together.
@@ -84,12 +72,6 @@ ELASTIKV_INLINE void load_pair(const uint16_t* weights, int64_t group, int input
   std::memcpy(&first, &words[0], sizeof(first));
   std::memcpy(&second, &words[1], sizeof(second));
 }
-
-/// What one pass has to ask memory for while it runs: a piece of the next weights per input.
-struct Ahead {
-  const char* next;  // of this pass
-  int64_t step;      // bytes per input
-};
 
 /// sums [kRows, kPanel] of kGroups vector pairs from `group` on; the first inputs set them, later
 /// ones are added.
@@ -176,13 +158,14 @@ ELASTIKV_INLINE void passes_of(int64_t rows, const T* weights, const float* x, i
 }
 
 template <int kWidth, typename T>
-ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
+ELASTIKV_INLINE void panel_sums(const TileProduct& p, int64_t panel, float* sums) {
   int64_t passes = 0;
   for (int64_t tile = 0; tile < p.tiles; ++tile) {
     passes +=
         whole_panel<kWidth>(p.first_row(tile + 1) - p.first_row(tile)) ? 1 : Width<kWidth>::kGroups;
   }
   const T* weights = static_cast<const T*>(p.weights) + panel * p.depth * kPanel;
+  const auto* x = static_cast<const float*>(p.x);
   for (int64_t k = 0; k < p.depth; k += kDepth) {
     const int64_t depth = std::min(kDepth, p.depth - k);
     const T* here = weights + k * kPanel;
@@ -192,30 +175,28 @@ ELASTIKV_INLINE void panel_sums(const Product& p, int64_t panel, float* sums) {
     for (int64_t tile = 0; tile < p.tiles; ++tile) {
       const int64_t row = p.first_row(tile);
       passes_of<kWidth, Width<kWidth>::kRows>(p.first_row(tile + 1) - row, here,
-                                              p.x + (tile * p.depth + k) * p.tile_rows, depth,
+                                              x + (tile * p.depth + k) * p.tile_rows, depth,
                                               sums + row * kPanel, k == 0, ahead);
     }
   }
 }
 
-using PanelSums = void (*)(const Product& product, int64_t panel, float* sums);
-
-void sums_of_4_fp32(const Product& product, int64_t panel, float* sums) {
+void sums_of_4_fp32(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<4, float>(product, panel, sums);
 }
-void sums_of_4_bf16(const Product& product, int64_t panel, float* sums) {
+void sums_of_4_bf16(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<4, uint16_t>(product, panel, sums);
 }
-ELASTIKV_AVX2 void sums_of_8_fp32(const Product& product, int64_t panel, float* sums) {
+ELASTIKV_AVX2 void sums_of_8_fp32(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<8, float>(product, panel, sums);
 }
-ELASTIKV_AVX2 void sums_of_8_bf16(const Product& product, int64_t panel, float* sums) {
+ELASTIKV_AVX2 void sums_of_8_bf16(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<8, uint16_t>(product, panel, sums);
 }
-ELASTIKV_AVX512 void sums_of_16_fp32(const Product& product, int64_t panel, float* sums) {
+ELASTIKV_AVX512 void sums_of_16_fp32(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<16, float>(product, panel, sums);
 }
-ELASTIKV_AVX512 void sums_of_16_bf16(const Product& product, int64_t panel, float* sums) {
+ELASTIKV_AVX512 void sums_of_16_bf16(const TileProduct& product, int64_t panel, float* sums) {
   panel_sums<16, uint16_t>(product, panel, sums);
 }
 
@@ -243,7 +224,7 @@ float* scratch(size_t size, bool inputs) {
 
 /// Rows [first, first + rows) of x as the tiles of a product.
 template <typename T>
-void lay_out(const at::Tensor& x, int64_t first, const Product& p, float* to) {
+void lay_out(const at::Tensor& x, int64_t first, const TileProduct& p, float* to) {
   const int64_t in = x.size(1);
   const T* from = static_cast<const T*>(x.const_data_ptr()) + first * in;
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / (p.depth * p.tile_rows));
@@ -306,21 +287,21 @@ void for_parts(int64_t all, Multiply multiply) {
   }
 }
 
-template <typename T>
-void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
-  const Bodies& bodies = Bodies::here();
-  const PanelSums body = weights.stored() == at::kFloat ? bodies.fp32 : bodies.bf16;
-  for_parts(x.size(0), [&](int64_t first, int64_t rows) {
-    Product product{.weights = weights.data(),
-                    .x = nullptr,
-                    .depth = weights.depth(),
-                    .rows = rows,
-                    .tiles = 0,
-                    .tile_rows = bodies.tile_rows};
-    product.tiles = (product.rows + product.tile_rows - 1) / product.tile_rows;
-    float* inputs = scratch(static_cast<size_t>(product.tiles * product.depth * product.tile_rows),
-                            /*inputs=*/true);
-    lay_out<T>(x, first, product, inputs);
+/// Multiplies by `body`, for which `lay_out(first, product, tiles)` lays out rows of x from `first`
+/// on, each in `row_floats` floats of the scratch memory.
+template <typename T, typename LayOut>
+void multiply_in_tiles(int64_t all, const PanelWeights& weights, PanelSums body, int64_t tile_rows,
+                       int64_t row_floats, LayOut lay_out_rows, const Outputs& to) {
+  for_parts(all, [&](int64_t first, int64_t rows) {
+    TileProduct product{.weights = weights.data(),
+                        .x = nullptr,
+                        .depth = weights.depth(),
+                        .rows = rows,
+                        .tiles = (rows + tile_rows - 1) / tile_rows,
+                        .tile_rows = tile_rows};
+    float* inputs =
+        scratch(static_cast<size_t>(product.tiles * tile_rows * row_floats), /*inputs=*/true);
+    lay_out_rows(first, product, inputs);
     product.x = inputs;
     const int64_t grain = std::max<int64_t>(1, kWork / (kPanel * product.depth * product.rows));
     share_work(weights.panels(), grain, [&](int64_t begin, int64_t end) {
@@ -331,6 +312,34 @@ void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const
       }
     });
   });
+}
+
+template <typename T>
+void multiply_by_vectors(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
+  const Bodies& bodies = Bodies::here();
+  multiply_in_tiles<T>(
+      x.size(0), weights, weights.stored() == at::kFloat ? bodies.fp32 : bodies.bf16,
+      bodies.tile_rows, weights.depth(),
+      [&](int64_t first, const TileProduct& product, float* tiles) {
+        lay_out<T>(x, first, product, tiles);
+      },
+      to);
+}
+
+/// bf16 numbers in pairs.
+void multiply_by_pairs(const at::Tensor& x, const PanelWeights& weights, const Outputs& to) {
+  const auto* from = static_cast<const uint16_t*>(x.const_data_ptr());
+  multiply_in_tiles<uint16_t>(
+      x.size(0), weights, pair_sums, kPairRows, weights.depth() / 2,
+      [&](int64_t first, const TileProduct& product, float* tiles) {
+        const int64_t grain = std::max<int64_t>(1, (1 << 15) / (product.depth * kPairRows));
+        at::parallel_for(0, product.tiles, grain, [&](int64_t begin, int64_t end) {
+          for (int64_t tile = begin; tile < end; ++tile)
+            lay_out_pairs(from, weights.in(), first, tile, product,
+                          reinterpret_cast<uint32_t*>(tiles));
+        });
+      },
+      to);
 }
 
 /// bf16 numbers on a matrix unit.
@@ -396,6 +405,8 @@ at::Tensor panel_linear(const at::Tensor& x, const PanelWeights& weights, const 
     multiply_by_vectors<float>(inputs, weights, to);
   } else if (has_matrix_unit() && weights.stored() == at::kBFloat16) {
     multiply_by_unit(inputs, weights, to);
+  } else if (has_bf16_pairs() && weights.stored() == at::kBFloat16) {
+    multiply_by_pairs(inputs, weights, to);
   } else {
     multiply_by_vectors<uint16_t>(inputs, weights, to);
   }

@@ -114,7 +114,7 @@ int64_t Llama::rotary_table(int64_t prompt_tokens) const {
   return doublings;
 }
 
-at::Tensor Llama::query_scales(const std::vector<int64_t>& indices) const {
+std::vector<float> Llama::query_scales(const std::vector<int64_t>& indices) const {
   if (!config_.logn_attention || std::all_of(indices.begin(), indices.end(), [this](int64_t index) {
         return index < config_.trained_length;
       }))
@@ -128,7 +128,12 @@ at::Tensor Llama::query_scales(const std::vector<int64_t>& indices) const {
     scales.push_back(static_cast<float>(
         index < config_.trained_length ? 1.0 : std::log(static_cast<double>(index + 1)) / base));
   }
-  return sent(at::tensor(scales, at::kFloat), device_).view({-1, 1, 1}).to(dtype_);
+  return scales;
+}
+
+at::Tensor Llama::on_device(const std::vector<float>& query_scales) const {
+  if (query_scales.empty()) return {};
+  return sent(at::tensor(query_scales, at::kFloat), device_).view({-1, 1, 1}).to(dtype_);
 }
 
 double Llama::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
@@ -174,7 +179,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   const RotaryTable& rotary = *this->rotary(cache);
   std::vector<int64_t> indices(static_cast<size_t>(tokens));
   std::iota(indices.begin(), indices.end(), 0);
-  const at::Tensor scales = query_scales(indices);
+  const at::Tensor scales = on_device(query_scales(indices));
   const auto observe = [&](int64_t layer, const char* name, const at::Tensor& value) {
     if (input.observer != nullptr)
       (*input.observer)(fmt::format("layers.{}{}", layer, name), value);
@@ -223,27 +228,24 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   return result;
 }
 
-DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows) const {
-  std::vector<int64_t> ids;
+DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows, DecodeGraphs* graphs) const {
   std::vector<int64_t> indices;
-  ids.reserve(rows.size());
   indices.reserve(rows.size());
-  for (const DecodeInput& row : rows) {
-    ids.push_back(row.token);
-    indices.push_back(row.token_index);
-  }
-  DecodeBatch batch(rows, *this, scale(), device_, dtype_);
-  const at::Tensor scales = query_scales(indices);
-  at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    const Layer& layer = layers_[static_cast<size_t>(i)];
-    const Projections p = project(layer, x, scales);
-    const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);
-    layer.out.add_to(x, attention.view({x.size(0), -1}));
-    layer.down.add_to(x, gated(layer, x));
-  }
+  for (const DecodeInput& row : rows) indices.push_back(row.token_index);
+  DecodeBatch batch(rows, *this, scale(), device_, dtype_, query_scales(indices));
+  const auto layers = [&](const StepBegin& begin) {
+    at::Tensor x = embed(begin.ids);
+    for (int64_t i = 0; i < config_.layers; ++i) {
+      const Layer& layer = layers_[static_cast<size_t>(i)];
+      const Projections p = project(layer, x, begin.query_scales);
+      const at::Tensor attention = batch.attend(i, p.queries, p.keys, p.values);
+      layer.out.add_to(x, attention.view({x.size(0), -1}));
+      layer.down.add_to(x, gated(layer, x));
+    }
+    return head_(norm_(x)).to(at::kFloat);
+  };
   DecodeOutput result;
-  result.logits = head_(norm_(x)).to(at::kFloat);
+  result.logits = batch.run(layers, graphs);
   batch.give_weights(result);
   return result;
 }
@@ -263,7 +265,7 @@ at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
     ids.insert(ids.end(), row.tokens.begin(), row.tokens.end());
     for (int64_t i = 0; i < token_count; ++i) indices.push_back(row.token_index + i);
   }
-  const at::Tensor scales = query_scales(indices);
+  const at::Tensor scales = on_device(query_scales(indices));
   at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (on_layer) on_layer(i, config_.layers);

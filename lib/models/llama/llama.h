@@ -44,7 +44,8 @@ class Llama final : public LanguageModel {
   }
   at::Tensor embed(const at::Tensor& ids) const override;
   PrefillOutput prefill(const PrefillInput& input, KVCache& cache) const override;
-  DecodeOutput decode(const std::vector<DecodeInput>& rows) const override;
+  using LanguageModel::decode;
+  DecodeOutput decode(const std::vector<DecodeInput>& rows, DecodeGraphs* graphs) const override;
   at::Tensor decode_chunk(const std::vector<ChunkInput>& rows,
                           const LayerWatch& on_layer) const override;
   at::Tensor logits(const at::Tensor& hidden) const override;
@@ -68,16 +69,18 @@ class Llama final : public LanguageModel {
     at::Tensor keys;
     at::Tensor values;
   };
-  /// `product`: of qkv; `query_scales`: what query_scales() gave for its tokens.
+  /// `product`: of qkv; `query_scales`: on_device() for its tokens.
   Projections heads_of(const Layer& layer, const at::Tensor& product,
                        const at::Tensor& query_scales) const;
   Projections project(const Layer& layer, const at::Tensor& x,
                       const at::Tensor& query_scales) const;
   /// Which of rotary_ a prompt of so many tokens is rotated by.
   int64_t rotary_table(int64_t prompt_tokens) const;
-  /// What the queries of the tokens of these indices are multiplied by, [n, 1, 1]; undefined where
-  /// that is 1 for all.
-  at::Tensor query_scales(const std::vector<int64_t>& indices) const;
+  /// What the queries of the tokens of these indices are multiplied by, [n]; empty where that is 1
+  /// for all.
+  std::vector<float> query_scales(const std::vector<int64_t>& indices) const;
+  /// These as [n, 1, 1] of the model's dtype; undefined without any.
+  at::Tensor on_device(const std::vector<float>& query_scales) const;
   /// What a layer's last product takes: silu(gate(x)) * up(x).
   static at::Tensor gated(const Layer& layer, const at::Tensor& x);
   double scale() const;

@@ -45,6 +45,7 @@ class EmulatedAllocator final : public c10::DeviceAllocator {
       (*bytes)[kAll].current = usage.in_use;
       (*bytes)[kAll].peak = usage.peak;
     }
+    stats.reserved_bytes[kAll].current += usage.kept_by_pools;
     stats.allocation[kAll].allocated = usage.allocations;
     stats.num_ooms = usage.refused;
     return stats;
@@ -53,7 +54,8 @@ class EmulatedAllocator final : public c10::DeviceAllocator {
   void resetPeakStats(c10::DeviceIndex /*device*/) override { Memory::instance().reset_peak(); }
   std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex /*device*/) override {
     const Memory::Usage usage = Memory::instance().usage();
-    return {static_cast<size_t>(usage.limit - usage.in_use), static_cast<size_t>(usage.limit)};
+    const int64_t free = usage.limit - usage.in_use - usage.kept_by_pools;
+    return {static_cast<size_t>(free), static_cast<size_t>(usage.limit)};
   }
 };
 
@@ -109,7 +111,7 @@ class PinnedAllocator final : public at::HostAllocator {
     if (stream.finished() == stream.queued()) {
       std::free(block);
     } else {
-      stream.enqueue([block] { std::free(block); });
+      stream.after_all([block] { std::free(block); });
     }
   }
 

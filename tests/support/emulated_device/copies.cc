@@ -20,6 +20,7 @@ void copy_on_device(const at::Tensor& from, const at::Tensor& to) {
 /// Both contiguous and of one dtype.
 void send(const at::Tensor& host, const at::Tensor& device, bool non_blocking) {
   Stream& stream = Stream::instance();
+  stream.require_not_recording("a copy from the host");
   const size_t bytes = host.nbytes();
   ++stream.counters().to_device_copies;
   stream.counters().to_device_bytes += static_cast<int64_t>(bytes);
@@ -36,6 +37,7 @@ void send(const at::Tensor& host, const at::Tensor& device, bool non_blocking) {
 
 void fetch(const at::Tensor& device, const at::Tensor& host, bool non_blocking) {
   Stream& stream = Stream::instance();
+  stream.require_not_recording("a copy to the host");
   const size_t bytes = host.nbytes();
   ++stream.counters().to_host_copies;
   stream.counters().to_host_bytes += static_cast<int64_t>(bytes);
@@ -72,6 +74,7 @@ void copy(const at::Tensor& given, const at::Tensor& to, bool non_blocking) {
 
 at::Scalar to_number(const at::Tensor& tensor) {
   Stream& stream = Stream::instance();
+  stream.require_not_recording("reading a number");
   ++stream.counters().to_host_copies;
   stream.counters().to_host_bytes += static_cast<int64_t>(tensor.element_size());
   stream.synchronise();

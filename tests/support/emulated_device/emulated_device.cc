@@ -11,6 +11,7 @@
 #include "kernels/cuda/accelerator.h"
 #include "support/cuda_emulation.h"
 #include "support/emulated_device/allocators.h"
+#include "support/emulated_device/graph.h"
 #include "support/emulated_device/guard.h"
 #include "support/emulated_device/hooks.h"
 #include "support/emulated_device/memory.h"
@@ -33,7 +34,12 @@ void install_once() {
   register_operators();
   at::globalContext().lazyInitDevice(kType);
   cuda_emulation::set_launcher(&launch);
-  set_accelerator(kType, cuda::accelerator());
+  static const Accelerator with_graphs = [] {
+    Accelerator all = cuda::accelerator();
+    all.graph_recorder = graph_recorder;
+    return all;
+  }();
+  set_accelerator(kType, with_graphs);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 ///   depend on numbers wait. Operators that draw random numbers run at once.
 /// - An operator that mixes devices fails as on CUDA (fallback.h).
 /// - It counts launches, copies and waits (counters.h), and memory as LibTorch's allocators do.
+/// - It records graphs (graph.h).
 /// - The kernels of lib/kernels/cuda run on it, launched by their own wrappers
 ///   (support/cuda_emulation.h). Other operators run as the CPU's, in the stream.
 namespace elastikv::emulated {

@@ -151,7 +151,7 @@ class Call {
 
   Stack run() {
     Stream& stream = Stream::instance();
-    ++stream.counters().launches;
+    stream.count_launch();
     if (depends_on_numbers(op_, arguments_)) {
       stream.synchronise();
       return run_now();
@@ -212,7 +212,8 @@ class Call {
       }
     }
     Stream::instance().enqueue(
-        [op = op_, stack = changed(arguments_, operand), fill = std::move(fill)]() mutable {
+        [op = op_, given = changed(arguments_, operand), fill = std::move(fill)] {
+          Stack stack = given;  // a graph runs it again
           run_on_cpu(op, stack);
           for (const auto& [r, to] : fill) copy_tensors(stack[r], to);
         });

@@ -53,6 +53,7 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
   }
   void* getStreamNativeHandle(c10::Stream /*stream*/) const override { return &Stream::instance(); }
   bool queryStream(const c10::Stream& /*stream*/) const override {
+    Stream::instance().require_not_recording("asking whether the device is done");
     return Stream::instance().finished() == Stream::instance().queued();
   }
   void synchronizeStream(const c10::Stream& /*stream*/) const override {
@@ -67,6 +68,7 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
     if (*event == nullptr) *event = new Event;
     auto* recorded = static_cast<Event*>(*event);
     Stream& stream = Stream::instance();
+    stream.require_not_recording("an event that is asked for the time");
     const auto reach = [recorded] { recorded->reached = std::chrono::steady_clock::now(); };
     if (stream.finished() == stream.queued()) {
       reach();  // as a device that has nothing to do
@@ -90,7 +92,7 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
     if (queryEvent(event)) {
       destroy();
     } else {
-      Stream::instance().enqueue(destroy);  // behind its record
+      Stream::instance().after_all(destroy);  // behind its record
     }
   }
   double elapsedTime(void* from, void* to, DeviceIndex /*device*/) const override {

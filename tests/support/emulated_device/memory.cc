@@ -43,12 +43,22 @@ void* Memory::allocate(size_t bytes) {
   const std::lock_guard lock(mutex_);
   const size_t size = (bytes + kGranularity - 1) / kGranularity * kGranularity;
   const auto added = static_cast<int64_t>(size);
-  if (usage_.in_use + added > usage_.limit) {
+  const std::shared_ptr<MemoryPool> pool =
+      std::this_thread::get_id() == allocating_into_pool_ ? pool_ : nullptr;
+  if (pool != nullptr && !pool->free_[size].empty()) {
+    unsigned char* block = pool->free_[size].back();
+    pool->free_[size].pop_back();
+    usage_.kept_by_pools -= added;
+    begin_use(block, {size, "nobody", pool});
+    return block;
+  }
+  if (usage_.in_use + usage_.kept_by_pools + added > usage_.limit) {
     ++usage_.refused;
     // As CUDA's allocator says it.
     TORCH_CHECK_WITH(OutOfMemoryError, false, "emulated device out of memory. Tried to allocate ",
                      mebibytes(added), ". GPU 0 has a total capacity of ", mebibytes(usage_.limit),
-                     " of which ", mebibytes(usage_.limit - usage_.in_use), " is free.");
+                     " of which ", mebibytes(usage_.limit - usage_.in_use - usage_.kept_by_pools),
+                     " is free.");
   }
   unsigned char* block = nullptr;
   std::vector<unsigned char*>& free = free_[size];
@@ -60,21 +70,46 @@ void* Memory::allocate(size_t bytes) {
     block = begin_ + used_;
     used_ += size;
   }
-  blocks_[block] = {size, "nobody"};
-  usage_.in_use += added;
-  usage_.peak = std::max(usage_.peak, usage_.in_use);
-  ++usage_.allocations;
+  begin_use(block, {size, "nobody", pool});
   return block;
 }
 
+void Memory::begin_use(unsigned char* block, Block description) {
+  usage_.in_use += static_cast<int64_t>(description.bytes);
+  usage_.peak = std::max(usage_.peak, usage_.in_use + usage_.kept_by_pools);
+  ++usage_.allocations;
+  blocks_[block] = std::move(description);
+}
+
 void Memory::free(void* block) {
+  std::shared_ptr<MemoryPool> pool;  // goes after the lock
   const std::lock_guard lock(mutex_);
   const auto found = blocks_.find(static_cast<unsigned char*>(block));
   if (found == blocks_.end()) throw std::logic_error("a block of device memory is freed twice");
-  usage_.in_use -= static_cast<int64_t>(found->second.bytes);
-  free_[found->second.bytes].push_back(found->first);
+  const auto bytes = static_cast<int64_t>(found->second.bytes);
+  pool = std::move(found->second.pool);
+  usage_.in_use -= bytes;
+  if (pool != nullptr) usage_.kept_by_pools += bytes;
+  (pool != nullptr ? pool->free_ : free_)[found->second.bytes].push_back(found->first);
   blocks_.erase(found);
 }
+
+void Memory::allocate_from(std::shared_ptr<MemoryPool> pool) {
+  const std::lock_guard lock(mutex_);
+  pool_.swap(pool);
+  allocating_into_pool_ = pool_ == nullptr ? std::thread::id() : std::this_thread::get_id();
+}
+
+void Memory::take_back(MemoryPool& pool) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [bytes, blocks] : pool.free_) {
+    usage_.kept_by_pools -= static_cast<int64_t>(bytes * blocks.size());
+    std::vector<unsigned char*>& free = free_[bytes];
+    free.insert(free.end(), blocks.begin(), blocks.end());
+  }
+}
+
+MemoryPool::~MemoryPool() { Memory::instance().take_back(*this); }
 
 size_t Memory::size_of(const void* block) const {
   const std::lock_guard lock(mutex_);
@@ -129,7 +164,7 @@ Memory::Usage Memory::usage() const {
 
 void Memory::reset_peak() {
   const std::lock_guard lock(mutex_);
-  usage_.peak = usage_.in_use;
+  usage_.peak = usage_.in_use + usage_.kept_by_pools;
 }
 
 }  // namespace elastikv::emulated

@@ -3,12 +3,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 namespace elastikv::emulated {
+
+/// Memory that graphs share: what is freed of it goes to no others before the pool goes, with the
+/// last of its graphs and blocks.
+class MemoryPool {
+ public:
+  MemoryPool() = default;
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+ private:
+  friend class Memory;
+  std::map<size_t, std::vector<unsigned char*>> free_;  // by size
+};
 
 /// The device's memory: a range of addresses that nobody may touch but while the stream runs its
 /// work (see Stream). Whoever does otherwise dies with the name of the place. Blocks that were
@@ -22,6 +38,8 @@ class Memory {
   /// A block of whole 512 bytes; c10::OutOfMemoryError beyond the limit. It holds what it holds.
   void* allocate(size_t bytes);
   void free(void* block);
+  /// What this thread allocates belongs to `pool` from now on; null: to none.
+  void allocate_from(std::shared_ptr<MemoryPool> pool);
   /// The bytes of a block, rounded up.
   size_t size_of(const void* block) const;
 
@@ -40,7 +58,8 @@ class Memory {
   struct Usage {
     int64_t limit = 0;
     int64_t in_use = 0;
-    int64_t peak = 0;
+    int64_t kept_by_pools = 0;  ///< not in use, but for nobody else
+    int64_t peak = 0;           ///< of both together
     int64_t refused = 0;
     int64_t allocations = 0;
   };
@@ -51,9 +70,14 @@ class Memory {
   struct Block {
     size_t bytes = 0;
     std::string writer;
+    std::shared_ptr<MemoryPool> pool{};
   };
 
+  friend class MemoryPool;
+
   Memory();
+  void begin_use(unsigned char* block, Block description);
+  void take_back(MemoryPool& pool);
   /// The block that an address lies in, or null.
   const std::pair<unsigned char* const, Block>* find(const void* address) const;
 
@@ -62,6 +86,8 @@ class Memory {
   size_t used_ = 0;                                     // addresses from the beginning on
   std::map<unsigned char*, Block> blocks_;              // in use, by address
   std::map<size_t, std::vector<unsigned char*>> free_;  // by size
+  std::shared_ptr<MemoryPool> pool_;                    // that allocating_into_pool_ allocates from
+  std::thread::id allocating_into_pool_;
   Usage usage_;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <c10/util/Exception.h>
 
 #include "support/emulated_device/memory.h"
 
@@ -42,6 +43,10 @@ Stream& Stream::instance() {
 
 void Stream::enqueue(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
+  if (is_recording()) {
+    recording_.push_back(std::move(work));
+    return;
+  }
   work_.push_back(std::move(work));
   ++queued_;
   if (work_.size() > kLongest && !open_) drain();
@@ -49,8 +54,39 @@ void Stream::enqueue(std::function<void()> work) {
 
 void Stream::launch(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
-  ++counters_.launches;
+  count_launch();
   enqueue(std::move(work));
+}
+
+void Stream::count_launch() {
+  const std::lock_guard lock(mutex_);
+  if (!is_recording()) ++counters_.launches;
+}
+
+void Stream::after_all(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  work_.push_back(std::move(work));
+  ++queued_;
+}
+
+void Stream::begin_recording() {
+  const std::lock_guard lock(mutex_);
+  require_not_recording("beginning to record");
+  recorder_ = std::this_thread::get_id();
+}
+
+std::vector<std::function<void()>> Stream::end_recording() {
+  const std::lock_guard lock(mutex_);
+  recorder_ = {};
+  return std::exchange(recording_, {});
+}
+
+void Stream::require_not_recording(const char* what) const {
+  const std::lock_guard lock(mutex_);
+  TORCH_CHECK(!is_recording(),
+              "emulated device error: operation not permitted when stream is "
+              "capturing: ",
+              what);
 }
 
 void Stream::drain() {
@@ -69,12 +105,14 @@ void Stream::drain() {
 
 void Stream::synchronise() {
   const std::lock_guard lock(mutex_);
+  require_not_recording("waiting for the device");
   ++counters_.synchronisations;
   drain();
 }
 
 void Stream::run(const std::function<void()>& work) {
   const std::lock_guard lock(mutex_);
+  require_not_recording("an operator that runs at once");
   drain();
   const Open open(*this);
   const at::AutoDispatchBelowADInplaceOrView guard;

@@ -4,6 +4,8 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 #include "support/emulated_device/counters.h"
 
@@ -21,6 +23,10 @@ class Stream {
   void enqueue(std::function<void()> work);
   /// enqueue(), counted as a launch.
   void launch(std::function<void()> work);
+  /// A launch, of whatever is put into it afterwards.
+  void count_launch();
+  /// Runs `work`, which is no work of the device, when all is done that is queued by now.
+  void after_all(std::function<void()> work);
   /// Runs all that is queued; rethrows what a piece of work throws, which is dropped.
   void drain();
   /// drain(), counted as a wait of the host.
@@ -32,16 +38,27 @@ class Stream {
   int64_t queued() const;
   int64_t finished() const;
 
+  /// Until end_recording() what this thread puts into the stream is put down instead, and counts as
+  /// nothing; waiting fails, and so does run().
+  void begin_recording();
+  std::vector<std::function<void()>> end_recording();
+  /// Fails as CUDA does where this thread records; `what` it was about to do.
+  void require_not_recording(const char* what) const;
+
   Counters& counters() { return counters_; }
 
  private:
   class Open;
+
+  bool is_recording() const { return recorder_ == std::this_thread::get_id(); }
 
   mutable std::recursive_mutex mutex_;
   std::deque<std::function<void()>> work_;
   int64_t queued_ = 0;
   int64_t finished_ = 0;
   bool open_ = false;
+  std::thread::id recorder_;                      // of the thread that records; none: nobody
+  std::vector<std::function<void()>> recording_;  // of that thread
   Counters counters_;
 };
 

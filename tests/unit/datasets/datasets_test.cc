@@ -190,7 +190,8 @@ TEST(ReadData, UnknownFormatsSayWhatWasTried) {
   const Files files;
   const std::string tried =
       "unknown data format: tried llava (items with 'conversations'), mm-niah (items with "
-      "'images_list', 'context' and 'meta'), qa (items with 'question' and 'answer'), "
+      "'images_list', 'context' and 'meta'), contexts (items with 'questions' and an image or "
+      "'context'), qa (items with 'question' and 'answer'), "
       "llava-questions (items with 'question_id' and 'text'), coco-captions (an object with "
       "'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an object of "
       "entries with 'imagename'), milebench (an object with 'meta_data' and 'data'), "

@@ -344,8 +344,8 @@ TEST(Recognition, NamedFormatsAreTakenAtTheirWord) {
 
 TEST(Recognition, FormatsAreListedInOrder) {
   EXPECT_EQ(data_formats(),
-            (Texts{"auto", "llava", "mm-niah", "qa", "mm-vet", "llava-questions", "llava-bench",
-                   "milebench", "coco-captions", "vlmevalkit-tsv", "text"}));
+            (Texts{"auto", "llava", "mm-niah", "contexts", "qa", "mm-vet", "llava-questions",
+                   "llava-bench", "milebench", "coco-captions", "vlmevalkit-tsv", "text"}));
 }
 
 TEST(Recognition, OnlyATextGoesOnBehindItsSamples) {

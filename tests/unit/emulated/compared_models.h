@@ -59,11 +59,14 @@ inline CellResults results_of(const LanguageModel& model, const EncodedPrompt& p
                               const std::vector<ComparedCell>& cells,
                               const std::vector<int64_t>& answer, int64_t new_tokens) {
   CellResults results;
+  // On a device with graphs, whose first steps run by themselves.
+  const std::unique_ptr<DecodeGraphs> graphs = DecodeGraphs::on(prompt.cache.shape().device);
   {
     const CellSequences sequences(model, prompt, cells, new_tokens);
     GreedyOptions options;
     options.max_new_tokens = new_tokens;
-    for (GreedyText& text : generate_greedy(model, prompt, sequences.batch(), options)) {
+    options.graphs = graphs.get();
+    for (GreedyText& text : generate_greedy(model, sequences.batch(), options)) {
       EXPECT_EQ(text.failure, "");
       results.tokens.push_back(std::move(text.token_ids));
     }
@@ -73,8 +76,9 @@ inline CellResults results_of(const LanguageModel& model, const EncodedPrompt& p
     const CellSequences sequences(model, prompt, cells, scored);
     ForcedOptions options;
     options.one_pass = one_pass;
+    options.graphs = graphs.get();
     (one_pass ? results.one_pass : results.stepped) =
-        teacher_force(model, prompt, sequences.batch(), answer, options);
+        teacher_force(model, sequences.batch(), answer, options);
   }
   return results;
 }

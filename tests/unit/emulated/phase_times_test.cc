@@ -112,7 +112,7 @@ TEST_F(EmulatedPhases, TimesOfADoneRunAreReadWithoutAnotherWait) {
   DeviceStopwatch watch(kEmulated);
   GreedyOptions options;
   options.max_new_tokens = 4;
-  generate_greedy(tiny.language(), prompt, {&sequence}, options);
+  generate_greedy(tiny.language(), {&sequence}, options);
   const DeviceSeconds generation = watch.lap();
   const int64_t before = waits();
   EXPECT_GT(prompt.seconds.prefill.value(), 0);

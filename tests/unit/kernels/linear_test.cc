@@ -13,8 +13,10 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/bf16_pairs.h"
 #include "kernels/cpu/matrix_unit.h"
 #include "kernels/cpu/panel_weights.h"
+#include "kernels/cpu/tile_product.h"
 #include "support/tensors.h"
 
 namespace elastikv {
@@ -170,6 +172,35 @@ TEST(Linear, AMatrixUnitSumsAsExactlyAsVectorsDo) {
     const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
     // Sums of up to about 180: measured 4e-5.
     EXPECT_LT(max_difference(product, exact), 2e-4) << rows << " rows";
+  }
+}
+
+TEST(Linear, PairsSumAsExactlyAsVectorsDo) {
+  if (!cpu::has_bf16_pairs()) GTEST_SKIP() << "this processor does not multiply pairs of bf16";
+  // Odd: a last input without a neighbour.
+  constexpr int64_t kInputs = 2051;
+  const at::Tensor weight = random_tensor({70, kInputs}, 1).to(at::kBFloat16);
+  const cpu::PanelWeights panels({weight});
+  for (const int64_t rows : {1, 2, 11, 12, 13, 25, 70}) {
+    const at::Tensor x = random_tensor({rows, kInputs}, 2).to(at::kBFloat16);
+    cpu::TileProduct product{.weights = panels.data(),
+                             .x = nullptr,
+                             .depth = panels.depth(),
+                             .rows = rows,
+                             .tiles = (rows + cpu::kPairRows - 1) / cpu::kPairRows,
+                             .tile_rows = cpu::kPairRows};
+    std::vector<uint32_t> tiles(
+        static_cast<size_t>(product.tiles * cpu::kPairRows * panels.depth() / 2));
+    for (int64_t tile = 0; tile < product.tiles; ++tile)
+      cpu::lay_out_pairs(static_cast<const uint16_t*>(x.const_data_ptr()), kInputs, 0, tile,
+                         product, tiles.data());
+    product.x = tiles.data();
+    const at::Tensor sums = at::zeros({panels.panels(), rows, cpu::kPanel});
+    for (int64_t panel = 0; panel < panels.panels(); ++panel)
+      cpu::pair_sums(product, panel, sums[panel].mutable_data_ptr<float>());
+    const at::Tensor got = sums.transpose(0, 1).reshape({rows, -1}).narrow(1, 0, 70);
+    const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+    EXPECT_LT(max_difference(got, exact), 2e-4) << rows << " rows";
   }
 }
 

@@ -27,7 +27,8 @@ int right_answers(const std::string& strategy, int total) {
 /// first one's are, or the other way round.
 class RankAgreements : public testing::Test {
  protected:
-  void sweep(bool reversed, const std::string& strategies = "[full, h2o, elastic, random]") {
+  void sweep(bool reversed, const std::string& strategies = "[full, h2o, elastic, random]",
+             const std::string& perplexity = "false") {
     for (const char* name : {"first", "second"}) {
       std::string items;
       for (int i = 0; i < 12; ++i) {
@@ -42,14 +43,19 @@ class RankAgreements : public testing::Test {
       const bool second = sample.id.ends_with("#2");
       const int rightly = right_answers(cell.strategy.label, 12);
       const int wanted = second && reversed ? 12 - rightly : rightly;
-      outcome.text = cell.is_full() || number < wanted ? "yes" : "no";
+      const bool right = cell.is_full() || number < wanted;
+      outcome.text = right ? "yes" : "no";
+      // Answered rightly is predicted well, in every sample by another margin.
+      outcome.nll_sum = (right ? 0.1 : 1) * static_cast<double>(outcome.scored_tokens) +
+                        0.001 * static_cast<double>(number);
     };
     const std::string at = folder_.path().string();
     const SweepConfig config =
         parse_sweep("models: {path: models/tiny}\ndata:\n  - {path: " + at +
                         "/first.jsonl, metrics: [exact-match]}\n  - {path: " + at +
                         "/second.jsonl, metrics: [exact-match]}\nstrategies: " + strategies +
-                        "\nbudgets: {keep: [0.2, 0.5]}\noutput: " + at + "/out\n",
+                        "\nbudgets: {keep: [0.2, 0.5]}\nmetrics: {perplexity: " + perplexity +
+                        "}\noutput: " + at + "/out\n",
                     "s.yaml");
     std::FILE* null = std::fopen("/dev/null", "w");
     Progress progress(null);
@@ -92,6 +98,19 @@ TEST_F(RankAgreements, OfMeasuresThatDisagree) {
   EXPECT_DOUBLE_EQ(agreements[1].correlation.tau, -1);
   EXPECT_GE(agreements[1].told_apart, 2);
   EXPECT_EQ(agreements[1].alike, 0);
+}
+
+TEST_F(RankAgreements, OfPerplexityAndAnswers) {
+  sweep(/*reversed=*/false, "[full, h2o, elastic, random]", "true");
+  std::vector<std::string> against_first;
+  for (const RankAgreement& one : rank_agreements(groups_, Compared::kAgainstFirst)) {
+    if (one.budget != "all") continue;
+    EXPECT_EQ(one.a.name(), "ppl of first");
+    EXPECT_DOUBLE_EQ(one.correlation.tau, 1) << one.b.name();
+    against_first.push_back(one.b.name());
+  }
+  EXPECT_EQ(against_first, (std::vector<std::string>{"exact-match of first", "ppl of second",
+                                                     "exact-match of second"}));
 }
 
 TEST_F(RankAgreements, StandInEveryForm) {

@@ -80,11 +80,10 @@ class BatchInvariance : public testing::TestWithParam<std::tuple<std::string, c1
     std::vector<ForcedScores> scores;
     const std::shared_ptr<const Strategy> full = make_strategy("full");
     Sequence first(tiny_.language(), prompt_, *full, Budget::unlimited());
-    teacher_force(tiny_.language(), prompt_, {&first}, answer, options);
+    teacher_force(tiny_.language(), {&first}, answer, options);
     for (size_t begin = 0; begin < kCells; begin += rows) {
       std::vector<Sequence> batch = sequences(begin, std::min(begin + rows, kCells));
-      for (ForcedScores& score :
-           teacher_force(tiny_.language(), prompt_, pointers(batch), answer, options))
+      for (ForcedScores& score : teacher_force(tiny_.language(), pointers(batch), answer, options))
         scores.push_back(std::move(score));
     }
     return scores;
@@ -128,8 +127,7 @@ TEST_P(BatchInvariance, TheFullCacheScoredAloneAndBesideOthers) {
     batch.emplace_back(tiny_.language(), prompt_, *full, Budget::unlimited());
     for (size_t i = 0; i < others; ++i)
       batch.emplace_back(tiny_.language(), prompt_, *strategies_[i], budgets_[i]);
-    return teacher_force(tiny_.language(), prompt_, pointers(batch), answer, ForcedOptions{})[0]
-        .nll;
+    return teacher_force(tiny_.language(), pointers(batch), answer, ForcedOptions{})[0].nll;
   };
   for (const size_t others : {6, 18, 54}) EXPECT_EQ(with(others), with(0)) << others;
 }

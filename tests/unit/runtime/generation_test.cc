@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Evaluation, testing::ValuesIn(tiny_model_names(
 TEST_P(Evaluation, TeacherForcingEqualsOnePassOverTheAnswer) {
   const at::Tensor log_p = log_probabilities(answer_);
   Sequence sequence = full();
-  const auto scores = teacher_force(language(), prompt_, {&sequence}, answer_, ForcedOptions());
+  const auto scores = teacher_force(language(), {&sequence}, answer_, ForcedOptions());
   ASSERT_EQ(scores.size(), 1U);
   ASSERT_EQ(scores[0].nll.size(), answer_.size());
   for (size_t k = 0; k < answer_.size(); ++k) {
@@ -68,10 +68,10 @@ TEST_P(Evaluation, TeacherForcingEqualsOnePassOverTheAnswer) {
 TEST_P(Evaluation, WithoutTheLastTokenOnlyThatIsMissing) {
   Sequence all = full();
   Sequence but_last = full();
-  const auto with = teacher_force(language(), prompt_, {&all}, answer_, ForcedOptions());
+  const auto with = teacher_force(language(), {&all}, answer_, ForcedOptions());
   ForcedOptions options;
   options.score_last_token = false;
-  const auto without = teacher_force(language(), prompt_, {&but_last}, answer_, options);
+  const auto without = teacher_force(language(), {&but_last}, answer_, options);
   std::vector<double> expected = with[0].nll;
   expected.pop_back();
   EXPECT_EQ(without[0].nll, expected);
@@ -81,8 +81,7 @@ TEST_P(Evaluation, OneTokenAnswers) {
   const std::vector<int64_t> answer{answer_[0]};
   Sequence reference = full();
   Sequence sequence = full();
-  const auto scores =
-      teacher_force(language(), prompt_, {&reference, &sequence}, answer, ForcedOptions());
+  const auto scores = teacher_force(language(), {&reference, &sequence}, answer, ForcedOptions());
   ASSERT_EQ(scores[1].nll.size(), 1U);
   EXPECT_FLOAT_EQ(static_cast<float>(scores[1].nll[0]),
                   -at::log_softmax(prompt_.logits, -1)[answer[0]].item<float>());
@@ -90,7 +89,7 @@ TEST_P(Evaluation, OneTokenAnswers) {
   ForcedOptions options;
   options.score_last_token = false;
   Sequence third = full();
-  const auto none = teacher_force(language(), prompt_, {&third}, answer, options);
+  const auto none = teacher_force(language(), {&third}, answer, options);
   EXPECT_TRUE(none[0].nll.empty());
   EXPECT_FALSE(none[0].mean_kl);
 }
@@ -101,7 +100,7 @@ TEST_P(Evaluation, DivergenceAndScoresOfAStrategyEqualALoop) {
   Sequence reference = full();
   Sequence compressed(language(), prompt_, *elastic, budget);
   const auto scores =
-      teacher_force(language(), prompt_, {&reference, &compressed}, answer_, ForcedOptions());
+      teacher_force(language(), {&reference, &compressed}, answer_, ForcedOptions());
 
   const at::Tensor full_log_p = log_probabilities(answer_).to(at::kDouble);
   Sequence sequence(language(), prompt_, *elastic, budget);
@@ -129,7 +128,7 @@ TEST_P(Evaluation, WhoWatchesEndsScoringBetweenSteps) {
     if (done == 2) throw Enough();
   };
   Sequence sequence = full();
-  EXPECT_THROW(teacher_force(language(), prompt_, {&sequence}, answer_, options), Enough);
+  EXPECT_THROW(teacher_force(language(), {&sequence}, answer_, options), Enough);
   EXPECT_EQ(sequence.tokens_seen(), tiny_.tokens() + 2);
 }
 
@@ -139,7 +138,7 @@ TEST_P(Evaluation, GenerationEndsAtItsLimit) {
     Sequence sequence = full();
     GreedyOptions options;
     options.max_new_tokens = limit;
-    const auto texts = generate_greedy(language(), prompt_, {&sequence}, options);
+    const auto texts = generate_greedy(language(), {&sequence}, options);
     EXPECT_EQ(texts[0].token_ids, std::vector<int64_t>(golden.begin(), golden.begin() + limit));
     EXPECT_FALSE(texts[0].finished);
   }
@@ -162,7 +161,7 @@ TEST_P(Evaluation, GenerationEndsAtEndTokens) {
       EXPECT_EQ(index, 0U);
       told.push_back(token);
     };
-    const auto texts = generate_greedy(language(), prompt_, {&sequence}, options);
+    const auto texts = generate_greedy(language(), {&sequence}, options);
     EXPECT_EQ(texts[0].token_ids, expected);
     EXPECT_TRUE(texts[0].finished);
     EXPECT_EQ(told, expected);
@@ -176,7 +175,7 @@ TEST_P(Evaluation, StoppingKeepsWhatThereIs) {
   options.max_new_tokens = 24;
   options.should_stop = [&] { return ++asked == 4; };
   Sequence sequence = full();
-  const auto texts = generate_greedy(language(), prompt_, {&sequence}, options);
+  const auto texts = generate_greedy(language(), {&sequence}, options);
   EXPECT_EQ(texts[0].token_ids, std::vector<int64_t>(golden.begin(), golden.begin() + 4));
   EXPECT_FALSE(texts[0].finished);
 }
@@ -193,7 +192,7 @@ TEST_P(Evaluation, RowsThatLeaveDoNotChangeTheOthers) {
   options.max_new_tokens = 24;
   const auto alone = [&](size_t i) {
     Sequence sequence(language(), prompt_, *strategies[i], cells[i].second);
-    return generate_greedy(language(), prompt_, {&sequence}, options)[0];
+    return generate_greedy(language(), {&sequence}, options)[0];
   };
   std::vector<std::vector<int64_t>> endless;
   for (size_t i = 0; i < cells.size(); ++i) endless.push_back(alone(i).token_ids);
@@ -211,7 +210,7 @@ TEST_P(Evaluation, RowsThatLeaveDoNotChangeTheOthers) {
     sequences.emplace_back(language(), prompt_, *strategies[i], cells[i].second);
   std::vector<Sequence*> batch;
   for (Sequence& sequence : sequences) batch.push_back(&sequence);
-  const auto together = generate_greedy(language(), prompt_, batch, options);
+  const auto together = generate_greedy(language(), batch, options);
   for (size_t i = 0; i < cells.size(); ++i) {
     const GreedyText single = alone(i);
     EXPECT_EQ(together[i].token_ids, single.token_ids) << cells[i].first;

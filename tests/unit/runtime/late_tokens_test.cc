@@ -38,9 +38,7 @@ class CompressAtSequence : public testing::TestWithParam<std::string> {
   Sequence start(const Strategy& strategy, const Budget& budget, bool kept = true) const {
     return {model(), prompt_, strategy, budget, {late_, kept}};
   }
-  at::Tensor begin(Sequence& sequence) const {
-    return begin_answers(model(), prompt_, {&sequence}, {})[0];
-  }
+  at::Tensor begin(Sequence& sequence) const { return begin_answers(model(), {&sequence}, {})[0]; }
   std::vector<int64_t> some_tokens(int64_t count) const {
     std::mt19937 random(11);
     std::vector<int64_t> tokens;
@@ -48,10 +46,10 @@ class CompressAtSequence : public testing::TestWithParam<std::string> {
       tokens.push_back(static_cast<int64_t>(random() % model().vocab_size()));
     return tokens;
   }
-  std::vector<int64_t> greedy(Sequence& sequence, const EncodedPrompt& prompt) const {
+  std::vector<int64_t> greedy(Sequence& sequence) const {
     GreedyOptions options;
     options.max_new_tokens = 12;
-    return generate_greedy(model(), prompt, {&sequence}, options)[0].token_ids;
+    return generate_greedy(model(), {&sequence}, options)[0].token_ids;
   }
 
   TinyModel tiny_;
@@ -73,7 +71,7 @@ TEST_P(CompressAtSequence, WithoutALimitLateTokensSayWhatThePrefillSays) {
   EXPECT_TRUE(late.late().ids.empty());
   Sequence again = start(*full, Budget::unlimited());
   Sequence plain(model(), whole_, *full, Budget::unlimited());
-  EXPECT_EQ(greedy(again, prompt_), greedy(plain, whole_));
+  EXPECT_EQ(greedy(again), greedy(plain));
 }
 
 TEST_P(CompressAtSequence, UnderThePolicyTheyAreLikeTokensOfAnAnswer) {
@@ -148,7 +146,7 @@ TEST_P(CompressAtSequence, OnePassOverThemAndTheAnswerIsAsGoodAsSteps) {
         Sequence sequence = start(*strategy, Budget::fraction(0.5), kept);
         ForcedOptions options;
         options.one_pass = one_pass;
-        nll.push_back(teacher_force(model(), prompt_, {&sequence}, answer, options)[0].nll);
+        nll.push_back(teacher_force(model(), {&sequence}, answer, options)[0].nll);
         ASSERT_EQ(nll.back().size(), answer.size());
       }
       for (size_t i = 0; i < answer.size(); ++i)
@@ -164,8 +162,7 @@ TEST_P(CompressAtSequence, TheFirstTokenOfAnAnswerCounts) {
   Sequence reference(model(), whole_, *full, Budget::unlimited());
   Sequence late = start(*window, Budget::tokens(3));
   Sequence plain(model(), whole_, *window, Budget::tokens(3));
-  const auto scores =
-      teacher_force(model(), whole_, {&reference, &late, &plain}, answer, ForcedOptions());
+  const auto scores = teacher_force(model(), {&reference, &late, &plain}, answer, ForcedOptions());
   EXPECT_EQ(scores[0].nll, scores[2].nll);
   EXPECT_NE(scores[0].nll, scores[1].nll);
   EXPECT_FALSE(scores[2].mean_kl.has_value()) << "its only token comes from the prompt";
@@ -183,12 +180,73 @@ TEST_P(CompressAtSequence, ABatchChangesNoBit) {
     batch.push_back(start(*strategies.back(), Budget::fraction(0.4)));
   }
   std::vector<Sequence> alone = restart_all(batch);
-  const auto together =
-      teacher_force(model(), prompt_, pointers_to(batch), answer, ForcedOptions());
+  const auto together = teacher_force(model(), pointers_to(batch), answer, ForcedOptions());
   for (size_t i = 0; i < names.size(); ++i) {
-    EXPECT_EQ(teacher_force(model(), prompt_, {&alone[i]}, answer, ForcedOptions())[0].nll,
-              together[i].nll)
+    EXPECT_EQ(teacher_force(model(), {&alone[i]}, answer, ForcedOptions())[0].nll, together[i].nll)
         << names[i];
+  }
+}
+
+// Where a policy need not see late tokens, they are run once for all that begin behind them.
+TEST_P(CompressAtSequence, RestartsBehindThemAreThoseThatRunThemAnew) {
+  const std::vector<int64_t> answer = some_tokens(9);
+  for (const PresetInfo& preset : list_presets()) {
+    const auto strategy = make_strategy(preset.name);
+    if (!can_run(*strategy, prompt_)) continue;
+    Sequence first = start(*strategy, Budget::fraction(0.4));
+    if (!first.late_without_policy()) continue;
+    for (const bool one_pass : {true, false}) {
+      ForcedOptions options;
+      options.one_pass = one_pass;
+      Sequence anew = start(*strategy, Budget::fraction(0.4));
+      const auto expected = teacher_force(model(), {&anew}, answer, options)[0].nll;
+      if (!first.late().ids.empty()) begin(first);
+      Sequence behind = first.restart();
+      EXPECT_TRUE(behind.begins_late());
+      EXPECT_EQ(behind.tokens_seen(), tiny_.tokens());
+      EXPECT_EQ(teacher_force(model(), {&behind}, answer, options)[0].nll, expected)
+          << preset.name << (one_pass ? "" : ", step by step");
+    }
+    Sequence anew = start(*strategy, Budget::fraction(0.4));
+    EXPECT_EQ(greedy(first), greedy(anew)) << preset.name;
+  }
+}
+
+// Questions of one compressed prompt, each as if it were the only one, and all as one batch.
+TEST_P(CompressAtSequence, SeveralQuestionsChangeNoBit) {
+  const std::vector<LateTokens> questions{
+      {late_}, {{late_[0], late_[2]}}, {{late_[4], late_[1], late_[3], late_[3], late_[0]}}};
+  const std::vector<std::vector<int64_t>> answers{some_tokens(9), some_tokens(2), some_tokens(5)};
+  std::vector<EncodedPrompt> forks;
+  for (uint64_t seed = 0; seed < questions.size(); ++seed) forks.push_back(prompt_.fork(seed));
+  for (const PresetInfo& preset : list_presets()) {
+    const auto strategy = make_strategy(preset.name);
+    if (!can_run(*strategy, prompt_)) continue;
+    const Budget budget = Budget::fraction(0.4);
+    const Sequence compressed(model(), prompt_, *strategy, budget);
+    std::vector<Sequence> asked;
+    for (size_t q = 0; q < questions.size(); ++q)
+      asked.push_back(compressed.ask(forks[q], questions[q]));
+    std::vector<Sequence> written = restart_all(asked);
+    std::vector<ForcedAnswer> together;
+    for (size_t q = 0; q < questions.size(); ++q) together.push_back({{&asked[q]}, answers[q]});
+    const auto scores = teacher_force(model(), together, ForcedOptions());
+    GreedyOptions options;
+    options.max_new_tokens = 6;
+    options.most_of_each = {6, 3, 1};
+    const auto texts = generate_greedy(model(), pointers_to(written), options);
+    for (size_t q = 0; q < questions.size(); ++q) {
+      const auto alone = [&] { return compressed.ask(forks[q], questions[q]); };
+      Sequence scored = alone();
+      EXPECT_EQ(scores[q][0].nll,
+                teacher_force(model(), {&scored}, answers[q], ForcedOptions())[0].nll)
+          << preset.name << ", question " << q;
+      Sequence one = alone();
+      GreedyOptions own;
+      own.max_new_tokens = options.most_of_each[q];
+      EXPECT_EQ(texts[q].token_ids, generate_greedy(model(), {&one}, own)[0].token_ids)
+          << preset.name << ", question " << q;
+    }
   }
 }
 

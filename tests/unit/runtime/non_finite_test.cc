@@ -138,7 +138,7 @@ TEST_F(NonFinite, NothingIsSaidOfASoundModel) {
   Sequence sequence(model->language(), prompt, *strategy, Budget::fraction(0.5));
   GreedyOptions options;
   options.max_new_tokens = 6;
-  const auto texts = generate_greedy(model->language(), prompt, {&sequence}, options);
+  const auto texts = generate_greedy(model->language(), {&sequence}, options);
   EXPECT_EQ(texts[0].failure, "");
   EXPECT_EQ(texts[0].token_ids.size(), 6U);
 }
@@ -166,7 +166,7 @@ TEST_F(NonFinite, AStepThatFailsEndsItsText) {
     const auto model = load_model(path(), c10::Device(c10::DeviceType::CPU), at::kFloat);
     const EncodedPrompt prompt = encode(*model);
     Sequence sequence(model->language(), prompt, *full, Budget::unlimited());
-    sound = generate_greedy(model->language(), prompt, {&sequence}, options)[0].token_ids;
+    sound = generate_greedy(model->language(), {&sequence}, options)[0].token_ids;
   }
   ASSERT_NE(sound[0], 'S');
   ASSERT_NE(sound[0], 'o');
@@ -177,7 +177,7 @@ TEST_F(NonFinite, AStepThatFailsEndsItsText) {
   const auto h2o = make_strategy("h2o");
   Sequence first(model->language(), prompt, *full, Budget::unlimited());
   Sequence second(model->language(), prompt, *h2o, Budget::tokens(2));
-  const auto texts = generate_greedy(model->language(), prompt, {&first, &second}, options);
+  const auto texts = generate_greedy(model->language(), {&first, &second}, options);
   const std::string message =
       "the embedding of token " + std::to_string(sound[0]) + " is not finite" + kDamaged;
   for (const GreedyText& text : texts) {
@@ -197,13 +197,12 @@ TEST_F(NonFinite, ScoresSayWhy) {
     Sequence second(model->language(), prompt, *h2o, Budget::tokens(2));
     ForcedOptions options;
     options.one_pass = one_pass;
-    auto scores =
-        teacher_force(model->language(), prompt, {&first, &second}, {'a', 'b', 'c'}, options);
+    auto scores = teacher_force(model->language(), {&first, &second}, {'a', 'b', 'c'}, options);
     for (const ForcedScores& score : scores)
       EXPECT_EQ(score.failure, std::string("the embedding of token 98 is not finite") + kDamaged);
     Sequence third(model->language(), prompt, *full, Budget::unlimited());
     Sequence fourth(model->language(), prompt, *h2o, Budget::tokens(2));
-    scores = teacher_force(model->language(), prompt, {&third, &fourth}, {'a', 'c', 'b'}, options);
+    scores = teacher_force(model->language(), {&third, &fourth}, {'a', 'c', 'b'}, options);
     for (const ForcedScores& score : scores) EXPECT_EQ(score.failure, "") << "b is never run";
   }
 }
@@ -246,7 +245,7 @@ TEST_F(NonFinite, OnlyTheCellFailsWhoseCacheIsBroken) {
     ForcedOptions options;
     options.one_pass = one_pass;
     const auto scores =
-        teacher_force(model->language(), prompt, {&sound, &broken}, {'a', 'b', 'c'}, options);
+        teacher_force(model->language(), {&sound, &broken}, {'a', 'b', 'c'}, options);
     EXPECT_EQ(scores[0].failure, "");
     EXPECT_EQ(scores[1].failure, message);
   }
@@ -255,12 +254,11 @@ TEST_F(NonFinite, OnlyTheCellFailsWhoseCacheIsBroken) {
   Sequence broken(model->language(), prompt, bad, Budget::fraction(0.5));
   GreedyOptions options;
   options.max_new_tokens = 5;
-  const auto texts = generate_greedy(model->language(), prompt, {&sound, &broken}, options);
+  const auto texts = generate_greedy(model->language(), {&sound, &broken}, options);
   EXPECT_EQ(texts[1].failure, message);
   EXPECT_EQ(texts[1].token_ids.size(), 1U);
   EXPECT_EQ(texts[0].failure, "");
-  EXPECT_EQ(texts[0].token_ids,
-            generate_greedy(model->language(), prompt, {&alone}, options)[0].token_ids);
+  EXPECT_EQ(texts[0].token_ids, generate_greedy(model->language(), {&alone}, options)[0].token_ids);
 }
 
 }  // namespace

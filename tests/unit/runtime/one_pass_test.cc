@@ -42,7 +42,7 @@ class OnePass : public testing::TestWithParam<std::string> {
     ForcedOptions options;
     options.one_pass = one_pass;
     Run result;
-    result.scores = teacher_force(tiny_.language(), prompt_, pointers, answer_, options);
+    result.scores = teacher_force(tiny_.language(), pointers, answer_, options);
     for (const Sequence& sequence : sequences) {
       auto& layers = result.positions.emplace_back();
       const KVCache& cache = sequence.cache();
@@ -111,7 +111,7 @@ TEST_P(OnePass, TellsItsProgressByLayersAndEndsWhereItIsTold) {
     EXPECT_EQ(rows, 1);
     told.push_back(done);
   };
-  teacher_force(tiny_.language(), prompt_, {&sequence}, answer_, options);
+  teacher_force(tiny_.language(), {&sequence}, answer_, options);
   ASSERT_EQ(std::ssize(told), layers);
   for (int64_t layer = 0; layer < layers; ++layer)
     EXPECT_EQ(told[static_cast<size_t>(layer)], steps * layer / layers);
@@ -123,7 +123,7 @@ TEST_P(OnePass, TellsItsProgressByLayersAndEndsWhereItIsTold) {
     told.push_back(done);
     throw Enough();
   };
-  EXPECT_THROW(teacher_force(tiny_.language(), prompt_, {&ended}, answer_, options), Enough);
+  EXPECT_THROW(teacher_force(tiny_.language(), {&ended}, answer_, options), Enough);
   EXPECT_EQ(told, std::vector<int64_t>{0});
 }
 
@@ -162,7 +162,7 @@ TEST_P(OnePass, LongAnswersGoThroughInChunks) {
     for (Sequence& sequence : sequences) pointers.push_back(&sequence);
     ForcedOptions options;
     options.one_pass = one_pass;
-    return teacher_force(tiny_.language(), prompt_, pointers, answer, options);
+    return teacher_force(tiny_.language(), pointers, answer, options);
   };
   const auto loop = run(false);
   const auto pass = run(true);

@@ -41,8 +41,8 @@ class OptionScoresTest : public testing::TestWithParam<std::string> {
 
   std::vector<OptionScores> score(const std::vector<Sequence*>& sequences,
                                   const OptionScoring& scoring = {}) const {
-    return score_options(tiny_.language(), c10::Device(c10::DeviceType::CPU), prompt_, sequences,
-                         options_, scoring);
+    return score_options(tiny_.language(), c10::Device(c10::DeviceType::CPU), sequences, options_,
+                         scoring);
   }
 
   double log_likelihood(const at::Tensor& logits, int64_t token) const {
@@ -100,7 +100,7 @@ TEST_P(OptionScoresTest, AreWhatPerplexityScores) {
       ForcedOptions options;
       options.one_pass = one_pass;
       const std::vector<ForcedScores> forced =
-          teacher_force(tiny_.language(), prompt_, {&answered}, options_[o], options);
+          teacher_force(tiny_.language(), {&answered}, options_[o], options);
       for (const double token : forced.front().nll) nll += token;
       EXPECT_NEAR(scores.log_likelihoods[o], -nll,
                   kTolerance * static_cast<double>(options_[o].size()))
@@ -179,9 +179,9 @@ TEST_P(OptionScoresTest, TellWhatIsNotFinite) {
     std::vector<Sequence> sequences;
     for (const double keep : {0.2, 0.4})
       sequences.emplace_back(faulty.language(), prompt_, *elastic, Budget::fraction(keep));
-    const std::vector<OptionScores> scores = score_options(
-        faulty.language(), c10::Device(c10::DeviceType::CPU), prompt_, pointers_to(sequences),
-        options_, {.one_pass = std::string(fault) == "chunk-nan", .on_step = {}});
+    const std::vector<OptionScores> scores =
+        score_options(faulty.language(), c10::Device(c10::DeviceType::CPU), pointers_to(sequences),
+                      options_, {.one_pass = std::string(fault) == "chunk-nan", .on_step = {}});
     const auto lost = [](const OptionScores& of) {
       return std::count_if(of.log_likelihoods.begin(), of.log_likelihoods.end(),
                            [](double value) { return !std::isfinite(value); });

@@ -103,10 +103,10 @@ TEST_P(TinySequence, AFullBudgetIsTheFullCacheToTheLastBit) {
     };
 
     const auto scores =
-        teacher_force(tiny_.language(), prompt_, pointers(sequences), answer, ForcedOptions());
+        teacher_force(tiny_.language(), pointers(sequences), answer, ForcedOptions());
     GreedyOptions greedy;
     greedy.max_new_tokens = 16;
-    const auto texts = generate_greedy(tiny_.language(), prompt_, pointers(again), greedy);
+    const auto texts = generate_greedy(tiny_.language(), pointers(again), greedy);
     const std::vector<at::Tensor> reference = run_alone(tiny_.language(), alone[0], answer);
     ASSERT_EQ(scores[0].nll.size(), answer.size());
     for (size_t i = 0; i < names.size(); ++i) {
@@ -129,7 +129,7 @@ TEST_P(TinySequence, SmallBudgetsDoChangeTheLogits) {
     Sequence full = start(*full_, Budget::unlimited());
     Sequence sequence = start(*strategy, Budget::fraction(0.3));
     const auto scores =
-        teacher_force(tiny_.language(), prompt_, {&full, &sequence}, answer, ForcedOptions());
+        teacher_force(tiny_.language(), {&full, &sequence}, answer, ForcedOptions());
     EXPECT_GT(scores[1].mean_kl, 1e-6) << preset.name;
     EXPECT_LT(sequence.cache().bytes(), full.cache().bytes()) << preset.name;
   }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <span>
@@ -61,7 +62,11 @@ struct FakePlan {
   /// Samples that cannot be looked at.
   std::set<std::string> unseen;
 
+  /// What samples ask about, by their ids.
+  std::map<std::string, std::string> contexts;
+
   std::vector<std::string> evaluated;  // sample ids, in order
+  std::vector<std::string> together;   // "ID ID", in order
   std::vector<std::string> looked_at;  // likewise
   int64_t hashed = 0;                  // times that the weights were read for their hash
   std::vector<std::string> groups;     // "ID: cells", in order
@@ -89,6 +94,24 @@ class FakeEvaluator final : public SampleEvaluator {
     throw_if_asked(sample, plan_.throwing);
     if (plan_.failing_samples.count(sample.id) > 0) fail("{}: the image is torn", sample.id);
     return std::make_unique<Run>(*this, sample, cells);
+  }
+
+  std::vector<SampleOutcome> evaluate_together(std::span<const Sample* const> samples,
+                                               std::span<const Cell> cells) override {
+    std::string ids;
+    for (const Sample* sample : samples) ids += (ids.empty() ? "" : " ") + sample->id;
+    plan_.together.push_back(ids);
+    if (static_cast<int64_t>(samples.size() * cells.size()) > plan_.memory)
+      throw OutOfMemory("out of memory");
+    std::vector<size_t> all(cells.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    std::vector<SampleOutcome> outcomes;
+    for (const Sample* sample : samples) {
+      const int64_t memory = std::exchange(plan_.memory, INT64_MAX);
+      outcomes.push_back(begin(*sample, cells)->evaluate(all));
+      plan_.memory = memory;
+    }
+    return outcomes;
   }
 
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
@@ -248,6 +271,11 @@ class FakeEngines final : public Engines {
       const auto found = plan_.too_long.find({model.label, samples[i].id});
       if (found != plan_.too_long.end())
         check.problems[i] = "sample " + samples[i].id + " is too long";
+    }
+    for (size_t i = 0; i < samples.size() && !plan_.contexts.empty(); ++i) {
+      const auto found = plan_.contexts.find(samples[i].id);
+      const bool shares = found != plan_.contexts.end() && check.problems[i].empty();
+      check.contexts.push_back(shares ? found->second : "");
     }
     check.memory = plan_.too_large;
     return check;

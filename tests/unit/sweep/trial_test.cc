@@ -134,5 +134,21 @@ TEST(Trial, AddsUpTheParts) {
   EXPECT_DOUBLE_EQ(seconds_of(trial, group, settings, model, samples), 4 * (first + second));
 }
 
+TEST(Trial, CountsAContextForTheFirstOfItsSamples) {
+  ModelSize model;
+  model.parameters = parameters_of(model.decoder) + 1000;
+  const Trial trial{
+      .layers = 1, .prompt_token_seconds = 2, .moments = 2, .tower_operations_per_second = 100};
+  EvaluationSettings settings;
+  settings.perplexity = settings.generate = false;
+  CellGroup group;
+  group.cells.resize(2);
+  std::vector<SampleSize> samples{{10, 4, 8}, {10, 4, 8}};
+  const double one = 2.0 * 1000 * 8 / 100 + 2 * 10;
+  EXPECT_DOUBLE_EQ(seconds_of(trial, group, settings, model, samples), 2 * one);
+  samples[1].shared_tokens = 7;  // of one of the two prefills
+  EXPECT_DOUBLE_EQ(seconds_of(trial, group, settings, model, samples), one + 2 * 10 - 7);
+}
+
 }  // namespace
 }  // namespace elastikv
