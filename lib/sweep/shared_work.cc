@@ -58,7 +58,6 @@ SharedWork::SharedWork(RankStore& store, int64_t rank, int64_t world, const Rank
     : store_(store), rank_(rank), world_(world), timing_(timing) {
   incarnation_ = store_.add(fmt::format("came/{}", rank_), 1);
   store_.set(work_keys::life(rank_), fmt::format("{}:0", incarnation_));
-  signs_ = store_.another();
   thread_ = std::thread([this] { show_life(); });
 }
 
@@ -98,10 +97,10 @@ void SharedWork::show_life() {
   for (int64_t count = 1; !ended_; ++count) {
     lock.unlock();
     try {
-      signs_->set(work_keys::life(rank_), fmt::format("{}:{}", incarnation_, count));
+      store_.set(work_keys::life(rank_), fmt::format("{}:{}", incarnation_, count));
       if (joined_) {
         const std::vector<std::string> known =
-            signs_->get_all({work_keys::kDoneUnits, work_keys::kStopped});
+            store_.get_all({work_keys::kDoneUnits, work_keys::kStopped});
         done_ = number_in(known[0]);
         const std::lock_guard<std::mutex> guard(mutex_);
         stopped_ = known[1];
@@ -112,7 +111,7 @@ void SharedWork::show_life() {
         watch = watch_.get();
       }
       if (watch != nullptr) {
-        watch->look(*signs_);
+        watch->look(store_);
         alive_ = watch->alive();
       }
     } catch (const StoreLost&) {

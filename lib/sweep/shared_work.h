@@ -43,7 +43,7 @@ struct RankTiming {
 /// rank 0; and twice only where a rank is slow to show that it lives.
 class SharedWork final {
  public:
-  /// `rank` of `world`. Signs of life begin at once, from a thread with a connection of its own.
+  /// `rank` of `world`. Signs of life begin at once, from a thread of its own.
   SharedWork(RankStore& store, int64_t rank, int64_t world, const RankTiming& timing);
   ~SharedWork();
   SharedWork(const SharedWork&) = delete;
@@ -120,7 +120,6 @@ class SharedWork final {
   std::condition_variable ending_;
   bool ended_ = false;
   std::string stopped_;
-  std::unique_ptr<RankStore> signs_;  // the thread's connection
   std::thread thread_;
 };
 
