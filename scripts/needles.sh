@@ -22,6 +22,6 @@ made=(--model models/smollm2/assembled --lengths "1024,2048,4096")
 . scripts/output_option.sh
 take_output results/needles "$@"
 resume=()
-[ -e "$output/records.jsonl" ] && resume=(--resume)
+[ -e "$output/sweep.json" ] && resume=(--resume)
 "$program" sweep configs/long/needles.yaml "${arguments[@]}" "${resume[@]}" --output "$output"
 "$cache/tools/bin/python" scripts/plot.py "$output"

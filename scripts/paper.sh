@@ -57,7 +57,7 @@ status=0
 for name in "${sweeps[@]}"; do
   say "$name"
   resume=()
-  [ -e "$(output "$name")/records.jsonl" ] && resume=(--resume)
+  [ -e "$(output "$name")/sweep.json" ] && resume=(--resume)
   "$program" sweep "$(config "$name")" "${arguments[@]}" "${resume[@]}" --output "$(output "$name")" || status=$?
   [ "$status" -eq 0 ] || [ "$status" -eq 2 ] || exit "$status"
   "$program" report "$(output "$name")" >/dev/null

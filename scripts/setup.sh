@@ -9,6 +9,7 @@
 #   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
 #   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (60 MB more)
 #   scripts/setup.sh bundle     also zstd, with which scripts/bundle.sh packs the folder that runs elsewhere (1 MB)
+#   scripts/setup.sh cluster    also Slurm, of which a test starts two pretended nodes (20 MB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -126,8 +127,9 @@ for extra in "$@"; do
     # llvm has the symbolizer: without it a sanitizer's report has addresses instead of lines.
     dev) install_packages clang-format clang-tidy clang libclang-rt-dev libomp-dev llvm ;;
     bundle) install_packages zstd ;;
+    cluster) install_packages slurmctld slurmd slurm-client munge ;;
     *)
-      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev, bundle)" >&2
+      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev, bundle, cluster)" >&2
       exit 1
       ;;
   esac

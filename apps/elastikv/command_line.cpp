@@ -30,6 +30,7 @@ CommandLine::CommandLine()
   add_plan_verb(app_, verb_);
   add_bench_verb(app_, verb_);
   add_report_verb(app_, verb_);
+  add_merge_verb(app_, verb_);
   add_compare_verb(app_, verb_);
   add_generate_verb(app_, verb_);
   add_explain_verb(app_, verb_);

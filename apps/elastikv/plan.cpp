@@ -7,6 +7,8 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -30,9 +32,11 @@
 #include "sweep/estimate.h"
 #include "sweep/preparation.h"
 #include "sweep/progress.h"
+#include "sweep/rank_plan.h"
 #include "sweep/sweep_data.h"
 #include "sweep/trial.h"
 #include "sweep_options.h"
+#include "usage_error.h"
 #include "verbs.h"
 
 namespace elastikv {
@@ -149,24 +153,30 @@ int64_t memory_of(c10::Device device, int64_t within_limit) {
   return device.is_cpu() ? std::min(available, within_limit) : available;
 }
 
-/// How long groups take, and how that is known.
+/// How long the samples of groups take, and how that is known.
 class Durations {
  public:
-  double of(const CellGroup& group, const EvaluationSettings& settings, const ModelSize& size,
-            std::span<const SampleSize> samples, int64_t available) {
-    if (samples.empty()) return 0;
+  std::vector<double> of(const CellGroup& group, const EvaluationSettings& settings,
+                         const ModelSize& size, std::span<const SampleSize> samples,
+                         int64_t available) {
+    std::vector<double> seconds;
+    if (samples.empty()) return seconds;
     const c10::Device device = parse_device(group.model.device);
     if (const auto trial = run_trial(group, settings, size, samples, available)) {
       sources_.insert(fmt::format("{} of {}'s {} layers were tried on {}", trial->layers,
                                   group.model_name, size.decoder.layers, processor_name(device)));
-      return seconds_of(*trial, group, settings, size, samples);
+      for (const SampleSize& sample : samples)
+        seconds.push_back(seconds_of(*trial, group, settings, size, {&sample, 1}));
+      return seconds;
     }
     const auto [rate, is_new] = rates_.try_emplace({group.model.device, group.model.dtype});
     if (is_new) rate->second = rates_of(device, parse_dtype(group.model.dtype));
     sources_.insert(fmt::format("{:.3g} TFLOP/s in {} and {:.0f} GB/s, {}",
                                 rate->second.operations_per_second / 1e12, group.model.dtype,
                                 rate->second.bytes_per_second / 1e9, rate->second.source));
-    return seconds_of(rate->second, group, settings, size, samples);
+    for (const SampleSize& sample : samples)
+      seconds.push_back(seconds_of(rate->second, group, settings, size, {&sample, 1}));
+    return seconds;
   }
 
   /// " (8 of llava's 32 layers were tried on ...)"; empty where nothing was asked.
@@ -179,7 +189,28 @@ class Durations {
   std::set<std::string> sources_;
 };
 
-int plan(const SweepOptions& options) {
+/// What several ranks make of it: what each holds, and how long they take.
+void print_ranks(std::span<const PlannedUnit> units, int64_t memory, int64_t ranks) {
+  std::vector<std::string> times;
+  for (const int64_t count : std::set<int64_t>{1, ranks, 64}) {
+    times.push_back(fmt::format("{} with {} rank{}", duration_text(planned_seconds(units, count)),
+                                count, count == 1 ? "" : "s"));
+  }
+  fmt::print(
+      "Ranks: {} units, each a sample of one model and data set; a rank holds one model at a time, "
+      "up to {}. About {}, each with a device of its own.\n",
+      units.size(), bytes_text(memory), fmt::join(times, ", "));
+}
+
+struct PlanOptions {
+  std::shared_ptr<SweepOptions> common = std::make_shared<SweepOptions>();
+  std::optional<int64_t> ranks;
+};
+
+int plan(const PlanOptions& chosen) {
+  if (chosen.ranks && *chosen.ranks < 1)
+    fail("--ranks is {}, needs to be at least 1", *chosen.ranks);
+  const SweepOptions& options = *chosen.common;
   const SweepConfig whole = options.read();
   std::unique_ptr<MemoryLimit> limit = options.limit_memory();
   const std::unique_ptr<Engines> engines = torch_engines();
@@ -214,6 +245,9 @@ int plan(const SweepOptions& options) {
   Durations durations;
   GroupCost total;
   double seconds = 0;
+  std::map<std::string, size_t> models;
+  std::vector<PlannedUnit> units;
+  int64_t rank_memory = 0;
   int64_t shown = 0;
   std::vector<std::string> failing;   // samples that will be recorded as failed
   std::vector<std::string> left_out;  // how many of a group
@@ -247,8 +281,12 @@ int plan(const SweepOptions& options) {
     const int64_t available = memory_of(device, within_limit);
     const ModelSize size = size_of_model(group.model);
     const GroupEstimate need = estimate(group, config.evaluation(), size, work.sizes);
-    const double group_seconds =
+    const std::vector<double> unit_seconds =
         durations.of(group, config.evaluation(), size, work.sizes, available);
+    const double group_seconds = std::accumulate(unit_seconds.begin(), unit_seconds.end(), 0.0);
+    const size_t model = models.try_emplace(group.model_name, models.size()).first->second;
+    for (const double one : unit_seconds) units.push_back({model, one});
+    rank_memory = std::max(rank_memory, need.memory.total());
     needs.rows.push_back({group.model_name, group.data.name, std::to_string(need.longest_prompt),
                           bytes_text(need.memory.weights), bytes_text(need.memory.caches),
                           bytes_text(need.memory.activations), bytes_text(need.memory.total()),
@@ -294,6 +332,7 @@ int plan(const SweepOptions& options) {
     fmt::print("{}, each encoded, prefilled and compressed once before the questions.\n", line);
   fmt::print("About {}{}; less where texts end before their last token. Loading comes on top.\n",
              duration_text(seconds), durations.sources());
+  if (chosen.ranks) print_ranks(units, rank_memory, *chosen.ranks);
   if (!config.exclude.empty()) {
     SweepConfig everything = config;
     everything.exclude.clear();
@@ -322,12 +361,15 @@ int plan(const SweepOptions& options) {
 }  // namespace
 
 void add_plan_verb(CLI::App& app, Verb& chosen) {
-  const auto options = std::make_shared<SweepOptions>();
+  const auto options = std::make_shared<PlanOptions>();
   CLI::App* verb = app.add_subcommand(
       "plan",
       "Show the cells of a sweep, the memory and about the time they take; loads no weights and "
       "writes nothing. Exit code 1 where 'sweep' would refuse, too little memory included.");
-  add_sweep_options(*verb, options);
+  add_sweep_options(*verb, options->common);
+  verb->add_option("--ranks", options->ranks,
+                   "Show, too, what so many processes that share the sweep hold and take")
+      ->check(not_empty());
   add_examples(*verb, {{"The README's first sweep", "configs/first-sweep.yaml"},
                        {"The paper's Figure 2, before its checkpoint is there",
                         "configs/paper/fig2_llava13b.yaml --device cpu"}});

@@ -11,6 +11,7 @@
 #include <malloc.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "command_line.h"
 #include "runtime/threads.h"
 
@@ -41,16 +42,17 @@ int run_program(int argc, char** argv) {
     fmt::print(stderr, "error: {}\n", line.problem(error));
     return 1;
   } catch (const InternalError& error) {
-    fmt::print(stderr, "{}\nThis is a bug in ElastiKV; please report it with the command line.\n",
-               error.what());
+    fmt::print(stderr, "{}{}\nThis is a bug in ElastiKV; please report it with the command line.\n",
+               log_prefix(), error.what());
     return kInternalErrorExitCode;
   } catch (const Error& error) {
-    fmt::print(stderr, "error: {}\n", error.what());  // several lines when it reports a data set
+    // Several lines when it reports a data set.
+    fmt::print(stderr, "{}error: {}\n", log_prefix(), error.what());
     return 1;
   } catch (const std::exception& error) {
     // LibTorch's own errors go on with a stack trace.
     const std::string text = error.what();
-    fmt::print(stderr, "error: {}\n", text.substr(0, text.find('\n')));
+    fmt::print(stderr, "{}error: {}\n", log_prefix(), text.substr(0, text.find('\n')));
     return 1;
   }
 }

@@ -1,5 +1,7 @@
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -7,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,7 +30,11 @@
 #include "sweep/engine.h"
 #include "sweep/predictions.h"
 #include "sweep/progress.h"
+#include "sweep/rank_place.h"
+#include "sweep/rank_run.h"
+#include "sweep/ranks.h"
 #include "sweep/runner.h"
+#include "sweep/shards.h"
 #include "sweep_options.h"
 #include "text/json_text.h"
 #include "usage_error.h"
@@ -42,6 +49,9 @@ struct SweepVerbOptions {
   bool fail_fast = false;
   bool no_graphs = false;
   std::optional<int64_t> max_failures;
+  std::string shard;
+  std::string distributed = "auto";
+  double rank_timeout = 30;
 };
 
 /// What chose the number of threads, for every model that has not as many as the program.
@@ -109,24 +119,69 @@ void export_predictions(const std::filesystem::path& output) {
   inform("predictions: {} ('elastikv score {}/*.jsonl' scores them)", folder, folder);
 }
 
+/// What the launcher says, unless the command line has it ignored.
+std::optional<RankPlace> place_of(const SweepVerbOptions& options) {
+  if (options.distributed == "off") return std::nullopt;
+  std::optional<RankPlace> place = find_rank(process_environment());
+  if (place && place->world > 1 && !options.common->sample_ids.empty())
+    fail("--sample-id: is for one process; --distributed off ignores the launcher's ranks");
+  return place;
+}
+
+/// The other processes of the launcher, and what each of them may use of the machine.
+std::unique_ptr<Ranks> meet(const std::optional<RankPlace>& place, double timeout) {
+  if (!place || place->world <= 1) return nullptr;
+  // The first one speaks for all.
+  if (place->rank > 0) set_log_prefix(fmt::format("rank {}: ", place->rank));
+  RankTiming timing;
+  timing.lost_after = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
+  const char* bound = std::getenv("SLURM_CPUS_PER_TASK");
+  use_threads(share_threads(threads_in_use(), place->local_world,
+                            /*own_processors=*/bound != nullptr && *bound != '\0'));
+  return meet_ranks(*place, timing);
+}
+
+/// Runs it; one of several ranks tells the others where it does not.
+SweepOutcome run(const SweepConfig& config, const RunOptions& options, const Engines& engines,
+                 Progress& progress) {
+  try {
+    return run_sweep(config, options, engines, progress);
+  } catch (const Error& error) {
+    if (options.ranks != nullptr) tell_failure(*options.ranks, error.what());
+    throw;
+  }
+}
+
 int sweep(const SweepVerbOptions& options) {
   if (options.max_failures && *options.max_failures < 1)
     fail("--max-failures is {}, needs to be at least 1", *options.max_failures);
+  if (!(options.rank_timeout >= 0.1))
+    fail("--rank-timeout is {}, needs to be at least 0.1 seconds", options.rank_timeout);
+  RunOptions run_options;
+  if (!options.shard.empty()) run_options.shard = parse_shard(options.shard);
   const SweepConfig config = options.common->read();
+  const std::optional<RankPlace> place = place_of(options);
+  const bool first = !place || place->rank == 0;
+  const std::unique_ptr<Ranks> ranks = meet(place, options.rank_timeout);
   const std::unique_ptr<MemoryLimit> limit = options.common->limit_memory();
-  if (config.predict_only)
+  if (config.predict_only && first)
     inform("predict-only: texts are generated, nothing is measured; 'metrics' are switched off");
-  const std::unique_ptr<Engines> engines = torch_engines({.graphs = !options.no_graphs});
-  Progress progress(stderr);
-  RunOptions run;
-  run.resume = options.resume;
-  run.provenance = provenance_of(options, config);
-  run.commit = source_version();
-  run.sample_ids = options.common->sample_ids;
-  run.max_failures = options.fail_fast ? 1 : options.max_failures;
+  std::unique_ptr<Engines> engines = torch_engines({.graphs = !options.no_graphs});
+  if (ranks) engines = engines_of_rank(std::move(engines), *place);
+  Progress progress(first ? stderr : nullptr);
+  // A launcher that has started the ranks again goes on with what they have done.
+  run_options.resume = options.resume || (place && place->restarts > 0);
+  if (first) run_options.provenance = provenance_of(options, config);
+  if (ranks && first)
+    run_options.provenance["ranks"] = fmt::format("{} ({})", place->world, place->launcher);
+  run_options.commit = source_version();
+  run_options.sample_ids = options.common->sample_ids;
+  run_options.max_failures = options.fail_fast ? 1 : options.max_failures;
+  run_options.ranks = ranks.get();
   const StopSignal stop;
-  run.should_stop = [&] { return stop.requested(); };
-  const SweepOutcome outcome = run_sweep(config, run, *engines, progress);
+  run_options.should_stop = [&] { return stop.requested(); };
+  const SweepOutcome outcome = run(config, run_options, *engines, progress);
+  if (outcome.other_rank) return outcome.exit_code();
   const std::string folder = config.output.string();
   if (outcome.interrupted) {
     warn("interrupted; the records in {} are kept, --resume continues", folder);
@@ -152,7 +207,12 @@ int sweep(const SweepVerbOptions& options) {
   std::fflush(stdout);
   inform("\ntables: {}/report.md and {} more files beside it; plots: scripts/plot.py {}", folder,
          report.files.size() - 1, folder);
-  if (config.predict_only) export_predictions(config.output);
+  if (run_options.shard) {
+    inform("shard {}: 'elastikv merge' joins the folders of all {}", run_options.shard->text(),
+           run_options.shard->count);
+  } else if (config.predict_only) {
+    export_predictions(config.output);
+  }
   if (outcome.failed_cells > 0) {
     warn("{} of {} cells have failed samples; first: {}", outcome.failed_cells, outcome.cells,
          outcome.first_failure);
@@ -178,6 +238,21 @@ void add_sweep_verb(CLI::App& app, Verb& chosen) {
                    "Stop after so many failures (default: never)")
       ->check(not_empty())
       ->excludes(fail_fast);
+  verb->add_option("--shard", options->shard,
+                   "I/N, such as 2/4: only every N-th sample, from the I-th on; 'merge' and "
+                   "'report' join the output folders of all")
+      ->check(not_empty())
+      ->excludes(verb->get_option("--sample-id"));
+  verb->add_option("--distributed", options->distributed,
+                   "auto: share the work with the other processes that torchrun, srun or mpirun "
+                   "started; off: run by itself")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->capture_default_str();
+  verb->add_option(
+          "--rank-timeout", options->rank_timeout,
+          "Seconds without a sign of life after which another rank does a rank's work; so long "
+          "ranks look for rank 0, too, but no less than 30")
+      ->capture_default_str();
   add_examples(*verb, {{"Two scenes; --limit 4 --resume then goes on",
                         "configs/first-sweep.yaml --limit 2 --output results/first-sweep-short"},
                        {"Other strategies and parameters, one scene",

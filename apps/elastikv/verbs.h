@@ -33,6 +33,7 @@ void add_inspect_verb(CLI::App& app, Verb& chosen);
 void add_inspect_data_verb(CLI::App& app, Verb& chosen);
 void add_list_verb(CLI::App& app, Verb& chosen);
 void add_make_task_verb(CLI::App& app, Verb& chosen);
+void add_merge_verb(CLI::App& app, Verb& chosen);
 void add_plan_verb(CLI::App& app, Verb& chosen);
 void add_report_verb(CLI::App& app, Verb& chosen);
 void add_score_verb(CLI::App& app, Verb& chosen);

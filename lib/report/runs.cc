@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "image/pixel_backend.h"
 #include "report/rank_agreement.h"
+#include "sweep/shards.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -376,10 +377,22 @@ std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folde
     ++names[name_of(folder)];
   }
   std::vector<ReportRun> runs;
-  for (const std::filesystem::path& folder : paths) {
-    std::string name = name_of(folder);
-    if (names.at(name) > 1) name = folder.lexically_normal().string();
-    runs.push_back({std::move(name), read_stored_sweep(folder)});
+  std::vector<SweepHeader> headers;
+  for (const std::filesystem::path& folder : paths) headers.push_back(read_stored_header(folder));
+  std::vector<bool> joined(paths.size());
+  for (size_t i = 0; i < paths.size(); ++i) {
+    if (joined[i]) continue;
+    std::vector<std::filesystem::path> parts{paths[i]};
+    for (size_t other = i + 1; other < paths.size(); ++other) {
+      if (!are_shards(headers[i], headers[other])) continue;
+      joined[other] = true;
+      parts.push_back(paths[other]);
+    }
+    std::string name = name_of(paths[i]);
+    if (names.at(name) > 1) name = paths[i].lexically_normal().string();
+    if (parts.size() > 1) name = headers[i].name;
+    runs.push_back({std::move(name),
+                    parts.size() > 1 ? read_joined_sweep(parts) : read_stored_sweep(paths[i])});
   }
   return runs;
 }

@@ -43,7 +43,8 @@ struct ReportGroup {
 };
 
 /// Reads the runs' output folders; a run is called after its folder, or after its whole path where
-/// two folders have one name. Error when a folder is given twice.
+/// two folders have one name. Shards of one sweep are one run, called after the sweep. Error when a
+/// folder is given twice, and when shards do not fit together (read_joined_sweep).
 std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folders);
 
 /// The groups of all runs, aggregated. Groups of the same model and data set from different runs

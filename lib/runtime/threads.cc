@@ -36,6 +36,12 @@ ThreadChoice& last_choice() {
 
 }  // namespace
 
+ThreadChoice share_threads(const ThreadChoice& all, int64_t local_ranks, bool own_processors) {
+  if (all.asked || local_ranks <= 1 || own_processors) return all;
+  return {std::max<int64_t>(1, all.threads / local_ranks),
+          fmt::format("{}, shared by {} ranks", all.reason, local_ranks), /*asked=*/false};
+}
+
 void use_threads(const ThreadChoice& choice) {
   last_choice() = choice;
   at::set_num_threads(static_cast<int>(choice.threads));

@@ -21,6 +21,11 @@ struct ThreadChoice {
 /// for each other while the system holds them back. `root` as control_group_processors'.
 ThreadChoice choose_threads(int64_t wanted, const std::filesystem::path& root = "/");
 
+/// Of a choice that nobody asked for, this process's share where `local_ranks` of a sweep run on
+/// the machine; a launcher that gives each of them processors of its own has shared them out by
+/// itself.
+ThreadChoice share_threads(const ThreadChoice& all, int64_t local_ranks, bool own_processors);
+
 /// Makes LibTorch compute with so many threads from here on.
 void use_threads(const ThreadChoice& choice);
 /// The last choice given to use_threads.

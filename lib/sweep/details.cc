@@ -57,11 +57,12 @@ std::string sample_lines(std::span<const CellGroup> groups, const SweepData& dat
 
 GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data,
                            std::span<const std::string> problems, int64_t samples,
-                           RecordWriter& writer)
+                           RecordSink& writer, const std::optional<Shard>& shard)
     : group_(group), writer_(writer) {
   const size_t count = std::min(data.samples.size(), static_cast<size_t>(samples));
   for (size_t i = 0; i < count; ++i) {
     const Sample& sample = data.samples[i];
+    if (shard && !shard->holds(i)) continue;
     if (problems[i].empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
       due_.push_back(&sample);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -23,10 +24,10 @@ std::string sample_lines(std::span<const CellGroup> groups, const SweepData& dat
 class GroupDetails final {
  public:
   /// `samples`: of how many. Samples whose details are there already are left alone, and so are
-  /// those that cannot be evaluated: `problems` says why, one text per sample, empty for the
-  /// others.
+  /// those that cannot be evaluated (`problems` says why, one text per sample, empty for the
+  /// others) or are another shard's.
   GroupDetails(const CellGroup& group, const DataSet& data, std::span<const std::string> problems,
-               int64_t samples, RecordWriter& writer);
+               int64_t samples, RecordSink& writer, const std::optional<Shard>& shard = {});
 
   /// Nothing is left to be looked at.
   bool empty() const { return due_.empty(); }
@@ -39,7 +40,7 @@ class GroupDetails final {
 
  private:
   const CellGroup& group_;
-  RecordWriter& writer_;
+  RecordSink& writer_;
   std::vector<const Sample*> due_;
 };
 

@@ -17,6 +17,8 @@ namespace elastikv {
 // The files of a sweep's output folder, for those in this room who read and write them.
 
 inline constexpr const char* kRecordsFile = "records.jsonl";
+inline constexpr const char* kRecordsStem = "records";
+inline constexpr const char* kDetailsStem = "details";
 inline constexpr const char* kHeaderFile = "sweep.json";
 inline constexpr const char* kSamplesFile = "samples.jsonl";
 inline constexpr const char* kDetailsFile = "details.jsonl";

@@ -44,6 +44,8 @@ class GroupRecorder final {
   /// one. Where any is at fault, each is evaluated by itself.
   std::vector<Evaluation> evaluate(std::span<const Sample* const> samples,
                                    SampleEvaluator& evaluator);
+  /// Calls from here on may get another one.
+  void forget_evaluator() { batches_.reset(); }
   /// Of a sample that is not to be tried, and why.
   Evaluation refuse(const Sample& sample, const std::string& problem) const;
 

@@ -14,7 +14,8 @@ constexpr std::chrono::milliseconds kPhasePause{100};  // on a terminal
 }  // namespace
 
 Progress::Progress(std::FILE* out)
-    : Progress(out, isatty(fileno(out)) != 0, [] { return std::chrono::steady_clock::now(); }) {}
+    : Progress(out, out != nullptr && isatty(fileno(out)) != 0,
+               [] { return std::chrono::steady_clock::now(); }) {}
 
 Progress::Progress(std::FILE* out, bool in_place, Clock clock)
     : out_(out), in_place_(in_place), clock_(std::move(clock)) {}
@@ -33,18 +34,28 @@ void Progress::clear_line() {
 
 void Progress::say(const std::string& line) {
   clear_line();
-  fmt::print(out_, "{}\n", line);
-  std::fflush(out_);
+  if (out_ != nullptr) {
+    fmt::print(out_, "{}{}\n", prefix_, line);
+    std::fflush(out_);
+  }
   // Loading a model is no sample's time.
   if (evaluated_ == 0) start_ = clock_();
 }
 
+void Progress::go_on_in(std::FILE* out, std::string prefix) {
+  finish();
+  out_ = out;
+  in_place_ = false;
+  prefix_ = std::move(prefix);
+}
+
 void Progress::show(const std::string& line) {
+  if (out_ == nullptr) return;
   if (in_place_) {
     fmt::print(out_, "\r{}\033[K", line);
     open_line_ = true;
   } else {
-    fmt::print(out_, "{}\n", line);
+    fmt::print(out_, "{}{}\n", prefix_, line);
   }
   std::fflush(out_);
 }
@@ -73,6 +84,17 @@ void Progress::phase(const PhaseProgress& progress) {
 void Progress::sample_done(const std::string& metric) {
   ++done_;
   ++evaluated_;
+  show_done(metric);
+}
+
+void Progress::ranks_done(int64_t done, int64_t alive) {
+  if (done <= done_) return;
+  evaluated_ += done - done_;
+  done_ = done;
+  show_done(fmt::format("{} rank{}", alive, alive == 1 ? "" : "s"));
+}
+
+void Progress::show_done(const std::string& more) {
   const auto now = clock_();
   const double seconds = std::chrono::duration<double>(now - start_).count();
   std::string line = fmt::format("{}/{} samples", done_, total_);
@@ -81,7 +103,7 @@ void Progress::sample_done(const std::string& metric) {
     line += fmt::format(" | {:.2f}/s | {} left", rate,
                         duration_text(static_cast<double>(total_ - done_) / rate));
   }
-  if (!metric.empty()) line += " | " + metric;
+  if (!more.empty()) line += " | " + more;
   if (!in_place_) {
     if (evaluated_ > 1 && done_ < total_ && now - last_line_ < kLinePause) return;
     last_line_ = now;
@@ -90,6 +112,7 @@ void Progress::sample_done(const std::string& metric) {
 }
 
 void Progress::finish() {
+  if (out_ == nullptr) return;
   if (open_line_) fmt::print(out_, "\n");
   open_line_ = false;
   std::fflush(out_);

@@ -18,7 +18,7 @@ class Progress final {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
-  /// Prints to `out`; in place when that is a terminal.
+  /// Prints to `out`, or nothing without one; in place when that is a terminal.
   explicit Progress(std::FILE* out);
   Progress(std::FILE* out, bool in_place, Clock clock);
 
@@ -30,11 +30,17 @@ class Progress final {
   void phase(const PhaseProgress& progress);
   /// One more sample, with the running metric as text (may be empty).
   void sample_done(const std::string& metric);
+  /// Of several ranks that do the samples together: what they have done by now, and how many live.
+  /// It takes the place of sample_done.
+  void ranks_done(int64_t done, int64_t alive);
   /// Ends the line that is rewritten.
   void finish();
+  /// Goes on in a file, each line with a text in front.
+  void go_on_in(std::FILE* out, std::string prefix);
 
  private:
   void clear_line();
+  void show_done(const std::string& more);
   /// Rewrites the line in place, or prints another one.
   void show(const std::string& line);
 
@@ -46,6 +52,7 @@ class Progress final {
   int64_t total_ = 0;
   int64_t done_ = 0;
   int64_t evaluated_ = 0;  // in this run: what the rate is made from
+  std::string prefix_;
   bool open_line_ = false;
   std::string phase_;  // the last one's
   std::chrono::steady_clock::time_point phase_start_;

@@ -296,6 +296,8 @@ StoredDetail parse_detail_line(std::string_view line, const std::string& place) 
   });
 }
 
+std::string Shard::text() const { return fmt::format("{}/{}", index, count); }
+
 std::string header_text(const SweepHeader& header) {
   Json engines = Json::object();
   for (const auto& [name, engine] : header.engines) engines[name] = engine_json(engine);
@@ -303,15 +305,19 @@ std::string header_text(const SweepHeader& header) {
   for (const auto& [name, set] : header.data) {
     data[name] = {{"format", set.format}, {"content", set.content}, {"samples", set.samples}};
   }
-  const Json json{{"format", kHeaderFormat},
-                  {"name", header.name},
-                  {"program", header.program},
-                  {"records_hash", header.records_hash},
-                  {"config", Json::parse(header.config)},
-                  {"data", std::move(data)},
-                  {"engines", std::move(engines)},
-                  {"revisions", header.revisions},
-                  {"provenance", header.provenance}};
+  Json json{{"format", kHeaderFormat},
+            {"name", header.name},
+            {"program", header.program},
+            {"records_hash", header.records_hash},
+            {"config", Json::parse(header.config)},
+            {"data", std::move(data)},
+            {"engines", std::move(engines)},
+            {"revisions", header.revisions},
+            {"provenance", header.provenance}};
+  if (header.shard) {
+    json["shard"] = {{"index", header.shard->index}, {"count", header.shard->count}};
+  }
+  if (!header.strategies.empty()) json["strategies"] = header.strategies;
   return json.dump(/*indent=*/1, /*indent_char=*/' ', /*ensure_ascii=*/false,
                    Json::error_handler_t::replace) +
          "\n";
@@ -346,6 +352,14 @@ SweepHeader parse_header(std::string_view text, const std::string& place) {
     }
     if (format == kHeaderFormat) json.at("revisions").get_to(header.revisions);
     json.at("provenance").get_to(header.provenance);
+    if (const auto shard = json.find("shard"); shard != json.end()) {
+      const Shard read{integer_of(shard->at("index"), place),
+                       integer_of(shard->at("count"), place)};
+      if (read.index < 1 || read.index > read.count) fail("{}: damaged: no such shard", place);
+      header.shard = read;
+    }
+    if (const auto strategies = json.find("strategies"); strategies != json.end())
+      strategies->get_to(header.strategies);
     return header;
   } catch (const Json::exception& error) {
     fail("{}: damaged: {}", place, error.what());

@@ -1,5 +1,6 @@
 #include "sweep/record_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -13,6 +14,8 @@
 #include "base/files.h"
 #include "sweep/config.h"
 #include "sweep/folder.h"
+#include "sweep/folder_lease.h"
+#include "sweep/record_files.h"
 
 namespace elastikv {
 namespace {
@@ -45,6 +48,12 @@ std::vector<fs::path> make_folders(const fs::path& folder) {
   return missing;
 }
 
+bool holds_records(const fs::path& folder) {
+  const std::vector<RecordFile> files = record_files(folder, kRecordsStem);
+  return std::any_of(files.begin(), files.end(),
+                     [](const RecordFile& file) { return fs::file_size(file.path) > 0; });
+}
+
 void cut_off(const fs::path& file, int64_t bytes) {
   std::error_code error;
   const auto size = fs::file_size(file, error);
@@ -64,19 +73,28 @@ RecordWriter::RecordWriter(const fs::path& folder, SweepHeader header, const Sco
   made_ = make_folders(folder);
   const fs::path file = folder / kRecordsFile;
   made_file_ = !fs::exists(file);
-  descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (lock_ < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  descriptor_ = lock_;
   try {
-    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
       made_file_ = false;  // the other process's by now
       fail("{}: another process is writing a sweep there", folder.string());
     }
-    if (fs::file_size(file) > 0) {
+    // Ranks may write there on machines that the lock does not reach.
+    FolderLease::require_free(folder);
+    if (holds_records(folder)) {
       check_header(resume);
-      whole_bytes_ = static_cast<int64_t>(read_records(file, scorers_, [&](Record record) {
+      FolderRecords records = read_folder_records(folder, scorers_);
+      stored_ = std::move(records.table);
+      for (const Record& record : stored_)
         stored_models_.insert(record.cell.substr(0, record.cell.find('/')));
-        stored_.add(std::move(record));
-      }));
+      whole_bytes_ = static_cast<int64_t>(records.whole_bytes);
+      // What ranks have written is never added to.
+      if (records.last_run > 0) {
+        run_ = records.last_run + 1;
+        descriptor_ = -1;  // a new file, with the first record
+      }
       read_details();
     }
   } catch (...) {
@@ -94,7 +112,16 @@ void RecordWriter::leave() {
     // Folders that are not empty stay.
     for (auto path = made_.rbegin(); path != made_.rend(); ++path) fs::remove(*path, ignored);
   }
-  close(descriptor_);
+  if (descriptor_ != lock_ && descriptor_ >= 0) close(descriptor_);
+  if (lock_ >= 0) close(lock_);
+}
+
+fs::path RecordWriter::records_file() const {
+  return folder_ / record_file_name(kRecordsStem, /*rank=*/0, run_);
+}
+
+fs::path RecordWriter::details_file() const {
+  return folder_ / record_file_name(kDetailsStem, /*rank=*/0, run_);
 }
 
 void RecordWriter::check_header(bool resume) {
@@ -127,6 +154,13 @@ void RecordWriter::check_header(bool resume) {
     fail("{}: holds records made with another {}, which gives other results; use another --output",
          folder, revision);
   }
+  if (stored.shard != header_.shard) {
+    const auto what = [](const std::optional<Shard>& shard) {
+      return shard ? fmt::format("shard {}", shard->text()) : std::string("all samples");
+    };
+    fail("{}: holds records of {}, this is {}; use another --output", folder, what(stored.shard),
+         what(header_.shard));
+  }
   if (!resume) {
     fail("{}: holds records of this sweep; use --resume to continue it, or another --output",
          folder);
@@ -136,13 +170,14 @@ void RecordWriter::check_header(bool resume) {
 }
 
 void RecordWriter::read_details() {
-  const fs::path file = folder_ / kDetailsFile;
-  if (!fs::exists(file)) return;
-  whole_detail_bytes_ =
-      static_cast<int64_t>(read_lines(file, [&](std::string_view line, const std::string& place) {
-        const StoredDetail detail = parse_detail_line(line, place);
-        details_.insert({detail.model, detail.data, detail.sample});
-      }));
+  for (const RecordFile& file : record_files(folder_, kDetailsStem)) {
+    const size_t whole =
+        read_lines(file.path, [&](std::string_view line, const std::string& place) {
+          const StoredDetail detail = parse_detail_line(line, place);
+          details_.insert({detail.model, detail.data, detail.sample});
+        });
+    if (file.run == 0) whole_detail_bytes_ = static_cast<int64_t>(whole);
+  }
 }
 
 const EngineIdentity* RecordWriter::stored_engine(const std::string& model_name) const {
@@ -165,8 +200,10 @@ void RecordWriter::check_engine(const std::string& model_name,
 void RecordWriter::begin() {
   if (begun_) return;
   begun_ = true;
-  cut_off(folder_ / kRecordsFile, whole_bytes_);
-  if (fs::exists(folder_ / kDetailsFile)) cut_off(folder_ / kDetailsFile, whole_detail_bytes_);
+  if (run_ == 0) {
+    cut_off(records_file(), whole_bytes_);
+    if (fs::exists(details_file())) cut_off(details_file(), whole_detail_bytes_);
+  }
   write_header();
   if (samples_) write_file_atomically(folder_ / kSamplesFile, *samples_);
 }
@@ -182,14 +219,20 @@ void RecordWriter::note_engine(const std::string& model_name, const EngineIdenti
 
 void RecordWriter::append(std::span<const Record> records) {
   begin();
+  if (records.empty()) return;
+  if (descriptor_ < 0) {
+    const fs::path file = records_file();
+    descriptor_ = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
+  }
   std::string lines;
   for (const Record& record : records) lines += record_line(record, scorers_) + "\n";
-  append_durably(descriptor_, lines, folder_ / kRecordsFile);
+  append_durably(descriptor_, lines, records_file());
 }
 
 void RecordWriter::append(const StoredDetail& detail) {
   begin();
-  const fs::path file = folder_ / kDetailsFile;
+  const fs::path file = details_file();
   const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor < 0) fail("{}: cannot open: {}", file.string(), std::strerror(errno));
   try {

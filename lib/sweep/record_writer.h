@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -14,13 +15,28 @@
 
 namespace elastikv {
 
+/// What takes a sweep's records.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  /// Appends records, each a line of its own, and returns when they are on the disk. Error when the
+  /// disk is full.
+  virtual void append(std::span<const Record> records) = 0;
+  /// The same of a line of details.
+  virtual void append(const StoredDetail& detail) = 0;
+  /// The model, data set and sample of the details that are there.
+  virtual bool has_detail(const std::string& model, const std::string& data,
+                          const std::string& sample) const = 0;
+};
+
 /// The output folder while a sweep writes to it. Holds a lock, so that two processes cannot mix
-/// their records.
+/// their records. Records are appended to records.jsonl, or to a new file beside them where several
+/// ranks have written files of theirs.
 ///
 /// Two phases: opening reads and checks, and changes nothing of what is there; `begin` is the one
 /// place from which on the folder is this run's. So a run that is refused, by the folder or by what
 /// its caller finds in `stored`, leaves everything as it was.
-class RecordWriter {
+class RecordWriter final : public RecordSink {
  public:
   /// Opens the folder for this sweep, or makes it. Error when it holds records and `resume` is
   /// false, when they are another sweep's or were made by other revisions of the program's parts
@@ -28,7 +44,7 @@ class RecordWriter {
   RecordWriter(const std::filesystem::path& folder, SweepHeader header, const Scorers& scorers,
                bool resume);
   /// Before `begin`, takes away what opening made.
-  ~RecordWriter();
+  ~RecordWriter() override;
   RecordWriter(const RecordWriter&) = delete;
   RecordWriter& operator=(const RecordWriter&) = delete;
 
@@ -51,18 +67,21 @@ class RecordWriter {
 
   /// Notes the engine of a model in sweep.json.
   void note_engine(const std::string& model_name, const EngineIdentity& identity);
-  /// Appends records, each a line of its own, and returns when they are on the disk. Error when the
-  /// disk is full.
-  void append(std::span<const Record> records);
-  /// Adds a line to details.jsonl and returns when it is on the disk.
-  void append(const StoredDetail& detail);
+  void append(std::span<const Record> records) override;
+  void append(const StoredDetail& detail) override;
 
-  /// The model, data set and sample of the details that are there.
   bool has_detail(const std::string& model, const std::string& data,
-                  const std::string& sample) const;
+                  const std::string& sample) const override;
+
+  /// What is written as sweep.json.
+  const SweepHeader& header() const { return header_; }
+  /// The number of the run that ranks begin here (record_files.h): after all that have written.
+  int64_t next_rank_run() const { return std::max<int64_t>(1, run_); }
 
  private:
   void leave();
+  std::filesystem::path records_file() const;
+  std::filesystem::path details_file() const;
   void check_header(bool resume);
   void read_details();
   void write_header() const;
@@ -75,7 +94,9 @@ class RecordWriter {
   std::set<std::string> stored_models_;           // Cell::model
   std::set<std::array<std::string, 3>> details_;  // model, data set, sample
   std::vector<std::filesystem::path> made_;       // folders that opening made, outermost first
-  int descriptor_ = -1;
+  int lock_ = -1;                                 // of records.jsonl, whoever writes
+  int descriptor_ = -1;                           // of the file that is written to
+  int64_t run_ = 0;                               // of that file (record_files.h)
   int64_t whole_bytes_ = 0;         // of records.jsonl, up to the end of its last whole line
   int64_t whole_detail_bytes_ = 0;  // likewise of details.jsonl
   bool made_file_ = false;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,7 +19,7 @@
 
 namespace elastikv {
 
-/// What is known of one sample in one cell: one line of records.jsonl.
+/// What is known of one sample in one cell: one line of a file of records.
 struct Record {
   std::string cell;    // Cell::id
   std::string sample;  // Sample::id
@@ -49,6 +50,19 @@ std::string record_line(const Record& record, const Scorers& scorers);
 /// The reverse; Error that begins with `place` when the line is no record.
 Record parse_record(std::string_view line, const Scorers& scorers, const std::string& place);
 
+/// Which of several shares of a sweep's samples: every `count`-th of each data set, from the
+/// `index`-th on, both from 1.
+struct Shard {
+  int64_t index = 1;
+  int64_t count = 1;
+
+  /// Whether a sample is in it, by its place in the data set from 0.
+  bool holds(size_t sample) const { return static_cast<int64_t>(sample) % count == index - 1; }
+  /// "2/4".
+  std::string text() const;
+  bool operator==(const Shard&) const = default;
+};
+
 /// What sweep.json beside the records says: whose they are.
 struct SweepHeader {
   std::string name;
@@ -68,6 +82,11 @@ struct SweepHeader {
     std::vector<std::string> samples;
   };
   std::map<std::string, Data> data;
+  /// Of which share of the samples the records are; none: of all.
+  std::optional<Shard> shard;
+  /// By strategy a hash of all its parameters, where several processes make the records and nobody
+  /// else compares theirs.
+  std::map<std::string, std::string> strategies;
 };
 
 /// sweep.json, and the reverse; Error that begins with `place` when the text is no such
@@ -170,10 +189,16 @@ std::string detail_line(const StoredDetail& detail);
 /// The reverse; Error that begins with `place` when the line is none.
 StoredDetail parse_detail_line(std::string_view line, const std::string& place);
 
-/// Reads an output folder: sweep.json, records.jsonl and, where they are, samples.jsonl and
-/// details.jsonl. Details whose importance is not finite are left out: nothing can be drawn of
-/// them. Error when it holds no sweep or a damaged one; a torn last line (the
-/// trace of a process that was killed while writing) is not damage and is left out.
+/// Reads an output folder: sweep.json, records.jsonl or the files of several ranks as one
+/// (record_files.h) and, where they are, samples.jsonl and details.jsonl. Details whose importance
+/// is not finite are left out: nothing can be drawn of them. Error when it holds no sweep or a
+/// damaged one; a torn last line (the trace of a process that was killed while writing) is not
+/// damage and is left out.
 StoredSweep read_stored_sweep(const std::filesystem::path& folder);
+/// The same of several folders that hold parts of one sweep, which `header` describes. Samples are
+/// those of the first folder, which have to be those of all.
+StoredSweep read_stored_sweep(std::span<const std::filesystem::path> folders, SweepHeader header);
+/// sweep.json of an output folder. Error when it holds no sweep, or none with records.
+SweepHeader read_stored_header(const std::filesystem::path& folder);
 
 }  // namespace elastikv

@@ -20,12 +20,15 @@
 #include "metrics/metric_set.h"
 #include "sweep/cell_batches.h"
 #include "sweep/details.h"
+#include "sweep/folder_lease.h"
 #include "sweep/group_recorder.h"
 #include "sweep/plan.h"
 #include "sweep/preparation.h"
+#include "sweep/rank_run.h"
 #include "sweep/record_writer.h"
 #include "sweep/records.h"
 #include "sweep/revisions.h"
+#include "sweep/run_groups.h"
 #include "sweep/sweep_data.h"
 
 namespace elastikv {
@@ -71,42 +74,6 @@ class RunningPerplexity {
   std::vector<Shown> shown_;
 };
 
-/// Counts the cells that failed by the last record of each sample.
-class FailureCount {
- public:
-  void add(const Record& record) {
-    std::set<std::string>& samples = failed_[record.cell];
-    if (record.failed()) {
-      samples.insert(record.sample);
-      reasons_[{record.cell, record.sample}] = record.outcome.error;
-    } else {
-      samples.erase(record.sample);
-      reasons_.erase({record.cell, record.sample});
-    }
-  }
-  void report(SweepOutcome& outcome) const {
-    for (const auto& [cell, samples] : failed_) outcome.failed_cells += samples.empty() ? 0 : 1;
-    if (!reasons_.empty()) {
-      const auto& [place, why] = *reasons_.begin();
-      outcome.first_failure = fmt::format("{}, sample {}: {}", place.first, place.second, why);
-    }
-  }
-
- private:
-  std::map<std::string, std::set<std::string>> failed_;
-  std::map<std::pair<std::string, std::string>, std::string> reasons_;
-};
-
-/// One group's samples and which of them are still to do.
-struct GroupWork {
-  const CellGroup& group;
-  const DataSet& set;
-  std::vector<std::string> problems;  // by sample; empty: none
-  std::vector<std::string> contexts;  // SampleCheck::contexts
-  GroupRecorder recorder;
-  std::deque<size_t> open = {};  // places in set.samples
-};
-
 /// Open samples, those of one context together where the first of them is.
 std::vector<std::vector<size_t>> by_context(const std::deque<size_t>& open,
                                             const std::vector<std::string>& contexts) {
@@ -138,73 +105,6 @@ class ContextShared {
  private:
   SampleEvaluator& evaluator_;
 };
-
-/// A sample needs no work: every cell has a record of it that did not fail, or one that says why it
-/// cannot be tried, which still holds (`problem`).
-bool settled(const RecordTable& stored, const CellGroup& group, const Sample& sample,
-             const std::string& problem) {
-  const std::string known = one_line(problem);
-  return std::all_of(group.cells.begin(), group.cells.end(), [&](const Cell& cell) {
-    const Record* record = stored.find(cell.id, sample.id);
-    if (record == nullptr) return false;
-    if (!record->failed()) return true;
-    return !known.empty() && record->outcome.failure == Failure::kSample &&
-           record->outcome.error == known && record->item == sample.content;
-  });
-}
-
-/// Error when a stored record speaks of another question, answer or image under the same id. One
-/// that failed does not count: its sample may have been mended, and is evaluated again.
-void require_same_items(const RecordTable& stored, const GroupWork& work,
-                        const std::filesystem::path& folder) {
-  for (const Sample& sample : work.set.samples) {
-    for (const Cell& cell : work.group.cells) {
-      const Record* record = stored.find(cell.id, sample.id);
-      if (record != nullptr && !record->failed() && record->item != sample.content) {
-        fail(
-            "{}: sample '{}' of {} was recorded with another question, answer or image; use "
-            "another --output",
-            folder.string(), sample.id, work.set.name);
-      }
-    }
-  }
-}
-
-void require_same_keys(const RecordTable& stored, const GroupWork& work,
-                       const std::filesystem::path& folder) {
-  for (const Sample& sample : work.set.samples) {
-    for (size_t i = 0; i < work.group.cells.size(); ++i) {
-      const Record* record = stored.find(work.group.cells[i].id, sample.id);
-      if (record != nullptr && !record->failed() && record->key != work.recorder.key(i, sample)) {
-        fail(
-            "{}: its records of {} were made with other parameters of '{}' or of a strategy "
-            "beside it; use another --output",
-            folder.string(), work.group.cells[i].id, work.group.cells[i].strategy.label);
-      }
-    }
-  }
-}
-
-/// Holds what a resumed sweep would add beside what is there: the same samples, engines and keys.
-/// Of a model without open samples the weights are not read: its records are compared with the
-/// engine that the folder names.
-void require_same_measurement(const RecordWriter& writer, std::vector<GroupWork>& work,
-                              const Engines& engines, const std::filesystem::path& folder) {
-  for (const GroupWork& item : work) require_same_items(writer.stored(), item, folder);
-  std::set<std::string> open;
-  for (const GroupWork& item : work) {
-    if (!item.open.empty()) open.insert(item.group.model_name);
-  }
-  for (GroupWork& item : work) {
-    const EngineIdentity* before = writer.stored_engine(item.group.model_name);
-    if (before == nullptr) continue;
-    const EngineIdentity identity =
-        open.contains(item.group.model_name) ? engines.identity(item.group.model) : *before;
-    writer.check_engine(item.group.model_name, identity);
-    item.recorder.set_engine(identity);
-    require_same_keys(writer.stored(), item, folder);
-  }
-}
 
 bool same_result(const Record& a, const Record& b) {
   return a.outcome.nll == b.outcome.nll && a.outcome.nll_sum == b.outcome.nll_sum &&
@@ -271,8 +171,8 @@ class Run {
     int64_t done = 0;
     for (const GroupWork& item : work_) {
       outcome.cells += std::ssize(item.group.cells);
-      total += std::ssize(item.set.samples);
-      done += std::ssize(item.set.samples) - std::ssize(item.open);
+      total += item.samples();
+      done += item.samples() - std::ssize(item.open);
     }
     progress_.begin(total, done);
     try {
@@ -297,7 +197,8 @@ class Run {
   void run(GroupWork& item) {
     RunningPerplexity perplexity(item.group);
     note_settled(item, perplexity);
-    GroupDetails details(item.group, item.set, item.problems, config_.detail_samples, writer_);
+    GroupDetails details(item.group, item.set, item.problems, config_.detail_samples, writer_,
+                         item.shard);
     if (item.open.empty() && details.empty()) return;
     if (options_.should_stop()) throw Interrupted();
     const bool tries =
@@ -312,7 +213,7 @@ class Run {
     writer_.note_engine(item.group.model_name, identity);
     progress_.say(fmt::format("{} on {}: {} cells, {} of {} samples to do", item.group.model_name,
                               item.group.data.name, item.group.cells.size(), item.open.size(),
-                              item.set.samples.size()));
+                              item.samples()));
     std::vector<const Sample*> open_samples;
     for (const size_t place : item.open) open_samples.push_back(&item.set.samples[place]);
     if (tries) details.keep_all_but(open_samples, *evaluator_, progress_);
@@ -361,7 +262,7 @@ class Run {
   /// What the folder says of the samples that are not open.
   void note_settled(const GroupWork& item, RunningPerplexity& perplexity) {
     for (size_t i = 0; i < item.set.samples.size(); ++i) {
-      if (std::binary_search(item.open.begin(), item.open.end(), i)) continue;
+      if (!item.ours(i) || std::binary_search(item.open.begin(), item.open.end(), i)) continue;
       for (const Cell& cell : item.group.cells) {
         const Record& record = *writer_.stored().find(cell.id, item.set.samples[i].id);
         perplexity.add(record);
@@ -425,8 +326,11 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
     const CellGroup& group = prepared.group;
     const std::vector<std::string> parts = parts_of(config, group, *prepared.set, engines);
     add_revisions(parts, revisions);
-    work.push_back({group, *prepared.set, prepared.problems, prepared.contexts,
-                    GroupRecorder(config, group, engines, revisions_text(parts), options.commit)});
+    work.push_back(
+        {group, *prepared.set, prepared.problems, prepared.contexts,
+         options.ranks != nullptr ? costs_of(prepared, config.evaluation()) : std::vector<double>(),
+         GroupRecorder(config, group, engines, revisions_text(parts), options.commit),
+         options.shard});
   }
   // Some samples again of a folder about more: it stays about all of them.
   const bool part = choice && options.resume && holds_sweep(config.output);
@@ -441,17 +345,29 @@ SweepOutcome run_sweep(const SweepConfig& whole, const RunOptions& options, cons
     header.data.insert(stored.data.begin(), stored.data.end());
   }
   header.revisions = std::move(revisions);
+  header.shard = options.shard;
+  if (options.shard || options.ranks != nullptr)
+    header.strategies = strategy_hashes(preparation.groups(), engines);
+  // What is there is for rank 0 to say.
+  if (options.ranks != nullptr && options.ranks->place.rank > 0)
+    return run_rank(config, options, engines, progress, work, header, /*writer=*/nullptr);
+  const SweepHeader shared = header;
   RecordWriter writer(config.output, std::move(header), MetricSet(config.metrics).scorers(),
                       options.resume);
   // A folder that stays about more samples keeps what it says of them.
   if (!part) writer.set_samples(sample_lines(preparation.groups(), data));
   for (GroupWork& item : work) {
     for (size_t i = 0; i < item.set.samples.size(); ++i) {
-      if (!settled(writer.stored(), item.group, item.set.samples[i], item.problems[i]))
+      if (item.ours(i) &&
+          !settled(writer.stored(), item.group, item.set.samples[i], item.problems[i]))
         item.open.push_back(i);
     }
   }
   require_same_measurement(writer, work, engines, config.output);
+  if (options.ranks != nullptr) {
+    const FolderLease lease(config.output);
+    return run_rank(config, options, engines, progress, work, shared, &writer);
+  }
   return Run(config, options, engines, progress, writer, work).finish();
 }
 

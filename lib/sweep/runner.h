@@ -10,8 +10,11 @@
 #include "sweep/config.h"
 #include "sweep/engine.h"
 #include "sweep/progress.h"
+#include "sweep/records.h"
 
 namespace elastikv {
+
+struct Ranks;
 
 /// How to run a sweep, beyond what its configuration says.
 struct RunOptions {
@@ -19,6 +22,11 @@ struct RunOptions {
   /// Only these samples (see choose_samples), of whichever data sets have them; empty: all that the
   /// sweep uses. With `resume` the folder stays about all samples that it was about.
   std::vector<std::string> sample_ids;
+  /// Only this share of the samples; the folder is about it alone, and not together with
+  /// `sample_ids`.
+  std::optional<Shard> shard;
+  /// The processes that share the work, of which this is one (run_rank); null: it is alone.
+  Ranks* ranks = nullptr;
   /// Stops after so many failures: a sample that fails in all cells is one, else every cell of it
   /// that fails by itself. What follows from a failure (no reference, a cell that is not tried
   /// again) and samples whose problem was known before count none.
@@ -41,6 +49,8 @@ struct SweepOutcome {
   bool stopped = false;
   /// What the device said that stopped answering in the middle of the run; empty: none did.
   std::string device_lost;
+  /// Rank 0 tells about the whole sweep; nothing else but `interrupted` is known here.
+  bool other_rank = false;
   int64_t undone_cells = 0;  // where it ended early: cells with samples that were not evaluated
 
   /// 0: every cell is complete; 2: some failed or are undone; 130: interrupted.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include "base/files.h"
 #include "metrics/metric_set.h"
 #include "sweep/folder.h"
+#include "sweep/record_files.h"
 #include "sweep/records.h"
 
 namespace elastikv {
@@ -145,35 +147,45 @@ const Record* RecordTable::find(std::string_view cell, std::string_view sample) 
   return place == 0 ? nullptr : &records_[place - 1];
 }
 
-StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
+SweepHeader read_stored_header(const std::filesystem::path& folder) {
   if (!path_exists(folder / kHeaderFile)) {
     fail("{}: holds no sweep (no {})", folder.string(), kHeaderFile);
   }
   // A sweep makes this file first. Where it was not kept, tables made anew would be empty, and
   // replace the good ones.
-  if (!path_exists(folder / kRecordsFile)) {
+  if (record_files(folder, kRecordsStem).empty()) {
     fail("{}: holds no records (no {}); run the sweep again to get them", folder.string(),
          kRecordsFile);
   }
+  return read_header(folder);
+}
+
+StoredSweep read_stored_sweep(const std::filesystem::path& folder) {
+  return read_stored_sweep({&folder, 1}, read_stored_header(folder));
+}
+
+StoredSweep read_stored_sweep(std::span<const std::filesystem::path> folders, SweepHeader header) {
   StoredSweep sweep;
-  sweep.header = read_header(folder);
-  const Scorers scorers = scorers_of(sweep.header, folder);
-  read_records(folder / kRecordsFile, scorers,
-               [&](Record record) { sweep.records.add(std::move(record)); });
-  if (path_exists(folder / kSamplesFile)) {
-    read_lines(folder / kSamplesFile, [&](std::string_view line, const std::string& place) {
+  sweep.header = std::move(header);
+  sweep.records = read_folder_records(folders, scorers_of(sweep.header, folders.front())).table;
+  if (const std::filesystem::path file = folders.front() / kSamplesFile; path_exists(file)) {
+    read_lines(file, [&](std::string_view line, const std::string& place) {
       add_sample(parse_sample_line(line, place), sweep);
     });
   }
-  if (path_exists(folder / kDetailsFile)) {
-    std::map<std::array<std::string, 3>, StoredDetail> last;  // a sample may be looked at again
-    read_lines(folder / kDetailsFile, [&](std::string_view line, const std::string& place) {
-      StoredDetail detail = parse_detail_line(line, place);
-      std::array<std::string, 3> key{detail.model, detail.data, detail.sample};
-      last.insert_or_assign(std::move(key), std::move(detail));
-    });
+  std::map<std::array<std::string, 3>, StoredDetail> last;  // a sample may be looked at again
+  for (const std::filesystem::path& folder : folders) {
+    for (const RecordFile& file : record_files(folder, kDetailsStem)) {
+      read_lines(file.path, [&](std::string_view line, const std::string& place) {
+        StoredDetail detail = parse_detail_line(line, place);
+        std::array<std::string, 3> key{detail.model, detail.data, detail.sample};
+        last.insert_or_assign(std::move(key), std::move(detail));
+      });
+    }
+  }
+  if (!last.empty()) {
     for (auto& [key, detail] : last) sweep.details.push_back(std::move(detail));
-    sort_details(folder, sweep);
+    sort_details(folders.front(), sweep);
   }
   return sweep;
 }

@@ -42,10 +42,10 @@ TEST(Program, BadUsageIsExitCodeOne) {
   const ProgramResult nothing = run_elastikv({});
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_EQ(nothing.output, "");
-  EXPECT_EQ(
-      nothing.errors,
-      "error: a verb is needed: sweep, plan, bench, report, compare, generate, explain, "
-      "export, score, list, inspect, inspect-data, make-task, completion (see elastikv --help)\n");
+  EXPECT_EQ(nothing.errors,
+            "error: a verb is needed: sweep, plan, bench, report, merge, compare, generate, "
+            "explain, export, score, list, inspect, inspect-data, make-task, completion (see "
+            "elastikv --help)\n");
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
     const ProgramResult result = run_elastikv(arguments);
     EXPECT_EQ(result.exit_code, 1);
@@ -53,13 +53,14 @@ TEST(Program, BadUsageIsExitCodeOne) {
     EXPECT_EQ(result.errors, "error: " + message + "\n");
   };
   refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
+  refused({"train"},
+          "unknown verb 'train'; known: sweep, plan, bench, report, merge, compare, generate, "
+          "explain, export, score, list, inspect, inspect-data, make-task, completion (see "
+          "elastikv --help)");
   refused(
-      {"train"},
-      "unknown verb 'train'; known: sweep, plan, bench, report, compare, generate, explain, "
+      {"--limit", "3"},
+      "a verb is needed: sweep, plan, bench, report, merge, compare, generate, explain, "
       "export, score, list, inspect, inspect-data, make-task, completion (see elastikv --help)");
-  refused({"--limit", "3"},
-          "a verb is needed: sweep, plan, bench, report, compare, generate, explain, export, "
-          "score, list, inspect, inspect-data, make-task, completion (see elastikv --help)");
   refused({"sweep"}, "file is required (see elastikv sweep --help)");
   refused({"sweep", "a.yaml", "--resumee"},
           "unknown option '--resumee'; did you mean '--resume'? (see elastikv sweep --help)");

@@ -1,8 +1,12 @@
 #include "report/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <map>
+#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -217,6 +221,66 @@ TEST_F(ReportTest, ResumedSweepGivesTheSameBytes) {
     folder_.write(name + "/records.jsonl", text.substr(0, text.size() - 40));
     EXPECT_EQ(timeless(make_report(read_stored_sweep(run(name, /*resume=*/true)))), whole);
   }
+}
+
+TEST_F(ReportTest, RecordsInManyFilesGiveTheSameBytes) {
+  plan_.failing = {{"m-fp32/d/h2o/0.2", "s1"}};
+  const auto output = run("whole");
+  const Report whole = make_report(read_stored_sweep(output));
+  std::vector<std::string> lines;
+  std::istringstream records(read_file(output / "records.jsonl"));
+  for (std::string line; std::getline(records, line);) lines.push_back(line + "\n");
+  const std::string details = read_file(output / "details.jsonl");
+  std::filesystem::remove(output / "records.jsonl");
+  std::filesystem::remove(output / "details.jsonl");
+  std::mt19937_64 generator(5);
+  for (int round = 0; round < 4; ++round) {
+    std::shuffle(lines.begin(), lines.end(), generator);
+    std::map<std::string, std::string> files;
+    for (const char* name : {"records.jsonl", "records.0.jsonl", "records.1.jsonl",
+                             "records.12.jsonl", "records.1.2.jsonl"})
+      files[name] = "";
+    for (const std::string& line : lines) {
+      // A record may be there twice.
+      for (uint64_t copy = 0; copy <= generator() % 2; ++copy)
+        std::next(files.begin(), static_cast<ptrdiff_t>(generator() % files.size()))->second +=
+            line;
+    }
+    for (const auto& [name, text] : files) folder_.write("whole/" + name, text + "{\"torn");
+    const size_t first = details.find('\n') + 1;
+    folder_.write("whole/details.1.jsonl", details.substr(first) + "{\"torn");
+    folder_.write("whole/details.2.jsonl", details.substr(0, first));
+    const Report split = make_report(read_stored_sweep(output));
+    EXPECT_EQ(split.summary, whole.summary);
+    ASSERT_EQ(split.files.size(), whole.files.size());
+    for (size_t i = 0; i < whole.files.size(); ++i)
+      EXPECT_EQ(split.files[i].text, whole.files[i].text) << whole.files[i].name;
+  }
+}
+
+TEST_F(ReportTest, ASweepOfRanksIsResumedByOneProcess) {
+  const Files whole = timeless(make_report(read_stored_sweep(run("whole"))));
+  plan_ = FakePlan{};
+  plan_.crash_at = 3;
+  EXPECT_THROW(run("ranks"), Crash);
+  const auto output = folder_.path() / "ranks";
+  const std::string text = read_file(output / "records.jsonl");
+  std::filesystem::rename(output / "records.jsonl", output / "records.1.jsonl");
+  std::filesystem::rename(output / "details.jsonl", output / "details.1.jsonl");
+  folder_.write("ranks/records.0.jsonl", "{\"torn");
+  plan_ = FakePlan{};
+  plan_.slowness = 3;
+  EXPECT_THROW(run("ranks"), Error);  // without --resume
+  EXPECT_FALSE(std::filesystem::exists(output / "records.jsonl"));
+  EXPECT_EQ(timeless(make_report(read_stored_sweep(run("ranks", /*resume=*/true)))), whole);
+  EXPECT_EQ(plan_.evaluated.size(), 3U);
+  // What a rank wrote is as it was.
+  EXPECT_EQ(read_file(output / "records.1.jsonl"), text);
+  EXPECT_EQ(read_file(output / "records.0.jsonl"), "{\"torn");
+  const std::string added = read_file(output / "records.0.2.jsonl");
+  EXPECT_EQ(std::count(added.begin(), added.end(), '\n'), 3 * 5);
+  EXPECT_EQ(timeless(make_report(read_stored_sweep(run("ranks", /*resume=*/true)))), whole);
+  EXPECT_EQ(plan_.evaluated.size(), 3U);
 }
 
 TEST_F(ReportTest, SaysThatTheBestOfSeveralAnswersCounts) {
