@@ -378,6 +378,7 @@ std::vector<ReportRun> read_runs(const std::vector<std::filesystem::path>& folde
   }
   std::vector<ReportRun> runs;
   std::vector<SweepHeader> headers;
+  headers.reserve(paths.size());
   for (const std::filesystem::path& folder : paths) headers.push_back(read_stored_header(folder));
   std::vector<bool> joined(paths.size());
   for (size_t i = 0; i < paths.size(); ++i) {

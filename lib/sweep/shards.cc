@@ -44,6 +44,7 @@ void require_one_sweep(std::span<const fs::path> folders, const std::vector<Swee
 SweepHeader joined_header(const std::vector<SweepHeader>& headers) {
   // Shards in their order, so that the result does not depend on the folders'.
   std::vector<const SweepHeader*> order;
+  order.reserve(headers.size());
   for (const SweepHeader& header : headers) order.push_back(&header);
   std::stable_sort(order.begin(), order.end(), [](const SweepHeader* a, const SweepHeader* b) {
     return (a->shard ? a->shard->index : 0) < (b->shard ? b->shard->index : 0);
@@ -89,6 +90,7 @@ Shard parse_shard(std::string_view text) {
 
 StoredSweep read_joined_sweep(std::span<const fs::path> folders) {
   std::vector<SweepHeader> headers;
+  headers.reserve(folders.size());
   for (const fs::path& folder : folders) headers.push_back(read_stored_header(folder));
   require_one_sweep(folders, headers);
   return read_stored_sweep(folders, joined_header(headers));
