@@ -99,7 +99,9 @@ TEST_F(Launchers, SlurmsTasksShareASweepAndItsArraysDoShards) {
                    at("ranks.log"), script, at("sweep.yaml")});
   EXPECT_EQ(ranks.exit_code, 0) << ranks.errors << read_file(at("ranks.log"));
   expect_tables("ranks", expected);
-  EXPECT_NE(read_file(at("ranks.log")).find("4 ranks (Slurm), 40 of 40 samples to do"),
+  EXPECT_NE(read_file(at("ranks.log"))
+                .find("4 ranks (Slurm), " + std::to_string(2 * kSamples) + " of " +
+                      std::to_string(2 * kSamples) + " samples to do"),
             std::string::npos)
       << read_file(at("ranks.log"));
   for (const char* rank : {"1", "2", "3"})

@@ -31,14 +31,21 @@ TEST_F(RanksTest, GiveTheTablesOfOneProcess) {
     const std::string codes = ranks.wait();
     EXPECT_EQ(codes, world == 2 ? "0 0" : "0 0 0 0") << ranks.errors();
     expect_tables(output, expected);
-    // Every sample was evaluated once, and by more than one rank.
+    // Every sample was evaluated once.
     EXPECT_EQ(lines_of(output), 2 * kSamples * kCells);
     EXPECT_NE(ranks[0].output().find("model-fp32"), std::string::npos);
     EXPECT_EQ(ranks[1].output(), "");
     EXPECT_EQ(ranks[1].errors(), "");
-    EXPECT_NE(ranks[0].errors().find("40/40 samples"), std::string::npos) << ranks[0].errors();
-    EXPECT_NE(read_file(at(output + "/logs/rank.1.log")).find("rank 1: loading "),
-              std::string::npos);
+    const std::string all_samples = std::to_string(2 * kSamples);
+    EXPECT_NE(ranks[0].errors().find(all_samples + "/" + all_samples + " samples"),
+              std::string::npos)
+        << ranks[0].errors();
+    // On a busy machine the others may have done all before rank 1 has begun.
+    const std::string records = at(output + "/records.1.jsonl");
+    if (fs::exists(records) && fs::file_size(records) > 0) {
+      EXPECT_NE(read_file(at(output + "/logs/rank.1.log")).find("rank 1: loading "),
+                std::string::npos);
+    }
     // Nothing is left to be done, by however many.
     RankProcesses again(3, all(output, {"--resume"}));
     EXPECT_EQ(again.wait(), "0 0 0") << again.errors();
@@ -253,7 +260,9 @@ TEST_F(RanksTest, InterruptedRanksKeepWhatTheyHave) {
   wait_for_records("out", kSamples * kCells / 2);
   ranks[0].send(SIGINT);
   ranks[1].send(SIGINT);
-  EXPECT_EQ(ranks.wait(), "130 130") << ranks.errors();
+  const std::string codes = ranks.wait();
+  // Rank 1 may hear from rank 0 that the sweep has ended before it has looked at its own signal.
+  EXPECT_TRUE(codes == "130 130" || codes == "130 0") << codes << ranks.errors();
   RankProcesses resumed(2, all("out", {"--resume"}));
   EXPECT_EQ(resumed.wait(), "0 0") << resumed.errors();
   expect_tables("out", expected);

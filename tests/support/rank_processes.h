@@ -66,7 +66,11 @@ class RankProcess {
   RankProcess& operator=(const RankProcess&) = delete;
 
   pid_t process() const { return child_; }
-  void send(int signal) const { kill(child_, signal); }
+  /// To the process while it has not been seen to end: afterwards its number is -1, by which kill()
+  /// means every process that there is.
+  void send(int signal) const {
+    if (child_ > 0) kill(child_, signal);
+  }
   bool runs() {
     if (child_ <= 0) return false;
     int status = 0;
