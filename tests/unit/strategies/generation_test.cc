@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <ATen/ops/tensor.h>
@@ -288,6 +289,26 @@ TEST(LowestScore, EqualsH2OHeadByHead) {
           ASSERT_EQ(sorted_positions(sequence.cache, layer, head), expected) << "after " << seen;
         }
       }
+    }
+  }
+}
+
+TEST(LowestScore, LeavesTheRecentHalfOfAWholePromptAlone) {
+  const auto strategy = make_strategy(
+      "h2o", {"selection={kind: everything, sinks: 0, recent: 1, recent_share: 0.5}"});
+  EXPECT_NE(strategy->description().find("everything(sinks=0,recent=1,recent_share=0.5)"),
+            std::string::npos);
+  Sequence sequence = start(strategy, made_up_prompt(100), Budget::fraction(0.2));
+  ASSERT_EQ(sequence.cache.length(0), 100);
+  std::mt19937 random(5);
+  for (int64_t seen = 101; seen <= 160; ++seen) {
+    decode_step(sequence.cache, sequence.policy.get(), sequence.prompt, seen, random);
+    // The prompt's 100, and a fifth of what came.
+    const int64_t slots = 100 + Budget::fraction(0.2).slots(seen, 100) - 20;
+    for (int64_t group = 0; group < 2; ++group) {
+      const std::vector<int64_t> positions = sorted_positions(sequence.cache, 0, group);
+      ASSERT_EQ(std::ssize(positions), slots) << "after " << seen;
+      ASSERT_EQ(positions[static_cast<size_t>(slots - slots / 2)], seen - slots / 2);
     }
   }
 }
