@@ -1,9 +1,9 @@
 """What a model's descriptions of detail scenes and answers about them have right, over a split.
 
 As a command it scores what `elastikv sweep configs/stampvlm/sight.yaml` wrote, which is several times
-as fast as evaluate.py and needs no package:
+as fast as evaluate.py and needs no more than numpy and pillow:
 
-    scripts/stampvlm/detail_figures.py results/sight/predictions/stampvlm/test/full.jsonl
+    scripts/stampvlm/detail_figures.py results/sight/predictions/stampvlm-bf16__test__full.jsonl
 """
 
 import argparse
