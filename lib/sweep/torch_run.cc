@@ -22,6 +22,7 @@ namespace {
 void describe(const Sequence& sequence, CellOutcome& cell) {
   cell.requested_tokens = sequence.requested_slots();
   const KVCache& cache = sequence.cache();
+  cell.kept_tokens = LayerCounts();
   for (int64_t layer = 0; layer < cache.shape().layers; ++layer)
     cell.kept_tokens.add_layer(cache.head_lengths(layer));
   cell.entry_bytes = cache.entry_bytes();

@@ -82,10 +82,10 @@ TEST(ReadConversations, WhatStandsAroundQuestionsStandsAroundAll) {
   DataOptions options = files.with("a.json", kLlava);
   options.turn = "conversation";
   options.question_after = " Be brief.";
-  options.question_remove = "e";
+  options.question_remove = "r";
   const DataSet data = read_data(options);
   EXPECT_EQ(before(data.samples[2]),
-            (Texts{"<image>\nDscrib. Be brief.", "A cat.", "Whr? Be brief.", "On a mat."}));
+            (Texts{"<image>\nDescibe. Be brief.", "A cat.", "Whee? Be brief.", "On a mat."}));
   EXPECT_EQ(data.samples[2].question, "Why? Be brief.");
   EXPECT_EQ(first_turn(data.samples[2]).content, data.samples[0].content);
 }

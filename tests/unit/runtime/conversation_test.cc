@@ -152,7 +152,8 @@ TEST_P(GoingOn, ABranchIsAnotherSequenceFromThere) {
       const Ids answer = some_tokens(6, 20 + turn);
       Sequence before = sequence.branch();
       const at::Tensor asked = run(sequence, question, /*kept=*/turn != 1);
-      EXPECT_EQ(max_difference(asked, run(alone, question, /*kept=*/turn != 1)), 0) << preset.name;
+      EXPECT_LE(max_difference(asked, run(alone, question, /*kept=*/turn != 1)), kTolerance)
+          << preset.name;
       // What a branch does is nobody else's business.
       Sequence other = sequence.branch();
       for (const int64_t token : some_tokens(9, 40)) decode_step(model(), {&other}, {token});
@@ -164,7 +165,7 @@ TEST_P(GoingOn, ABranchIsAnotherSequenceFromThere) {
         steps = decode_step(model(), {&written}, {token});
         own = decode_step(model(), {&alone}, {token});
       }
-      EXPECT_EQ(max_difference(steps, own), 0) << preset.name << ", turn " << turn;
+      EXPECT_LE(max_difference(steps, own), kTolerance) << preset.name << ", turn " << turn;
       expect_same_entries(written, alone, preset.name);
       run(sequence, answer, /*kept=*/false, /*foreseen=*/false);
       expect_same_entries(sequence, alone, preset.name);
