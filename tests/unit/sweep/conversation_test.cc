@@ -260,8 +260,11 @@ TEST_P(ConversationSweep, OwnAnswersAreWhatStaysInTheCache) {
       continue;
     }
     EXPECT_NE(record.at("key"), other.at("key"));
-    // What was written before stands there: another number of tokens than the data's answers.
-    EXPECT_NE(record.at("compressed_tokens"), other.at("compressed_tokens"));
+    if (!place.second.ends_with("#2")) continue;
+    // What was written before stands there.
+    const Json& first = own.at({place.first, place.second.substr(0, 3) + "1"});
+    const int64_t prompt = first.at("prompt_tokens");
+    EXPECT_EQ(record.at("compressed_tokens"), prompt + std::ssize(first.at("token_ids")));
   }
 }
 
