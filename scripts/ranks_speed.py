@@ -3,9 +3,10 @@
 
     ~/.cache/elastikv/tools/bin/python scripts/ranks_speed.py [--config configs/quickstart.yaml] [--limit 8] [--rounds 3]
 
-Runs the sweep with one rank and with two in turns and prints records per second, from when every rank has written once
-(so that loading does not count) to the last record, and their ratio, as medians over the rounds. The machine should be
-quiet.
+Runs the sweep with one rank, with two, and as two shards that know nothing of each other, in turns. The shards are what
+the machine gives two processes: where two of its processors are threads of one core, or share their memory's bandwidth,
+that is less than twice. Prints the seconds of the whole sweep, loading and tables included, and what one rank takes over
+them, as medians over the rounds. The machine should be quiet.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+ONE, TWO, SHARDS = "1 rank", "2 ranks", "2 shards"
 
 
 def free_port():
@@ -27,47 +29,52 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def run(program, arguments, world, folder):
-    """Records per second."""
+def commands_of(kind, program, arguments, folder):
+    """[(command, environment)] of the processes, which write into `folder`."""
+    quiet = dict(os.environ, OMP_NUM_THREADS="1")
+    sweep = [program, "sweep", *arguments, "--threads", "1", "--output"]
+    if kind == SHARDS:
+        return [([*sweep, str(folder / f"shard-{i}"), "--shard", f"{i}/2", "--distributed", "off"], quiet) for i in (1, 2)]
+    world = 1 if kind == ONE else 2
+    port = str(free_port())
+    return [([*sweep, str(folder)],
+             dict(quiet, WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=port,
+                  RANK=str(rank), LOCAL_RANK=str(rank))) for rank in range(world)]
+
+
+def seconds_of(kind, program, arguments, folder):
     shutil.rmtree(folder, ignore_errors=True)
-    port = free_port()
-    environment = dict(os.environ, OMP_NUM_THREADS="1", WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
-                       MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    command = [program, "sweep", *arguments, "--output", str(folder)]
-    ranks = [subprocess.Popen(command, env=dict(environment, RANK=str(rank), LOCAL_RANK=str(rank)),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT) for rank in range(world)]
-    marks = []  # time and number of samples, as often as it changes
-    while any(rank.poll() is None for rank in ranks):
-        samples = sum(file.read_bytes().count(b"\n") for file in folder.glob("records*.jsonl")) if folder.exists() else 0
-        if samples and (not marks or samples != marks[-1][1]):
-            marks.append((time.monotonic(), samples))
-        time.sleep(0.01)
-    if any(rank.returncode for rank in ranks):
-        raise SystemExit(f"a rank failed: {[rank.returncode for rank in ranks]}")
-    # From when every rank has written once.
-    begin = next(i for i, (_, lines) in enumerate(marks) if lines >= world * marks[0][1])
-    seconds = marks[-1][0] - marks[begin][0]
-    return (marks[-1][1] - marks[begin][1]) / seconds
+    begin = time.monotonic()
+    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+                 for command, environment in commands_of(kind, program, arguments, folder)]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise SystemExit(f"{kind}: a process failed: {codes}")
+    return time.monotonic() - begin
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=str(ROOT / "build/release/bin/elastikv"))
     parser.add_argument("--config", default="configs/quickstart.yaml")
     parser.add_argument("--limit", default="8")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     arguments = [options.config, "--limit", options.limit, "--set", "details.samples=0"]
-    rates = {1: [], 2: []}
+    seconds = {ONE: [], TWO: [], SHARDS: []}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(options.rounds):
-            for world, found in rates.items():
-                found.append(run(options.program, arguments, world, pathlib.Path(folder) / f"ranks-{world}"))
-    medians = {world: statistics.median(found) for world, found in rates.items()}
-    print(f"| ranks of 1 thread | records/s, median of {options.rounds} |\n| --- | --- |")
-    for world, rate in medians.items():
-        print(f"| {world} | {rate:.2f} |")
-    print(f"\n2 ranks against 1: {medians[2] / medians[1]:.3f} times")
+        for turn in range(options.rounds):
+            for kind, found in seconds.items():
+                found.append(seconds_of(kind, options.program, arguments, pathlib.Path(folder) / kind.replace(" ", "-")))
+                print(f"round {turn + 1} of {options.rounds}: {kind}: {found[-1]:.1f} s", flush=True)
+    print(f"\n| processes of 1 thread | seconds, median of {options.rounds} | times as fast as 1 rank, median (lowest..highest) |"
+          "\n| --- | --- | --- |")
+    for kind, found in seconds.items():
+        # A round's runs are minutes apart, so that their ratio is steadier than either time.
+        ratios = [one / time for one, time in zip(seconds[ONE], found)]
+        print(f"| {kind} | {statistics.median(found):.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f}) |")
+    against = statistics.median(shards / two for shards, two in zip(seconds[SHARDS], seconds[TWO]))
+    print(f"\n2 ranks are {against:.3f} times as fast as 2 shards.")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,22 @@ class DecodeGraphs;
 /// pass.
 using LayerWatch = std::function<void(int64_t layer, int64_t layers)>;
 
+/// What a prefill computed of a prompt's first tokens, for other prompts that begin with them.
+struct PromptBeginning {
+  struct Layer {
+    at::Tensor queries;    ///< [query_heads, tokens, head_dim], rotated
+    at::Tensor unrotated;  ///< the same before that
+    at::Tensor keys;       ///< [kv_heads, tokens, head_dim], rotated
+    at::Tensor values;     ///< [kv_heads, tokens, head_dim]
+  };
+  int64_t tokens = 0;
+  int64_t rotary_table = 0;
+  std::vector<Layer> layers;
+
+  /// Leaves no more than the first tokens, and gives back the memory of the others.
+  void shorten(int64_t to);
+};
+
 struct PrefillInput {
   at::Tensor embeddings;  ///< [tokens, hidden]
   /// int64 [axes, tokens] on the CPU: what queries and keys are rotated by; undefined: the tokens'
@@ -31,6 +47,10 @@ struct PrefillInput {
   bool all_logits = false;  ///< logits of every position instead of the last one
   const Observer* observer = nullptr;
   LayerWatch on_layer{};
+  /// The beginning of this prompt, of an earlier prefill: its tokens are attended to, and attend,
+  /// but go through no layer again. Fewer tokens than this prompt has.
+  const PromptBeginning* beginning = nullptr;
+  PromptBeginning* keep = nullptr;  ///< gets what is computed of all tokens
 };
 
 struct PrefillOutput {

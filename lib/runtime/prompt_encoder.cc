@@ -187,7 +187,7 @@ at::Tensor readable(const at::Tensor& entries) { return entries.cpu().to(at::kFl
 /// images together.
 void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const TokenSpan& image,
             const StatisticsRequest& request, uint64_t seed, const LayerWatch& on_layer,
-            EncodedPrompt& encoded) {
+            const SharedBeginning& shared, EncodedPrompt& encoded) {
   DeviceStopwatch watch(encoded.cache.shape().device);
   PromptStatistics& statistics = encoded.statistics;
   const int64_t tokens = prompt.embeddings.size(0);
@@ -202,6 +202,8 @@ void encode(const LanguageModel& language, const EmbeddedPrompt& prompt, const T
   input.positions = prompt.positions;
   input.request = request.prefill;
   input.on_layer = on_layer;
+  input.beginning = shared.beginning;
+  input.keep = shared.keep;
   if (request.post_image_rows) {
     input.request.last_rows = std::max(input.request.last_rows, statistics.tokens_after_image());
   }
@@ -274,7 +276,7 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
 EncodedPrompt prefill_prompt(const Model& model, const PromptReader& reader,
                              const TokenizedPrompt& prompt, const EncodedImages& images,
                              const StatisticsRequest& request, uint64_t seed,
-                             const LayerWatch& on_layer) {
+                             const LayerWatch& on_layer, const SharedBeginning& shared) {
   const size_t count = images.geometries.size();
   ELASTIKV_ASSERT(prompt.images.size() == count, "{} images for {} places", count,
                   prompt.images.size());
@@ -304,7 +306,7 @@ EncodedPrompt prefill_prompt(const Model& model, const PromptReader& reader,
     embedded.positions = model.rotary_positions(embedded.embeddings.size(0), placed);
   }
   encoded.seconds.image = watch.lap();
-  encode(language, embedded, image, request, seed, on_layer, encoded);
+  encode(language, embedded, image, request, seed, on_layer, shared, encoded);
   return encoded;
 }
 
@@ -314,7 +316,7 @@ EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,
   const LanguageModel& language = model.language();
   EncodedPrompt encoded{KVCache(language.cache_shape()), {}, {}, {}, {}};
   encode(language, {language.embed(at::tensor(ids, at::kLong)), {}, ids, {}, {}, nullptr}, {},
-         request, seed, /*on_layer=*/{}, encoded);
+         request, seed, /*on_layer=*/{}, /*shared=*/{}, encoded);
   return encoded;
 }
 

@@ -170,12 +170,19 @@ EncodedPrompt encode_prompt(const Model& model, const PromptReader& reader,
                             const StatisticsRequest& request, uint64_t seed,
                             const LayerWatch& on_layer = {});
 
+/// What a prefill takes over from an earlier one, and what it leaves for later ones.
+struct SharedBeginning {
+  const PromptBeginning* beginning = nullptr;  ///< of these very ids, behind the same images
+  PromptBeginning* keep = nullptr;             ///< gets what is computed of all tokens
+};
+
 /// The same with images that are encoded already, which several prompts may share: parts of one
-/// that are compressed at different moments. Their seconds are not counted again.
+/// that are compressed at different moments. Their seconds are not counted again. With `shared`
+/// only the tokens behind a beginning are run; what comes out differs by rounding at most.
 EncodedPrompt prefill_prompt(const Model& model, const PromptReader& reader,
                              const TokenizedPrompt& prompt, const EncodedImages& images,
                              const StatisticsRequest& request, uint64_t seed,
-                             const LayerWatch& on_layer = {});
+                             const LayerWatch& on_layer = {}, const SharedBeginning& shared = {});
 
 /// The same for ids alone, without an image.
 EncodedPrompt encode_ids(const Model& model, const std::vector<int64_t>& ids,

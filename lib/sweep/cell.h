@@ -83,6 +83,13 @@ struct Cell {
   }
 };
 
+/// What samples share whose prompts are the same up to the question.
+enum class ContextSharing : uint8_t {
+  kNone,   // nothing
+  kExact,  // what changes no number: the cache that is compressed before the question
+  kAll,    // the prefill of what stands before the question, too, under any moment
+};
+
 /// What the engine has to compute for every cell.
 struct EvaluationSettings {
   bool perplexity = true;
@@ -90,9 +97,9 @@ struct EvaluationSettings {
   bool score_end = false;        // the token that ends the model's turn, behind the answer, too
   bool one_pass = true;          // score in one masked pass where a strategy allows it
   bool cells_together = true;    // one prefill and one batch for all cells of a sample
-  bool share_context = true;     // and for samples with one context, where that changes no number
-  bool generate = true;          // greedy text is wanted
-  bool choose = false;           // the likeliest option of the sample is, in its place
+  ContextSharing sharing = ContextSharing::kExact;  // of samples with one context
+  bool generate = true;                             // greedy text is wanted
+  bool choose = false;  // the likeliest option of the sample is, in its place
   int64_t max_new_tokens = 128;
   bool agreement = true;  // mean KL of the next-token distributions against the full cache
   uint64_t seed = 0;      // of strategies that draw at random

@@ -122,7 +122,7 @@ EvaluationSettings SweepConfig::evaluation() const {
   settings.score_end = metrics.score_end;
   settings.one_pass = metrics.one_pass;
   settings.cells_together = cells_together;
-  settings.share_context = share_context;
+  settings.sharing = sharing;
   settings.generate = predict_only || !metrics.text.empty() || metrics.agreement;
   settings.max_new_tokens = max_new_tokens;
   settings.agreement = metrics.agreement;

@@ -36,7 +36,7 @@ struct SweepConfig {
   /// Texts are generated and nothing is measured; `metrics` are all off then.
   bool predict_only = false;
   bool cells_together = true;  // false: each cell prefills and decodes by itself, to time it
-  bool share_context = true;   // false: each sample encodes and prefills what it shares with others
+  ContextSharing sharing = ContextSharing::kExact;
   BootstrapChoice bootstrap;
   /// Of so many first samples of every model and data set, details are kept (SampleDetail).
   int64_t detail_samples = 2;

@@ -121,7 +121,7 @@ struct SampleSize {
   std::vector<int64_t> option_tokens = {};
   /// Of the prompt's tokens, those that come after the compression where it is earliest.
   int64_t late_tokens = 0;
-  /// Of the prompt's tokens, those of a context that an earlier sample encoded and prefilled.
+  /// Of the tokens of all its prefills, those of a context that an earlier sample encoded and ran.
   int64_t shared_tokens = 0;
 
   bool by_likelihood() const { return !option_tokens.empty(); }

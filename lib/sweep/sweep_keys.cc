@@ -155,6 +155,28 @@ void add_moments(Keys<SweepConfig>& keys) {
               {.otherwise = "`keep`"});
 }
 
+/// Where sharing changes no number, nothing is noted of it.
+void add_sharing(Keys<SweepConfig>& keys) {
+  const ValueForm<ContextSharing> form =
+      one_for_all(choice_form<ContextSharing>({{"true", ContextSharing::kExact},
+                                               {"false", ContextSharing::kNone},
+                                               {"all", ContextSharing::kAll}},
+                                              "; true, false or all is needed"));
+  keys.custom(
+      "share_prefix",
+      {.read = [form](const YamlFields& node,
+                      SweepConfig& config) { config.sharing = form.read(node); },
+       .write =
+           [](const SweepConfig& config) {
+             return config.sharing == ContextSharing::kAll ? OrderedJson("all") : OrderedJson();
+           }},
+      form.takes,
+      "Under `before_question`: one image encoding, one prefill and one compression for samples "
+      "that ask about the same, which changes no result; `all`: one prefill of what they share "
+      "under any moment, which rounds differently and counts as another measurement.",
+      {.tag = "share_prefix", .otherwise = "`true`"});
+}
+
 void add_outcome_keys(Keys<SweepConfig>& keys) {
   keys.section("bootstrap", &SweepConfig::bootstrap, bootstrap_keys(), "", {.hashed = false});
   keys.section("details", kItself, detail_keys(), "", {.hashed = false});
@@ -199,10 +221,7 @@ const Keys<SweepConfig>& sweep_keys() {
              "One batch for all cells of a sample, or each by itself, which times perplexity alone "
              "(`text: []`, `agreement: false`).",
              {.written = Written::kWhereSet});
-    keys.add("share_prefix", &SweepConfig::share_context, one_for_all(boolean_form()),
-             "Under `before_question`: one image encoding, one prefill and one compression for "
-             "samples that ask about the same, which changes no result.",
-             {.written = Written::kWhereSet, .hashed = false});
+    add_sharing(keys);
     keys.add("seed", &SweepConfig::seed, one_for_all(integer_form<uint64_t>(0)),
              "Of strategies that draw at random.");
     add_outcome_keys(keys);

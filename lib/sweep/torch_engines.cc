@@ -79,6 +79,16 @@ std::string context_of(const Sample& sample, const TokenizedPrompt& prompt, int6
   return content_hash(text);
 }
 
+/// Tokens of a prompt before its question; 0 where nobody knows where that begins.
+int64_t tokens_before_question(const PromptReader& reader, const Sample& sample,
+                               const TokenizedPrompt& prompt) {
+  try {
+    return compressed_tokens(reader, sample, prompt, CompressAt::kBeforeQuestion);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 /// Patches that the vision tower computes of a sample's images. Reads their headers.
 int64_t patches_of(const PromptReader& reader, const Sample& sample) {
   int64_t patches = 0;
@@ -134,11 +144,13 @@ class TorchEngines final : public Engines {
     CellGroup group;
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
-    const bool before_question = moments.back() == CompressAt::kBeforeQuestion;
-    const bool goes_on = std::any_of(samples.begin(), samples.end(),
+    const bool at_question = moments.back() == CompressAt::kBeforeQuestion;
+    const bool asks = settings.sharing == ContextSharing::kAll ||
+                      (settings.sharing == ContextSharing::kExact && at_question);
+    const bool goes_on = settings.sharing != ContextSharing::kNone &&
+                         std::any_of(samples.begin(), samples.end(),
                                      [](const Sample& sample) { return sample.turn > 0; });
-    const bool shares =
-        settings.cells_together && settings.share_context && (before_question || goes_on);
+    const bool shares = settings.cells_together && (asks || goes_on);
     std::set<std::string> known;  // contexts
     SampleCheck check;
     for (const Sample& sample : samples) {
@@ -173,10 +185,14 @@ class TorchEngines final : public Engines {
           if (!is_first && !conversation.later.empty())
             size.shared_tokens =
                 std::ssize(prompt.ids) - std::ssize(conversation.later.back().question.ids);
-        } else if (shares && before_question) {
-          const int64_t tokens = compressed.at(moments.back());
-          check.contexts.back() = context_of(sample, prompt, tokens);
-          if (!known.insert(check.contexts.back()).second) size.shared_tokens = tokens;
+        } else if (shares && asks) {
+          const int64_t tokens = at_question ? compressed.at(moments.back())
+                                             : tokens_before_question(reader, sample, prompt);
+          if (tokens > 0) check.contexts.back() = context_of(sample, prompt, tokens);
+          const int64_t prefills =
+              settings.sharing == ContextSharing::kAll ? std::ssize(moments) : 1;
+          if (tokens > 0 && !known.insert(check.contexts.back()).second)
+            size.shared_tokens = tokens * prefills;
         }
         check.sizes.push_back(std::move(size));
       } catch (const Error& error) {

@@ -1,5 +1,6 @@
 #include "sweep/torch_model.h"
 
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
@@ -42,9 +43,19 @@ const EncodedPrompt& SharedContext::put(std::vector<int64_t> ids, EncodedPrompt 
   return *prompt_;
 }
 
+const PromptBeginning* SharedContext::beginning(const std::vector<int64_t>& ids) const {
+  return beginning_ && beginning_ids_ == ids ? &*beginning_ : nullptr;
+}
+
+void SharedContext::put(std::vector<int64_t> ids, PromptBeginning beginning) {
+  beginning_ids_ = std::move(ids);
+  beginning_.emplace(std::move(beginning));
+}
+
 void SharedContext::forget() {
   images_.reset();
   prompt_.reset();
+  beginning_.reset();
 }
 
 TorchModel::TorchModel(const ModelChoice& choice, const EvaluationSettings& settings,
@@ -79,6 +90,12 @@ Prefills TorchModel::encode(const Sample& sample, const TokenizedPrompt& prompt,
       known != nullptr ? *known : encode_images(*model_, reader_, sample.images);
   if (shared != nullptr && known == nullptr) shared->put(sample.images, images);
   const uint64_t seed = seed_of(settings_.seed, sample);
+  std::vector<int64_t> before;  // the ids before the question, where their prefill is shared
+  if (shared != nullptr && settings_.sharing == ContextSharing::kAll) {
+    before = first_tokens(prompt,
+                          compressed_tokens(reader_, sample, prompt, CompressAt::kBeforeQuestion))
+                 .ids;
+  }
   std::vector<Prefill> prefills;
   for (const CompressAt moment : moments_of(cells)) {
     StatisticsRequest request;
@@ -88,11 +105,24 @@ Prefills TorchModel::encode(const Sample& sample, const TokenizedPrompt& prompt,
     if (column_sums && prefills.empty()) request.prefill.column_sums = true;
     const int64_t tokens = compressed_tokens(reader_, sample, prompt, moment);
     const TokenizedPrompt part = first_tokens(prompt, tokens);
+    const auto prefill_from = [&](const SharedBeginning& from) {
+      return prefill_prompt(
+          *model_, reader_, part, images, request, seed,
+          [&](int64_t layer, int64_t layers) {
+            at({"prefill", "layer", layer, layers, /*rows=*/0});
+          },
+          from);
+    };
+    // What stands before the question may be there already, or is kept for others.
     const auto prefill = [&] {
-      return prefill_prompt(*model_, reader_, part, images, request, seed,
-                            [&](int64_t layer, int64_t layers) {
-                              at({"prefill", "layer", layer, layers, /*rows=*/0});
-                            });
+      if (before.empty() || std::ssize(before) >= tokens) return prefill_from({});
+      if (const PromptBeginning* there = shared->beginning(before))
+        return prefill_from({.beginning = there});
+      PromptBeginning all;
+      EncodedPrompt encoded = prefill_from({.keep = &all});
+      all.shorten(std::ssize(before));
+      shared->put(before, std::move(all));
+      return encoded;
     };
     int64_t context = 0;
     const auto fork_of_shared = [&] {

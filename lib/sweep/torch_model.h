@@ -42,6 +42,9 @@ class SharedContext final {
   /// The prompt of these ids behind the images at hand, where it is the last one.
   const EncodedPrompt* prompt(const std::vector<int64_t>& ids) const;
   const EncodedPrompt& put(std::vector<int64_t> ids, EncodedPrompt prompt);
+  /// What was computed of a longer prompt's first tokens, where they are these; null otherwise.
+  const PromptBeginning* beginning(const std::vector<int64_t>& ids) const;
+  void put(std::vector<int64_t> ids, PromptBeginning beginning);
   /// Of the prompt at hand: another one for every prompt; above 0.
   int64_t number() const { return number_; }
   void forget();
@@ -54,6 +57,8 @@ class SharedContext final {
   std::optional<EncodedImages> images_;
   std::vector<int64_t> ids_;
   std::optional<EncodedPrompt> prompt_;
+  std::vector<int64_t> beginning_ids_;
+  std::optional<PromptBeginning> beginning_;
   int64_t number_ = 0;
   std::unique_ptr<ConversationCells> conversation_;
 };

@@ -22,8 +22,8 @@ from transformers import AutoTokenizer, DynamicCache, LlavaForConditionalGenerat
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from assemble import ROOT  # noqa: E402
-from detail_answers import decisive, score_description  # noqa: E402
-from detail_scenes import DATA, QUESTION_KINDS  # noqa: E402
+from detail_figures import DetailFigures, print_shares  # noqa: E402
+from detail_scenes import DATA  # noqa: E402
 
 LONGEST = {"description": 320, "answer": 40}  # tokens
 DESCRIPTIONS_AT_ONCE = 20
@@ -138,15 +138,10 @@ class Model:
         return chosen.sum().item(), len(answered)
 
 
-def share(right, of):
-    return {"right": right, "of": of, "share": round(right / of, 4) if of else None}
-
-
 def evaluate(model, split, count):
     """Answers and figures of the first `count` scenes of a split."""
     annotations = json.loads((split / "annotations.json").read_text())[:count]
-    kinds = {kind: [0, 0] for kind in QUESTION_KINDS}
-    total, likelihood, tokens, results = {}, 0.0, 0, []
+    figures, likelihood, tokens, results = DetailFigures(), 0.0, 0, []
     for first in range(0, len(annotations), DESCRIPTIONS_AT_ONCE):
         scenes = annotations[first : first + DESCRIPTIONS_AT_ONCE]
         prefixes = [model.look(split / scene["image"]) for scene in scenes]
@@ -159,40 +154,12 @@ def evaluate(model, split, count):
         for scene, prefix, turns, description in zip(scenes, prefixes, asked, descriptions):
             part = model.log_likelihood(prefix, turns[0], turns[1])
             likelihood, tokens = likelihood + part[0], tokens + part[1]
-            for name, value in score_description(description, scene["scene"]).items():
-                total[name] = total.get(name, 0) + value
-            questions, truths = turns[2::2], turns[3::2]
-            answers = model.answer([prefix], questions, LONGEST["answer"])
-            result = {"id": scene["id"], "description": description, "questions": []}
-            asked_kinds = scene["scene"]["question_kinds"]
-            for kind, question, truth, answer in zip(asked_kinds, questions, truths, answers):
-                right = decisive(kind, answer) == decisive(kind, truth)
-                kinds[kind][0] += right
-                kinds[kind][1] += 1
-                result["questions"].append(
-                    {
-                        "kind": kind,
-                        "question": question,
-                        "truth": truth,
-                        "answer": answer,
-                        "right": right,
-                    }
-                )
-            results.append(result)
+            answers = model.answer([prefix], turns[2::2], LONGEST["answer"])
+            results.append(figures.add(scene, description, answers))
         print(f"{first + len(scenes)} of {len(annotations)} scenes", file=sys.stderr, flush=True)
-    figures = {
-        "objects named": share(total["named"], total["objects"]),
-        "of these in their place": share(total["placed"], total["named"]),
-        "of these with their size": share(total["sized"], total["named"]),
-        "of these with their number or none": share(total["numbered"], total["named"]),
-        "printed numbers said of their objects": share(total["labels_read"], total["labels"]),
-        "named but not there": share(total["invented"], total["objects"]),
-        "questions": share(sum(r for r, _ in kinds.values()), sum(n for _, n in kinds.values())),
-    }
-    figures |= {f"questions, {kind}": share(*counts) for kind, counts in kinds.items()}
     return {
         "scenes": len(annotations),
-        "figures": figures,
+        "figures": figures.shares(),
         "perplexity": round(math.exp(-likelihood / tokens), 4),
         "answers": results,
     }
@@ -214,8 +181,7 @@ def main():
     model = Model(arguments.model, getattr(torch, arguments.dtype))
     result = evaluate(model, DATA / arguments.split, arguments.scenes)
     result = {"split": arguments.split, "dtype": arguments.dtype} | result
-    for name, value in result["figures"].items():
-        print(f"{name:40} {value['right']:4} of {value['of']:4}  {value['share']}")
+    print_shares(result["figures"])
     print(f"{'perplexity of the descriptions':40} {result['perplexity']}")
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")

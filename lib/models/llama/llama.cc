@@ -6,6 +6,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/tensor.h>
 
@@ -177,8 +178,17 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   if (input.positions.defined()) cache.set_rotary_positions(input.positions);
   cache.set_rotary_table(rotary_table(tokens));
   const RotaryTable& rotary = *this->rotary(cache);
-  std::vector<int64_t> indices(static_cast<size_t>(tokens));
-  std::iota(indices.begin(), indices.end(), 0);
+  // A longer prompt may be rotated by another table than its beginning was.
+  const PromptBeginning* known =
+      input.beginning != nullptr && input.beginning->rotary_table == cache.rotary_table()
+          ? input.beginning
+          : nullptr;
+  const int64_t begin = known == nullptr ? 0 : known->tokens;
+  const int64_t run = tokens - begin;
+  ELASTIKV_ASSERT(run > 0, "a beginning of {} tokens in a prompt of {}", begin, tokens);
+  const at::Tensor own_positions = positions.narrow(-1, begin, run).contiguous();
+  std::vector<int64_t> indices(static_cast<size_t>(run));
+  std::iota(indices.begin(), indices.end(), begin);
   const at::Tensor scales = on_device(query_scales(indices));
   const auto observe = [&](int64_t layer, const char* name, const at::Tensor& value) {
     if (input.observer != nullptr)
@@ -186,15 +196,25 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   };
   PrefillOutput result;
   result.statistics.reserve(layers_.size());
-  at::Tensor x = input.embeddings.to(dtype_);
+  if (input.keep != nullptr) *input.keep = {tokens, cache.rotary_table(), {}};
+  at::Tensor x = input.embeddings.narrow(0, begin, run).to(dtype_);
   at::Tensor lost;  // 0, or NaN
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (input.on_layer) input.on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];
     const Projections p = heads_of(layer, layer.qkv.of_prompt(layer.attention_norm(x)), scales);
-    const at::Tensor queries = rotary.rotate(p.queries.transpose(0, 1), positions).contiguous();
-    const at::Tensor keys = rotary.rotate(p.keys.transpose(0, 1), positions).contiguous();
-    const at::Tensor values = p.values.transpose(0, 1).contiguous();
+    at::Tensor unrotated = p.queries.transpose(0, 1);
+    at::Tensor queries = rotary.rotate(unrotated, own_positions).contiguous();
+    at::Tensor keys = rotary.rotate(p.keys.transpose(0, 1), own_positions).contiguous();
+    at::Tensor values = p.values.transpose(0, 1).contiguous();
+    if (known != nullptr) {
+      const PromptBeginning::Layer& before = known->layers[static_cast<size_t>(i)];
+      queries = at::cat({before.queries, queries}, 1);
+      keys = at::cat({before.keys, keys}, 1);
+      values = at::cat({before.values, values}, 1);
+      unrotated = at::cat({before.unrotated, unrotated}, 1);
+    }
+    if (input.keep != nullptr) input.keep->layers.push_back({queries, unrotated, keys, values});
     const at::Tensor here = nothing_or_nan(queries, keys, values);
     lost = lost.defined() ? lost + here : here;
     // Nothing that is seen later needs to show these.
@@ -204,17 +224,18 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
     if (input.request.any()) {
       DeviceStopwatch watch(device_);
       for (const int64_t skip : input.request.query_moments)
-        attention.statistics.query_moments[skip] = query_moments(p.queries.transpose(0, 1), skip);
+        attention.statistics.query_moments[skip] = query_moments(unrotated, skip);
       attention.statistics = on_cpu(attention.statistics);
       result.statistics_seconds += attention.statistics_seconds;
       result.statistics_seconds += watch.lap();
     }
     result.statistics.push_back(std::move(attention.statistics));
-    at::Tensor attended = attention.output.transpose(0, 1);  // [tokens, heads, head_dim]
+    at::Tensor attended =
+        attention.output.transpose(0, 1).narrow(0, begin, run);  // [run, heads, head_dim]
     if (i + 1 == config_.layers && !input.all_logits && input.observer == nullptr) {
       // Of the last layer nobody sees more than the last token.
-      attended = attended.narrow(0, tokens - 1, 1);
-      x = x.narrow(0, tokens - 1, 1);
+      attended = attended.narrow(0, run - 1, 1);
+      x = x.narrow(0, run - 1, 1);
     }
     const at::Tensor out = layer.out.of_prompt(attended.reshape({attended.size(0), -1}));
     observe(i, ".attn_out", out);

@@ -102,7 +102,8 @@ class SharedContextSweep : public testing::TestWithParam<std::string> {
     folder_.write("data.jsonl", lines);
   }
 
-  SweepConfig config(const std::string& output, const std::string& more) const {
+  SweepConfig config(const std::string& output, const std::string& more,
+                     const std::string& moments = "before_question") const {
     SweepOverrides overrides;
     overrides.output = folder_.path() / output;
     const std::string columns =
@@ -113,9 +114,10 @@ class SharedContextSweep : public testing::TestWithParam<std::string> {
         fmt::format("models: {{path: {}}}\ndata: {{path: {}, name: d{}}}\n"
                     "strategies: [full, elastic, h2o, snapkv, streaming-llm, random, keydiff, "
                     "{{preset: elastic, name: late, compress_at: before_last_token}}]\n"
-                    "budgets: {{keep: [0.3, 0.6]}}\ncompress_at: before_question\n"
+                    "budgets: {{keep: [0.3, 0.6]}}\ncompress_at: {}\n"
                     "generation: {{max_new_tokens: 5}}\ndetails: {{samples: 1}}\n{}",
-                    model_.string(), (folder_.path() / "data.jsonl").string(), columns, more),
+                    model_.string(), (folder_.path() / "data.jsonl").string(), columns, moments,
+                    more),
         "s.yaml", overrides);
   }
 
@@ -144,6 +146,31 @@ TEST_P(SharedContextSweep, GivesTheRecordsOfSamplesAskedOneByOne) {
     }
     std::filesystem::remove_all(folder_.path() / "together");
     std::filesystem::remove_all(folder_.path() / "alone");
+  }
+}
+
+// Sums of a shared prefill are taken in another order: fp32 over up to 110 tokens.
+TEST_P(SharedContextSweep, SharesThePrefillUnderAnyMomentWhereToldTo) {
+  constexpr double kTolerance = 1e-3;
+  const std::string kMoments = "[prompt_end, before_last_token, before_question]";
+  const std::unique_ptr<Engines> engines = torch_engines();
+  const auto with = [&](const std::string& output, const std::string& more) {
+    EXPECT_EQ(run(config(output, more, kMoments), *engines).exit_code(), 0);
+    return read_stored_sweep(folder_.path() / output);
+  };
+  const StoredSweep together = with("together", "share_prefix: all\n");
+  const StoredSweep alone = with("alone", "share_prefix: false\n");
+  EXPECT_EQ(together.records.size(), alone.records.size());
+  EXPECT_NE(together.header.records_hash, alone.header.records_hash);
+  for (const Record& record : alone.records) {
+    const Record* other = together.records.find(record.cell, record.sample);
+    ASSERT_NE(other, nullptr);
+    ASSERT_EQ(other->outcome.error, "");
+    EXPECT_NE(other->key, record.key);
+    EXPECT_EQ(other->outcome.kept_tokens, record.outcome.kept_tokens);
+    EXPECT_EQ(other->outcome.token_ids, record.outcome.token_ids) << record.cell;
+    for (size_t i = 0; i < record.outcome.nll.size(); ++i)
+      EXPECT_NEAR(other->outcome.nll[i], record.outcome.nll[i], kTolerance) << record.cell;
   }
 }
 
