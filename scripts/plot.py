@@ -9,6 +9,7 @@
   benchmark in its own metric
 - bytes: perplexity and text metrics against the size of the cache
 - needle: how often a needle is found by depth and length, a map per strategy (categories.csv)
+- turns: each measure by turn of conversations that go on (turns.csv)
 - fixed-point: perplexity against the place of the fixed point, where strategies differ in it
 - importance, kept: where attention goes in single samples and which entries the strategies keep (details.jsonl)
 

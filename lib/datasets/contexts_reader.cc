@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "datasets/conversation.h"
 #include "datasets/item_fields.h"
 #include "datasets/readers.h"
 
@@ -100,6 +101,18 @@ void read_context(const Item& item, std::unordered_map<std::string, Known>& cont
   }
   const std::vector<Json> questions =
       questions_of(*item.value, reading.options.needs_answers, draft, problems);
+  if (reading.options.turn == kConversationTurn && sound && !questions.empty()) {
+    std::vector<ConversationTurn> turns;
+    for (const Json& question : questions) {
+      const char* key = question_key(question);
+      const char* answer = answer_key(question);
+      turns.push_back(read_turn(question, key == nullptr ? "question" : key,
+                                answer == nullptr ? "answer" : answer, draft, reading));
+    }
+    put_before(context, turns.front());
+    return add_turns(item, std::move(draft), std::move(turns),
+                     fmt::format("context:{} ({})", id, item.where), reading);
+  }
   draft.shares.push_back("context:" + id);
   const std::vector<std::string> categories = categories_of(*item.value);
   if (questions.empty() || !sound) draft.lacks_question = draft.lacks_answer = true;

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/nearest_name.h"
 #include "datasets/clusters.h"
+#include "datasets/conversation.h"
 #include "datasets/file_text.h"
 #include "datasets/formats.h"
 #include "datasets/image_markers.h"
@@ -39,9 +40,16 @@ void require_usable(const DataOptions& options) {
          suggestion(options.format, formats));
   }
   int64_t number = 0;
-  if (options.turn != "first" && options.turn != "all" &&
+  const bool goes_on = options.turn == kConversationTurn;
+  if (options.turn != "first" && options.turn != "all" && !goes_on &&
       (!parse_int(options.turn, number) || number < 1)) {
-    fail("{}: turn is '{}', needs first, all or a number from 1", file, options.turn);
+    fail("{}: turn is '{}', needs first, all, conversation or a number from 1", file, options.turn);
+  }
+  if (goes_on && !options.image_markers.empty()) {
+    fail(
+        "{}: 'image_markers' name the images of one question; with 'turn: conversation' <image> "
+        "says where they stand",
+        file);
   }
   if (options.limit && *options.limit < 1) {
     fail("{}: limit is {}, needs to be at least 1", file, *options.limit);
@@ -145,18 +153,39 @@ void note_unnamed_images(const std::vector<Draft>& drafts, std::vector<std::stri
                               count == 1 ? "is" : "are"));
 }
 
+/// A question of a draft, its own or that of an earlier turn.
+struct AskedQuestion {
+  std::string& text;
+  size_t& context_length;
+  size_t images;    // that it shows
+  bool by_markers;  // placed them
+  bool open;        // has no options
+};
+
+/// Calls `work` with every question that a draft's prompt holds.
+void for_each_question(Draft& draft, const std::function<void(AskedQuestion)>& work) {
+  Sample& sample = draft.sample;
+  const size_t earlier = sample.earlier_images();
+  for (EarlierTurn& turn : sample.earlier)
+    work({turn.question, turn.context_length, turn.images, /*by_markers=*/false, /*open=*/true});
+  work({sample.question, sample.context_length,
+        draft.images.size() - std::min(earlier, draft.images.size()), draft.placed_by_markers,
+        sample.options.empty()});
+}
+
 /// Writes the images' places into questions that leave them to the prompt format.
 void place_images(std::vector<Draft>& drafts, const std::string& place) {
   if (place.empty()) return;
   for (Draft& draft : drafts) {
-    std::string& question = draft.sample.question;
-    if (places_in(question) > 0) continue;
-    constexpr std::string_view kInFront = "<image>\n";
-    for (size_t i = 0; i < draft.images.size(); ++i)
-      question = place == "before" ? fmt::format("{}{}", kInFront, question)
-                                   : fmt::format("{}\n<image>", question);
-    if (place == "before" && draft.sample.context_length > 0)
-      draft.sample.context_length += draft.images.size() * kInFront.size();
+    for_each_question(draft, [&](const AskedQuestion& question) {
+      if (places_in(question.text) > 0) return;
+      constexpr std::string_view kInFront = "<image>\n";
+      for (size_t i = 0; i < question.images; ++i)
+        question.text = place == "before" ? fmt::format("{}{}", kInFront, question.text)
+                                          : fmt::format("{}\n<image>", question.text);
+      if (place == "before" && question.context_length > 0)
+        question.context_length += question.images * kInFront.size();
+    });
   }
 }
 
@@ -173,12 +202,13 @@ std::string take_markers(std::string& question, bool in_front) {
 
 /// A question between what a benchmark puts around it. Images at its ends stay outside unless
 /// markers placed them: these are part of the question.
-std::string surrounded(const Draft& draft, const std::string& before, const std::string& after) {
-  std::string question = draft.sample.question;
+std::string surrounded(const AskedQuestion& asked, const std::string& before,
+                       const std::string& after) {
+  std::string question = asked.text;
   if (before.empty() && after.empty()) return question;
   if (!after.empty() && question.ends_with(kOptionLine))
     question.erase(question.size() - kOptionLine.size());
-  if (draft.placed_by_markers) return before + question + after;
+  if (asked.by_markers) return before + question + after;
   const std::string front = take_markers(question, /*in_front=*/true);
   const std::string behind = take_markers(question, /*in_front=*/false);
   return front + before + question + after + behind;
@@ -187,21 +217,21 @@ std::string surrounded(const Draft& draft, const std::string& before, const std:
 /// Puts what a benchmark says around its questions.
 void put_around(std::vector<Draft>& drafts, const DataOptions& options) {
   const std::string& remove = options.question_remove;
-  for (Draft& draft : drafts) {
-    std::string& question = draft.sample.question;
-    size_t& context = draft.sample.context_length;
-    for (size_t at = question.find(remove, context); !remove.empty() && at != std::string::npos;
-         at = question.find(remove, at))
+  const auto put = [&](const AskedQuestion& asked) {
+    std::string& question = asked.text;
+    for (size_t at = question.find(remove, asked.context_length);
+         !remove.empty() && at != std::string::npos; at = question.find(remove, at))
       question.erase(at, remove.size());
-    const bool open = draft.sample.options.empty() && options.question_after_open.has_value();
-    std::string after = open ? *options.question_after_open : options.question_after;
+    std::string after = asked.open && options.question_after_open ? *options.question_after_open
+                                                                  : options.question_after;
     // Our own line asks for what is scored.
     if (after.empty() && options.by_likelihood() && question.ends_with(kOptionLine))
       after = option_line(options.scored_text());
-    question = surrounded(draft, options.question_before, after);
-    if (draft.placed_by_markers) question = trimmed_at_images(question);
-    if (context > 0) context += options.question_before.size();
-  }
+    question = surrounded(asked, options.question_before, after);
+    if (asked.by_markers) question = trimmed_at_images(question);
+    if (asked.context_length > 0) asked.context_length += options.question_before.size();
+  };
+  for (Draft& draft : drafts) for_each_question(draft, put);
 }
 
 /// The selected samples, with everything noted that is wrong with them or with the file; fills in

@@ -87,8 +87,13 @@ struct DataOptions {
   std::string split;
   /// Which question and answer of a conversation: "first", "all" (one sample per pair), or a number
   /// from 1. Every pair is asked alone, with the image and without the pairs before it, so that a
-  /// sample does not depend on which other turns are evaluated.
+  /// sample does not depend on which other turns are evaluated. Or "conversation": one sample per
+  /// pair, each with the pairs before it (Sample::earlier).
   std::string turn = "first";
+  /// With "conversation": whose answers to the earlier questions.
+  HistoryAnswers history = HistoryAnswers::kReference;
+  /// And what becomes of the compressed cache.
+  Recompress recompress = Recompress::kFirstTurn;
   /// Where images are looked for first, by their whole name and by its last component; default:
   /// the folder of the data file. That folder and its images/ are tried too.
   std::filesystem::path image_root;

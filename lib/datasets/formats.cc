@@ -26,6 +26,7 @@ extern const DataFormat kVlmEvalKitFormat;
 extern const DataFormat kMmNiahFormat;
 extern const DataFormat kMileBenchFormat;
 extern const DataFormat kContextsFormat;
+extern const DataFormat kTurnsFormat;
 extern const DataFormat kTextFormat;
 extern const DataFormat kColumnsFormat;  // of no files of its own: DataOptions::columns says it
 
@@ -38,10 +39,10 @@ constexpr const char* kAuto = "auto";
 
 /// All formats, in the order in which they are listed and asked.
 const Formats& formats() {
-  static const Formats all{&kLlavaFormat,      &kMmNiahFormat,    &kContextsFormat,
-                           &kQaFormat,         &kMmVetFormat,     &kLlavaQuestionsFormat,
-                           &kLlavaBenchFormat, &kMileBenchFormat, &kCocoCaptionsFormat,
-                           &kVlmEvalKitFormat, &kTextFormat};
+  static const Formats all{&kLlavaFormat,          &kMmNiahFormat,     &kContextsFormat,
+                           &kTurnsFormat,          &kQaFormat,         &kMmVetFormat,
+                           &kLlavaQuestionsFormat, &kLlavaBenchFormat, &kMileBenchFormat,
+                           &kCocoCaptionsFormat,   &kVlmEvalKitFormat, &kTextFormat};
   return all;
 }
 

@@ -120,6 +120,10 @@ std::string content_of(const Sample& sample, const std::string& images) {
   // Of most data sets there is none.
   if (!sample.answer_prefix.empty())
     text += fmt::format("|prefix:{}:{}", sample.answer_prefix.size(), sample.answer_prefix);
+  for (const EarlierTurn& turn : sample.earlier) {
+    text += fmt::format("|earlier:{}:{}{}:{}|{}", turn.question.size(), turn.question,
+                        turn.answer.size(), turn.answer, turn.images);
+  }
   // What is mended later is another sample.
   if (!sample.problem.empty()) text += "|not usable";
   return content_hash(text);
@@ -156,8 +160,9 @@ void Images::find_by_id(const std::vector<Draft>& drafts) {
 
 void Images::find(Draft& draft) {
   std::string hashes;
-  for (const ImageSource& source : draft.images) {
-    const Found found = look_up(source);
+  std::string first_hashes;  // of the first turn's
+  for (size_t i = 0; i < draft.images.size(); ++i) {
+    const Found found = look_up(draft.images[i]);
     if (!found.problem.empty()) problems_.add(found.kind, draft, found.problem);
     if (!found.file.empty())
       draft.sample.images.emplace_back(found.file, options_.image_orientation);
@@ -166,7 +171,11 @@ void Images::find(Draft& draft) {
       hashes += fmt::format(" turned from {}", found.orientation);
     hashes += found.decoded;
     if (!found.hash.empty()) draft.shares.push_back("picture:" + found.hash);
+    if (!draft.sample.earlier.empty() && i < draft.sample.earlier.front().images)
+      first_hashes = hashes;
   }
+  if (!draft.sample.earlier.empty())
+    draft.sample.first_content = content_of(first_turn(draft.sample), first_hashes);
   draft.sample.content = content_of(draft.sample, hashes);
   // The same question and answer once more is no further draw.
   if (draft.images.empty()) draft.shares.push_back("content:" + draft.sample.content);

@@ -362,7 +362,8 @@ void check_texts(Draft& draft, bool needs_answer, Problems& problems) {
   if (needs_answer && !draft.lacks_answer) require_visible(draft.sample.answer, "answer");
   if (draft.lacks_question) return;
   const size_t places = places_in(question);
-  const size_t images = draft.images.size();
+  const size_t earlier = draft.sample.earlier_images();
+  const size_t images = draft.images.size() - std::min(earlier, draft.images.size());
   if (places == 0) {
     require_visible(question, "question");
   } else if (draft.lacks_images) {

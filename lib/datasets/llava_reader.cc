@@ -1,5 +1,8 @@
-#include <cstdint>
+#include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -7,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/fields.h"
+#include "datasets/conversation.h"
 #include "datasets/item_fields.h"
 #include "datasets/readers.h"
 
@@ -15,10 +18,33 @@ namespace elastikv {
 namespace {
 
 using Json = nlohmann::json;
-using Turns = std::vector<std::pair<std::string, std::string>>;
+using Turns = std::vector<ConversationTurn>;
 
-/// The conversation's turns as (question, answer) pairs; empty after noting a problem. An answer
-/// that nothing needs may be empty: the last one may be left out, any may be null.
+/// The keys of an entry.
+struct EntryKeys {
+  const char* from;   // who speaks
+  const char* value;  // what is said
+};
+EntryKeys keys_of(const Json& entry) {
+  if (!entry.contains("from") && entry.contains("role")) return {"role", "content"};
+  return {"from", "value"};
+}
+
+/// LLaVA's names of who speaks: MMDU's, and those of chat messages, mean the same.
+std::string speaker(const std::string& from) {
+  if (from == "user") return "human";
+  return from == "assistant" ? "gpt" : from;
+}
+
+/// MMDU's placeholder of an image as ours.
+void spell_images(std::string& question) {
+  constexpr std::string_view kTheirs = "<ImageHere>";
+  for (size_t at = question.find(kTheirs); at != std::string::npos; at = question.find(kTheirs, at))
+    question.replace(at, kTheirs.size(), "<image>");
+}
+
+/// The conversation's turns; empty after noting a problem. An answer that nothing needs may be
+/// empty: the last one may be left out, any may be null.
 Turns turns_of(const Json& item, bool needs_answers, Draft& draft, Problems& problems) {
   const auto refused = [&](const std::string& why) {
     problems.add(ProblemKind::kItem, draft, why);
@@ -37,57 +63,22 @@ Turns turns_of(const Json& item, bool needs_answers, Draft& draft, Problems& pro
     std::string from;
     std::string value;
     if (!conversations[i].is_object()) return refused(turn + " is no object");
-    if (!read_string(conversations[i], "from", turn + ": ", from, draft, problems)) return {};
+    const EntryKeys keys = keys_of(conversations[i]);
+    if (!read_string(conversations[i], keys.from, turn + ": ", from, draft, problems)) return {};
     const bool may_lack =
-        !needs_answers && i % 2 == 1 && present_key(conversations[i], {"value"}) == nullptr;
-    if (!may_lack && !read_value(conversations[i], "value", turn + ": ", value, draft, problems))
+        !needs_answers && i % 2 == 1 && present_key(conversations[i], {keys.value}) == nullptr;
+    if (!may_lack && !read_value(conversations[i], keys.value, turn + ": ", value, draft, problems))
       return {};
-    if (from != expected)
+    if (speaker(from) != expected)
       return refused(fmt::format("{} is from '{}', not '{}'", turn, from, expected));
     if (i % 2 == 0) {
-      turns.emplace_back(std::move(value), "");
+      spell_images(value);
+      turns.push_back({.question = std::move(value), .answer = ""});
     } else {
-      turns.back().second = std::move(value);
+      turns.back().answer = std::move(value);
     }
   }
   return turns;
-}
-
-/// `shared`: what the turns have in common.
-void read_item(const Item& item, Draft draft, const std::string& shared, const Reading& reading) {
-  Turns turns = turns_of(*item.value, reading.options.needs_answers, draft, reading.problems);
-  const std::string& wanted = reading.options.turn;
-  const auto add_turn = [&](size_t number, bool numbered) {
-    Draft one = draft;
-    // Its turns are about the same images, or the same matter.
-    one.shares.push_back(shared);
-    if (numbered) {
-      one.sample.id += fmt::format("#{}", number);
-      one.where = fmt::format("{} ('{}')", item.where, one.sample.id);
-    }
-    one.sample.question = std::move(turns[number - 1].first);
-    one.sample.answer = std::move(turns[number - 1].second);
-    reading.add(std::move(one));
-  };
-  int64_t number = 0;
-  draft.lacks_question = draft.lacks_answer = turns.empty();
-  if (turns.empty()) {
-    reading.add(std::move(draft));
-  } else if (wanted == "first") {
-    add_turn(1, /*numbered=*/false);
-  } else if (wanted == "all") {
-    for (size_t pair = 1; pair <= turns.size(); ++pair) add_turn(pair, /*numbered=*/true);
-  } else if (parse_int(wanted, number)) {
-    if (number > static_cast<int64_t>(turns.size())) {
-      reading.problems.add(
-          ProblemKind::kItem, draft,
-          fmt::format("turn {} is asked for, the conversation has {}", number, turns.size()));
-      draft.lacks_question = draft.lacks_answer = true;
-      reading.add(std::move(draft));
-    } else {
-      add_turn(static_cast<size_t>(number), /*numbered=*/true);
-    }
-  }
 }
 
 void read_conversations(const std::vector<Item>& items, const Reading& reading) {
@@ -97,16 +88,39 @@ void read_conversations(const std::vector<Item>& items, const Reading& reading) 
     std::string shared = "conversation:" + draft.sample.id;
     // Another conversation under the same id is no other turn of that one.
     if (!ids.insert(draft.sample.id).second) shared += fmt::format(" ({})", item.where);
-    read_item(item, std::move(draft), shared, reading);
+    std::vector<ConversationTurn> turns =
+        turns_of(*item.value, reading.options.needs_answers, draft, reading.problems);
+    if (!turns.empty()) {
+      add_turns(item, std::move(draft), std::move(turns), shared, reading);
+      continue;
+    }
+    draft.lacks_question = draft.lacks_answer = true;
+    reading.add(std::move(draft));
   }
+}
+
+/// Whether an object's values are conversations, as MMDU's are.
+bool has_conversations(const Json& object) {
+  return std::any_of(object.begin(), object.end(), [](const Json& value) {
+    return value.is_object() && value.contains("conversations");
+  });
+}
+
+void read_entries_of_conversations(const std::shared_ptr<const Json>& object,
+                                   const Reading& reading) {
+  std::vector<Item> entries = read_entries(reading.text.view(), object, reading.problems);
+  read_conversations(objects_among(std::move(entries), reading.problems), reading);
 }
 
 }  // namespace
 
-/// {id, image, conversations: [{from: human|gpt, value}, ...]}.
+/// {id, image, conversations: [{from: human|gpt, value}, ...]}, or an object of such entries
+/// (MMDU); speakers may be called user and assistant, and entries {role, content}.
 extern const DataFormat kLlavaFormat{
     .name = "llava",
     .looks = "items with 'conversations'",
+    .is_object = has_conversations,
+    .read_object = read_entries_of_conversations,
     .is_item = [](const Json& item) { return item.contains("conversations"); },
     .read_items = read_conversations};
 

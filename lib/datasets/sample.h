@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/image.h"
@@ -15,6 +16,31 @@ namespace elastikv {
 struct ScoredOption {
   char letter = 'A';
   std::string text;  ///< what a model is to say: never empty
+};
+
+/// Whose answers a conversation goes on from.
+enum class HistoryAnswers {
+  kReference,  ///< the data set's
+  kOwn,        ///< those that the cell itself wrote
+};
+/// "reference" or "own".
+std::string_view history_answers_name(HistoryAnswers history);
+
+/// What becomes of the cache of a conversation after it was compressed for the first turn.
+enum class Recompress {
+  kFirstTurn,  ///< the generation policy goes on as in one long answer
+  kNever,      ///< nothing is evicted any more: later turns, and answers, come on top of it
+};
+/// "first_turn" or "never".
+std::string_view recompress_name(Recompress recompress);
+
+/// A turn of a conversation before the one that a sample asks; members as in Sample.
+struct EarlierTurn {
+  std::string question;
+  size_t context_length = 0;
+  std::string answer;
+  std::vector<std::string> references{};
+  size_t images = 0;  ///< how many of the sample's images it shows, behind those of earlier turns
 };
 
 /// One question with its expected answer, about images or about text alone.
@@ -48,6 +74,18 @@ struct Sample {
   /// The options of which the likeliest answers the question, A first, at least two. Empty: a
   /// generated text answers it.
   std::vector<ScoredOption> scored_options;
+  /// Of a turn of a conversation that goes on from turn to turn: its number from 1; 0: of none.
+  int64_t turn = 0;
+  /// What conversation that is: the same for its turns, and for no other's of the data set.
+  std::string conversation;
+  /// The turns before it, the first one first; its images begin with theirs.
+  std::vector<EarlierTurn> earlier;
+  /// Whose answers to these.
+  HistoryAnswers history = HistoryAnswers::kReference;
+  /// What becomes of its cache.
+  Recompress recompress = Recompress::kFirstTurn;
+  /// `content` of the first turn; empty where this is the first.
+  std::string first_content;
   /// What questions have in common that are judged together (MME's two of an image), where the data
   /// set says it: as a rule their cluster.
   std::string group;
@@ -79,10 +117,20 @@ struct Sample {
   std::string problem;
 
   bool has_ids() const { return !prompt_ids.empty(); }
+  /// How many of its images the turns before it show.
+  size_t earlier_images() const {
+    size_t count = 0;
+    for (const EarlierTurn& turn : earlier) count += turn.images;
+    return count;
+  }
   /// All accepted answers: at least one.
   std::vector<std::string> accepted() const {
     return references.empty() ? std::vector<std::string>{answer} : references;
   }
 };
+
+/// The first turn of a sample's conversation as a sample of its own; the sample itself where it is
+/// that, or of no conversation.
+Sample first_turn(const Sample& sample);
 
 }  // namespace elastikv

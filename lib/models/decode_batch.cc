@@ -42,7 +42,7 @@ DecodeBatch::DecodeBatch(const std::vector<DecodeInput>& rows, const LanguageMod
   positions_.reserve(rows.size());
   tables_.reserve(rows.size());
   for (const DecodeInput& row : rows) {
-    ids_.push_back(row.token);
+    ids_.push_back(std::max<int64_t>(row.token, 0));  // what features stand for is put there later
     tables_.push_back(model.rotary(*row.cache));
     positions_.push_back(rotary_position(row));
     ELASTIKV_ASSERT(positions_.back() < model.max_positions(), "position {} of {}",

@@ -27,6 +27,8 @@ class ImagePrompt {
   virtual int64_t patches(const ImageGeometry& geometry) const = 0;
   /// Rows and columns when an image's placeholders lie on it as one grid, in that order; else 0.
   virtual ImageSize grid(const ImageGeometry& geometry) const = 0;
+  /// Whether the tokens of an image are rotated along several axes (Model::rotary_positions).
+  virtual bool has_axes() const { return false; }
 
  protected:
   virtual ImageText write(const ImageGeometry& geometry) const = 0;

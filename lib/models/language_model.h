@@ -67,6 +67,8 @@ struct DecodeInput {
       0;  ///< number of tokens of this sequence before this one: its true position
   PositionMode positions = PositionMode::kOriginal;
   bool weights = false;  ///< return attention rows
+  /// [n, hidden] of images: token -1 - i stands for row i. May be undefined.
+  at::Tensor features{};
 };
 
 struct DecodeOutput {
@@ -87,6 +89,8 @@ struct ChunkInput {
   std::vector<int64_t> rotary_positions;
   /// [layers][groups]: who sees which slot, the chunk's own entries appended.
   std::vector<std::vector<ChunkSlots>> slots;
+  /// As in DecodeInput.
+  at::Tensor features{};
 };
 
 /// A causal decoder. Immutable after loading; sequences live in their KVCaches.

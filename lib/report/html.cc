@@ -12,6 +12,7 @@
 #include "report/svg.h"
 #include "report/table_forms.h"
 #include "report/task_table.h"
+#include "report/turn_tables.h"
 
 namespace elastikv {
 namespace {
@@ -84,6 +85,13 @@ std::string difference_sections(const ReportGroup& group) {
   return html;
 }
 
+std::string turn_sections(const ReportGroup& group) {
+  std::string html;
+  for (const TurnTable& one : turn_tables(group))
+    html += section(one.title, html_table(one.table), note(one.note));
+  return html;
+}
+
 std::string category_sections(const ReportGroup& group) {
   std::string html;
   if (group.categories.empty()) return html;
@@ -114,6 +122,7 @@ std::string group_section(const ReportGroup& group, size_t number) {
   html += section("Achieved budget after the prefill", html_table(budget_table(group.summary)),
                   note("Entries per layer (their share of the prompt), size of K and V; means over "
                        "samples."));
+  html += turn_sections(group);
   html += category_sections(group);
   return html + html_samples(group, fmt::format("group-{}", number));
 }

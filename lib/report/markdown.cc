@@ -9,6 +9,7 @@
 #include "report/rank_agreement.h"
 #include "report/table_forms.h"
 #include "report/task_table.h"
+#include "report/turn_tables.h"
 
 namespace elastikv {
 namespace {
@@ -111,6 +112,12 @@ std::string difference_sections(const ReportGroup& group) {
   return text;
 }
 
+std::string turn_sections(const ReportGroup& group) {
+  std::string text;
+  for (const TurnTable& one : turn_tables(group)) text += section(one.title, one.table, one.note);
+  return text;
+}
+
 std::string category_sections(const ReportGroup& group) {
   if (group.categories.empty()) return "";
   std::string text;
@@ -154,6 +161,7 @@ std::string report_markdown(const std::vector<ReportRun>& runs,
     text += section("Achieved budget after the prefill", budget_table(group.summary),
                     "Entries per layer (their share of the prompt), size of K and V; means over "
                     "samples.");
+    text += turn_sections(group);
     text += category_sections(group);
   }
   return text + task_sections(groups) + rank_agreement_sections(groups);

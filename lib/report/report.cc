@@ -15,6 +15,7 @@
 #include "report/missing.h"
 #include "report/rank_agreement.h"
 #include "report/task_table.h"
+#include "report/turn_tables.h"
 
 namespace elastikv {
 namespace {
@@ -42,6 +43,10 @@ std::vector<ReportFile> table_files(const TableForm& form, const std::vector<Rep
   }
   if (has([](const ReportGroup& group) { return !group.categories.empty(); })) {
     add("categories", categories_csv(groups));
+  }
+  if (has([](const ReportGroup& group) { return !group.turns.empty(); })) {
+    add("turns", turns_csv(groups));
+    add("turn-differences", turn_differences_csv(groups));
   }
   if (!task_tables(groups).empty()) add("tasks", tasks_csv(groups));
   Table agreement = rank_agreement_csv(groups);

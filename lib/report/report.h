@@ -22,6 +22,7 @@ struct Report {
   /// report.html. A form for programs, such as CSV, has ppl.* and one per text metric and agreement
   /// measure, strategies by budgets; differences.*, paired with the full cache and with
   /// compare_with; pairs.*, all pairs of strategies; categories.* where the data has categories;
+  /// turns.* and turn-differences.* where conversations go on from turn to turn;
   /// rank-agreement.*, whether measures order the strategies alike;
   /// cells.*, every number of every cell in long form; measures.*, what they measure; speed.*.
   std::vector<ReportFile> files;

@@ -354,6 +354,7 @@ void finish(ReportGroup& group) {
   group.rank_agreements = std::make_shared<MadeRankAgreements>();
   group.summary = summarize(group.source, metrics, bootstrap);
   group.categories = summarize_categories(group.source, group.summary, metrics, bootstrap);
+  group.turns = summarize_turns(group.source, group.summary, metrics, bootstrap);
 }
 
 }  // namespace

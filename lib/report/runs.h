@@ -32,6 +32,7 @@ struct ReportGroup {
   GroupSummary summary;
   std::vector<Measure> measures;
   std::vector<CategorySummary> categories;
+  std::vector<TurnSummary> turns;
   std::vector<std::string> compare_with;
 
   /// Of the summary's cells.

@@ -167,6 +167,22 @@ SampleFacts facts_of(const GroupSource& source, const std::vector<std::string>& 
   return facts;
 }
 
+/// All cells over some of the samples.
+std::vector<CellSummary> summarize_cells(const GroupSource& source,
+                                         const std::vector<std::string>& samples,
+                                         const MetricSet& metrics, const Bootstrap& bootstrap) {
+  const SampleFacts facts = facts_of(source, samples);
+  std::vector<CellSummary> cells;
+  for (const CellSource& cell : source.cells) {
+    std::vector<const Record*> records;
+    records.reserve(samples.size());
+    for (const std::string& sample : samples)
+      records.push_back(cell.records->find(cell.id, sample));
+    cells.push_back(summarize_cell(cell, records, facts, metrics, bootstrap));
+  }
+  return cells;
+}
+
 }  // namespace
 
 bool GroupSummary::complete() const {
@@ -193,6 +209,7 @@ std::vector<GroupSource> group_sources(const StoredSweep& sweep, const SweepConf
         if (!sample.problem.empty()) source.problems[sample.id] = sample.problem;
         if (!sample.cluster.empty()) source.clusters[sample.id] = sample.cluster;
         if (!sample.categories.empty()) source.categories[sample.id] = sample.categories;
+        if (sample.turn > 0) source.turns[sample.id] = sample.turn;
         source.questions[sample.id] = question_of(sample);
       }
     }
@@ -233,19 +250,23 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
       if (ids.empty() || ids.back() != sample) ids.push_back(sample);
     }
   }
-  for (CategorySummary& category : categories) {
-    const std::vector<std::string>& samples = members.at(category.name);
-    const SampleFacts facts = facts_of(source, samples);
-    for (const CellSource& cell : source.cells) {
-      std::vector<const Record*> records;
-      records.reserve(samples.size());
-      for (const std::string& sample : samples) {
-        records.push_back(cell.records->find(cell.id, sample));
-      }
-      category.cells.push_back(summarize_cell(cell, records, facts, metrics, bootstrap));
-    }
-  }
+  for (CategorySummary& category : categories)
+    category.cells = summarize_cells(source, members.at(category.name), metrics, bootstrap);
   return categories;
+}
+
+std::vector<TurnSummary> summarize_turns(const GroupSource& source, const GroupSummary& group,
+                                         const MetricSet& metrics, const Bootstrap& bootstrap) {
+  std::map<int64_t, std::vector<std::string>> members;
+  for (const std::string& sample : group.sample_ids) {
+    const auto found = source.turns.find(sample);
+    if (found != source.turns.end()) members[found->second].push_back(sample);
+  }
+  std::vector<TurnSummary> turns;
+  if (members.size() < 2) return turns;
+  for (const auto& [turn, samples] : members)
+    turns.push_back({turn, summarize_cells(source, samples, metrics, bootstrap)});
+  return turns;
 }
 
 }  // namespace elastikv

@@ -84,6 +84,8 @@ struct GroupSource {
   std::map<std::string, std::string> clusters;
   /// Of the samples that belong to any: their categories, by the sample's id.
   std::map<std::string, std::vector<std::string>> categories;
+  /// Of samples that are turns of a conversation which goes on: their numbers, by the sample's id.
+  std::map<std::string, int64_t> turns;
   /// What metrics are told of the samples, by their ids; none where the folder keeps no samples.
   std::map<std::string, Question> questions;
 };
@@ -126,5 +128,15 @@ std::vector<CategorySummary> summarize_categories(const GroupSource& source,
                                                   const GroupSummary& group,
                                                   const MetricSet& metrics,
                                                   const Bootstrap& bootstrap);
+
+/// The samples that are one turn of their conversations, aggregated like the whole group's.
+struct TurnSummary {
+  int64_t turn = 0;                // from 1
+  std::vector<CellSummary> cells;  // as in the group
+};
+
+/// By turn, ascending; nothing unless there are several. A sample that was left out counts in none.
+std::vector<TurnSummary> summarize_turns(const GroupSource& source, const GroupSummary& group,
+                                         const MetricSet& metrics, const Bootstrap& bootstrap);
 
 }  // namespace elastikv

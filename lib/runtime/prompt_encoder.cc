@@ -61,9 +61,15 @@ PromptReader::PromptReader(const std::filesystem::path& folder, const PromptSett
 
 WrittenPrompt PromptReader::write(const std::string& question, const std::vector<ImageSize>& images,
                                   const std::string& answer_prefix) const {
+  return write(std::vector<Turn>{user_turn(question, std::ssize(images))}, images, answer_prefix);
+}
+
+WrittenPrompt PromptReader::write(const std::vector<Turn>& turns,
+                                  const std::vector<ImageSize>& images,
+                                  const std::string& answer_prefix) const {
   if (!images.empty() && image_prompt_ == nullptr)
     fail("{}: this model takes no images", folder_.string());
-  Prompt prompt = writer_->write({user_turn(question, std::ssize(images))});
+  Prompt prompt = writer_->write(turns);
   if (!answer_prefix.empty()) {
     prompt.text += answer_prefix;
     // A text that is cut in two would be other tokens.

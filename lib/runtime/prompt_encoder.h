@@ -54,6 +54,9 @@ class PromptReader {
   /// `answer_prefix` stands behind the opening of the model's answer, which goes on from there.
   WrittenPrompt write(const std::string& question, const std::vector<ImageSize>& images,
                       const std::string& answer_prefix = "") const;
+  /// The same of a conversation that ends with a question. `images`: of all turns.
+  WrittenPrompt write(const std::vector<Turn>& turns, const std::vector<ImageSize>& images,
+                      const std::string& answer_prefix = "") const;
   /// The ids of the same.
   TokenizedPrompt tokenize(const std::string& question, const std::vector<ImageSize>& images,
                            const std::string& answer_prefix = "") const {

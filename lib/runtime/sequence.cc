@@ -54,7 +54,59 @@ Sequence::Sequence(const LanguageModel& model, const EncodedPrompt& prompt,
   compression_seconds_ = watch.lap();
 }
 
+std::unique_ptr<GenerationPolicy> Sequence::policy_from_here() const {
+  if (policy_ == nullptr) return nullptr;
+  std::unique_ptr<GenerationPolicy> policy = policy_->go_on(budget_);
+  if (policy == nullptr)
+    fail("its generation policy cannot go on from one turn of a conversation to the next");
+  return policy;
+}
+
+void Sequence::go_on(LateTokens late) {
+  ELASTIKV_ASSERT(late_.ids.empty(), "{} late tokens were not run", late_.ids.size());
+  const int64_t prompt_tokens = prompt_.statistics.prompt_tokens;
+  if (late.kept) budget_ = budget_.beside_too(tokens_seen_ - prompt_tokens, std::ssize(late.ids));
+  // It learns of the budget, and has not seen what was foreseen.
+  policy_ = policy_from_here();
+  late_ = std::move(late);
+  begins_late_ = begins_late_ || !late_.ids.empty();
+  fork_at_ = tokens_seen_;
+  lifetimes_.clear();
+  foreseen_ = false;
+  went_on_ = true;
+}
+
+void Sequence::evict_nothing() {
+  ELASTIKV_ASSERT(tokens_seen_ == prompt_.statistics.prompt_tokens && !foreseen_,
+                  "a sequence that has run {} tokens",
+                  tokens_seen_ - prompt_.statistics.prompt_tokens);
+  policy_.reset();
+  went_on_ = true;  // a restart would begin with a policy
+}
+
+Sequence Sequence::branch() const { return Sequence(*this, policy_from_here()); }
+
+Sequence::Sequence(const Sequence& other, std::unique_ptr<GenerationPolicy> policy)
+    : rotary_(other.rotary_),
+      strategy_(other.strategy_),
+      prompt_(other.prompt_),
+      late_(other.late_),
+      begins_late_(other.begins_late_),
+      answer_logits_(other.answer_logits_),
+      budget_(other.budget_),
+      cache_(other.cache_.fork()),
+      plans_(other.plans_),
+      policy_(std::move(policy)),
+      went_on_(true),
+      positions_(other.positions_),
+      tokens_seen_(other.tokens_seen_),
+      fork_at_(other.tokens_seen_),
+      requested_slots_(other.requested_slots_),
+      compression_seconds_(other.compression_seconds_),
+      failure_(other.failure_) {}
+
 Sequence Sequence::restart() const {
+  if (went_on_) return branch();
   ELASTIKV_ASSERT(tokens_seen_ == fork_at_, "a sequence is restarted after {} tokens, not {}",
                   tokens_seen_, fork_at_);
   return Sequence(*this, prompt_, late_, budget_, cache_.fork());
@@ -119,6 +171,7 @@ DecodeInput Sequence::next(int64_t token) {
   input.token_index = tokens_seen_;
   input.positions = positions_;
   input.weights = policy_ != nullptr && strategy_.needs().decode_rows;
+  input.features = late_.features;
   return input;
 }
 
@@ -148,7 +201,10 @@ void Sequence::carry_out(const std::vector<StepPlan>& plans, SlotJoins& joins) {
 }
 
 void Sequence::note_failure(const LanguageModel& model, const std::vector<int64_t>& fed) {
-  if (failure_.empty()) failure_ = first_non_finite(model, cache_, fed);
+  if (!failure_.empty()) return;
+  std::vector<int64_t> ids;  // that have an embedding: those of images were looked at before
+  std::copy_if(fed.begin(), fed.end(), std::back_inserter(ids), [](int64_t id) { return id >= 0; });
+  failure_ = first_non_finite(model, cache_, ids);
 }
 
 namespace {
@@ -225,6 +281,7 @@ void Sequence::late_have_run(at::Tensor logits) {
   // What the policy has seen of them cannot be copied.
   if (!is_foreseen() && late_without_policy()) fork_at_ = tokens_seen_;
   late_.ids.clear();
+  late_.features = at::Tensor();
   answer_logits_ = std::move(logits);
 }
 
@@ -254,6 +311,7 @@ ChunkInput Sequence::next_chunk(std::span<const int64_t> of_chunk) {
   input.cache = &cache_;
   input.tokens = of_chunk;
   input.token_index = tokens_seen_;
+  input.features = late_.features;
   const bool unrotated = cache_.keys_are_unrotated();
   for (int64_t layer = 0; layer < cache_.shape().layers; ++layer) {
     auto& groups = input.slots.emplace_back();

@@ -14,12 +14,15 @@
 
 namespace elastikv {
 
-/// Tokens of a prompt that come after its compression.
+/// Tokens that come after the compression, and before those of an answer.
 struct LateTokens {
+  /// -1 - i stands for row i of `features`.
   std::vector<int64_t> ids{};
   /// Whether their entries are kept on top of the budget until they have all been run; the
   /// generation policy treats them like those of an answer otherwise.
   bool kept = true;
+  /// Of images among them, in the decoder's embedding space: [n, hidden]; undefined without any.
+  at::Tensor features{};
 };
 
 /// One sequence under one strategy and budget: a fork of the prompt's cache that the strategy has
@@ -33,11 +36,21 @@ class Sequence {
            const Budget& budget, LateTokens late = {});
 
   /// A second sequence from the same compressed prompt; this one must not have been stepped yet,
-  /// but for late tokens that its policy need not see (late_without_policy).
+  /// but for late tokens that its policy need not see (late_without_policy). Of a sequence that
+  /// went on, a branch.
   Sequence restart() const;
   /// The same with another question behind it: `late` is to be run before anything else. `prompt`:
   /// a fork of this one's, which was compressed; its seed is that of what the policy draws.
   Sequence ask(const EncodedPrompt& prompt, LateTokens late) const;
+
+  /// Goes on behind what was run, its late tokens included, with more that are to be run before
+  /// anything else: the text between an answer and the next question, or an answer that others
+  /// gave. Error where its policy cannot go on.
+  void go_on(LateTokens late);
+  /// From here on nothing is evicted; it must not have been run yet.
+  void evict_nothing();
+  /// A second sequence from here, whatever was run so far. Error as there.
+  Sequence branch() const;
 
   /// Reserves room for the late tokens and so many more, as far as the budget lets them stay.
   void reserve(int64_t new_tokens);
@@ -90,6 +103,10 @@ class Sequence {
   int64_t tokens_seen() const { return tokens_seen_; }
   /// Slots per layer that the budget allowed right after the prompt.
   int64_t requested_slots() const { return requested_slots_; }
+  /// Those that it allows now.
+  int64_t slots_allowed() const {
+    return budget_.slots(tokens_seen_, prompt_.statistics.prompt_tokens);
+  }
   const DeviceSeconds& compression_seconds() const { return compression_seconds_; }
   /// Why no token of this sequence can be told any more: what was not finite when it was run, see
   /// first_non_finite. Empty as long as all is well.
@@ -102,6 +119,10 @@ class Sequence {
   /// From the compressed prompt of another one, of which `cache` is a fork.
   Sequence(const Sequence& other, const EncodedPrompt& prompt, LateTokens late,
            const Budget& budget, KVCache cache);
+  /// Of another sequence as it is.
+  Sequence(const Sequence& other, std::unique_ptr<GenerationPolicy> policy);
+  /// Its policy for a sequence that goes on from here; null where there is none.
+  std::unique_ptr<GenerationPolicy> policy_from_here() const;
   Room room_for(int64_t new_tokens) const;
   /// That nothing of what is there, and of so many new tokens, is evicted.
   std::vector<Lifetimes> all_stay(int64_t new_tokens) const;
@@ -119,6 +140,7 @@ class Sequence {
   DecodeStep step_;                   // the last one
   std::vector<Lifetimes> lifetimes_;  // [layers] of what is there, and of the tokens to come
   bool foreseen_ = false;
+  bool went_on_ = false;
   PositionMode positions_;
   int64_t tokens_seen_;
   int64_t fork_at_;  // of these, how many there may be when it is restarted

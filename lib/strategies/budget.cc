@@ -33,12 +33,25 @@ Budget Budget::tokens(int64_t keep_tokens) {
 Budget Budget::beside(int64_t kept_tokens) const {
   ELASTIKV_ASSERT(kept_tokens >= 0, "{} tokens beside a budget", kept_tokens);
   Budget budget = *this;
-  budget.beside_ = kept_tokens;
+  budget.beside_.clear();
+  if (kept_tokens > 0) budget.beside_.push_back({0, kept_tokens});
+  return budget;
+}
+
+Budget Budget::beside_too(int64_t after, int64_t kept_tokens) const {
+  const int64_t end = beside_.empty() ? 0 : beside_.back().begin + beside_.back().tokens;
+  ELASTIKV_ASSERT(after >= end && kept_tokens >= 0, "{} tokens beside a budget, {} behind {}",
+                  kept_tokens, after, end);
+  Budget budget = *this;
+  if (kept_tokens > 0) budget.beside_.push_back({after, kept_tokens});
   return budget;
 }
 
 int64_t Budget::seen_beside(int64_t tokens_seen, int64_t prompt_tokens) const {
-  return std::clamp<int64_t>(tokens_seen - prompt_tokens, 0, beside_);
+  int64_t seen = 0;
+  for (const Span& span : beside_)
+    seen += std::clamp<int64_t>(tokens_seen - prompt_tokens - span.begin, 0, span.tokens);
+  return seen;
 }
 
 int64_t Budget::slots(int64_t tokens_seen, int64_t prompt_tokens) const {

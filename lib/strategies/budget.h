@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace elastikv {
 
@@ -25,6 +26,9 @@ class Budget {
   /// The same budget of a prompt that so many tokens follow which take nothing of it: their entries
   /// come on top, and a fraction does not count them among the tokens that it is of.
   Budget beside(int64_t kept_tokens) const;
+  /// The same of a sequence that goes on: so many more tokens come on top, behind the first `after`
+  /// that follow the prompt. Spans are added in their order.
+  Budget beside_too(int64_t after, int64_t kept_tokens) const;
   /// How many tokens beside it there are once `tokens_seen` were seen.
   int64_t seen_beside(int64_t tokens_seen, int64_t prompt_tokens) const;
 
@@ -46,7 +50,12 @@ class Budget {
  private:
   double keep_ = 1.0;
   int64_t keep_tokens_ = 0;
-  int64_t beside_ = 0;
+  /// Tokens on top, counted from the prompt's end.
+  struct Span {
+    int64_t begin;
+    int64_t tokens;
+  };
+  std::vector<Span> beside_;
   Growth growth_ = Growth::kGeneration;
 };
 

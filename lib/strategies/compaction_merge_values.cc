@@ -98,6 +98,8 @@ class MergeValuesCompaction final : public Compaction {
               .anchor_weight = ones};
     }
 
+    std::unique_ptr<StepCompaction> copy() const override { return std::make_unique<Steps>(*this); }
+
    private:
     int64_t window_;
     uint64_t seed_;

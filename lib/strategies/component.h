@@ -148,6 +148,9 @@ class StepCompaction {
     return std::nullopt;
   }
   virtual StepMerge merge(const StepCompactionInput& input) = 0;
+  /// The same with the same state, for another sequence (GenerationPolicy::go_on); null: it cannot
+  /// be copied.
+  virtual std::unique_ptr<StepCompaction> copy() const { return nullptr; }
 };
 
 struct GenerationStart;

@@ -59,6 +59,14 @@ EvictionPolicy::EvictionPolicy(GenerationStart start)
   if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_);
 }
 
+EvictionPolicy::EvictionPolicy(const EvictionPolicy& other)
+    : GenerationPolicy(other),
+      start_(other.start_),
+      orders_(start_.prompt.layers.size()),
+      compaction_(other.compaction_ == nullptr ? nullptr : other.compaction_->copy()) {
+  ELASTIKV_ASSERT(!other.chosen_.has_value(), "a policy copied between ask and step");
+}
+
 std::vector<float> EvictionPolicy::scores(const Choice& /*choice*/) const { return {}; }
 
 std::vector<std::vector<EvictionPolicy::Evicted>> EvictionPolicy::choose_all(

@@ -37,6 +37,8 @@ class SlotOrder {
 /// slots as are over it. What goes is the subclass's choice, made per separate set of slots.
 class EvictionPolicy : public GenerationPolicy {
  public:
+  EvictionPolicy& operator=(const EvictionPolicy&) = delete;
+  ~EvictionPolicy() override = default;
   std::vector<NearestQuestion> ask(const DecodeStep& step) final;
   std::vector<StepPlan> step(const DecodeStep& step) final;
   bool joins() const final { return compaction_ != nullptr; }
@@ -45,6 +47,20 @@ class EvictionPolicy : public GenerationPolicy {
 
  protected:
   explicit EvictionPolicy(GenerationStart start);
+  /// A copy that looks at the slots anew.
+  EvictionPolicy(const EvictionPolicy& other);
+
+  /// What a subclass's go_on returns, of itself.
+  template <typename Policy>
+  static std::unique_ptr<GenerationPolicy> going_on(const Policy& policy, const Budget& budget) {
+    auto copy = std::make_unique<Policy>(policy);
+    EvictionPolicy& ours = *copy;
+    const EvictionPolicy& theirs = policy;
+    // A compaction that cannot be copied would be lost.
+    if (ours.compaction_ == nullptr && theirs.compaction_ != nullptr) return nullptr;
+    ours.start_.budget = budget;
+    return copy;
+  }
 
   const GenerationStart& start() const { return start_; }
   /// A set of slots over its budget.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -33,6 +34,10 @@ class FixedPointPolicy final : public EvictionPolicy {
  public:
   FixedPointPolicy(GenerationStart start, const FixedPoint& point)
       : EvictionPolicy(std::move(start)), point_(point) {}
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    return going_on(*this, budget);
+  }
 
  protected:
   bool reads_only_choices() const override { return true; }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,10 @@ class LowestRowPolicy final : public EvictionPolicy {
  public:
   LowestRowPolicy(GenerationStart start, bool before_text)
       : EvictionPolicy(std::move(start)), before_text_(before_text) {}
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    return going_on(*this, budget);
+  }
 
  protected:
   void observe(const DecodeStep& step) override { step_ = &step; }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,10 @@ class LowestScorePolicy final : public EvictionPolicy {
         }
       }
     }
+  }
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    return going_on(*this, budget);
   }
 
  protected:

@@ -1,3 +1,4 @@
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace {
 class RandomPolicy final : public EvictionPolicy {
  public:
   explicit RandomPolicy(GenerationStart start) : EvictionPolicy(std::move(start)) {}
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    return going_on(*this, budget);
+  }
 
  protected:
   bool reads_only_choices() const override { return true; }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ class ThresholdSteps final : public StepCompaction {
 
   std::optional<NearestQuestion> ask(const StepCompactionInput& input) const override;
   StepMerge merge(const StepCompactionInput& input) override;
+  std::unique_ptr<StepCompaction> copy() const override {
+    return std::make_unique<ThresholdSteps>(*this);
+  }
 
  private:
   /// Ranks that evicted entries may join.

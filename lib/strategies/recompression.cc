@@ -104,6 +104,12 @@ std::vector<StepPlan> Recompression::step(const DecodeStep& step) {
   return plans;
 }
 
+std::unique_ptr<GenerationPolicy> Recompression::go_on(const Budget& budget) const {
+  auto copy = std::make_unique<Recompression>(*this);
+  copy->start_.budget = budget;
+  return copy;
+}
+
 void Recompression::remember(const DecodeStep& step) {
   const auto wanted = static_cast<size_t>(needs_.prefill.last_rows);
   for (size_t layer = 0; layer < memories_.size(); ++layer) {

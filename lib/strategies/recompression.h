@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -19,6 +20,7 @@ class Recompression final : public GenerationPolicy {
 
   std::vector<StepPlan> step(const DecodeStep& step) override;
   int64_t overshoot() const override { return every_; }
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override;
 
  private:
   /// What is remembered of a layer's attention, in the cache's storage order.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -78,6 +79,12 @@ class ElasticReleasedPolicy final : public GenerationPolicy {
     if (fixed_ == -1 && excess == 1) return doubled(cache, length);
     const int64_t rank = fixed_ < 0 ? length + fixed_ : fixed_;
     return evict_rank(cache, layers_, rank < length ? rank : -1);
+  }
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    auto copy = std::make_unique<ElasticReleasedPolicy>(*this);
+    copy->budget_ = budget;
+    return copy;
   }
 
  private:

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -88,6 +89,12 @@ class H2OReleasedPolicy final : public GenerationPolicy {
     const int64_t evicted = lowest(buffer_.data(), start_size_, length);
     if (evicted >= 0) buffer_.erase(buffer_.begin() + evicted);
     return evict_rank(cache, layers_, evicted);
+  }
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    auto copy = std::make_unique<H2OReleasedPolicy>(*this);
+    copy->budget_ = budget;
+    return copy;
   }
 
  private:

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include <fmt/format.h>
@@ -55,6 +56,12 @@ class LocalReleasedPolicy final : public GenerationPolicy {
     // More than one entry never goes: after every step the cache is at its budget or at its sinks.
     if (excess <= 0 || start_size_ >= length) return {};
     return evict_rank(*step.cache, layers_, start_size_);
+  }
+
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    auto copy = std::make_unique<LocalReleasedPolicy>(*this);
+    copy->budget_ = budget;
+    return copy;
   }
 
  private:

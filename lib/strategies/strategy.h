@@ -58,6 +58,13 @@ class GenerationPolicy {
                                          int64_t /*new_tokens*/) {
     return {};
   }
+  /// A policy that goes on from this one's state, for this sequence or for another with the same
+  /// cache, under a budget that says more of what comes on top; it looks at the slots anew. Null:
+  /// this policy cannot be told apart from its sequence, which can then not go on from turn to
+  /// turn.
+  virtual std::unique_ptr<GenerationPolicy> go_on(const Budget& /*budget*/) const {
+    return nullptr;
+  }
   /// Whether what is evicted may join other entries, which then need one of the cache's own each.
   virtual bool joins() const { return false; }
   /// Slots that a layer may at most hold beyond its budget, the new token's included.

@@ -85,7 +85,36 @@ PromptReader make_reader(const ModelChoice& choice) {
   return {choice.path, choice.prompt, image_choice(choice)};
 }
 
+ConversationTokens conversation_of(const PromptReader& reader, const Sample& sample) {
+  if (sample.earlier.empty()) {
+    const TokenizedPrompt prompt = prompt_of(reader, sample);
+    return {prompt, {}, prompt};
+  }
+  std::vector<AskedTurn> turns;
+  for (const EarlierTurn& turn : sample.earlier)
+    turns.push_back({turn.question, turn.images, turn.answer});
+  turns.push_back({sample.question, sample.images.size() - sample.earlier_images(), ""});
+  const std::string what =
+      fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
+  if (sample.images.size() > sample.earlier.front().images && reader.image_prompt() != nullptr &&
+      reader.image_prompt()->has_axes()) {
+    fail(
+        "{} shows an image in a later turn, which a cache of {} cannot go on with: it rotates "
+        "images along several axes",
+        what, reader.summary().architecture);
+  }
+  std::vector<ImageSize> sizes;
+  for (const ImageFile& image : sample.images) sizes.push_back(check_image(image));
+  ConversationTokens tokens = tokenize_conversation(reader, turns, sizes, what);
+  for (const LaterTurn& turn : tokens.later) {
+    reader.require_text(turn.answer, fmt::format("{}: an answer that sample '{}' goes on from",
+                                                 sample.source.string(), sample.id));
+  }
+  return tokens;
+}
+
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample) {
+  if (!sample.earlier.empty()) return conversation_of(reader, sample).whole;
   if (!sample.has_ids())
     return reader.tokenize(sample.question, sample.images, sample.answer_prefix);
   reader.require_text(sample.prompt_ids, fmt::format("{}: the prompt of sample '{}'",

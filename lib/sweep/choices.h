@@ -7,6 +7,7 @@
 
 #include "datasets/sample.h"
 #include "runtime/compress_at.h"
+#include "runtime/conversation_tokens.h"
 #include "runtime/prompt_encoder.h"
 #include "strategies/budget.h"
 #include "strategies/statistics.h"
@@ -36,10 +37,15 @@ ImageChoice image_choice(const ModelChoice& choice);
 /// What reads prompts for a model as the sweep wants them.
 PromptReader make_reader(const ModelChoice& choice);
 
-/// What a sample asks: the ids of a window of tokens as they are, else one user turn.
+/// A turn of a conversation with all turns before it; of any other sample its prompt alone. Error
+/// as tokenize_conversation's.
+ConversationTokens conversation_of(const PromptReader& reader, const Sample& sample);
+
+/// What a sample asks: the ids of a window of tokens as they are, else one user turn, behind the
+/// turns before it where it is one of a conversation.
 TokenizedPrompt prompt_of(const PromptReader& reader, const Sample& sample);
-/// How many tokens of a sample's prompt are prefilled before caches are compressed. Error as
-/// tokens_before's.
+/// How many tokens of a sample's prompt are prefilled before caches are compressed; of a turn of a
+/// conversation this is asked of the first one (first_turn). Error as tokens_before's.
 int64_t compressed_tokens(const PromptReader& reader, const Sample& sample,
                           const TokenizedPrompt& prompt, CompressAt at);
 /// The ids of its expected answer, which perplexity scores: none without it. With

@@ -13,6 +13,7 @@
 #include "base/keys.h"
 #include "base/nearest_name.h"
 #include "base/yaml_values.h"
+#include "datasets/conversation.h"
 #include "datasets/image_markers.h"
 #include "metrics/text_metrics.h"
 #include "sweep/column_keys.h"
@@ -53,11 +54,13 @@ ValueForm<std::string> turn_form() {
   form.read = [](const YamlFields& node) {
     std::string turn = node.as_string();
     int64_t number = 0;
-    if (turn != "first" && turn != "all" && (!parse_int(turn, number) || number < 1))
-      node.fail_here(fmt::format("is '{}', needs first, all or a number from 1", turn));
+    if (turn != "first" && turn != "all" && turn != kConversationTurn &&
+        (!parse_int(turn, number) || number < 1))
+      node.fail_here(
+          fmt::format("is '{}', needs first, all, conversation or a number from 1", turn));
     return turn;
   };
-  form.takes = "`first`, `all` or a number from 1";
+  form.takes = "`first`, `all`, `conversation` or a number from 1";
   return form;
 }
 
@@ -280,6 +283,10 @@ DataOptions read_data_choice(const YamlFields& fields, const SweepOverrides& ove
   if (!data.task.empty()) apply_task(read_task(data.task), fields, data);
   settle_answers(fields, data);
   check_windows(fields, data);
+  for (const char* key : {"history", "recompress"}) {
+    if (fields.has(key) && data.turn != kConversationTurn)
+      fields.at(key).fail_here("is of conversations, which takes turn: conversation");
+  }
   if (overrides.limit) {
     if (*overrides.limit < 1) fail("--limit is {}, needs to be at least 1", *overrides.limit);
     data.limit = overrides.limit;
@@ -330,8 +337,21 @@ const Keys<DataOptions>& data_keys() {
     add_optional(keys, "prompt_parts", &DataOptions::parts, part_keys(),
                  "How questions are written of the columns of a row, each as `{column}`.",
                  "`columns` name them");
-    keys.add("turn", &DataOptions::turn, turn_form(), "Which question of a conversation.",
+    keys.add("turn", &DataOptions::turn, turn_form(),
+             "Which question of a conversation; `conversation`: all, and the cache goes on from "
+             "turn to turn.",
              {.lists = ListedValues{.order = 4, .ranges = true}});
+    keys.add("history", &DataOptions::history,
+             named_form<HistoryAnswers>({HistoryAnswers::kReference, HistoryAnswers::kOwn},
+                                        history_answers_name),
+             "With `turn: conversation`: whose answers to earlier questions the cache holds, the "
+             "data's or those that the cell wrote.",
+             {.written = Written::kWhereSet, .lists = ListedValues{.order = 10}});
+    keys.add("recompress", &DataOptions::recompress,
+             named_form<Recompress>({Recompress::kFirstTurn, Recompress::kNever}, recompress_name),
+             "With `turn: conversation`: the generation policy goes on behind the first turn, or "
+             "nothing is evicted once that was compressed.",
+             {.written = Written::kWhereSet, .lists = ListedValues{.order = 11}});
     keys.add("image_root", &DataOptions::image_root, path_form(),
              "Where images are looked for first.", {.otherwise = "the file's folder"});
     keys.add("image_place", &DataOptions::image_place, word_form({"before", "after"}),

@@ -63,6 +63,7 @@ GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data,
   for (size_t i = 0; i < count; ++i) {
     const Sample& sample = data.samples[i];
     if (shard && !shard->holds(i)) continue;
+    if (!sample.earlier.empty()) continue;  // there is no look at it
     if (problems[i].empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
       due_.push_back(&sample);
   }

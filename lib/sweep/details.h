@@ -25,7 +25,7 @@ class GroupDetails final {
  public:
   /// `samples`: of how many. Samples whose details are there already are left alone, and so are
   /// those that cannot be evaluated (`problems` says why, one text per sample, empty for the
-  /// others) or are another shard's.
+  /// others), go on from earlier turns, or are another shard's.
   GroupDetails(const CellGroup& group, const DataSet& data, std::span<const std::string> problems,
                int64_t samples, RecordSink& writer, const std::optional<Shard>& shard = {});
 

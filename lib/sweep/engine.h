@@ -58,7 +58,7 @@ class SampleRun {
 
 /// Where the work on a sample is.
 struct PhaseProgress {
-  std::string_view phase;  ///< "prefill", "scoring", "generation", "options"
+  std::string_view phase;  ///< "prefill", "turns", "scoring", "generation", "options"
   std::string_view unit;   ///< of `done` and `of`: "layer", "token", "option"
   int64_t done = 0;
   int64_t of = 0;    ///< at most
@@ -143,8 +143,9 @@ struct SampleCheck {
   /// Of the samples without a problem.
   std::vector<SampleSize> sizes{};
   /// By sample, what it asks about: equal for those whose prompts are the same up to where a cell's
-  /// cache is compressed before the question, images included. Empty where nothing is shared, of
-  /// samples with a problem, or where sharing is switched off; no text at all: nowhere.
+  /// cache is compressed before the question, images included, and for the turns of a conversation.
+  /// Empty where nothing is shared, of samples with a problem, or where sharing is switched off; no
+  /// text at all: nowhere.
   std::vector<std::string> contexts{};
   /// Why all that is held at the same time does not fit into the device's memory, and where that is
   /// asked for; empty: it fits.

@@ -87,6 +87,17 @@ std::string GroupRecorder::key(size_t cell, const Sample& sample) const {
     identity.data_item =
         content_hash(fmt::format("{}context={}", identity.data_item, sample.context_length));
   }
+  if (sample.recompress != Recompress::kFirstTurn) {
+    identity.data_item = content_hash(
+        fmt::format("{}recompress={}", identity.data_item, recompress_name(sample.recompress)));
+  }
+  if (!sample.earlier.empty()) {
+    const Cell& of = group_.cells[cell];
+    identity.data_item = content_hash(fmt::format(
+        "{}history={} question={} context={}", identity.data_item,
+        history_answers_name(sample.history), question_entries_name(of.strategy.moment.question),
+        of.at() == CompressAt::kBeforeQuestion ? sample.earlier.front().context_length : 0));
+  }
   identity.strategy = strategies_[cell];
   identity.budget = group_.cells[cell].budget.text();
   return record_key(identity);

@@ -156,6 +156,7 @@ class RankRun {
           std::min(item.set.samples.size(), static_cast<size_t>(config_.detail_samples));
       for (size_t sample = 0; sample < looked_at; ++sample) {
         if (item.ours(sample) && item.problems[sample].empty() &&
+            item.set.samples[sample].earlier.empty() &&
             !writer_->has_detail(item.group.model_name, item.group.data.name,
                                  item.set.samples[sample].id))
           open_places[group].insert(sample);

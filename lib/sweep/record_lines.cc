@@ -217,6 +217,7 @@ std::string sample_line(const std::string& data, const StoredSample& sample,
   if (!sample.references.empty()) json["references"] = sample.references;
   if (!sample.votes.empty()) json["votes"] = sample.votes;
   if (!sample.options.empty()) json["options"] = sample.options;
+  if (sample.turn > 0) json["turn"] = sample.turn;
   if (!sample.categories.empty()) json["categories"] = sample.categories;
   json["images"] = sample.images;
   if (!sample.cluster.empty()) json["cluster"] = sample.cluster;
@@ -237,6 +238,7 @@ SampleEntry parse_sample_line(std::string_view line, const std::string& place) {
     if (json.contains("references")) json["references"].get_to(sample.references);
     if (json.contains("votes")) json["votes"].get_to(sample.votes);
     if (json.contains("options")) json["options"].get_to(sample.options);
+    if (json.contains("turn")) json["turn"].get_to(sample.turn);
     if (json.contains("categories")) json["categories"].get_to(sample.categories);
     json.at("images").get_to(sample.images);
     if (json.contains("cluster")) json["cluster"].get_to(sample.cluster);

@@ -141,6 +141,7 @@ struct StoredSample {
   std::string problem = {};
   std::vector<std::string> votes = {};    // as in Sample
   std::vector<std::string> options = {};  // as in Sample
+  int64_t turn = 0;                       // as in Sample
 };
 
 /// One sample of one model and data set to look at, with the cells it is about.

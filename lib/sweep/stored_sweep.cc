@@ -109,7 +109,8 @@ StoredSample stored_sample(const Sample& sample) {
                       .group = sample.group,
                       .problem = sample.problem,
                       .votes = sample.votes,
-                      .options = sample.options};
+                      .options = sample.options,
+                      .turn = sample.turn};
   for (const ImageFile& image : sample.images) stored.images.push_back(image.path.string());
   return stored;
 }

@@ -145,9 +145,12 @@ class TorchEngines final : public Engines {
     group.model = model;
     group.cells.assign(cells.begin(), cells.end());
     const bool at_question = moments.back() == CompressAt::kBeforeQuestion;
-    const bool shares =
-        settings.cells_together && (settings.sharing == ContextSharing::kAll ||
-                                    (settings.sharing == ContextSharing::kExact && at_question));
+    const bool asks = settings.sharing == ContextSharing::kAll ||
+                      (settings.sharing == ContextSharing::kExact && at_question);
+    const bool goes_on = settings.sharing != ContextSharing::kNone &&
+                         std::any_of(samples.begin(), samples.end(),
+                                     [](const Sample& sample) { return sample.turn > 0; });
+    const bool shares = settings.cells_together && (asks || goes_on);
     std::set<std::string> known;  // contexts
     SampleCheck check;
     for (const Sample& sample : samples) {
@@ -155,7 +158,9 @@ class TorchEngines final : public Engines {
       if (shares) check.contexts.emplace_back();
       if (!sample.problem.empty()) continue;
       try {
-        const TokenizedPrompt prompt = prompt_of(reader, sample);
+        const ConversationTokens conversation = conversation_of(reader, sample);
+        const TokenizedPrompt& prompt = conversation.whole;
+        const Sample first = first_turn(sample);
         const std::string what =
             fmt::format("{}: the prompt of sample '{}'", sample.source.string(), sample.id);
         const size_t answer_tokens = answer_of(reader, sample, settings).size();
@@ -164,13 +169,23 @@ class TorchEngines final : public Engines {
                         patches_of(reader, sample), sample.max_new_tokens};
         for (const std::vector<int64_t>& option : options_of(reader, sample))
           size.option_tokens.push_back(std::ssize(option));
-        reader.require_room(prompt, new_tokens(own, size), what);
+        // What a cell itself writes is at least nothing.
+        const int64_t unknown = sample.history == HistoryAnswers::kOwn
+                                    ? std::ssize(prompt.ids) - conversation.asked_tokens()
+                                    : 0;
+        reader.require_room(prompt, new_tokens(own, size) - unknown, what);
         CompressedTokens compressed;
         for (const CompressAt at : moments)
-          compressed[at] = compressed_tokens(reader, sample, prompt, at);
-        require_statistics(readers, prompt, compressed, what);
+          compressed[at] = compressed_tokens(reader, first, conversation.first, at);
+        require_statistics(readers, conversation.first, compressed, what);
         size.late_tokens = std::ssize(prompt.ids) - compressed.at(moments.back());
-        if (shares) {
+        if (shares && sample.turn > 0) {
+          check.contexts.back() = content_hash("conversation " + sample.conversation);
+          const bool is_first = known.insert(check.contexts.back()).second;
+          if (!is_first && !conversation.later.empty())
+            size.shared_tokens =
+                std::ssize(prompt.ids) - std::ssize(conversation.later.back().question.ids);
+        } else if (shares && asks) {
           const int64_t tokens = at_question ? compressed.at(moments.back())
                                              : tokens_before_question(reader, sample, prompt);
           if (tokens > 0) check.contexts.back() = context_of(sample, prompt, tokens);

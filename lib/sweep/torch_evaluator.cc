@@ -87,18 +87,25 @@ class TorchEvaluator final : public SampleEvaluator {
 
   std::vector<SampleOutcome> evaluate_together(std::span<const Sample* const> samples,
                                                std::span<const Cell> cells) override {
+    // The turns of a conversation follow each other.
+    if (samples.front()->turn > 0) return {};
     last_.forget();
     return model_.on_device(
         [&] { return TorchRun(model_, samples, cells, shared()).evaluate_all(); });
   }
 
   std::optional<SampleDetail> look(const Sample& sample, std::span<const Cell> cells) override {
+    // What a later turn keeps follows from the turns before, not from a prompt.
+    if (!sample.earlier.empty()) return std::nullopt;
     return model_.on_device([&] { return look_at(sample, cells); });
   }
 
   void release_memory() override {
     last_.forget();
-    if (shared_) shared_->forget();
+    if (shared_) {
+      shared_->forget();
+      shared_->forget_conversation();
+    }
     model_.forget_graphs();
     model_.on_device([&] { release_free_memory(model_.device()); });
   }

@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -12,9 +13,13 @@
 #include "runtime/prompt_split.h"
 #include "strategies/strategy.h"
 #include "sweep/choices.h"
+#include "sweep/conversation_run.h"
 #include "sweep/plan.h"
 
 namespace elastikv {
+
+SharedContext::SharedContext() : conversation_(std::make_unique<ConversationCells>()) {}
+SharedContext::~SharedContext() = default;
 
 const EncodedImages* SharedContext::images(const std::vector<ImageFile>& files) const {
   return images_ && files_ == files ? &*images_ : nullptr;
@@ -135,6 +140,12 @@ Prefills TorchModel::encode(const Sample& sample, const TokenizedPrompt& prompt,
     prefills.push_back({moment, std::move(encoded), ids_behind(prompt, tokens), context});
   }
   return Prefills(std::move(prefills));
+}
+
+at::Tensor TorchModel::image_features(const std::vector<ImageFile>& images) const {
+  const LanguageModel& language = model_->language();
+  const CacheShape shape = language.cache_shape();
+  return encode_images(*model_, reader_, images).features.to(shape.device, shape.dtype);
 }
 
 Sequence sequence_of(const TorchModel& model, const Prefills& prefills, const Cell& cell) {

@@ -24,10 +24,17 @@
 
 namespace elastikv {
 
+class ConversationCells;
+
 /// What samples share that ask about one context: the images and the prefill of what stands before
 /// their questions. All run in the same cells, so that the statistics of one prefill serve all.
 class SharedContext final {
  public:
+  SharedContext();
+  ~SharedContext();
+  SharedContext(const SharedContext&) = delete;
+  SharedContext& operator=(const SharedContext&) = delete;
+
   /// The images, where they are those of the last ones.
   const EncodedImages* images(const std::vector<ImageFile>& files) const;
   /// Takes note of images that were just encoded.
@@ -41,6 +48,9 @@ class SharedContext final {
   /// Of the prompt at hand: another one for every prompt; above 0.
   int64_t number() const { return number_; }
   void forget();
+  /// Where the cells of the conversation at hand stand; null once memory did not suffice for that.
+  ConversationCells* conversation() { return conversation_.get(); }
+  void forget_conversation() { conversation_.reset(); }
 
  private:
   std::vector<ImageFile> files_;
@@ -50,6 +60,7 @@ class SharedContext final {
   std::vector<int64_t> beginning_ids_;
   std::optional<PromptBeginning> beginning_;
   int64_t number_ = 0;
+  std::unique_ptr<ConversationCells> conversation_;
 };
 
 /// A model with what turns samples into its prompts.
@@ -75,6 +86,9 @@ class TorchModel final {
   /// looked for and kept; null: nowhere. Times are of what was computed.
   Prefills encode(const Sample& sample, const TokenizedPrompt& prompt, std::span<const Cell> cells,
                   bool column_sums, SharedContext* shared) const;
+
+  /// What stands in the place of these images' tokens, in the decoder's numbers.
+  at::Tensor image_features(const std::vector<ImageFile>& images) const;
 
   /// Tells the failures of the device from those of a sample.
   template <typename Work>

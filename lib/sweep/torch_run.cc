@@ -10,12 +10,11 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "runtime/batch_memory.h"
-#include "runtime/generation.h"
 #include "runtime/late_tokens.h"
 #include "runtime/option_scores.h"
-#include "runtime/stop_texts.h"
 #include "sweep/choices.h"
 #include "sweep/estimate.h"
+#include "sweep/written_texts.h"
 
 namespace elastikv {
 namespace {
@@ -23,11 +22,21 @@ namespace {
 void describe(const Sequence& sequence, CellOutcome& cell) {
   cell.requested_tokens = sequence.requested_slots();
   const KVCache& cache = sequence.cache();
+  cell.kept_tokens = LayerCounts();
   for (int64_t layer = 0; layer < cache.shape().layers; ++layer)
     cell.kept_tokens.add_layer(cache.head_lengths(layer));
   cell.entry_bytes = cache.entry_bytes();
   cell.cache_bytes_prefill = cache.bytes();
   cell.cache_bytes_end = cell.cache_bytes_prefill;
+}
+
+/// Keeps a cell of a conversation's first turn for the next one, if its policy can go on.
+void keep(size_t cell, const Sequence& sequence, ConversationCells& kept) {
+  try {
+    kept.put(cell, sequence, {});
+  } catch (const Error&) {
+    return;  // the next turn says so
+  }
 }
 
 }  // namespace
@@ -47,29 +56,54 @@ TorchRun::Question TorchRun::read(const Sample& sample) const {
   Question question;
   question.sample = &sample;
   question.settings = settings_of(model_.settings(), sample);
-  question.prompt = prompt_of(reader, sample);
+  if (sample.earlier.empty()) {
+    question.prompt = prompt_of(reader, sample);
+  } else {
+    question.conversation = conversation_of(reader, sample);
+    question.first = first_turn(sample);
+    question.prompt = question.conversation->whole;
+  }
   question.answer = answer_of(reader, sample, question.settings);
   question.options = options_of(reader, sample);
   SampleSize size{.answer_tokens = std::ssize(question.answer)};
   for (const std::vector<int64_t>& option : question.options)
     size.option_tokens.push_back(std::ssize(option));
-  reader.require_room(question.prompt, new_tokens(question.settings, size),
-                      fmt::format("the prompt of sample '{}'", sample.id));
+  // Of what a cell itself writes the length is known once it is written (ask_question).
+  if (sample.history == HistoryAnswers::kReference) {
+    reader.require_room(question.prompt, new_tokens(question.settings, size),
+                        fmt::format("the prompt of sample '{}'", sample.id));
+  }
   return question;
 }
 
 void TorchRun::encode(std::span<const Cell> cells) {
+  encoding_told_ = false;
   for (Question& question : questions_) {
     question.encoded.reset();
-    question.encoded.emplace(model_.encode(*question.sample, question.prompt, cells,
-                                           /*column_sums=*/false, shared_));
+    ConversationCells* kept = kept_cells();
+    if (kept != nullptr && kept->leads_to(*question.sample)) {
+      question.encoded = kept->prefills();
+      encoding_told_ = true;  // by the turn that it was made for
+      continue;
+    }
+    question.encoded = std::make_shared<Prefills>(
+        model_.encode(question.begins_with(), question.first_prompt(), cells,
+                      /*column_sums=*/false, question.sample->turn > 0 ? nullptr : shared_));
+    if (kept != nullptr) kept->begin(*question.sample, question.encoded, cells_.size());
   }
-  encoding_told_ = false;
+}
+
+ConversationCells* TorchRun::kept_cells() const {
+  const bool keeps = shared_ != nullptr && cells_together_ && questions_.size() == 1 &&
+                     questions_.front().sample->turn > 0;
+  return keeps ? shared_->conversation() : nullptr;
 }
 
 std::optional<Prefills> TorchRun::take_prompt() {
   if (!cells_together_) return std::nullopt;
-  return std::exchange(questions_.front().encoded, std::nullopt);
+  const std::shared_ptr<Prefills> encoded = std::move(questions_.front().encoded);
+  if (encoded == nullptr || encoded.use_count() > 1) return std::nullopt;
+  return std::move(*encoded);
 }
 
 SampleOutcome TorchRun::evaluate(std::span<const size_t> cells) {
@@ -96,7 +130,14 @@ TorchRun::Outcomes TorchRun::run(std::span<const size_t> which) {
     outcome.image_tokens = std::ssize(question.prompt.placeholders);
   }
   Batch batch = compress(which, outcomes);
-  const PhaseSeconds seconds = run_phases(batch, outcomes);
+  DeviceSeconds turns;
+  if (questions_.front().conversation) {
+    DeviceStopwatch watch(model_.device());
+    go_on(batch, outcomes);
+    turns = watch.lap();
+  }
+  PhaseSeconds seconds = run_phases(batch, outcomes);
+  seconds.turns = turns;
   tell(batch, seconds, outcomes);
   return outcomes;
 }
@@ -105,6 +146,9 @@ TorchRun::Running TorchRun::compress(size_t cell, size_t question,
                                      std::span<const Running> earlier) const {
   const Cell& of = cells_[cell];
   const Prefills& prefills = *questions_[question].encoded;
+  const ConversationCells* kept = kept_cells();
+  if (kept != nullptr && kept->sequence(cell) != nullptr)
+    return {question, cell, 0, kept->sequence(cell)->branch(), {}, kept->place(cell)};
   const int64_t context = prefills.context(of);
   // What is drawn by the sample's seed is drawn for each.
   if (context != 0 && !draws(of.strategy)) {
@@ -115,6 +159,7 @@ TorchRun::Running TorchRun::compress(size_t cell, size_t question,
       return {question, cell, 0, same->sequence.ask(prefills.of(of), prefills.late(of))};
   }
   Running made{question, cell, 0, sequence_of(model_, prefills, of)};
+  if (questions_[question].sample->recompress == Recompress::kNever) made.sequence.evict_nothing();
   made.compression = made.sequence.compression_seconds();
   return made;
 }
@@ -127,7 +172,9 @@ TorchRun::Batch TorchRun::compress(std::span<const size_t> which, Outcomes& outc
       phases.scored_tokens = std::max(phases.scored_tokens, std::ssize(question.answer));
     if (settings.generate)
       phases.generated_tokens = std::max(phases.generated_tokens, settings.max_new_tokens);
-    phases.late_tokens = std::max(phases.late_tokens, question.encoded->most_late());
+    phases.late_tokens = std::max(phases.late_tokens, question.encoded->most_late() +
+                                                          std::ssize(question.prompt.ids) -
+                                                          std::ssize(question.first_prompt().ids));
   }
   BatchMemory memory(model_.language(), model_.device(), phases);
   Batch batch;
@@ -156,11 +203,42 @@ TorchRun::Batch TorchRun::compress(std::span<const size_t> which, Outcomes& outc
       describe(running.sequence, cell);
       if (cells_[i].at() != CompressAt::kPromptEnd)
         cell.compressed_tokens = running.sequence.tokens_seen();
+      if (ConversationCells* kept = kept_cells(); kept != nullptr && !questions_[q].conversation)
+        keep(i, running.sequence, *kept);
       running.place = outcomes[q].cells.size();
       outcomes[q].cells.push_back(std::move(cell));
     }
   }
   return batch;
+}
+
+void TorchRun::go_on(Batch& batch, Outcomes& outcomes) const {
+  const Question& question = questions_.front();
+  const EvaluationSettings& settings = question.settings;
+  std::vector<ConversationRow> rows;
+  for (Running& running : batch)
+    rows.push_back({&cells_[running.cell], &running.sequence, &running.at});
+  run_turns_before(model_, *question.sample, *question.conversation, settings.max_new_tokens, rows);
+  for (size_t r = 0; r < batch.size(); ++r) {
+    if (!rows[r].error.empty()) continue;
+    CellOutcome& cell = outcomes.front().cells[batch[r].place];
+    describe(batch[r].sequence, cell);
+    cell.requested_tokens = batch[r].sequence.slots_allowed();
+    cell.compressed_tokens = batch[r].sequence.tokens_seen();
+    if (ConversationCells* kept = kept_cells())
+      kept->put(batch[r].cell, batch[r].sequence, batch[r].at);
+  }
+  const SampleSize size{.answer_tokens = std::ssize(question.answer)};
+  ask_question(model_, *question.sample, *question.conversation, new_tokens(settings, size), rows);
+  Batch there;
+  for (size_t r = 0; r < batch.size(); ++r) {
+    if (rows[r].error.empty()) {
+      there.push_back(std::move(batch[r]));
+    } else {
+      outcomes.front().cells[batch[r].place].error = rows[r].error;
+    }
+  }
+  batch = std::move(there);
 }
 
 TorchRun::PhaseSeconds TorchRun::run_phases(Batch& batch, Outcomes& outcomes) {
@@ -256,41 +334,20 @@ void TorchRun::score(const std::vector<std::vector<Running*>>& of_question, Outc
 }
 
 void TorchRun::generate(const std::vector<Running*>& running, Outcomes& outcomes) const {
-  const Tokenizer& tokenizer = model_.reader().tokenizer();
-  GreedyOptions options;
-  options.max_new_tokens = 0;
-  options.end_tokens = model_.reader().end_tokens();
-  options.graphs = model_.graphs();
-  std::vector<Sequence*> sequences;
-  std::vector<std::optional<StopTexts>> stops(questions_.size());
+  std::vector<TextToWrite> texts;
   for (Running* one : running) {
     const Question& question = questions_[one->question];
-    const int64_t most = question.settings.max_new_tokens;
-    one->sequence.reserve(most);
-    sequences.push_back(&one->sequence);
-    options.most_of_each.push_back(most);
-    options.max_new_tokens = std::max(options.max_new_tokens, most);
-    if (!question.sample->stop.empty() && !stops[one->question])
-      stops[one->question].emplace(question.sample->stop, tokenizer, running.size());
+    texts.push_back({&one->sequence, question.sample, question.settings.max_new_tokens});
   }
-  options.ends = [&](size_t sequence, int64_t token) {
-    std::optional<StopTexts>& stop = stops[running[sequence]->question];
-    return stop && stop->add(sequence, token);
-  };
-  options.on_step = [&](int64_t done, int64_t of, int64_t rows) {
-    model_.at({"generation", "token", done, of, rows});
-  };
-  const std::vector<GreedyText> texts = generate_greedy(model_.language(), sequences, options);
-  model_.throw_if_stopped();
+  std::vector<WrittenText> written = write_texts(model_, texts);
   for (size_t r = 0; r < running.size(); ++r) {
     CellOutcome& cell = outcomes[running[r]->question].cells[running[r]->place];
-    cell.token_ids = texts[r].token_ids;
-    cell.text = tokenizer.decode(cell.token_ids, /*skip_special=*/true);
-    const std::optional<StopTexts>& stop = stops[running[r]->question];
-    if (stop) cell.text = stop->cut(std::move(cell.text));
-    cell.finished = texts[r].finished;
-    if (cell.error.empty()) cell.error = texts[r].failure;
-    cell.cache_bytes_end = sequences[r]->cache().bytes();
+    cell.token_ids = std::move(written[r].token_ids);
+    cell.text = std::move(written[r].text);
+    cell.finished = written[r].finished;
+    if (cell.error.empty()) cell.error = written[r].failure;
+    cell.cache_bytes_end = running[r]->sequence.cache().bytes();
+    if (ConversationCells* kept = kept_cells()) kept->wrote(running[r]->cell, cell.token_ids);
   }
 }
 
@@ -338,6 +395,7 @@ void TorchRun::tell(const Batch& batch, const PhaseSeconds& seconds, Outcomes& o
         compression[running.cell] / samples;
   }
   SharedSeconds shared;
+  shared.prefill = seconds.turns.value() / samples;
   shared.scoring = seconds.scoring.value() / samples;
   shared.generation = seconds.generation.value() / samples;
   // What all cells share is told once.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -9,8 +10,10 @@
 
 #include "base/device_stopwatch.h"
 #include "datasets/sample.h"
+#include "runtime/conversation_tokens.h"
 #include "runtime/evaluation.h"
 #include "runtime/sequence.h"
+#include "sweep/conversation_run.h"
 #include "sweep/engine.h"
 #include "sweep/prefills.h"
 #include "sweep/torch_model.h"
@@ -43,13 +46,24 @@ class TorchRun final : public SampleRun {
     const Sample* sample = nullptr;
     EvaluationSettings settings;
     TokenizedPrompt prompt;
+    /// Of a turn of a conversation behind others: what is said before it, and the first turn, with
+    /// whose prompt it begins.
+    std::optional<ConversationTokens> conversation;
+    std::optional<Sample> first;
     std::vector<int64_t> answer;
     std::vector<std::vector<int64_t>> options;  // that are scored
-    std::optional<Prefills> encoded;
+    std::shared_ptr<Prefills> encoded;
     ForcedReference reference;  // what the full cache made of the answer
+
+    /// What is prefilled.
+    const Sample& begins_with() const { return first ? *first : *sample; }
+    const TokenizedPrompt& first_prompt() const {
+      return conversation ? conversation->first : prompt;
+    }
   };
   /// What a run's phases took.
   struct PhaseSeconds {
+    DeviceSeconds turns;  // that come before a turn
     DeviceSeconds scoring;
     DeviceSeconds generation;
   };
@@ -60,6 +74,7 @@ class TorchRun final : public SampleRun {
     size_t place;  // in the question's outcome
     Sequence sequence;
     DeviceSeconds compression{};
+    ConversationPlace at{};  // of a turn of a conversation
   };
   using Batch = std::vector<Running>;
   using Outcomes = std::vector<SampleOutcome>;  // by question
@@ -71,12 +86,17 @@ class TorchRun final : public SampleRun {
   Batch compress(std::span<const size_t> which, Outcomes& outcomes) const;
   /// `earlier`: the cell as it runs for the questions before.
   Running compress(size_t cell, size_t question, std::span<const Running> earlier) const;
+  /// Where the cells of a sample's conversation are kept; null: nowhere, or it is no turn of one.
+  ConversationCells* kept_cells() const;
+  /// Brings the cells to the question of a turn behind others; those that do not get there leave.
+  void go_on(Batch& batch, Outcomes& outcomes) const;
   PhaseSeconds run_phases(Batch& batch, Outcomes& outcomes);
   void run_late(Batch& batch, std::string_view phase) const;
   /// `of_question`: what runs, by question.
   void score(const std::vector<std::vector<Running*>>& of_question, Outcomes& outcomes);
   void choose(const Question& question, const std::vector<Running*>& running,
               SampleOutcome& outcome) const;
+  /// What they write is kept for the turn to come.
   void generate(const std::vector<Running*>& running, Outcomes& outcomes) const;
   void tell(const Batch& batch, const PhaseSeconds& seconds, Outcomes& outcomes);
 

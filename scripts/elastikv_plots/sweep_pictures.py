@@ -4,12 +4,12 @@ import argparse
 import pathlib
 import sys
 
-from . import budget, details, fixed_point, looks, needle, sizes, tasks
+from . import budget, details, fixed_point, looks, needle, sizes, tasks, turns
 from .base import Album, PlotError, comma_list, formats_of
 from .published import PublishedPoints
 from .sweeps import Run
 
-PICTURES = ("budget", "tasks", "bytes", "fixed-point", "needle", "importance", "kept")
+PICTURES = ("budget", "tasks", "bytes", "fixed-point", "needle", "turns", "importance", "kept")
 
 
 def parse(description):
@@ -29,7 +29,7 @@ def parse(description):
     parser.add_argument("--published-model", metavar="NAME", help="draw the points of this published model beside any model")
     parser.add_argument("--published-data", metavar="NAME", help="draw the points of this published data set beside any data")
     parser.add_argument("--samples", help="comma list of samples for importance and kept (default: the first of each group)")
-    parser.add_argument("--budget", help="budget of the cells in needle, importance and kept (default: the one nearest to 0.2)")
+    parser.add_argument("--budget", help="budget of the cells in needle, turns, importance and kept (default: the one nearest to 0.2)")
     parser.add_argument("--kept", metavar="STRATEGIES", help="comma list: also every layer of these strategies, a picture each")
     return parser.parse_args()
 
@@ -112,6 +112,15 @@ def draw_needles(album, run, groups, arguments):
         album.save(f"{name}-{chosen}" if chosen else name, figure)
 
 
+def draw_turns(album, run, groups, measures, arguments, looks_by_name):
+    rows = turns.rows_of(run)
+    for group in groups:
+        for measure in [measure for measure in measures if measure.in_summary]:
+            chosen, figure = turns.figure_of(group, measure, rows, arguments, looks_by_name)
+            name = f"turns-{measure.name}-{group.model}-{group.data}" if len(groups) > 1 else f"turns-{measure.name}"
+            album.save(f"{name}-{chosen}" if chosen else name, figure)
+
+
 def draw_details(album, groups, arguments, pictures):
     wanted = arguments.samples.split(",") if arguments.samples else None
     stored = {group.name: details.details_of(group) for group in groups}
@@ -171,6 +180,8 @@ def main(description):
         draw_fixed_points(album, groups, arguments)
     if "needle" in pictures:
         draw_needles(album, run, groups, arguments)
+    if "turns" in pictures:
+        draw_turns(album, run, groups, measures, arguments, looks_by_name)
     if {"importance", "kept"} & set(pictures):
         draw_details(album, groups, arguments, pictures)
     if not album.names:

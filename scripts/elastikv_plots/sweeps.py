@@ -14,10 +14,12 @@ CELLS = "cells.csv"
 MEASURES = "measures.csv"
 TASKS = "tasks.csv"
 CATEGORIES = "categories.csv"
+TURNS = "turns.csv"
 NEEDED = {CELLS: ("cell", "model", "data", "strategy", "preset", "budget", "samples", "planned_samples"),
           MEASURES: ("model", "data", "measure", "label", "reference", "summary", "most", "log_from", "value", "low", "high"),
           TASKS: ("model", "strategy", "budget", "task", "metric", "value", "low", "high"),
-          CATEGORIES: ("model", "data", "category", "strategy", "budget", "measure", "value")}
+          CATEGORIES: ("model", "data", "category", "strategy", "budget", "measure", "value"),
+          TURNS: ("model", "data", "turn", "strategy", "budget", "measure", "value", "low", "high")}
 
 
 def json_lines(file):

@@ -183,6 +183,7 @@ void add_readers(AllResults& all) {
        {"vlmevalkit-tsv/LLaVABench.tsv", "vlmevalkit-tsv/MMBench_DEV_EN.tsv",
         "vlmevalkit-tsv/COCO_VAL.tsv"}},
       {"contexts", {"contexts/scenes.jsonl"}},
+      {"turns", {"turns/scbench.jsonl", "turns/mt-bench.jsonl"}},
       {"mm-niah", {"../../sweep/data/tasks/mm-niah/retrieval-text.jsonl"}},
       {"milebench",
        {"../../sweep/data/tasks/milebench-choice/StateChange.json",

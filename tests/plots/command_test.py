@@ -138,7 +138,7 @@ class Sweeps(CommandTest):
         self.refused("--formats: 'gif' is not one of png, svg, pdf", self.run, "--formats", "png,gif")
         self.refused("--strategies: no strategy in this sweep 'h2o'; known: elastic, h2o-released, snapkv, full", self.run,
                      "--strategies", "h2o")
-        self.refused("--pictures: no picture 'bands'; known: budget, tasks, bytes, fixed-point, needle, importance, kept", self.run, "--pictures", "bands")
+        self.refused("--pictures: no picture 'bands'; known: budget, tasks, bytes, fixed-point, needle, turns, importance, kept", self.run, "--pictures", "bands")
         self.refused("--samples: no sample in details.jsonl 's2'; known: s0, s1", self.run, "--samples", "s2", "--pictures", "kept")
         self.refused("--kept: no strategy in this sweep 'full'; known: elastic, h2o-released, snapkv", self.run, "--kept", "full",
                      "--pictures", "kept")

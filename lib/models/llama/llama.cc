@@ -249,13 +249,29 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
   return result;
 }
 
+namespace {
+
+/// Puts an image's feature into a row of embeddings, where its token stands for one.
+void place_feature(const at::Tensor& features, int64_t token, at::Tensor row) {
+  if (token >= 0) return;
+  ELASTIKV_ASSERT(features.defined() && -1 - token < features.size(0), "token {} without a feature",
+                  token);
+  row.copy_(features[-1 - token]);
+}
+
+}  // namespace
+
 DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows, DecodeGraphs* graphs) const {
   std::vector<int64_t> indices;
   indices.reserve(rows.size());
   for (const DecodeInput& row : rows) indices.push_back(row.token_index);
   DecodeBatch batch(rows, *this, scale(), device_, dtype_, query_scales(indices));
+  const bool any_features =
+      std::any_of(rows.begin(), rows.end(), [](const DecodeInput& row) { return row.token < 0; });
   const auto layers = [&](const StepBegin& begin) {
     at::Tensor x = embed(begin.ids);
+    for (size_t r = 0; any_features && r < rows.size(); ++r)
+      place_feature(rows[r].features, rows[r].token, x[static_cast<int64_t>(r)]);
     for (int64_t i = 0; i < config_.layers; ++i) {
       const Layer& layer = layers_[static_cast<size_t>(i)];
       const Projections p = project(layer, x, begin.query_scales);
@@ -266,7 +282,7 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows, DecodeGraphs* g
     return head_(norm_(x)).to(at::kFloat);
   };
   DecodeOutput result;
-  result.logits = batch.run(layers, graphs);
+  result.logits = batch.run(layers, any_features ? nullptr : graphs);
   batch.give_weights(result);
   return result;
 }
@@ -283,11 +299,16 @@ at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
   for (const ChunkInput& row : rows) {
     ELASTIKV_ASSERT(std::ssize(row.tokens) == token_count, "{} tokens beside {}", row.tokens.size(),
                     token_count);
-    ids.insert(ids.end(), row.tokens.begin(), row.tokens.end());
+    for (const int64_t token : row.tokens) ids.push_back(std::max<int64_t>(token, 0));
     for (int64_t i = 0; i < token_count; ++i) indices.push_back(row.token_index + i);
   }
   const at::Tensor scales = on_device(query_scales(indices));
   at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
+  for (int64_t r = 0; r < row_count; ++r) {
+    const ChunkInput& row = rows[static_cast<size_t>(r)];
+    for (int64_t i = 0; i < token_count; ++i)
+      place_feature(row.features, row.tokens[static_cast<size_t>(i)], x[r * token_count + i]);
+  }
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (on_layer) on_layer(i, config_.layers);
     const Layer& layer = layers_[static_cast<size_t>(i)];

@@ -26,6 +26,7 @@ class Qwen2VlImagePrompt final : public ImagePrompt {
   ImageSize grid(const ImageGeometry& geometry) const override {
     return squares(geometry, config_.vision.patch_size * config_.vision.merge_size);
   }
+  bool has_axes() const override { return true; }
 
  protected:
   ImageText write(const ImageGeometry& geometry) const override {

@@ -13,6 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((data[0] & 1) != 0) options.on_problem = OnProblem::kRecord;
   if ((data[0] & 2) != 0) options.turn = "all";
   if ((data[0] & 4) != 0) options.needs_answers = false;
+  if ((data[0] & 10) == 10) options.turn = "conversation";
+  if ((data[0] & 14) == 14) options.history = HistoryAnswers::kOwn;
   if ((data[0] & 8) != 0) options.image_place = "after";
   if ((data[0] & 16) != 0) options.limit = 2;
   if ((data[0] & 64) != 0) options.ids = RepeatedIds::kRefuse;

@@ -45,7 +45,9 @@ TEST(ReadLlava, TurnsAreSamplesOfTheirOwn) {
                                                  "conversation has 1"));
   options.turn = "last";
   EXPECT_ERROR(read_data(options),
-               files.message("scenes.json", "turn is 'last', needs first, all or a number from 1"));
+               files.message("scenes.json",
+                             "turn is 'last', needs first, all, conversation or a number "
+                             "from 1"));
 }
 
 TEST(ReadLlava, ConversationsMustAlternate) {
@@ -191,7 +193,8 @@ TEST(ReadData, UnknownFormatsSayWhatWasTried) {
   const std::string tried =
       "unknown data format: tried llava (items with 'conversations'), mm-niah (items with "
       "'images_list', 'context' and 'meta'), contexts (items with 'questions' and an image or "
-      "'context'), qa (items with 'question' and 'answer'), "
+      "'context'), turns (items with 'multi_turns', or a list 'turns' or 'prompt'), qa (items with "
+      "'question' and 'answer'), "
       "llava-questions (items with 'question_id' and 'text'), coco-captions (an object with "
       "'images' and 'annotations', or items with 'image' and 'caption'), mm-vet (an object of "
       "entries with 'imagename'), milebench (an object with 'meta_data' and 'data'), "

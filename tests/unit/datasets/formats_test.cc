@@ -343,9 +343,9 @@ TEST(Recognition, NamedFormatsAreTakenAtTheirWord) {
 }
 
 TEST(Recognition, FormatsAreListedInOrder) {
-  EXPECT_EQ(data_formats(),
-            (Texts{"auto", "llava", "mm-niah", "contexts", "qa", "mm-vet", "llava-questions",
-                   "llava-bench", "milebench", "coco-captions", "vlmevalkit-tsv", "text"}));
+  EXPECT_EQ(data_formats(), (Texts{"auto", "llava", "mm-niah", "contexts", "turns", "qa", "mm-vet",
+                                   "llava-questions", "llava-bench", "milebench", "coco-captions",
+                                   "vlmevalkit-tsv", "text"}));
 }
 
 TEST(Recognition, OnlyATextGoesOnBehindItsSamples) {
