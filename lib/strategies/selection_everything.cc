@@ -8,6 +8,7 @@ namespace {
 class EverythingSelection final : public Selection {
  public:
   bool needs_scores() const override { return false; }
+  bool keeps_exactly() const override { return false; }
   Protected protect(int64_t slots) const override { return {.sinks = slots, .recent = 0}; }
   KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept(1);
