@@ -22,11 +22,11 @@
 ///     components.add_importance("value_distance", make_value_distance);
 ///   }
 /// What it throws refuses the plugin, with its text.
-#define ELASTIKV_PLUGIN(components)                                                     \
-  extern "C" {                                                                          \
-  __attribute__((visibility("default"), used)) extern const char elastikv_plugin_abi[]; \
-  const char elastikv_plugin_abi[] = ELASTIKV_PLUGIN_MARK ELASTIKV_PLUGIN_ABI;          \
-  __attribute__((visibility("default"))) void elastikv_register_plugin(                 \
-      ::elastikv::PluginComponents& components);                                        \
-  }                                                                                     \
+#define ELASTIKV_PLUGIN(components)                                               \
+  extern "C" {                                                                    \
+  __attribute__((visibility("default"))) extern const char elastikv_plugin_abi[]; \
+  const char elastikv_plugin_abi[] = ELASTIKV_PLUGIN_MARK ELASTIKV_PLUGIN_ABI;    \
+  __attribute__((visibility("default"))) void elastikv_register_plugin(           \
+      ::elastikv::PluginComponents& components);                                  \
+  }                                                                               \
   void elastikv_register_plugin(::elastikv::PluginComponents& components)
