@@ -120,7 +120,7 @@ class HostilePolicy final : public GenerationPolicy {
   std::vector<StepPlan> step(const DecodeStep& step) override {
     if (!wrong_slot_) return {};
     std::vector<StepPlan> plans(static_cast<size_t>(step.cache->shape().layers));
-    plans.back().evict = {{1 << 20}};
+    plans.front().evict = {{1 << 20}};
     return plans;
   }
 
