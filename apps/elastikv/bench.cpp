@@ -19,6 +19,8 @@
 #include "examples.h"
 #include "provenance.h"
 #include "stop_signal.h"
+#include "strategies/plugins.h"
+#include "strategy_options.h"
 #include "usage_error.h"
 #include "verbs.h"
 
@@ -28,6 +30,7 @@ namespace {
 struct BenchVerbOptions {
   std::string file;
   std::vector<std::string> set;
+  std::vector<std::string> plugins;
   std::optional<int64_t> runs;
   std::optional<std::string> device;
   std::optional<std::string> dtype;
@@ -47,7 +50,9 @@ int bench(const BenchVerbOptions& options) {
   overrides.device = options.device;
   overrides.dtype = options.dtype;
   if (options.output) overrides.output = *options.output;
+  overrides.plugins = options.plugins;
   const BenchConfig config = read_bench(options.file, overrides);
+  load_plugins(config.plugins);
   // A measurement of hours must not end with a folder that cannot be written.
   if (!options.json.empty() && options.json != "-") {
     const auto folder = std::filesystem::absolute(options.json).parent_path();
@@ -94,6 +99,7 @@ void add_bench_verb(CLI::App& app, Verb& chosen) {
   verb->add_option("file", options->file,
                    "The benchmark's YAML file, such as configs/bench/smollm2.yaml")
       ->required();
+  add_plugin_option(*verb, options->plugins);
   verb->add_option("--set", options->set,
                    "KEY=VALUE replaces a value of the file, such as batch=1,8 or "
                    "models.shape=llava-1.5-7b; may be repeated")

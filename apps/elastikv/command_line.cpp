@@ -40,6 +40,7 @@ CommandLine::CommandLine()
   add_inspect_verb(app_, verb_);
   add_inspect_data_verb(app_, verb_);
   add_make_task_verb(app_, verb_);
+  add_check_strategy_verb(app_, verb_);
   add_completion_verb(app_, verb_);
   for (const char* verb : {"sweep", "plan", "generate", "explain"})
     add_threads(*app_.get_subcommand(verb), threads_);

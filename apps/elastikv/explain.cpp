@@ -191,6 +191,7 @@ void add_explain_verb(CLI::App& app, Verb& chosen) {
           "full cache); a comma list")
       ->delimiter(',')
       ->check(not_empty());
+  add_plugin_option(*verb, options->plugins);
   verb->add_option("--set", options->set,
                    "component.parameter=value on top of every preset, or with the preset's name "
                    "and a point before it on top of that one; with a sweep file as in 'sweep'")

@@ -14,6 +14,7 @@
 #include "base/nearest_name.h"
 #include "datasets/dataset.h"
 #include "image/image.h"
+#include "strategies/plugins.h"
 #include "strategies/registry.h"
 #include "sweep/choices.h"
 #include "sweep/config.h"
@@ -26,7 +27,7 @@ namespace {
 void require_distinct(const std::vector<std::string>& names) {
   std::set<std::string> seen;
   for (const std::string& name : names) {
-    if (!seen.insert(name).second) fail("--strategy names '{}' twice", name);
+    if (!seen.insert(preset_label(name)).second) fail("--strategy names '{}' twice", name);
   }
 }
 
@@ -36,11 +37,12 @@ std::vector<std::string> overrides_of(const std::string& name, const ExplainOpti
   std::vector<std::string> overrides;
   for (const std::string& text : options.set) {
     const std::string owner = text.substr(0, text.find('.'));
-    const bool owned = std::find(options.strategies.begin(), options.strategies.end(), owner) !=
-                       options.strategies.end();
+    const bool owned =
+        std::any_of(options.strategies.begin(), options.strategies.end(),
+                    [&](const std::string& strategy) { return preset_label(strategy) == owner; });
     if (!owned) {
       overrides.push_back(text);
-    } else if (owner == name) {
+    } else if (owner == preset_label(name)) {
       overrides.push_back(text.substr(owner.size() + 1));
     }
   }
@@ -57,11 +59,12 @@ Subject read_command_line(const ExplainOptions& options) {
   subject.seed = options.seed;
   subject.at = options.moment.moment().at;
   subject.budget = options.budget.budget();
+  load_plugins(options.plugins);
   require_distinct(options.strategies);
   for (const std::string& name : options.strategies) {
     const std::vector<std::string> overrides = overrides_of(name, options);
     try {
-      subject.strategies.push_back({name, make_strategy(name, overrides)});
+      subject.strategies.push_back({preset_label(name), make_strategy(name, overrides)});
     } catch (const Error& error) {
       if (overrides.empty()) throw;
       fail("{} (with --set {})", error.what(), fmt::join(overrides, " --set "));
@@ -75,7 +78,9 @@ Subject read_command_line(const ExplainOptions& options) {
 Subject read_sweep_file(const ExplainOptions& options) {
   SweepOverrides overrides;
   for (const std::string& text : options.set) overrides.set.push_back(parse_set_option(text));
+  overrides.plugins = options.plugins;
   const SweepConfig config = read_sweep(options.file, overrides);
+  load_plugins(config.plugins);
   Subject subject;
   subject.model = config.models.front();
   if (options.budget.given()) {
@@ -110,11 +115,12 @@ Subject read_sweep_file(const ExplainOptions& options) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
   for (const std::string& name : options.strategies) {
-    if (!is_in(known, name)) {
+    if (!is_in(known, name) && !is_preset_path(name)) {
       fail("{}: has no strategy '{}', and no preset has that name{}", options.file, name,
            suggestion(name, known));
     }
-    if (!is_in(labels, name)) subject.strategies.push_back({name, make_strategy(name)});
+    if (!is_in(labels, name))
+      subject.strategies.push_back({preset_label(name), make_strategy(name)});
   }
   if (subject.strategies.empty()) fail("{}: has no strategy but the full cache", options.file);
 

@@ -27,6 +27,7 @@ struct ExplainOptions {
   PromptOptions prompt_options;
   std::vector<std::string> strategies;
   std::vector<std::string> set;
+  std::vector<std::string> plugins;
   BudgetOptions budget;
   MomentOptions moment;
   std::string layers;

@@ -26,6 +26,7 @@
 #include "runtime/prompt_split.h"
 #include "runtime/sequence.h"
 #include "stop_signal.h"
+#include "strategies/plugins.h"
 #include "strategies/registry.h"
 #include "strategy_options.h"
 #include "sweep/choices.h"
@@ -44,6 +45,7 @@ struct GenerateOptions {
   PromptOptions prompt_options;
   std::string strategy = "full";
   std::vector<std::string> overrides;
+  std::vector<std::string> plugins;
   BudgetOptions budget;
   MomentOptions moment;
   int64_t max_new_tokens = 256;
@@ -55,6 +57,7 @@ struct GenerateOptions {
 };
 
 std::unique_ptr<Strategy> strategy_of(const GenerateOptions& options) {
+  load_plugins(options.plugins);
   if (options.overrides.empty()) return make_strategy(options.strategy);
   try {
     return make_strategy(options.strategy, options.overrides);
@@ -248,8 +251,10 @@ void add_generate_verb(CLI::App& app, Verb& chosen) {
                          ->check(not_empty());
   prompt->excludes(ids);
   add_prompt_options(*verb, options->prompt_options);
-  verb->add_option("--strategy,-s", options->strategy, "Preset of configs/strategies")
+  verb->add_option("--strategy,-s", options->strategy,
+                   "Preset of configs/strategies, or the path of one")
       ->capture_default_str();
+  add_plugin_option(*verb, options->plugins);
   verb->add_option("--set", options->overrides, "component.parameter=value on top of the preset")
       ->take_all();
   add_budget_options(*verb, options->budget);

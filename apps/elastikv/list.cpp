@@ -1,5 +1,6 @@
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <CLI/App.hpp>
 #include <fmt/format.h>
@@ -10,7 +11,9 @@
 #include "examples.h"
 #include "metrics/text_metrics.h"
 #include "models/registry.h"
+#include "strategies/plugins.h"
 #include "strategies/registry.h"
+#include "strategy_options.h"
 #include "sweep/sweep_keys.h"
 #include "sweep/task.h"
 #include "text/prompt_format.h"
@@ -43,9 +46,28 @@ void list_tasks() {
     fmt::print("  {:<18}{}\n", name, read_task(name).summary);
 }
 
-int list(const std::string& what) {
+/// The components that plugins brought, each with its file.
+void list_plugins() {
+  const std::vector<PluginPart> parts = plugin_parts();
+  if (parts.empty()) return;
+  fmt::print("components of plugins:\n");
+  for (const PluginPart& plugin : parts) {
+    fmt::print("  {}\n  {:<18}{} ({})\n", plugin.part, "", plugin.origin.file, plugin.origin.hash);
+  }
+}
+
+/// The kinds that a preset may name in each role.
+void list_components() {
+  fmt::print("components:\n  {}\n", fmt::join(component_parts(), "\n  "));
+  list_plugins();
+}
+
+int list(const std::string& what, const std::vector<std::string>& plugins) {
+  load_plugins(plugins);
   const bool all = what == "all";
   if (all || what == "strategies") list_strategies();
+  if (what == "strategies") list_plugins();
+  if (all || what == "components") list_components();
   if (all || what == "models")
     fmt::print("architectures:\n  {}\n", fmt::join(known_architectures(), "\n  "));
   if (all || what == "prompts") list_prompts();
@@ -63,16 +85,19 @@ int list(const std::string& what) {
 
 void add_list_verb(CLI::App& app, Verb& chosen) {
   const auto what = std::make_shared<std::string>("all");
-  CLI::App* verb = app.add_subcommand(
-      "list",
-      "List strategies, model architectures, prompt formats, data formats, metrics, tasks and the "
-      "keys of sweeps and benchmarks");
+  const auto plugins = std::make_shared<std::vector<std::string>>();
+  CLI::App* verb = app.add_subcommand("list",
+                                      "List strategies, their components, model architectures, "
+                                      "prompt formats, data formats, metrics, tasks and the "
+                                      "keys of sweeps and benchmarks");
   verb->add_option("what", *what, "What to list")
-      ->check(CLI::IsMember(
-          {"all", "strategies", "models", "prompts", "formats", "metrics", "tasks", "keys"}))
+      ->check(CLI::IsMember({"all", "strategies", "components", "models", "prompts", "formats",
+                             "metrics", "tasks", "keys"}))
       ->capture_default_str();
+  add_plugin_option(*verb, *plugins);
   add_examples(*verb, {{"Presets, with their papers", "strategies"}, {"Text metrics", "metrics"}});
-  verb->callback([what, &chosen] { chosen = [what] { return list(*what); }; });
+  verb->callback(
+      [what, plugins, &chosen] { chosen = [what, plugins] { return list(*what, *plugins); }; });
 }
 
 }  // namespace elastikv

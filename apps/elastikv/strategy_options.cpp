@@ -56,6 +56,14 @@ void add_moment_options(CLI::App& verb, MomentOptions& options) {
       ->check(not_empty());
 }
 
+void add_plugin_option(CLI::App& verb, std::vector<std::string>& plugins) {
+  verb.add_option("--plugin", plugins,
+                  "File with components of your own (.so, or .py where the program is that of the "
+                  "Python package); may be repeated")
+      ->allow_extra_args(false)
+      ->check(not_empty());
+}
+
 TokenizedPrompt prompt_of_ids(const std::string& text, int64_t vocabulary) {
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size();) {

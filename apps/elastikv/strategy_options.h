@@ -43,6 +43,9 @@ struct MomentOptions {
 /// Adds --compress-at and --context to a subcommand that owns `options`.
 void add_moment_options(CLI::App& verb, MomentOptions& options);
 
+/// Adds --plugin, which may be repeated.
+void add_plugin_option(CLI::App& verb, std::vector<std::string>& plugins);
+
 /// The ids of "--prompt-ids 1,2,3" as a prompt. Error for anything that is no id of a vocabulary of
 /// that size.
 TokenizedPrompt prompt_of_ids(const std::string& text, int64_t vocabulary);

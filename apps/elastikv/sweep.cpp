@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,6 +28,7 @@
 #include "runtime/threads.h"
 #include "source_version.h"
 #include "stop_signal.h"
+#include "strategies/plugins.h"
 #include "sweep/engine.h"
 #include "sweep/predictions.h"
 #include "sweep/progress.h"
@@ -91,6 +93,12 @@ std::map<std::string, std::string> provenance_of(const SweepVerbOptions& options
   for (const auto& file : YamlFields::extended_files(options.common->file))
     configuration += read_file(file);
   facts["config_hash"] = content_hash(configuration);
+  const std::vector<PluginPart> plugins = plugin_parts();
+  for (const PluginPart& plugin : plugins) {
+    facts["plugins"] +=
+        fmt::format("{}{} of {} ({})", facts["plugins"].empty() ? "" : ", ", plugin.part,
+                    escape_broken_utf8(plugin.origin.file), plugin.origin.hash);
+  }
   std::string command = "elastikv sweep";
   const auto add = [&command](const std::string& word) {
     command += ' ';

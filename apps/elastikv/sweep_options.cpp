@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "runtime/machine.h"
+#include "strategies/plugins.h"
+#include "strategy_options.h"
 #include "usage_error.h"
 
 namespace elastikv {
@@ -15,9 +17,12 @@ SweepConfig SweepOptions::read() const {
   if (device_option->count() > 0) overrides.device = device;
   if (dtype_option->count() > 0) overrides.dtype = dtype;
   if (output_option->count() > 0) overrides.output = output;
+  overrides.plugins = plugins;
   overrides.record_problems = keep_going;
   overrides.predict_only = predict_only;
-  return read_sweep(file, overrides);
+  SweepConfig config = read_sweep(file, overrides);
+  load_plugins(config.plugins);
+  return config;
 }
 
 std::unique_ptr<MemoryLimit> SweepOptions::limit_memory() const {
@@ -32,6 +37,7 @@ std::vector<std::string> SweepOptions::words() const {
     words.insert(words.end(), {option, value});
   };
   for (const std::string& text : set) add("--set", text);
+  for (const std::string& plugin : plugins) add("--plugin", plugin);
   if (limit_option->count() > 0) add("--limit", std::to_string(limit));
   if (output_option->count() > 0) add("--output", output);
   if (device_option->count() > 0) add("--device", device);
@@ -49,6 +55,7 @@ void add_sweep_options(CLI::App& verb, const std::shared_ptr<SweepOptions>& opti
                   "KEY=VALUE replaces a value of the file, such as budgets.keep=0.1-0.9+0.2 or "
                   "strategies=full,elastic; may be repeated")
       ->allow_extra_args(false);
+  add_plugin_option(verb, options->plugins);
   options->limit_option =
       verb.add_option("--limit", options->limit, "Use at most so many samples of every data set");
   options->output_option =

@@ -18,6 +18,7 @@ namespace elastikv {
 struct SweepOptions {
   std::string file;
   std::vector<std::string> set;
+  std::vector<std::string> plugins;
   int64_t limit = 0;
   std::string device;
   std::string dtype;
@@ -33,6 +34,7 @@ struct SweepOptions {
   CLI::Option* dtype_option = nullptr;
   CLI::Option* output_option = nullptr;
 
+  /// The sweep, whose plugins are loaded then.
   SweepConfig read() const;
   /// The limit of --memory-limit, in force while it lives; nothing without that option.
   std::unique_ptr<MemoryLimit> limit_memory() const;

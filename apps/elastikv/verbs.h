@@ -23,6 +23,7 @@ inline constexpr const char* kNoGraphs =
 // holds.
 
 void add_bench_verb(CLI::App& app, Verb& chosen);
+void add_check_strategy_verb(CLI::App& app, Verb& chosen);
 void add_compare_verb(CLI::App& app, Verb& chosen);
 /// It writes of all of `app`, which has to live until `chosen` has run.
 void add_completion_verb(CLI::App& app, Verb& chosen);

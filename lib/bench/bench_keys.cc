@@ -154,6 +154,7 @@ const Keys<BenchConfig>& bench_keys() {
         bench_model_keys(), "mapping, or a list of them", "What is timed.", {.required = true});
     add_work_keys(keys);
     add_strategies(keys, {.otherwise = "`full`"}, full_cache_alone);
+    add_plugin_files(keys);
     add_budgets(keys);
     keys.add("runs", &BenchConfig::runs, integer_form(1, kMostRuns), "Timed rounds of all cells.",
              {.hashed = false});

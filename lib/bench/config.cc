@@ -12,6 +12,7 @@
 #include "bench/bench_keys.h"
 #include "sweep/labels.h"
 #include "sweep/placement.h"
+#include "sweep/strategy_choice.h"
 #include "text/json_text.h"
 
 namespace elastikv {
@@ -68,6 +69,7 @@ BenchConfig read_fields(const YamlFields& root, const BenchOverrides& overrides)
   BenchConfig config;
   config.models = read_all_models(root.at("models"), overrides);
   bench_keys().read(root, config);
+  add_plugins(overrides.plugins, config.plugins);
   for (const StrategyChoice& strategy : config.strategies) {
     if (strategy.moment.at == CompressAt::kPromptEnd) continue;
     fail("{}: strategy '{}' has compress_at: {}, but benchmarks compress at the prompt's end",

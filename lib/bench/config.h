@@ -48,6 +48,7 @@ struct BenchConfig {
   bool shared_prompt = false;  ///< of the rows of a batch: one prefill, as for a sweep's cells
   std::vector<BenchLengths> lengths;
   std::vector<StrategyChoice> strategies;  // default: full
+  std::vector<std::string> plugins;        // files whose components the strategies may name
   std::vector<BudgetChoice> budgets;
   int64_t runs = 5;
   int64_t warmup = 1;
@@ -86,6 +87,7 @@ struct BenchOverrides {
   std::optional<std::string> device;  // of every model
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
+  std::vector<std::string> plugins;  // beside the file's
 };
 
 /// Reads a benchmark. Error naming file, line and key for anything that is unknown, of the wrong

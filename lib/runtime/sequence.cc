@@ -182,13 +182,24 @@ void Sequence::has_run(std::vector<at::Tensor> weights) {
 
 CacheQuestions Sequence::ask() {
   if (policy_ == nullptr || !failure_.empty()) return {&cache_, {}};
-  return {&cache_, policy_->ask(step_)};
+  try {
+    return {&cache_, policy_->ask(step_)};
+  } catch (const Error& error) {
+    failure_ = error.what();
+    return {&cache_, {}};
+  }
 }
 
 std::vector<StepPlan> Sequence::decide(std::vector<NearestSlots> answers) {
   if (policy_ == nullptr || !failure_.empty()) return {};
   step_.answers = std::move(answers);
-  std::vector<StepPlan> plans = policy_->step(step_);
+  std::vector<StepPlan> plans;
+  try {
+    plans = policy_->step(step_);
+  } catch (const Error& error) {
+    failure_ = error.what();  // of this sequence alone: others of the batch go on
+    return {};
+  }
   ELASTIKV_ASSERT(plans.empty() || static_cast<int64_t>(plans.size()) == cache_.shape().layers,
                   "{} step plans", plans.size());
   step_.rows.clear();

@@ -98,9 +98,10 @@ class Selection {
   virtual Protected protect(int64_t slots) const = 0;
   /// The finest granularity of scores that it can choose by.
   virtual Granularity finest_granularity() const { return Granularity::kKvHead; }
-  /// Slots that stay: G rows for scores [G, tokens], else as many as `slots` has. All selections
-  /// keep exactly the slots they are given, except those of released code, which count from
-  /// `budget` in their own way.
+  /// False for a selection that does not keep exactly the slots it is given: everything, or what
+  /// released code counts from `budget` in its own way.
+  virtual bool keeps_exactly() const { return true; }
+  /// Slots that stay: G rows for scores [G, tokens], else as many as `slots` has.
   virtual KeptSlots select(const SelectionInput& input) const = 0;
   virtual std::string description() const = 0;
 };

@@ -5,6 +5,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/revisions.h"
@@ -71,12 +72,13 @@ class ComposedStrategy final : public Strategy {
   std::string description() const override {
     return fmt::format(
         "importance={} allocation={} heads={} selection={} compaction={} generation={} "
-        "positions={}{}",
+        "positions={}{}{}",
         parts_.importance == nullptr ? "none" : parts_.importance->description(),
         parts_.allocation->description(),
         parts_.heads == nullptr ? "uniform" : parts_.heads->description(),
         parts_.selection->description(), parts_.compaction->description(),
-        parts_.generation->description(), position_mode_name(parts_.positions), raised_revisions());
+        parts_.generation->description(), position_mode_name(parts_.positions), raised_revisions(),
+        parts_.plugins.empty() ? "" : fmt::format(" plugins={}", fmt::join(parts_.plugins, ",")));
   }
 
   std::vector<std::string> parts() const override { return parts_.parts; }

@@ -19,6 +19,9 @@ struct Composition {
   std::shared_ptr<const Generation> generation;
   PositionMode positions = PositionMode::kOriginal;
   std::vector<std::string> parts;  ///< as in Strategy, sorted
+  /// Those of them that plugins brought, each with the hash of its plugin:
+  /// "importance/value_distance:0123456789abcdef".
+  std::vector<std::string> plugins{};
 };
 
 /// Puts the components together; they must fit each other (checked by make_strategy).

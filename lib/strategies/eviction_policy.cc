@@ -54,6 +54,22 @@ void SlotOrder::evict(const std::vector<int64_t>& ranks) {
   }
 }
 
+namespace {
+
+/// What a policy chose, ascending. It may be a plugin's, so it is looked at before it indexes.
+std::vector<int64_t> ascending(std::vector<int64_t> ranks, int64_t count, size_t entries) {
+  std::sort(ranks.begin(), ranks.end());
+  ELASTIKV_ASSERT(std::ssize(ranks) == count, "a policy evicts {} entries, {} are over the budget",
+                  ranks.size(), count);
+  ELASTIKV_ASSERT(ranks.front() >= 0 && static_cast<size_t>(ranks.back()) < entries &&
+                      std::adjacent_find(ranks.begin(), ranks.end()) == ranks.end(),
+                  "a policy evicts ranks {} to {} of {} entries, or one twice", ranks.front(),
+                  ranks.back(), entries);
+  return ranks;
+}
+
+}  // namespace
+
 EvictionPolicy::EvictionPolicy(GenerationStart start)
     : start_(std::move(start)), orders_(start_.prompt.layers.size()) {
   if (start_.compaction != nullptr) compaction_ = start_.compaction->begin(start_);
@@ -88,8 +104,7 @@ std::vector<std::vector<EvictionPolicy::Evicted>> EvictionPolicy::choose_all(
       Evicted& here = evicted.emplace_back(Evicted{order.slots()});
       const Choice choice = choice_of(layer, group, step.tokens_seen, order.positions());
       if (choice.count <= 0) continue;
-      here.ranks = choose(choice);
-      std::sort(here.ranks.begin(), here.ranks.end());
+      here.ranks = ascending(choose(choice), choice.count, order.positions().size());
       if (compaction_ == nullptr) continue;
       here.scores = scores(choice);
       here.protect = {start_.selection->protect(start_.kept(layer, group)).sinks,
@@ -174,8 +189,8 @@ std::vector<Lifetimes> EvictionPolicy::foresee(const KVCache& cache, int64_t tok
         positions.push_back(tokens_seen + token);
         const Choice choice = choice_of(layer, group, tokens_seen + token + 1, positions);
         if (choice.count <= 0) continue;
-        std::vector<int64_t> ranks = choose(choice);
-        std::sort(ranks.begin(), ranks.end());
+        const std::vector<int64_t> ranks =
+            ascending(choose(choice), choice.count, positions.size());
         for (auto rank = ranks.rbegin(); rank != ranks.rend(); ++rank) {
           until[entries[static_cast<size_t>(*rank)]] = token + 1;
           entries.erase(entries.begin() + *rank);

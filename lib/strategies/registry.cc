@@ -12,6 +12,8 @@
 #include "strategies/components.h"
 #include "strategies/composition.h"
 #include "strategies/parameters.h"
+#include "strategies/plugin_guards.h"
+#include "strategies/plugins.h"
 
 namespace elastikv {
 namespace {
@@ -24,14 +26,21 @@ constexpr const char* kSelection = "selection";
 constexpr const char* kCompaction = "compaction";
 constexpr const char* kGeneration = "generation";
 
+/// A component by its kind, the program's own or a plugin's; that of a plugin is checked wherever
+/// it is asked.
 template <typename Component>
 std::shared_ptr<const Component> make_component(const Parameters& parameters, std::string_view role,
-                                                const Kinds<Component>& kinds) {
+                                                const Kinds<Component>& kinds,
+                                                const std::vector<PluginKind<Component>>& plugins) {
   const std::string name = parameters.kind();
   std::vector<std::string> known;
   for (const auto& [kind, make] : kinds) {
     if (name == kind) return make(parameters);
     known.emplace_back(kind);
+  }
+  for (const PluginKind<Component>& plugin : plugins) {
+    if (name == plugin.kind) return make_guarded(plugin, role, parameters);
+    known.push_back(plugin.kind);
   }
   parameters.fail_kind(fmt::format("names no {}: '{}'{}", role, name, suggestion(name, known)));
 }
@@ -138,7 +147,9 @@ void add_parts(const std::string& role, const YamlFields& node, std::vector<std:
   if (node.is_map() && node.has("base")) add_parts(role, node.at("base"), parts);
 }
 
-YamlFields read_preset(const std::string& name) {
+/// The fields of a preset of the program, or of a file.
+YamlFields preset_fields(const std::string& name) {
+  if (is_preset_path(name)) return YamlFields::read(name);
   const std::filesystem::path file = preset_folder() / (name + ".yaml");
   std::vector<std::string> known;
   for (const PresetInfo& preset : list_presets()) known.push_back(preset.name);
@@ -186,28 +197,35 @@ std::vector<std::string> component_parts() {
 }
 
 std::shared_ptr<const Importance> make_importance(const Parameters& parameters) {
-  return make_component(parameters, "importance", importances());
+  return make_component(parameters, kImportance, importances(), plugin_importances());
 }
 
 std::shared_ptr<const Allocation> make_allocation(const Parameters& parameters) {
-  return make_component(parameters, "allocation", allocations());
+  return make_component(parameters, kAllocation, allocations(), plugin_allocations());
 }
 
 std::shared_ptr<const Selection> make_selection(const Parameters& parameters) {
-  return make_component(parameters, "selection", selections());
+  return make_component(parameters, kSelection, selections(), plugin_selections());
 }
 
 std::shared_ptr<const Compaction> make_compaction(const Parameters& parameters) {
-  return make_component(parameters, "compaction", compactions());
+  return make_component(parameters, kCompaction, compactions(), plugin_compactions());
 }
 
 std::shared_ptr<const Generation> make_generation(const Parameters& parameters) {
-  return make_component(parameters, "generation", generations());
+  return make_component(parameters, kGeneration, generations(), plugin_generations());
 }
 
-std::unique_ptr<Strategy> make_strategy(const std::string& preset,
-                                        const std::vector<std::string>& overrides) {
-  YamlFields fields = read_preset(preset);
+bool is_preset_path(std::string_view preset) {
+  return preset.find('/') != std::string_view::npos || preset.ends_with(".yaml");
+}
+
+std::string preset_name(const std::string& preset) {
+  return is_preset_path(preset) ? std::filesystem::path(preset).stem().string() : preset;
+}
+
+YamlFields read_preset(const std::string& preset, const std::vector<std::string>& overrides) {
+  YamlFields fields = preset_fields(preset);
   for (const std::string& text : overrides) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -215,17 +233,27 @@ std::unique_ptr<Strategy> make_strategy(const std::string& preset,
     }
     fields = fields.with(text.substr(0, equals), text.substr(equals + 1));
   }
-  return make_strategy(fields);
+  return fields;
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& preset,
+                                        const std::vector<std::string>& overrides) {
+  return make_strategy(read_preset(preset, overrides));
 }
 
 std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
+  return compose(make_composition(preset));
+}
+
+Composition make_composition(const YamlFields& preset) {
   preset.require_known_keys({"summary", "citation", "importance", "allocation", "heads",
                              "selection", "compaction", "generation", "positions"});
   const auto part = [&preset](const char* role) { return Parameters(preset.at(role)); };
   Composition parts;
   if (preset.has("importance")) parts.importance = make_importance(part("importance"));
   parts.allocation = make_allocation(part("allocation"));
-  if (preset.has("heads")) parts.heads = make_component(part("heads"), "heads", head_allocations());
+  if (preset.has("heads"))
+    parts.heads = make_component(part("heads"), kHeads, head_allocations(), plugin_heads());
   parts.selection = make_selection(part("selection"));
   parts.compaction = make_compaction(part("compaction"));
   parts.generation = make_generation(part("generation"));
@@ -233,8 +261,13 @@ std::unique_ptr<Strategy> make_strategy(const YamlFields& preset) {
   for (const char* role : {kImportance, kAllocation, kHeads, kSelection, kCompaction, kGeneration})
     if (preset.has(role)) add_parts(role, preset.at(role), parts.parts);
   std::sort(parts.parts.begin(), parts.parts.end());
+  for (const PluginPart& plugin : plugin_parts()) {
+    if (std::find(parts.parts.begin(), parts.parts.end(), plugin.part) != parts.parts.end())
+      parts.plugins.push_back(fmt::format("{}:{}", plugin.part, plugin.origin.hash));
+  }
+  std::sort(parts.plugins.begin(), parts.plugins.end());
   require_fit(preset, parts);
-  return compose(std::move(parts));
+  return parts;
 }
 
 }  // namespace elastikv

@@ -25,6 +25,7 @@ class ElasticReleasedSelection final : public Selection {
   explicit ElasticReleasedSelection(int64_t start_size) : start_size_(start_size) {}
 
   bool needs_scores() const override { return true; }
+  bool keeps_exactly() const override { return false; }
   Protected protect(int64_t /*slots*/) const override {
     return {.sinks = start_size_, .recent = 1};
   }

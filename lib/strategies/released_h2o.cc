@@ -29,6 +29,7 @@ class H2OReleasedSelection final : public Selection {
   explicit H2OReleasedSelection(int64_t start_size) : start_size_(start_size) {}
 
   bool needs_scores() const override { return true; }
+  bool keeps_exactly() const override { return false; }
   /// The sinks count while answering only.
   Protected protect(int64_t /*slots*/) const override {
     return {.sinks = start_size_, .recent = 1};

@@ -18,6 +18,7 @@ class LocalReleasedSelection final : public Selection {
   explicit LocalReleasedSelection(int64_t start_size) : start_size_(start_size) {}
 
   bool needs_scores() const override { return false; }
+  bool keeps_exactly() const override { return false; }
   Protected protect(int64_t slots) const override {
     return {.sinks = start_size_, .recent = slots};
   }

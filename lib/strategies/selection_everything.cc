@@ -24,6 +24,7 @@ class EverythingSelection final : public Selection {
   explicit EverythingSelection(std::optional<KeptWhileAnswering> kept) : kept_(kept) {}
 
   bool needs_scores() const override { return false; }
+  bool keeps_exactly() const override { return false; }
   Protected protect(int64_t slots) const override {
     if (!kept_) return {.sinks = slots, .recent = 0};
     const auto share = static_cast<int64_t>(kept_->recent_share * static_cast<double>(slots));

@@ -98,7 +98,8 @@ class Strategy {
   /// tables cite.
   virtual std::string description() const = 0;
   /// The components by role and kind ("compaction/evict"), those within components too: what
-  /// base/revisions.h knows of. A description ends with the revisions that are above 1.
+  /// base/revisions.h knows of. A description ends with the revisions that are above 1, and those
+  /// of plugins with the hash of the plugin.
   virtual std::vector<std::string> parts() const = 0;
 };
 

@@ -37,7 +37,7 @@ struct ModelChoice {
 struct StrategyChoice {
   std::string label;   // in cell names and tables, unique in a sweep; default: the preset's name
   std::string name;    // the label before a list of parameters made several strategies of it
-  std::string preset;  // a preset of configs/strategies
+  std::string preset;  // a preset of configs/strategies, or the path of one
   /// Parameters that differ from the preset: dotted key and its value as YAML text, in file order.
   std::vector<std::pair<std::string, std::string>> overrides;
   std::string origin;          // "file.yaml:9", for messages

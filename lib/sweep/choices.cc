@@ -12,9 +12,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/hash.h"
 #include "image/image.h"
 #include "runtime/prompt_split.h"
+#include "strategies/plugins.h"
 #include "strategies/registry.h"
 
 namespace elastikv {
@@ -44,11 +46,16 @@ std::unique_ptr<Strategy> make_strategy(const StrategyChoice& choice) {
 }
 
 const Strategy& strategy_of(const StrategyChoice& choice) {
-  using Name = std::tuple<std::filesystem::path, std::string, std::vector<std::string>>;
+  using Name = std::tuple<std::filesystem::path, std::string, std::vector<std::string>, std::string,
+                          int64_t>;
   static std::mutex mutex;
   static auto& composed = *new std::map<Name, std::unique_ptr<Strategy>>;
   const std::lock_guard<std::mutex> lock(mutex);
-  Name name{preset_folder(), choice.preset, overrides_of(choice)};
+  // A process may see a file of its user's change, and other plugins.
+  const std::string text = is_preset_path(choice.preset) && path_exists(choice.preset)
+                               ? read_file(choice.preset)
+                               : std::string();
+  Name name{preset_folder(), choice.preset, overrides_of(choice), text, plugins_revision()};
   const auto found = composed.find(name);
   if (found != composed.end()) return *found->second;
   std::unique_ptr<Strategy> strategy = make_strategy(choice);
@@ -59,8 +66,10 @@ bool draws(const StrategyChoice& choice) {
   static const std::set<std::string, std::less<>> drawing{"importance/random",
                                                           "compaction/merge_values"};
   const std::vector<std::string> parts = strategy_of(choice).parts();
-  return std::any_of(parts.begin(), parts.end(),
-                     [](const std::string& part) { return drawing.contains(part); });
+  // What a plugin does with the seed is not known.
+  return std::any_of(parts.begin(), parts.end(), [](const std::string& part) {
+    return drawing.contains(part) || is_plugin_part(part);
+  });
 }
 
 StatisticsRequest needs_of(std::span<const Cell> cells) {

@@ -17,6 +17,7 @@
 #include "sweep/labels.h"
 #include "sweep/model_choice.h"
 #include "sweep/plan.h"
+#include "sweep/strategy_choice.h"
 #include "sweep/sweep_keys.h"
 #include "sweep/sweep_settings.h"
 #include "text/json_text.h"
@@ -104,6 +105,7 @@ SweepConfig read_fields(const YamlFields& root, const SweepOverrides& overrides)
   config.models = read_all_models(root.at("models"), overrides);
   config.data = read_all_data(root.at("data"), overrides);
   sweep_keys().read(root, config);
+  add_plugins(overrides.plugins, config.plugins);
   config.predict_only = config.predict_only || overrides.predict_only;
   take_metrics_of_data(root, config);
   require_likelihoods(root, config);

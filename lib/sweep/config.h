@@ -28,6 +28,7 @@ struct SweepConfig {
   std::vector<DataOptions> data;    // named
   /// Each at the moments that its entry lists, or else at those of the sweep.
   std::vector<StrategyChoice> strategies;
+  std::vector<std::string> plugins;  // files whose components the strategies may name
   std::vector<CompressAt> compress_at{CompressAt::kPromptEnd};
   std::vector<BudgetChoice> budgets;  // fractions ascending as listed, then token counts
   std::vector<Exclusion> exclude;     // cells that are left out
@@ -70,12 +71,14 @@ struct SweepOverrides {
   std::optional<std::string> device;  // of every model
   std::optional<std::string> dtype;   // of every model; a comma list makes one model per dtype
   std::optional<std::filesystem::path> output;
-  bool record_problems = false;  // OnProblem::kRecord for every data set
-  bool predict_only = false;     // switches the file's metrics off
+  std::vector<std::string> plugins;  // beside the file's
+  bool record_problems = false;      // OnProblem::kRecord for every data set
+  bool predict_only = false;         // switches the file's metrics off
 };
 
 /// Reads a sweep. Error naming file, line and key for anything that is unknown, of the wrong kind
-/// or out of range. Looks at no other file. Tells on standard error of keys under earlier names.
+/// or out of range. Looks at no other file, and loads no plugin. Tells on standard error of keys
+/// under earlier names.
 SweepConfig read_sweep(const std::filesystem::path& file, const SweepOverrides& overrides = {});
 /// The same from text, of which nothing is told; `origin` stands for the file's name.
 SweepConfig parse_sweep(std::string_view text, const std::string& origin,

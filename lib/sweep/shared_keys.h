@@ -43,6 +43,16 @@ void add_strategies(Keys<Config>& keys, KeyTraits traits,
       std::move(traits));
 }
 
+/// `plugins`. A plugin changes records through the descriptions of strategies that have parts of
+/// it, wherever its file lies.
+template <typename Config>
+void add_plugin_files(Keys<Config>& keys) {
+  keys.add("plugins", &Config::plugins, text_list_form(),
+           "Files with components of your own (`.so`, or `.py`), which strategies name like "
+           "built-in ones.",
+           {.written = Written::kWhereSet, .hashed = false});
+}
+
 /// `budgets`, which strategies other than the full cache need.
 template <typename Config>
 void add_budgets(Keys<Config>& keys) {

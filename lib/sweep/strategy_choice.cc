@@ -9,6 +9,7 @@
 #include "base/fields.h"
 #include "base/keys.h"
 #include "base/yaml_values.h"
+#include "strategies/registry.h"
 #include "sweep/labels.h"
 #include "sweep/variants.h"
 
@@ -75,6 +76,17 @@ void name_values(std::vector<Setting>& settings) {
   }
 }
 
+/// The name of a preset, or the path of one.
+std::string preset_of(const YamlFields& node) {
+  std::string preset = node.as_string();
+  return is_preset_path(preset) ? preset : label_of(node);
+}
+
+ValueForm<std::string> preset_form() {
+  return {preset_of, [](const std::string& preset) { return OrderedJson(preset); },
+          "name, or path"};
+}
+
 OrderedJson overrides_json(const StrategyChoice& strategy) {
   OrderedJson set = OrderedJson::object();
   for (const auto& [key, value] : strategy.overrides) set[key] = value;
@@ -87,9 +99,9 @@ const Keys<StrategyChoice>& strategy_keys() {
   static const Keys<StrategyChoice> keys([](Keys<StrategyChoice>& keys) {
     keys.add("name", &StrategyChoice::label, label_form(), "What tables and cells call it.",
              {.otherwise = "the preset's"});
-    keys.add("preset", &StrategyChoice::preset, label_form(),
-             "One of `elastikv list strategies`. A strategy that is a preset as it is needs no "
-             "mapping, its name will do.",
+    keys.add("preset", &StrategyChoice::preset, preset_form(),
+             "One of `elastikv list strategies`, or a file of that form (`my/preset.yaml`). A "
+             "strategy that is a preset as it is needs no mapping, its name will do.",
              {.required = true});
     keys.custom("set", {.write = overrides_json}, "mapping",
                 "Parameters that differ from the preset's (`selection.sinks: 4`), or whole "
@@ -158,12 +170,12 @@ std::vector<StrategyChoice> read_strategies(const YamlFields& node) {
   StrategyChoice strategy;
   strategy.origin = place_of(node);
   if (node.is_scalar()) {
-    strategy.preset = label_of(node);
-    strategy.label = strategy.name = strategy.preset;
+    strategy.preset = preset_of(node);
+    strategy.label = strategy.name = preset_label(strategy.preset);
     return {strategy};
   }
   strategy_keys().read(node, strategy);
-  if (strategy.label.empty()) strategy.label = strategy.preset;
+  if (strategy.label.empty()) strategy.label = preset_label(strategy.preset);
   strategy.name = strategy.label;
   std::vector<Setting> settings;
   if (node.has("set")) flatten(node.at("set"), "", settings);
@@ -213,6 +225,16 @@ std::vector<StrategyChoice> read_all_strategies(const YamlFields& node) {
       strategies, node, [](const StrategyChoice& s) { return s.label; },
       "give them different names");
   return strategies;
+}
+
+void add_plugins(const std::vector<std::string>& more, std::vector<std::string>& plugins) {
+  for (const std::string& file : more) {
+    if (std::find(plugins.begin(), plugins.end(), file) == plugins.end()) plugins.push_back(file);
+  }
+}
+
+std::string preset_label(const std::string& preset) {
+  return is_preset_path(preset) ? as_label(preset_name(preset)) : preset;
 }
 
 bool need_budgets(const std::vector<StrategyChoice>& strategies) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/keys_fwd.h"
@@ -26,12 +27,19 @@ std::vector<StrategyChoice> at_moments(const StrategyChoice& strategy,
                                        const std::vector<CompressAt>& moments,
                                        QuestionEntries question);
 
-/// An entry of `strategies`: a preset's name, or a mapping of preset, name and set. A list or range
-/// in `set` makes a strategy for each value (for each combination where several keys list), named
-/// after it: "elastic-sinks2". Error naming line and key for an entry that is malformed.
+/// An entry of `strategies`: a preset's name or path, or a mapping of preset, name and set. A list
+/// or range in `set` makes a strategy for each value (for each combination where several keys
+/// list), named after it: "elastic-sinks2". Error naming line and key for an entry that is
+/// malformed.
 std::vector<StrategyChoice> read_strategies(const YamlFields& node);
 /// All entries. Error for two strategies with one name, too.
 std::vector<StrategyChoice> read_all_strategies(const YamlFields& node);
+
+/// Adds the files of plugins that are not there yet.
+void add_plugins(const std::vector<std::string>& more, std::vector<std::string>& plugins);
+
+/// A preset's name or path as a name in tables.
+std::string preset_label(const std::string& preset);
 
 /// Whether any is another than the full cache, which has no budget.
 bool need_budgets(const std::vector<StrategyChoice>& strategies);

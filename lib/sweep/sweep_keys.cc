@@ -207,6 +207,7 @@ const Keys<SweepConfig>& sweep_keys() {
         "data", {.write = [](const SweepConfig& c) { return data_keys().write_all(c.data); }},
         data_keys(), "mapping, or a list of them", "What it is asked.", {.required = true});
     add_strategies(keys, {.required = true});
+    add_plugin_files(keys);
     add_budgets(keys);
     add_moments(keys);
     keys.section("matrix", kItself, matrix_keys());

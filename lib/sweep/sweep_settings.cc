@@ -14,6 +14,7 @@
 #include "base/yaml_values.h"
 #include "sweep/data_choice.h"
 #include "sweep/model_choice.h"
+#include "sweep/strategy_choice.h"
 #include "sweep/sweep_keys.h"
 
 namespace elastikv {
@@ -61,7 +62,8 @@ std::vector<std::string> strategy_names(const YamlFields& root) {
   if (!root.has("strategies")) return names;
   for (const YamlFields& node : one_or_list(root.at("strategies"))) {
     const std::string preset = node.is_scalar() ? node.as_string() : node.string("preset", "");
-    names.push_back(node.is_map() ? node.string("name", preset) : preset);
+    const std::string label = preset_label(preset);
+    names.push_back(node.is_map() ? node.string("name", label) : label);
   }
   return names;
 }
@@ -77,7 +79,8 @@ YamlFields with_strategy_setting(const YamlFields& root, int64_t index, const st
       root.has("strategies") ? one_or_list(root.at("strategies")) : std::vector<YamlFields>{};
   const auto i = static_cast<size_t>(index);
   if (index >= 0 && i < entries.size() && entries[i].is_scalar())
-    changed = changed.with(place, fmt::format("{{preset: {}}}", entries[i].as_string()));
+    changed = changed.with(
+        place, fmt::format("{{preset: {}}}", OrderedJson(entries[i].as_string()).dump()));
   return changed.with(join_key(place, rest), value);
 }
 

@@ -174,8 +174,10 @@ TEST(List, NamesWhatThereIs) {
   const std::string tasks = run_elastikv({"list", "tasks"}).output;
   EXPECT_NE(tasks.find("\n  textvqa           Short answers about text"), std::string::npos)
       << tasks;
-  EXPECT_EQ(all, strategies.output + run_elastikv({"list", "models"}).output + prompts + formats +
-                     metrics + tasks + keys);
+  const std::string components = run_elastikv({"list", "components"}).output;
+  EXPECT_NE(components.find("\n  compaction/evict\n"), std::string::npos) << components;
+  EXPECT_EQ(all, strategies.output + components + run_elastikv({"list", "models"}).output +
+                     prompts + formats + metrics + tasks + keys);
 }
 
 /// A data set of text alone, on a model without a vision tower.

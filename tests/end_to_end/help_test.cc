@@ -77,20 +77,20 @@ TEST(Help, EveryVerbHasExamplesThatTheProgramTakes) {
 }
 
 TEST(Help, WhatTheProgramRefusesIsNoExample) {
-  EXPECT_EQ(
-      problems_of({{"sweep"},
-                   {"sweep", "a.yaml", "--limit", "2"},
-                   {"compare", "--format", "html"},
-                   {"swep"},
-                   {},
-                   {"--version"}}),
-      "file is required (see elastikv sweep --help)\n"
-      "\n"
-      "--format: html not in {md,csv,json} (see elastikv compare --help)\n"
-      "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)\n"
-      "a verb is needed: sweep, plan, bench, report, merge, compare, generate, explain, "
-      "export, score, list, inspect, inspect-data, make-task, completion (see elastikv --help)\n"
-      "\n");
+  EXPECT_EQ(problems_of({{"sweep"},
+                         {"sweep", "a.yaml", "--limit", "2"},
+                         {"compare", "--format", "html"},
+                         {"swep"},
+                         {},
+                         {"--version"}}),
+            "file is required (see elastikv sweep --help)\n"
+            "\n"
+            "--format: html not in {md,csv,json} (see elastikv compare --help)\n"
+            "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)\n"
+            "a verb is needed: sweep, plan, bench, report, merge, compare, generate, explain, "
+            "export, score, list, inspect, inspect-data, make-task, check-strategy, completion "
+            "(see elastikv --help)\n"
+            "\n");
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
   EXPECT_EQ(nothing.output, "");
   EXPECT_EQ(nothing.errors,
             "error: a verb is needed: sweep, plan, bench, report, merge, compare, generate, "
-            "explain, export, score, list, inspect, inspect-data, make-task, completion (see "
+            "explain, export, score, list, inspect, inspect-data, make-task, check-strategy, "
+            "completion (see "
             "elastikv --help)\n");
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
     const ProgramResult result = run_elastikv(arguments);
@@ -55,12 +56,13 @@ TEST(Program, BadUsageIsExitCodeOne) {
   refused({"swep"}, "unknown verb 'swep'; did you mean 'sweep'? (see elastikv --help)");
   refused({"train"},
           "unknown verb 'train'; known: sweep, plan, bench, report, merge, compare, generate, "
-          "explain, export, score, list, inspect, inspect-data, make-task, completion (see "
+          "explain, export, score, list, inspect, inspect-data, make-task, check-strategy, "
+          "completion (see "
           "elastikv --help)");
-  refused(
-      {"--limit", "3"},
-      "a verb is needed: sweep, plan, bench, report, merge, compare, generate, explain, "
-      "export, score, list, inspect, inspect-data, make-task, completion (see elastikv --help)");
+  refused({"--limit", "3"},
+          "a verb is needed: sweep, plan, bench, report, merge, compare, generate, explain, "
+          "export, score, list, inspect, inspect-data, make-task, check-strategy, completion (see "
+          "elastikv --help)");
   refused({"sweep"}, "file is required (see elastikv sweep --help)");
   refused({"sweep", "a.yaml", "--resumee"},
           "unknown option '--resumee'; did you mean '--resume'? (see elastikv sweep --help)");
@@ -73,7 +75,8 @@ TEST(Program, BadUsageIsExitCodeOne) {
   refused({"generate", "-p", "hi", "--keep", ""},
           "--keep: the value is empty (see elastikv generate --help)");
   refused({"list", "strategy"},
-          "what: strategy not in {all,strategies,models,prompts,formats,metrics,tasks,keys} (see "
+          "what: strategy not in "
+          "{all,strategies,components,models,prompts,formats,metrics,tasks,keys} (see "
           "elastikv "
           "list --help)");
 }

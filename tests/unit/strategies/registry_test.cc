@@ -75,7 +75,7 @@ TEST(Registry, OverridesReplaceComponentsAndParameters) {
 
 TEST(Registry, OffersTheNearestName) {
   EXPECT_ERROR(make_strategy("elastci"), "strategy 'elastci' is unknown; did you mean 'elastic'?");
-  EXPECT_ERROR_CONTAINS(make_strategy("../../x"), "strategy '../../x' is unknown; known: adakv, ");
+  EXPECT_ERROR_CONTAINS(make_strategy("zzzzzz"), "strategy 'zzzzzz' is unknown; known: adakv, ");
   EXPECT_ERROR(make_strategy("elastic", {"compaction"}),
                "strategy 'elastic': 'compaction' is no component.parameter=value");
   EXPECT_ERROR_CONTAINS(make_strategy("elastic", {"compaction=evcit"}),
@@ -164,6 +164,25 @@ TEST(Registry, PresetsMayLieElsewhere) {
       description,
       "importance=none allocation=uniform heads=uniform selection=recent(sinks=4) compaction=evict "
       "generation=oldest positions=original");
+}
+
+TEST(Registry, APresetMayBeAnyFile) {
+  const TemporaryFolder folder;
+  const std::string file =
+      folder.write("mine.yaml", preset_with("selection: {kind: recent}\ngeneration: oldest"));
+  EXPECT_TRUE(is_preset_path(file));
+  EXPECT_TRUE(is_preset_path("mine.yaml"));
+  EXPECT_FALSE(is_preset_path("elastic"));
+  EXPECT_EQ(preset_name(file), "mine");
+  EXPECT_EQ(
+      make_strategy(file, {"selection.sinks=2"})->description(),
+      "importance=none allocation=uniform heads=uniform selection=recent(sinks=2) compaction=evict "
+      "generation=oldest positions=original");
+  EXPECT_ERROR(make_strategy("../../x"), "../../x: cannot open: No such file or directory");
+  folder.write("mine.yaml", preset_with("selection: {kind: recnt}\ngeneration: oldest"));
+  EXPECT_ERROR(make_strategy(file), file +
+                                        ":4: key 'selection.kind' names no selection: 'recnt'; "
+                                        "did you mean 'recent'?");
 }
 
 }  // namespace
