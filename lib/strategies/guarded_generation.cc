@@ -78,6 +78,14 @@ class GuardedPolicy final : public GenerationPolicy {
     return layers;
   }
 
+  std::unique_ptr<GenerationPolicy> go_on(const Budget& budget) const override {
+    std::unique_ptr<GenerationPolicy> copy = call_.run([&] { return inner_->go_on(budget); });
+    if (copy == nullptr) return nullptr;
+    GenerationStart start = start_;
+    start.budget = budget;
+    return std::make_unique<GuardedPolicy>(std::move(copy), std::move(start), call_);
+  }
+
  private:
   void require_budget(const StepPlan& plan, const DecodeStep& step, int64_t layer) const {
     const int64_t heads = step.cache->shape().kv_heads;

@@ -123,6 +123,12 @@ class GuardedStepCompaction final : public StepCompaction {
     return merge;
   }
 
+  std::unique_ptr<StepCompaction> copy() const override {
+    std::unique_ptr<StepCompaction> copy = call_.run([&] { return inner_->copy(); });
+    if (copy == nullptr) return nullptr;
+    return std::make_unique<GuardedStepCompaction>(std::move(copy), call_);
+  }
+
  private:
   std::unique_ptr<StepCompaction> inner_;
   PluginCall call_;

@@ -2,6 +2,7 @@
 #include "strategies/plugins.h"
 
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
+#include "cache/kv_cache.h"
+#include "strategies/components.h"
 #include "strategies/composition.h"
 #include "strategies/registry.h"
 #include "support/expect_error.h"
@@ -93,6 +96,37 @@ TEST(Plugins, AKindThatThereIsIsRefused) {
   PluginComponents twice = with_importance("twice.so", "one");
   EXPECT_ERROR(twice.add_importance("one", [](const Parameters&) { return nullptr; }),
                "twice.so: registers the importance 'one' twice");
+}
+
+TEST(Plugins, APolicyBehindItsGuardGoesOnFromTurnToTurn) {
+  PluginComponents components = components_of("borrowed.so");
+  components.add_generation("borrowed", [](const Parameters& parameters) {
+    return make_generation(parameters.child("of"));
+  });
+  register_plugin(components);
+  const PromptStatistics prompt = made_up_prompt(60);
+  const Budget budget = Budget::fraction(0.5);
+  const auto begin = [&](const std::string& generation) {
+    const auto strategy = make_strategy("elastic", {"generation=" + generation});
+    return strategy->begin_generation(prompt, strategy->compress(prompt, budget), budget);
+  };
+  const auto guarded = begin("{kind: borrowed, of: fixed_point}");
+  const auto plain = begin("fixed_point");
+  const auto guarded_on = guarded->go_on(budget.beside(5));
+  const auto plain_on = plain->go_on(budget.beside(5));
+  ASSERT_NE(guarded_on, nullptr);
+  std::vector<KVCache> caches;
+  for (GenerationPolicy* policy : {guarded_on.get(), plain_on.get()}) {
+    const auto strategy = make_strategy("elastic");
+    const auto plans = strategy->compress(prompt, budget);
+    KVCache& cache = caches.emplace_back(made_up_cache(prompt));
+    for (size_t layer = 0; layer < plans.size(); ++layer)
+      cache.apply(static_cast<int64_t>(layer), plans[layer]);
+    std::mt19937 random(5);
+    for (int64_t seen = 61; seen <= 80; ++seen) decode_step(cache, policy, prompt, seen, random);
+  }
+  EXPECT_EQ(caches[0].positions(1, 0), caches[1].positions(1, 0));
+  EXPECT_EQ(caches[0].length(1), 45);  // half of 80, and 5 beside
 }
 
 TEST(Plugins, FilesAreTakenByTheirEnds) {
