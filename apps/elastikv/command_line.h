@@ -13,7 +13,8 @@ namespace elastikv {
 /// The program's command line: its verbs with their options, and what a line of it asks for.
 class CommandLine {
  public:
-  CommandLine();
+  /// `watch` (null: none) is for a sweep, and has to live as long as this.
+  explicit CommandLine(SweepWatch* watch = nullptr);
   // The verbs' options refer to the members.
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;

@@ -22,14 +22,18 @@ namespace {
 /// cells (2).
 constexpr int kInternalErrorExitCode = 70;
 
-}  // namespace
-
-int run_program(int argc, char** argv) {
+void keep_freed_memory() {
   // Every decode step makes and drops buffers of megabytes (logits of all rows). Handed back to the
   // system each time, they would cost more in page faults than in arithmetic.
   // 32 MiB is the most that glibc takes; it refuses more and would then stay at its 128 KiB.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  keep_freed_memory();
   // Nothing here is differentiated: operators need not pass autograd's layer.
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   CommandLine line;
@@ -55,6 +59,21 @@ int run_program(int argc, char** argv) {
     fmt::print(stderr, "{}error: {}\n", log_prefix(), text.substr(0, text.find('\n')));
     return 1;
   }
+}
+
+int run_watched_sweep(const std::vector<std::string>& words, SweepWatch& watch) {
+  keep_freed_memory();
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  CommandLine line(&watch);
+  std::vector<std::string> all{"sweep"};
+  all.insert(all.end(), words.begin(), words.end());
+  try {
+    line.parse(all);
+  } catch (const CLI::ParseError& error) {
+    fail("{}", line.problem(error));
+  }
+  use_threads(choose_threads(line.threads()));
+  return line.verb()();
 }
 
 }  // namespace elastikv

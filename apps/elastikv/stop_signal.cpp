@@ -1,7 +1,9 @@
 #include "stop_signal.h"
 
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 
 namespace elastikv {
 namespace {
@@ -9,21 +11,32 @@ namespace {
 std::atomic<bool> stop_asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
 
-void set_handler(void (*handler)(int), int flags) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  action.sa_flags = flags;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+constexpr std::array<int, 2> kSignals = {SIGINT, SIGTERM};
+/// What they did before.
+std::array<struct sigaction, kSignals.size()> before{};
+
+/// Gives back what a signal does; from its handler, too.
+void give_back(int signal) {
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    if (kSignals[i] == signal) sigaction(signal, &before[i], nullptr);
+  }
 }
 
 }  // namespace
 
 StopSignal::StopSignal() {
-  set_handler([](int) { stop_asked = true; }, SA_RESETHAND);
+  stop_asked = false;
+  struct sigaction action {};
+  action.sa_handler = [](int signal) {
+    stop_asked = true;
+    give_back(signal);
+  };
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before[i]);
 }
 
-StopSignal::~StopSignal() { set_handler(SIG_DFL, 0); }
+StopSignal::~StopSignal() {
+  for (const int signal : kSignals) give_back(signal);
+}
 
 bool StopSignal::requested() const { return stop_asked; }
 

@@ -3,7 +3,8 @@
 namespace elastikv {
 
 /// While one of these lives, the first Ctrl-C (or SIGTERM) is noted, so that work can end in order;
-/// a second one ends the program at once.
+/// a second one does what it did before: it ends the program at once, unless whoever runs the
+/// program in a process of its own had other plans. One at a time.
 class StopSignal {
  public:
   StopSignal();

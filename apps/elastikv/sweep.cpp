@@ -152,7 +152,7 @@ SweepOutcome run(const SweepConfig& config, const RunOptions& options, const Eng
   }
 }
 
-int sweep(const SweepVerbOptions& options) {
+int sweep(const SweepVerbOptions& options, SweepWatch* watch) {
   if (options.max_failures && *options.max_failures < 1)
     fail("--max-failures is {}, needs to be at least 1", *options.max_failures);
   if (!(options.rank_timeout >= 0.1))
@@ -160,6 +160,7 @@ int sweep(const SweepVerbOptions& options) {
   RunOptions run_options;
   if (!options.shard.empty()) run_options.shard = parse_shard(options.shard);
   const SweepConfig config = options.common->read();
+  if (watch != nullptr) watch->output = config.output;
   const std::optional<RankPlace> place = place_of(options);
   const bool first = !place || place->rank == 0;
   const std::unique_ptr<Ranks> ranks = meet(place, options.rank_timeout);
@@ -168,7 +169,8 @@ int sweep(const SweepVerbOptions& options) {
     inform("predict-only: texts are generated, nothing is measured; 'metrics' are switched off");
   std::unique_ptr<Engines> engines = torch_engines({.graphs = !options.no_graphs});
   if (ranks) engines = engines_of_rank(std::move(engines), *place);
-  Progress progress(first ? stderr : nullptr);
+  Progress progress =
+      watch != nullptr ? Progress(watch->progress) : Progress(first ? stderr : nullptr);
   // A launcher that has started the ranks again goes on with what they have done.
   run_options.resume = options.resume || (place && place->restarts > 0);
   if (first) run_options.provenance = provenance_of(options, config);
@@ -178,8 +180,13 @@ int sweep(const SweepVerbOptions& options) {
   run_options.sample_ids = options.common->sample_ids;
   run_options.max_failures = options.fail_fast ? 1 : options.max_failures;
   run_options.ranks = ranks.get();
-  const StopSignal stop;
-  run_options.should_stop = [&] { return stop.requested(); };
+  std::optional<StopSignal> stop;
+  if (watch != nullptr) {
+    run_options.should_stop = watch->should_stop;
+  } else {
+    stop.emplace();
+    run_options.should_stop = [&] { return stop->requested(); };
+  }
   const SweepOutcome outcome = run(config, run_options, *engines, progress);
   if (outcome.other_rank) return outcome.exit_code();
   const std::string folder = config.output.string();
@@ -203,10 +210,12 @@ int sweep(const SweepVerbOptions& options) {
     return outcome.exit_code();
   }
   const Report report = write_report(config.output);
-  std::fwrite(report.summary.data(), 1, report.summary.size(), stdout);
-  std::fflush(stdout);
-  inform("\ntables: {}/report.md and {} more files beside it; plots: scripts/plot.py {}", folder,
-         report.files.size() - 1, folder);
+  if (watch == nullptr) {
+    std::fwrite(report.summary.data(), 1, report.summary.size(), stdout);
+    std::fflush(stdout);
+    inform("\ntables: {}/report.md and {} more files beside it; plots: scripts/plot.py {}", folder,
+           report.files.size() - 1, folder);
+  }
   if (run_options.shard) {
     inform("shard {}: 'elastikv merge' joins the folders of all {}", run_options.shard->text(),
            run_options.shard->count);
@@ -222,7 +231,7 @@ int sweep(const SweepVerbOptions& options) {
 
 }  // namespace
 
-void add_sweep_verb(CLI::App& app, Verb& chosen) {
+void add_sweep_verb(CLI::App& app, Verb& chosen, SweepWatch* watch) {
   const auto options = std::make_shared<SweepVerbOptions>();
   CLI::App* verb = app.add_subcommand(
       "sweep",
@@ -259,7 +268,8 @@ void add_sweep_verb(CLI::App& app, Verb& chosen) {
                         "configs/first-sweep.yaml --set strategies=full,elastic \\\n"
                         "    --set elastic.selection.sinks=1,2,4 --set budgets.keep=0.2 \\\n"
                         "    --sample-id test_0007 --output results/sinks"}});
-  verb->callback([options, &chosen] { chosen = [options] { return sweep(*options); }; });
+  verb->callback(
+      [options, watch, &chosen] { chosen = [options, watch] { return sweep(*options, watch); }; });
 }
 
 }  // namespace elastikv

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 
 #include <CLI/App.hpp>
+
+#include "sweep/progress.h"
 
 namespace elastikv {
 
@@ -10,6 +13,15 @@ namespace elastikv {
 /// code (0 complete, 2 some cells failed, 130 interrupted). An Error that it throws is printed and
 /// becomes exit code 1.
 using Verb = std::function<int()>;
+
+/// Who looks after a sweep in place of a terminal: another program, in whose process it runs.
+struct SweepWatch {
+  Progress::Watch progress;
+  /// Asked between samples and within them: whether to end in order.
+  std::function<bool()> should_stop;
+  /// Set once the sweep's file is read: where its records and tables are.
+  std::filesystem::path output;
+};
 
 /// What --no-graphs says, of the verbs that decode.
 inline constexpr const char* kNoGraphs =
@@ -37,6 +49,7 @@ void add_merge_verb(CLI::App& app, Verb& chosen);
 void add_plan_verb(CLI::App& app, Verb& chosen);
 void add_report_verb(CLI::App& app, Verb& chosen);
 void add_score_verb(CLI::App& app, Verb& chosen);
-void add_sweep_verb(CLI::App& app, Verb& chosen);
+/// With a watch, the sweep is another program's; it has to live until `chosen` has run.
+void add_sweep_verb(CLI::App& app, Verb& chosen, SweepWatch* watch);
 
 }  // namespace elastikv

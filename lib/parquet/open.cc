@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -44,16 +45,27 @@ auto naming(const std::string& file, const Use& use) {
   }
 }
 
+/// The shared library that this code is part of; empty for a program.
+fs::path own_library() {
+  Dl_info ignored{};
+  link_map* library = nullptr;
+  static const char here = 0;
+  if (dladdr1(&here, &ignored, reinterpret_cast<void**>(&library), RTLD_DL_LINKMAP) == 0) return {};
+  return library->l_name;
+}
+
 /// The module's only function. The module is never unloaded: what it made may live on.
 Open load(const fs::path& module, const std::string& file) {
-  constexpr std::string_view kHow =
-      "build elastikv where scripts/setup.sh has run, or export the file as JSON lines";
+  const std::string_view how =
+      own_library().empty()
+          ? "build elastikv where scripts/setup.sh has run, or export the file as JSON lines"
+          : "pip install 'elastikv[parquet]', or export the file as JSON lines";
   if (std::error_code ignored; !fs::exists(module, ignored))
-    fail("{}: Parquet is read through Apache Arrow, which this program is without; {}", file, kHow);
+    fail("{}: Parquet is read through Apache Arrow, which this program is without; {}", file, how);
   void* library = dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     fail("{}: Parquet is read through Apache Arrow, which cannot be loaded ({}); {}", file,
-         one_line(dlerror()), kHow);
+         one_line(dlerror()), how);
   }
   void* symbol = dlsym(library, "elastikv_open_parquet");
   ELASTIKV_ASSERT(symbol != nullptr, "{} has no elastikv_open_parquet", module.string());
@@ -70,6 +82,8 @@ bool is_parquet(const fs::path& file) {
 }
 
 fs::path parquet_module() {
+  if (const fs::path library = own_library(); !library.empty())
+    return library.parent_path() / "lib/libelastikv_parquet.so";
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   return program.parent_path().parent_path() / "lib/libelastikv_parquet.so";

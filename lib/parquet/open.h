@@ -9,7 +9,8 @@ namespace elastikv {
 /// Whether a file is Parquet by its name or its first bytes.
 bool is_parquet(const std::filesystem::path& file);
 
-/// The shared module that knows Arrow: ../lib/libelastikv_parquet.so beside the program's folder.
+/// The shared module that knows Arrow, libelastikv_parquet.so: in ../lib beside the program's
+/// folder; where this code is part of a shared library, in lib beside that.
 std::filesystem::path parquet_module();
 
 /// Opens a Parquet file. Error naming the file when it is damaged or not Parquet, when it needs

@@ -20,6 +20,11 @@ Progress::Progress(std::FILE* out)
 Progress::Progress(std::FILE* out, bool in_place, Clock clock)
     : out_(out), in_place_(in_place), clock_(std::move(clock)) {}
 
+Progress::Progress(Watch watch)
+    : Progress(nullptr, /*in_place=*/true, [] { return std::chrono::steady_clock::now(); }) {
+  watch_ = std::move(watch);
+}
+
 void Progress::begin(int64_t total, int64_t done) {
   total_ = total;
   done_ = done;
@@ -34,6 +39,7 @@ void Progress::clear_line() {
 
 void Progress::say(const std::string& line) {
   clear_line();
+  if (watch_) watch_(done_, total_, line);
   if (out_ != nullptr) {
     fmt::print(out_, "{}{}\n", prefix_, line);
     std::fflush(out_);
@@ -50,6 +56,7 @@ void Progress::go_on_in(std::FILE* out, std::string prefix) {
 }
 
 void Progress::show(const std::string& line) {
+  if (watch_) watch_(done_, total_, line);
   if (out_ == nullptr) return;
   if (in_place_) {
     fmt::print(out_, "\r{}\033[K", line);

@@ -13,14 +13,19 @@ namespace elastikv {
 /// Tells a waiting person how far a sweep is: samples done, rate, remaining time and a running
 /// metric; and within a sample the phase, its steps, the cells that run together and the time that
 /// it still takes. On a terminal one line is rewritten in place; elsewhere a line is printed after
-/// the first sample, then at most every half minute, and at the end.
+/// the first sample, then at most every half minute, and at the end. Another program that runs the
+/// sweep takes the lines itself.
 class Progress final {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
+  /// Takes a line, and how many of all samples need no work any more.
+  using Watch = std::function<void(int64_t done, int64_t total, const std::string& line)>;
 
   /// Prints to `out`, or nothing without one; in place when that is a terminal.
   explicit Progress(std::FILE* out);
   Progress(std::FILE* out, bool in_place, Clock clock);
+  /// Prints nothing: `watch` gets each line that a terminal would show.
+  explicit Progress(Watch watch);
 
   /// `done` of `total` samples need no work any more.
   void begin(int64_t total, int64_t done);
@@ -47,6 +52,7 @@ class Progress final {
   std::FILE* out_;
   bool in_place_;
   Clock clock_;
+  Watch watch_;
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_line_;
   int64_t total_ = 0;

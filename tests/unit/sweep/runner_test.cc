@@ -411,6 +411,20 @@ TEST(Progress, TellsRateRemainingTimeAndMetric) {
   EXPECT_EQ(duration_text(3725.2), "1:02:06");
 }
 
+TEST(Progress, TellsAnotherProgramThatWatches) {
+  std::string seen;
+  Progress progress([&](int64_t done, int64_t total, const std::string& line) {
+    seen += std::to_string(done) + "/" + std::to_string(total) + ": " +
+            line.substr(0, line.find(" |")) + "\n";
+  });
+  progress.begin(/*total=*/3, /*done=*/1);
+  progress.say("loading");
+  progress.sample_done("");
+  progress.sample_done("");
+  progress.finish();
+  EXPECT_EQ(seen, "1/3: loading\n2/3: 2/3 samples\n3/3: 3/3 samples\n");
+}
+
 TEST(Progress, TellsWhereASampleIsThatTakesLong) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "progress";
