@@ -1,6 +1,7 @@
 #include "strategy_options.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -46,6 +47,7 @@ AskedText MomentOptions::asked(const std::string& question_text) const {
 
 void add_moment_options(CLI::App& verb, MomentOptions& options) {
   std::vector<std::string> moments;
+  moments.reserve(std::size(kCompressMoments));
   for (const CompressAt at : kCompressMoments) moments.emplace_back(compress_at_name(at));
   verb.add_option("--compress-at", options.compress_at,
                   "When the prompt's cache is compressed; what follows goes through it")

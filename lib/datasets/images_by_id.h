@@ -23,6 +23,7 @@ class ImagesById {
   struct Place {
     size_t file = 0;
     int64_t row = 0;
+    // NOLINTNEXTLINE(modernize-use-nullptr): the comparison with 0 is the compiler's
     auto operator<=>(const Place&) const = default;
   };
   /// What an id leads to: a place, or why it names no image.

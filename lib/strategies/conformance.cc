@@ -270,7 +270,10 @@ ConformanceCheck check_inputs(const Checked& checked, const Prompts& prompts) {
 class DecodeCheck {
  public:
   DecodeCheck(const Checked& checked, const PromptStatistics& prompt, Budget budget)
-      : checked_(checked), prompt_(prompt), budget_(budget), cache_(made_up_cache(prompt)) {}
+      : checked_(checked),
+        prompt_(prompt),
+        budget_(std::move(budget)),
+        cache_(made_up_cache(prompt)) {}
 
   std::string run(int64_t steps) {
     start_.prompt = copy_of(prompt_, StatisticsRequest{});

@@ -65,7 +65,7 @@ PromptStatistics made_up_prompt(int64_t tokens, int64_t layers, int64_t query_he
                                 int64_t kv_heads, uint64_t seed, const PrefillRequest& also) {
   constexpr int64_t kHeadDim = 8;
   at::Generator random = at::detail::createCPUGenerator(seed);
-  const auto normal = [&](std::vector<int64_t> sizes) {
+  const auto normal = [&](const std::vector<int64_t>& sizes) {
     return at::randn(sizes, random, at::kFloat);
   };
   PromptStatistics prompt{

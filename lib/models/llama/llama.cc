@@ -252,7 +252,7 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
 namespace {
 
 /// Puts an image's feature into a row of embeddings, where its token stands for one.
-void place_feature(const at::Tensor& features, int64_t token, at::Tensor row) {
+void place_feature(const at::Tensor& features, int64_t token, const at::Tensor& row) {
   if (token >= 0) return;
   ELASTIKV_ASSERT(features.defined() && -1 - token < features.size(0), "token {} without a feature",
                   token);
