@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What a model's descriptions of detail scenes and answers about them have right, over a split.
 
 As a command it scores what `elastikv sweep configs/stampvlm/sight.yaml` wrote, which is several times
