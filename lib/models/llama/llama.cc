@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -251,12 +252,16 @@ PrefillOutput Llama::prefill(const PrefillInput& input, KVCache& cache) const {
 
 namespace {
 
-/// Puts an image's feature into a row of embeddings, where its token stands for one.
-void place_feature(const at::Tensor& features, int64_t token, const at::Tensor& row) {
-  if (token >= 0) return;
-  ELASTIKV_ASSERT(features.defined() && -1 - token < features.size(0), "token {} without a feature",
-                  token);
-  row.copy_(features[-1 - token]);
+/// Puts images' features into the rows of embeddings from `begin` on whose tokens stand for one.
+void place_features(const at::Tensor& features, std::span<const int64_t> tokens,
+                    const at::Tensor& embeddings, int64_t begin) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0) continue;
+    const int64_t feature = -1 - tokens[i];
+    ELASTIKV_ASSERT(features.defined() && feature < features.size(0), "token {} without a feature",
+                    tokens[i]);
+    embeddings[begin + static_cast<int64_t>(i)].copy_(features[feature]);
+  }
 }
 
 }  // namespace
@@ -271,7 +276,7 @@ DecodeOutput Llama::decode(const std::vector<DecodeInput>& rows, DecodeGraphs* g
   const auto layers = [&](const StepBegin& begin) {
     at::Tensor x = embed(begin.ids);
     for (size_t r = 0; any_features && r < rows.size(); ++r)
-      place_feature(rows[r].features, rows[r].token, x[static_cast<int64_t>(r)]);
+      place_features(rows[r].features, {&rows[r].token, 1}, x, static_cast<int64_t>(r));
     for (int64_t i = 0; i < config_.layers; ++i) {
       const Layer& layer = layers_[static_cast<size_t>(i)];
       const Projections p = project(layer, x, begin.query_scales);
@@ -306,8 +311,7 @@ at::Tensor Llama::decode_chunk(const std::vector<ChunkInput>& rows,
   at::Tensor x = embed(sent(at::tensor(ids, at::kLong), device_));
   for (int64_t r = 0; r < row_count; ++r) {
     const ChunkInput& row = rows[static_cast<size_t>(r)];
-    for (int64_t i = 0; i < token_count; ++i)
-      place_feature(row.features, row.tokens[static_cast<size_t>(i)], x[r * token_count + i]);
+    place_features(row.features, row.tokens, x, r * token_count);
   }
   for (int64_t i = 0; i < config_.layers; ++i) {
     if (on_layer) on_layer(i, config_.layers);
