@@ -79,21 +79,6 @@ KeptSlots kept_of(const LayerPlan& plan, int64_t groups, int64_t tokens) {
   return kept;
 }
 
-std::string problem_of_protected(const Selection& selection, const std::vector<int64_t>& kept,
-                                 int64_t tokens) {
-  const auto slots = std::ssize(kept);
-  const Protected stay = selection.protect(slots);
-  for (int64_t i = 0; i < stay.sinks; ++i) {
-    if (kept[static_cast<size_t>(i)] != i)
-      return fmt::format("entry {} goes, which is protected", i);
-  }
-  for (int64_t i = 1; i <= stay.recent; ++i) {
-    if (kept[static_cast<size_t>(slots - i)] != tokens - i)
-      return fmt::format("entry {} goes, which is protected", tokens - i);
-  }
-  return "";
-}
-
 bool same_tensor(const at::Tensor& a, const at::Tensor& b) {
   return a.defined() == b.defined() && (!a.defined() || at::equal(a, b));
 }
@@ -135,70 +120,57 @@ ConformanceCheck check_scores(const Checked& checked, const Prompts& prompts) {
   return promise.take();
 }
 
-ConformanceCheck check_plans(const Checked& checked, const Prompts& prompts,
-                             const std::vector<double>& budgets) {
-  Promise promise("plans keep entries that are there, each once, in order");
+/// Calls `look` with every prompt, every budget and the strategy's plans for them.
+template <typename Look>
+ConformanceCheck check_compressed(const char* name, const Checked& checked, const Prompts& prompts,
+                                  const std::vector<double>& budgets, const Look& look) {
+  Promise promise(name);
   for (const PromptStatistics& prompt : prompts) {
     for (const double keep : budgets) {
       const Budget budget = Budget::fraction(keep);
       promise.look(text_of(prompt, budget), [&]() -> std::string {
-        const auto plans = checked.strategy->compress(prompt, budget);
-        if (plans.size() != prompt.layers.size())
-          return fmt::format("{} plans for {} layers", plans.size(), prompt.layers.size());
-        for (size_t layer = 0; layer < plans.size(); ++layer) {
-          if (plans[layer].keeps_everything()) continue;
-          const std::string problem = problem_of(plans[layer], prompt.prompt_tokens);
-          if (!problem.empty()) return fmt::format("layer {} {}", layer, problem);
-        }
-        return "";
+        return look(prompt, budget, checked.strategy->compress(prompt, budget));
       });
     }
   }
   return promise.take();
 }
 
-ConformanceCheck check_counts(const Checked& checked, const Prompts& prompts,
-                              const std::vector<double>& budgets) {
-  Promise promise("counts are exact");
-  for (const PromptStatistics& prompt : prompts) {
-    const int64_t tokens = prompt.prompt_tokens;
-    for (const double keep : budgets) {
-      const Budget budget = Budget::fraction(keep);
-      promise.look(text_of(prompt, budget), [&]() -> std::string {
-        const int64_t asked = budget.slots(tokens, tokens) * std::ssize(prompt.layers);
-        int64_t total = 0;
-        for (const LayerPlan& plan : checked.strategy->compress(prompt, budget)) {
-          for (const auto& row : kept_of(plan, prompt.kv_heads, tokens)) total += std::ssize(row);
-        }
-        if (total == asked * prompt.kv_heads) return "";
-        return fmt::format("{} entries stay in all heads of all layers, {} are asked for", total,
-                           asked * prompt.kv_heads);
-      });
-    }
+std::string look_at_plans(const PromptStatistics& prompt, const Budget& /*budget*/,
+                          const std::vector<LayerPlan>& plans) {
+  if (plans.size() != prompt.layers.size())
+    return fmt::format("{} plans for {} layers", plans.size(), prompt.layers.size());
+  for (size_t layer = 0; layer < plans.size(); ++layer) {
+    if (plans[layer].keeps_everything()) continue;
+    const std::string problem = problem_of(plans[layer], prompt.prompt_tokens);
+    if (!problem.empty()) return fmt::format("layer {} {}", layer, problem);
   }
-  return promise.take();
+  return "";
 }
 
-ConformanceCheck check_protected(const Checked& checked, const Prompts& prompts,
-                                 const std::vector<double>& budgets) {
-  Promise promise("protected entries stay");
-  for (const PromptStatistics& prompt : prompts) {
-    for (const double keep : budgets) {
-      const Budget budget = Budget::fraction(keep);
-      promise.look(text_of(prompt, budget), [&]() -> std::string {
-        const auto plans = checked.strategy->compress(prompt, budget);
-        for (size_t layer = 0; layer < plans.size(); ++layer) {
-          for (const auto& row : kept_of(plans[layer], prompt.kv_heads, prompt.prompt_tokens)) {
-            const std::string problem =
-                problem_of_protected(*checked.selection, row, prompt.prompt_tokens);
-            if (!problem.empty()) return fmt::format("layer {}: {}", layer, problem);
-          }
-        }
-        return "";
-      });
+std::string look_at_counts(const PromptStatistics& prompt, const Budget& budget,
+                           const std::vector<LayerPlan>& plans) {
+  const int64_t tokens = prompt.prompt_tokens;
+  const int64_t asked = budget.slots(tokens, tokens) * std::ssize(prompt.layers) * prompt.kv_heads;
+  int64_t total = 0;
+  for (const LayerPlan& plan : plans) {
+    for (const auto& row : kept_of(plan, prompt.kv_heads, tokens)) total += std::ssize(row);
+  }
+  if (total == asked) return "";
+  return fmt::format("{} entries stay in all heads of all layers, {} are asked for", total, asked);
+}
+
+std::string look_at_protected(const Selection& selection, const PromptStatistics& prompt,
+                              const std::vector<LayerPlan>& plans) {
+  for (size_t layer = 0; layer < plans.size(); ++layer) {
+    for (const auto& row : kept_of(plans[layer], prompt.kv_heads, prompt.prompt_tokens)) {
+      const auto dropped =
+          dropped_protected(row, selection.protect(std::ssize(row)), prompt.prompt_tokens);
+      if (dropped)
+        return fmt::format("layer {}: entry {} goes, which is protected", layer, *dropped);
     }
   }
-  return promise.take();
+  return "";
 }
 
 ConformanceCheck check_whole_budget(const Checked& checked, const Prompts& prompts) {
@@ -323,8 +295,9 @@ class DecodeCheck {
   GenerationStart start_;
 };
 
-ConformanceCheck check_decoding(const Checked& checked, const Prompts& prompts, int64_t steps) {
-  Promise promise("the cache is within its budget after every token");
+ConformanceCheck check_decoding(const char* name, const Checked& checked, const Prompts& prompts,
+                                int64_t steps) {
+  Promise promise(name);
   std::vector<Budget> budgets{Budget::tokens(1), Budget::tokens(7)};
   for (const double keep : {0.05, 0.3, 0.9}) {
     budgets.push_back(Budget::fraction(keep));
@@ -349,18 +322,29 @@ std::vector<ConformanceCheck> check_conformance(const MakeComposition& make,
   const bool exact = checked.selection->keeps_exactly();
   std::vector<ConformanceCheck> checks;
   checks.push_back(check_scores(checked, prompts));
-  checks.push_back(check_plans(checked, prompts, options.budgets));
-  const auto unless_exact = [&](ConformanceCheck check) {
-    if (exact) return check;
+  const auto check = [&](const char* name, const auto& look) {
+    return check_compressed(name, checked, prompts, options.budgets, look);
+  };
+  checks.push_back(check("plans keep entries that are there, each once, in order", look_at_plans));
+  const auto if_exact = [&](const char* name, const auto& make_check) {
+    if (exact) return make_check(name);
     ConformanceCheck skipped;
-    skipped.name = check.name;
+    skipped.name = name;
     skipped.skipped = "its selection counts in a way of its own";
     return skipped;
   };
-  checks.push_back(unless_exact(check_counts(checked, prompts, options.budgets)));
-  checks.push_back(unless_exact(check_protected(checked, prompts, options.budgets)));
+  checks.push_back(
+      if_exact("counts are exact", [&](const char* name) { return check(name, look_at_counts); }));
+  checks.push_back(if_exact("protected entries stay", [&](const char* name) {
+    return check(name, [&](const PromptStatistics& prompt, const Budget& /*budget*/,
+                           const std::vector<LayerPlan>& plans) {
+      return look_at_protected(*checked.selection, prompt, plans);
+    });
+  }));
   checks.push_back(check_whole_budget(checked, prompts));
-  checks.push_back(unless_exact(check_decoding(checked, prompts, options.steps)));
+  checks.push_back(if_exact(
+      "the cache is within its budget after every token",
+      [&](const char* name) { return check_decoding(name, checked, prompts, options.steps); }));
   checks.push_back(check_repeats(make, prompts));
   checks.push_back(check_traces(make, prompts));
   checks.push_back(check_inputs(checked, prompts));

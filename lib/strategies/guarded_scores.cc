@@ -48,8 +48,7 @@ class GuardedImportance final : public Importance {
   std::vector<at::Tensor> scores(const PromptStatistics& prompt) const override {
     const PromptStatistics copy = copy_of(prompt, needs_);
     std::vector<at::Tensor> scores = call_.run([&] { return inner_->scores(copy); });
-    const std::string changed = changed_in(copy, prompt);
-    if (!changed.empty()) call_.refuse("changes its input: " + changed);
+    require_unchanged(call_, copy, prompt);
     if (scores.size() != prompt.layers.size()) {
       call_.refuse(fmt::format("gives scores of {} layers, the model has {}", scores.size(),
                                prompt.layers.size()));
@@ -105,8 +104,7 @@ class GuardedAllocation final : public Allocation {
                                        int64_t total) const override {
     const PromptStatistics copy = copy_of(prompt, needs_);
     std::vector<int64_t> slots = call_.run([&] { return inner_->slots_per_layer(copy, total); });
-    const std::string changed = changed_in(copy, prompt);
-    if (!changed.empty()) call_.refuse("changes its input: " + changed);
+    require_unchanged(call_, copy, prompt);
     require_shares(call_, slots, prompt.layers.size(), "layer", prompt.prompt_tokens, total);
     return slots;
   }
@@ -132,7 +130,7 @@ class GuardedHeads final : public HeadAllocation {
     const at::Tensor copy = scores.clone();
     std::vector<int64_t> shares =
         call_.run([&] { return inner_->slots_per_head(copy, slots, protect); });
-    if (has_changed(copy, scores)) call_.refuse("changes its input: the scores");
+    require_unchanged(call_, copy, scores);
     require_shares(call_, shares, static_cast<size_t>(scores.size(0)), "head", scores.size(1),
                    scores.size(0) * slots);
     return shares;

@@ -45,9 +45,8 @@ class GuardedSelection final : public Selection {
       layer = copy_of(*input.layer, needs_, input.tokens - input.image_end);
     copy.layer = layer ? &*layer : nullptr;
     KeptSlots kept = call_.run([&] { return inner_->select(copy); });
-    if (has_changed(copy.scores, input.scores)) call_.refuse("changes its input: the scores");
-    const std::string changed = layer ? changed_in(*layer, *input.layer) : "";
-    if (!changed.empty()) call_.refuse("changes its input: " + changed);
+    require_unchanged(call_, copy.scores, input.scores);
+    if (layer) require_unchanged(call_, *layer, *input.layer);
     const size_t rows =
         input.scores.defined() ? static_cast<size_t>(input.scores.size(0)) : input.slots.size();
     if (kept.size() != rows)
@@ -63,15 +62,8 @@ class GuardedSelection final : public Selection {
     if (std::ssize(kept) != slots)
       call_.refuse(
           fmt::format("keeps {} of {} entries, {} are to stay", kept.size(), tokens, slots));
-    const Protected stay = protect(slots);
-    for (int64_t i = 0; i < stay.sinks; ++i) {
-      if (kept[static_cast<size_t>(i)] != i)
-        call_.refuse(fmt::format("drops entry {}, which it protects itself", i));
-    }
-    for (int64_t i = 1; i <= stay.recent; ++i) {
-      if (kept[static_cast<size_t>(slots - i)] != tokens - i)
-        call_.refuse(fmt::format("drops entry {}, which it protects itself", tokens - i));
-    }
+    if (const auto dropped = dropped_protected(kept, protect(slots), tokens))
+      call_.refuse(fmt::format("drops entry {}, which it protects itself", *dropped));
   }
 
   std::shared_ptr<const Selection> inner_;
@@ -163,9 +155,8 @@ class GuardedCompaction final : public Compaction {
                            .layer_index = input.layer_index,
                            .seed = input.seed});
     });
-    if (has_changed(scores, input.scores)) call_.refuse("changes its input: the scores");
-    const std::string changed = changed_in(layer, input.layer);
-    if (!changed.empty()) call_.refuse("changes its input: " + changed);
+    require_unchanged(call_, scores, input.scores);
+    require_unchanged(call_, layer, input.layer);
     const std::string problem = problem_of(plan, input.kept, input.tokens);
     if (!problem.empty()) call_.refuse(fmt::format("layer {}: {}", input.layer_index, problem));
     if (plan.source.defined() && !merges_)

@@ -110,6 +110,18 @@ std::string problem_of_kept(const KeptSlots& kept, int64_t tokens) {
   return "";
 }
 
+std::optional<int64_t> dropped_protected(const std::vector<int64_t>& kept, Protected protect,
+                                         int64_t tokens) {
+  const int64_t slots = std::ssize(kept);
+  for (int64_t i = 0; i < protect.sinks; ++i) {
+    if (kept[static_cast<size_t>(i)] != i) return i;
+  }
+  for (int64_t i = 1; i <= protect.recent; ++i) {
+    if (kept[static_cast<size_t>(slots - i)] != tokens - i) return tokens - i;
+  }
+  return std::nullopt;
+}
+
 std::string problem_of(const LayerPlan& plan, int64_t tokens) {
   if (!plan.kept.defined()) return "keeps nothing that it names";
   const int64_t rows = plan.kept.dim() == 2 ? plan.kept.size(0) : 1;

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "strategies/plugin_components.h"
+#include "strategies/statistics_copy.h"
 
 namespace elastikv {
 
@@ -55,6 +56,17 @@ class PluginCall {
   std::string file_;
   std::string component_;
 };
+
+/// That a component has left alone the copy that it was given of statistics, or of scores.
+template <typename Statistics>
+void require_unchanged(const PluginCall& call, const Statistics& copy, const Statistics& original) {
+  const std::string changed = changed_in(copy, original);
+  if (!changed.empty()) call.refuse("changes its input: " + changed);
+}
+inline void require_unchanged(const PluginCall& call, const at::Tensor& copy,
+                              const at::Tensor& original) {
+  if (has_changed(copy, original)) call.refuse("changes its input: the scores");
+}
 
 /// The component behind a guard, which says itself what it is when it is asked for nothing else.
 std::shared_ptr<const Importance> guarded(std::shared_ptr<const Importance> inner, PluginCall call);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 
 namespace elastikv {
@@ -17,6 +19,28 @@ Protected fit_protection(int64_t sinks, int64_t recent, int64_t slots) {
   fitted.sinks = std::min(sinks, slots - last);
   fitted.recent = std::min(recent, slots - fitted.sinks);
   return fitted;
+}
+
+WishedProtection WishedProtection::read(const Parameters& parameters) {
+  WishedProtection wish;
+  wish.sinks_ = parameters.integer("sinks", 1, /*least=*/0);
+  wish.recent_ = parameters.integer("recent", 1, /*least=*/0);
+  wish.recent_share_ = parameters.share("recent_share", 0.0);
+  return wish;
+}
+
+std::vector<std::string> WishedProtection::names(std::vector<std::string> own) {
+  own.insert(own.begin(), {"sinks", "recent", "recent_share"});
+  return own;
+}
+
+Protected WishedProtection::in(int64_t slots) const {
+  const auto share = static_cast<int64_t>(recent_share_ * static_cast<double>(slots));
+  return fit_protection(sinks_, std::max(recent_, share), slots);
+}
+
+std::string WishedProtection::description() const {
+  return fmt::format("sinks={},recent={},recent_share={}", sinks_, recent_, recent_share_);
 }
 
 std::vector<int64_t> best_slots(const float* scores, int64_t tokens, int64_t count,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -10,25 +11,17 @@
 namespace elastikv {
 namespace {
 
-/// What a generation policy may not evict, where a preset says so.
-struct KeptWhileAnswering {
-  int64_t sinks;
-  int64_t recent;
-  double recent_share;
-};
-
 /// The whole prompt stays, whatever the budget: the full cache, or a method's generation stage by
 /// itself.
 class EverythingSelection final : public Selection {
  public:
-  explicit EverythingSelection(std::optional<KeptWhileAnswering> kept) : kept_(kept) {}
+  /// `kept`: what a generation policy may not evict, where a preset says so.
+  explicit EverythingSelection(std::optional<WishedProtection> kept) : kept_(kept) {}
 
   bool needs_scores() const override { return false; }
   bool keeps_exactly() const override { return false; }
   Protected protect(int64_t slots) const override {
-    if (!kept_) return {.sinks = slots, .recent = 0};
-    const auto share = static_cast<int64_t>(kept_->recent_share * static_cast<double>(slots));
-    return fit_protection(kept_->sinks, std::max(kept_->recent, share), slots);
+    return kept_ ? kept_->in(slots) : Protected{.sinks = slots, .recent = 0};
   }
   KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept(1);
@@ -36,25 +29,22 @@ class EverythingSelection final : public Selection {
     return kept;
   }
   std::string description() const override {
-    if (!kept_) return "everything";
-    return fmt::format("everything(sinks={},recent={},recent_share={})", kept_->sinks,
-                       kept_->recent, kept_->recent_share);
+    return kept_ ? fmt::format("everything({})", kept_->description()) : "everything";
   }
 
  private:
-  std::optional<KeptWhileAnswering> kept_;
+  std::optional<WishedProtection> kept_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Selection> make_everything_selection(const Parameters& parameters) {
-  parameters.require_known({"sinks", "recent", "recent_share"});
-  if (!parameters.has("sinks") && !parameters.has("recent") && !parameters.has("recent_share"))
-    return std::make_shared<EverythingSelection>(std::nullopt);
+  const std::vector<std::string> names = WishedProtection::names();
+  parameters.require_known(names);
+  const bool says = std::any_of(names.begin(), names.end(),
+                                [&](const std::string& name) { return parameters.has(name); });
   return std::make_shared<EverythingSelection>(
-      KeptWhileAnswering{.sinks = parameters.integer("sinks", 1, /*least=*/0),
-                         .recent = parameters.integer("recent", 1, /*least=*/0),
-                         .recent_share = parameters.share("recent_share", 0.0)});
+      says ? std::optional(WishedProtection::read(parameters)) : std::nullopt);
 }
 
 }  // namespace elastikv

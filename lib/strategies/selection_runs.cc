@@ -20,8 +20,7 @@ namespace {
 /// pairs are cut (of equals the earlier).
 class RunsSelection final : public Selection {
  public:
-  RunsSelection(int64_t sinks, int64_t recent, double recent_share)
-      : sinks_(sinks), recent_(recent), recent_share_(recent_share) {}
+  explicit RunsSelection(const WishedProtection& wish) : wish_(wish) {}
 
   bool needs_scores() const override { return true; }
   StatisticsRequest needs() const override {
@@ -30,10 +29,7 @@ class RunsSelection final : public Selection {
     return request;
   }
 
-  Protected protect(int64_t slots) const override {
-    const auto share = static_cast<int64_t>(recent_share_ * static_cast<double>(slots));
-    return fit_protection(sinks_, std::max(recent_, share), slots);
-  }
+  Protected protect(int64_t slots) const override { return wish_.in(slots); }
 
   KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept;
@@ -62,9 +58,7 @@ class RunsSelection final : public Selection {
     return kept;
   }
 
-  std::string description() const override {
-    return fmt::format("runs(sinks={},recent={},recent_share={})", sinks_, recent_, recent_share_);
-  }
+  std::string description() const override { return fmt::format("runs({})", wish_.description()); }
 
  private:
   /// Where runs begin, but for the first: after each of the `count` least similar pairs.
@@ -82,18 +76,14 @@ class RunsSelection final : public Selection {
     return pairs;
   }
 
-  int64_t sinks_;
-  int64_t recent_;
-  double recent_share_;
+  WishedProtection wish_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Selection> make_runs_selection(const Parameters& parameters) {
-  parameters.require_known({"sinks", "recent", "recent_share"});
-  return std::make_shared<RunsSelection>(parameters.integer("sinks", 1, /*least=*/0),
-                                         parameters.integer("recent", 1, /*least=*/0),
-                                         parameters.share("recent_share", 0.0));
+  parameters.require_known(WishedProtection::names());
+  return std::make_shared<RunsSelection>(WishedProtection::read(parameters));
 }
 
 }  // namespace elastikv

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "strategies/components.h"
@@ -13,15 +11,12 @@ namespace {
 /// whatever their scores (LOOK-M, arXiv 2406.18139).
 class TopSelection final : public Selection {
  public:
-  TopSelection(int64_t sinks, int64_t recent, double recent_share, bool text_first)
-      : sinks_(sinks), recent_(recent), recent_share_(recent_share), text_first_(text_first) {}
+  TopSelection(const WishedProtection& wish, bool text_first)
+      : wish_(wish), text_first_(text_first) {}
 
   bool needs_scores() const override { return true; }
 
-  Protected protect(int64_t slots) const override {
-    const auto share = static_cast<int64_t>(recent_share_ * static_cast<double>(slots));
-    return fit_protection(sinks_, std::max(recent_, share), slots);
-  }
+  Protected protect(int64_t slots) const override { return wish_.in(slots); }
 
   KeptSlots select(const SelectionInput& input) const override {
     KeptSlots kept;
@@ -36,24 +31,20 @@ class TopSelection final : public Selection {
   }
 
   std::string description() const override {
-    return fmt::format("top(sinks={},recent={},recent_share={},text_first={})", sinks_, recent_,
-                       recent_share_, text_first_);
+    return fmt::format("top({},text_first={})", wish_.description(), text_first_);
   }
 
  private:
-  int64_t sinks_;
-  int64_t recent_;
-  double recent_share_;
+  WishedProtection wish_;
   bool text_first_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Selection> make_top_selection(const Parameters& parameters) {
-  parameters.require_known({"sinks", "recent", "recent_share", "text_first"});
-  return std::make_shared<TopSelection>(
-      parameters.integer("sinks", 1, /*least=*/0), parameters.integer("recent", 1, /*least=*/0),
-      parameters.share("recent_share", 0.0), parameters.flag("text_first", false));
+  parameters.require_known(WishedProtection::names({"text_first"}));
+  return std::make_shared<TopSelection>(WishedProtection::read(parameters),
+                                        parameters.flag("text_first", false));
 }
 
 }  // namespace elastikv
