@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,6 +41,21 @@ std::vector<size_t> images_of(const std::vector<ConversationTurn>& turns, Draft&
   return images;
 }
 
+/// A turn of an item's conversation as a sample, under its number or under the item's own id.
+Draft draft_of(const Item& item, const Draft& conversation, const ConversationTurn& turn,
+               std::optional<size_t> number) {
+  Draft one = conversation;
+  if (number) {
+    one.sample.id += fmt::format("#{}", *number);
+    one.where = fmt::format("{} ('{}')", item.where, one.sample.id);
+  }
+  one.sample.question = turn.question;
+  one.sample.context_length = turn.context_length;
+  one.sample.answer = turn.answer;
+  one.sample.references = turn.references;
+  return one;
+}
+
 /// Adds all turns, each with those before it.
 void add_conversation(const Item& item, Draft draft, std::vector<ConversationTurn> turns,
                       const Reading& reading) {
@@ -52,19 +68,12 @@ void add_conversation(const Item& item, Draft draft, std::vector<ConversationTur
   draft.images.clear();
   draft.sample.history = reading.options.history;
   draft.sample.recompress = reading.options.recompress;
-  const std::string id = draft.sample.id;
   for (size_t k = 0; k < turns.size(); ++k) {
     const size_t before = draft.images.size();
     for (size_t i = before; i < before + images[k] && i < all.size(); ++i)
       draft.images.push_back(all[i]);
-    Draft one = draft;
-    one.sample.id = fmt::format("{}#{}", id, k + 1);
-    one.where = fmt::format("{} ('{}')", item.where, one.sample.id);
+    Draft one = draft_of(item, draft, turns[k], k + 1);
     one.sample.turn = static_cast<int64_t>(k) + 1;
-    one.sample.question = turns[k].question;
-    one.sample.context_length = turns[k].context_length;
-    one.sample.answer = turns[k].answer;
-    one.sample.references = turns[k].references;
     const bool unanswered =
         std::any_of(draft.sample.earlier.begin(), draft.sample.earlier.end(),
                     [](const EarlierTurn& turn) { return is_blank(turn.answer); });
@@ -126,8 +135,18 @@ void put_before(const std::string& context, ConversationTurn& turn) {
   turn.question = fmt::format("{}\n{}", context, turn.question);
 }
 
+std::string ConversationNames::next(const Draft& draft, const Item& item) {
+  const std::string& id = draft.sample.id;
+  return ids_.insert(id).second ? "conversation:" + id
+                                : fmt::format("conversation:{} ({})", id, item.where);
+}
+
 void add_turns(const Item& item, Draft draft, std::vector<ConversationTurn> turns,
                const std::string& shared, const Reading& reading) {
+  if (turns.empty()) {
+    draft.lacks_question = draft.lacks_answer = true;
+    return reading.add(std::move(draft));
+  }
   const std::string& wanted = reading.options.turn;
   // Its turns are about the same images, or the same matter.
   draft.shares.push_back(shared);
@@ -136,17 +155,8 @@ void add_turns(const Item& item, Draft draft, std::vector<ConversationTurn> turn
     return add_conversation(item, std::move(draft), std::move(turns), reading);
   }
   const auto add_turn = [&](size_t number, bool numbered) {
-    Draft one = draft;
-    if (numbered) {
-      one.sample.id += fmt::format("#{}", number);
-      one.where = fmt::format("{} ('{}')", item.where, one.sample.id);
-    }
-    ConversationTurn& turn = turns[number - 1];
-    one.sample.question = std::move(turn.question);
-    one.sample.context_length = turn.context_length;
-    one.sample.answer = std::move(turn.answer);
-    one.sample.references = std::move(turn.references);
-    reading.add(std::move(one));
+    reading.add(
+        draft_of(item, draft, turns[number - 1], numbered ? std::optional(number) : std::nullopt));
   };
   int64_t number = 0;
   if (wanted == "first") {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -31,9 +32,20 @@ ConversationTurn read_turn(const nlohmann::json& object, const char* question, c
 /// Puts a context, which may be empty, on the lines before a question.
 void put_before(const std::string& context, ConversationTurn& turn);
 
-/// Adds those turns of an item's conversation that DataOptions::turn asks for, at least one turn
-/// being there: the first one under the item's own id, others as "ID#k". Where the conversation
-/// goes on from turn to turn, each has the turns before it; the images go to the turns whose
+/// What the turns of each conversation of a file have in common, by its id.
+class ConversationNames {
+ public:
+  /// Another conversation under an id that was there is no other turn of that one.
+  std::string next(const Draft& draft, const Item& item);
+
+ private:
+  std::unordered_set<std::string> ids_;
+};
+
+/// Adds those turns of an item's conversation that DataOptions::turn asks for, or a draft that
+/// lacks them where there is none: the first one under the item's own id, others as "ID#k". Where
+/// the conversation goes on from turn to turn, each has the turns before it; the images go to the
+/// turns whose
 /// `<image>` name them, or to the first one where none does. A problem where that cannot be.
 /// `shared`: what the turns have in common (Draft::shares).
 void add_turns(const Item& item, Draft draft, std::vector<ConversationTurn> turns,

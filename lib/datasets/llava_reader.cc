@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -82,20 +81,12 @@ Turns turns_of(const Json& item, bool needs_answers, Draft& draft, Problems& pro
 }
 
 void read_conversations(const std::vector<Item>& items, const Reading& reading) {
-  std::unordered_set<std::string> ids;
+  ConversationNames names;
   for (const Item& item : items) {
     Draft draft = begin_draft(item, {"id", "question_id"}, reading.text, reading.problems);
-    std::string shared = "conversation:" + draft.sample.id;
-    // Another conversation under the same id is no other turn of that one.
-    if (!ids.insert(draft.sample.id).second) shared += fmt::format(" ({})", item.where);
-    std::vector<ConversationTurn> turns =
-        turns_of(*item.value, reading.options.needs_answers, draft, reading.problems);
-    if (!turns.empty()) {
-      add_turns(item, std::move(draft), std::move(turns), shared, reading);
-      continue;
-    }
-    draft.lacks_question = draft.lacks_answer = true;
-    reading.add(std::move(draft));
+    const std::string shared = names.next(draft, item);
+    Turns turns = turns_of(*item.value, reading.options.needs_answers, draft, reading.problems);
+    add_turns(item, std::move(draft), std::move(turns), shared, reading);
   }
 }
 

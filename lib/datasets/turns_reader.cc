@@ -1,6 +1,5 @@
 #include <cstddef>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -82,7 +81,7 @@ Turns turns_of_lists(const Json& item, Draft& draft, const Reading& reading) {
 }
 
 void read_turns(const std::vector<Item>& items, const Reading& reading) {
-  std::unordered_set<std::string> ids;
+  ConversationNames names;
   for (const Item& item : items) {
     Draft draft =
         begin_draft(item, {"id", "question_id", "prompt_id"}, reading.text, reading.problems);
@@ -93,19 +92,13 @@ void read_turns(const std::vector<Item>& items, const Reading& reading) {
     Turns turns = is_list(value, "multi_turns") ? turns_of_objects(value, draft, reading)
                                                 : turns_of_lists(value, draft, reading);
     draft.sample.categories = categories_of(value);
-    if (turns.empty()) {
-      if (draft.sample.problem.empty())
-        reading.problems.add(ProblemKind::kItem, draft, "its list of turns is empty");
-      draft.lacks_question = draft.lacks_answer = true;
-      reading.add(std::move(draft));
-      continue;
-    }
+    if (turns.empty() && draft.sample.problem.empty())
+      reading.problems.add(ProblemKind::kItem, draft, "its list of turns is empty");
     for (ConversationTurn& turn : turns) {
       put_before(context, turn);
       if (reading.options.turn == kConversationTurn) break;  // what was read stays there
     }
-    std::string shared = "conversation:" + draft.sample.id;
-    if (!ids.insert(draft.sample.id).second) shared += fmt::format(" ({})", item.where);
+    const std::string shared = names.next(draft, item);
     add_turns(item, std::move(draft), std::move(turns), shared, reading);
   }
 }

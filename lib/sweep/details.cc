@@ -55,6 +55,13 @@ std::string sample_lines(std::span<const CellGroup> groups, const SweepData& dat
   return lines;
 }
 
+bool lacks_detail(const RecordSink& writer, const CellGroup& group, const Sample& sample,
+                  const std::string& problem) {
+  // There is no look at a later turn.
+  return problem.empty() && sample.earlier.empty() &&
+         !writer.has_detail(group.model_name, group.data.name, sample.id);
+}
+
 GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data,
                            std::span<const std::string> problems, int64_t samples,
                            RecordSink& writer, const std::optional<Shard>& shard)
@@ -63,9 +70,7 @@ GroupDetails::GroupDetails(const CellGroup& group, const DataSet& data,
   for (size_t i = 0; i < count; ++i) {
     const Sample& sample = data.samples[i];
     if (shard && !shard->holds(i)) continue;
-    if (!sample.earlier.empty()) continue;  // there is no look at it
-    if (problems[i].empty() && !writer.has_detail(group.model_name, group.data.name, sample.id))
-      due_.push_back(&sample);
+    if (lacks_detail(writer, group, sample, problems[i])) due_.push_back(&sample);
   }
 }
 

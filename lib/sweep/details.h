@@ -20,6 +20,11 @@ namespace elastikv {
 /// What samples.jsonl holds: every sample of every data set, in order.
 std::string sample_lines(std::span<const CellGroup> groups, const SweepData& data);
 
+/// Whether details of a sample are to be kept where it is one of the first: it can be evaluated
+/// (`problem` is empty), it goes on from no earlier turn, and they are not there yet.
+bool lacks_detail(const RecordSink& writer, const CellGroup& group, const Sample& sample,
+                  const std::string& problem);
+
 /// Keeps details of a group's first samples beside its records.
 class GroupDetails final {
  public:

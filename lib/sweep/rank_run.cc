@@ -155,10 +155,8 @@ class RankRun {
       const size_t looked_at =
           std::min(item.set.samples.size(), static_cast<size_t>(config_.detail_samples));
       for (size_t sample = 0; sample < looked_at; ++sample) {
-        if (item.ours(sample) && item.problems[sample].empty() &&
-            item.set.samples[sample].earlier.empty() &&
-            !writer_->has_detail(item.group.model_name, item.group.data.name,
-                                 item.set.samples[sample].id))
+        if (item.ours(sample) &&
+            lacks_detail(*writer_, item.group, item.set.samples[sample], item.problems[sample]))
           open_places[group].insert(sample);
       }
     }
