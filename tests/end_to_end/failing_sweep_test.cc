@@ -19,6 +19,7 @@
 #include "report/report.h"
 #include "runtime/memory.h"
 #include "support/paths.h"
+#include "support/quiet_sweep.h"
 #include "support/run_program.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
@@ -146,10 +147,7 @@ class FailingSweep : public testing::Test {
     write_file_atomically(file, bytes);
   }
   SweepOutcome run(const Engines& engines, const SweepOverrides& overrides) const {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
-    return run_sweep(read_sweep(sweep_, overrides), RunOptions{}, engines, progress);
+    return run_quietly(read_sweep(sweep_, overrides), RunOptions{}, engines);
   }
   StoredSweep stored() const { return read_stored_sweep(folder_.path() / "out"); }
 

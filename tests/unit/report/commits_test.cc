@@ -1,12 +1,12 @@
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "base/files.h"
 #include "report/report.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/runner.h"
 #include "unit/sweep/fake_engines.h"
@@ -31,14 +31,11 @@ class Commits : public testing::Test {
         "name: test\nmodels: {path: m}\ndata: {path: " + (folder_.path() / "x.jsonl").string() +
             "}\nstrategies: [" + strategies + "]\nbudgets: {keep: 0.2}\n",
         "s.yaml", overrides);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
     RunOptions options;
     options.resume = resume;
     options.commit = commit;
     try {
-      run_sweep(config, options, FakeEngines(plan_), progress);
+      run_quietly(config, options, FakeEngines(plan_));
     } catch (const Crash&) {
       plan_ = FakePlan{};
     }

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,6 +15,7 @@
 #include "metrics/text_metrics.h"
 #include "report/report.h"
 #include "report/svg.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/runner.h"
 #include "unit/sweep/fake_engines.h"
@@ -116,11 +116,8 @@ class EveryMetricsTables : public testing::Test {
                     "[full, elastic, h2o]\nbudgets: {{keep: 0.5}}\nmetrics: {{text: [{}]}}\n",
                     data.string(), fmt::join(all_text_metrics(), ", ")),
         "s.yaml", overrides);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
     FakePlan plan;
-    run_sweep(config, {}, FakeEngines(plan), progress);
+    run_quietly(config, {}, FakeEngines(plan));
     report_ = make_report(read_stored_sweep(config.output));
     set_.emplace(config.metrics);
   }

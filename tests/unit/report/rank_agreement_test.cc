@@ -1,6 +1,5 @@
 #include "report/rank_agreement.h"
 
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "report/report.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
-#include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "unit/sweep/fake_engines.h"
 
@@ -57,10 +56,7 @@ class RankAgreements : public testing::Test {
                         "\nbudgets: {keep: [0.2, 0.5]}\nmetrics: {perplexity: " + perplexity +
                         "}\noutput: " + at + "/out\n",
                     "s.yaml");
-    std::FILE* null = std::fopen("/dev/null", "w");
-    Progress progress(null);
-    run_sweep(config, {}, FakeEngines(plan_), progress);
-    std::fclose(null);
+    run_quietly(config, {}, FakeEngines(plan_));
     runs_ = read_runs({folder_.path() / "out"});
     groups_ = join_runs(runs_);
   }

@@ -21,6 +21,7 @@
 #include "report/svg.h"
 #include "report/table.h"
 #include "support/expect_error.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/runner.h"
 #include "unit/report/markup_check.h"
@@ -55,13 +56,10 @@ class ReportTest : public testing::Test {
             ", name: d}\nstrategies: [" + strategies +
             "]\nbudgets: {keep: [0.2, 0.5]}\nmetrics: {text: [rouge-l-pltrdy, rougeL]}\n",
         "s.yaml", overrides);
-    std::FILE* null = std::fopen("/dev/null", "w");
-    Progress progress(null);
     RunOptions options;
     options.resume = resume;
     options.should_stop = [this] { return stop_; };
-    run_sweep(config, options, FakeEngines(plan_), progress);
-    std::fclose(null);
+    run_quietly(config, options, FakeEngines(plan_));
     return config.output;
   }
 

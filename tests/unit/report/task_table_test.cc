@@ -1,6 +1,5 @@
 #include "report/task_table.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -8,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "report/report.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
-#include "sweep/progress.h"
 #include "sweep/runner.h"
 #include "unit/sweep/fake_engines.h"
 
@@ -52,10 +51,7 @@ class TaskTables : public testing::Test {
             "strategies: [full, h2o]\nbudgets: {keep: [0.5]}\noutput: " +
             at + "/out\n",
         "s.yaml");
-    std::FILE* null = std::fopen("/dev/null", "w");
-    Progress progress(null);
-    run_sweep(config, {}, FakeEngines(plan_), progress);
-    std::fclose(null);
+    run_quietly(config, {}, FakeEngines(plan_));
     runs_ = read_runs({folder_.path() / "out"});
     groups_ = join_runs(runs_);
   }

@@ -24,6 +24,7 @@
 #include "support/expect_error.h"
 #include "support/families.h"
 #include "support/paths.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
 #include "sweep/choices.h"
@@ -43,34 +44,9 @@ using Place = std::pair<std::string, std::string>;
 constexpr double kTolerance = 1e-4;
 
 SweepOutcome run(const SweepConfig& config, bool resume = false) {
-  struct Null {
-    std::FILE* file = std::fopen("/dev/null", "w");
-    ~Null() { std::fclose(file); }
-  } null;
-  Progress progress(null.file);
   RunOptions options;
   options.resume = resume;
-  return run_sweep(config, options, *torch_engines(), progress);
-}
-
-/// The records of a folder by cell and sample, without the seconds.
-std::map<Place, Json> records_of(const std::filesystem::path& folder) {
-  std::map<Place, Json> records;
-  std::ifstream file(folder / "records.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    Json record = Json::parse(line);
-    std::function<void(Json&)> forget = [&](Json& value) {
-      if (value.is_object()) {
-        value.erase("seconds");
-        value.erase("shared_seconds");
-      }
-      if (value.is_structured()) std::for_each(value.begin(), value.end(), forget);
-    };
-    forget(record);
-    const Place place{record.at("cell"), record.at("sample")};
-    records[place] = std::move(record);
-  }
-  return records;
+  return run_quietly(config, options, *torch_engines());
 }
 
 void expect_same(const std::map<Place, Json>& ours, const std::map<Place, Json>& theirs,
@@ -127,7 +103,7 @@ class ConversationSweep : public testing::TestWithParam<std::string> {
                                const std::string& more = "") const {
     std::filesystem::remove_all(folder_.path() / output);
     EXPECT_EQ(run(config(output, data, more)).exit_code(), 0) << data << more;
-    return records_of(folder_.path() / output);
+    return records_without_seconds(folder_.path() / output);
   }
 
   /// Holds the full cache's log likelihoods against a prefill of each whole conversation.
@@ -211,7 +187,7 @@ TEST_P(ConversationSweep, ResumesInTheMiddle) {
     lines.close();
     std::ofstream(file) << kept;
     EXPECT_EQ(run(config("part", data, ""), /*resume=*/true).exit_code(), 0);
-    expect_same(records_of(folder_.path() / "part"), whole, data);
+    expect_same(records_without_seconds(folder_.path() / "part"), whole, data);
   }
 }
 
@@ -291,7 +267,7 @@ TEST_P(ConversationSweep, ATurnThatDoesNotFitFailsByItself) {
   const SweepConfig refused = config("out", "turn: conversation", "");
   EXPECT_ERROR_CONTAINS(run(refused), "the prompt of sample 'c0#3' has ");
   EXPECT_EQ(run(config("out", "turn: conversation, on_problem: record", "")).exit_code(), 2);
-  const auto records = records_of(folder_.path() / "out");
+  const auto records = records_without_seconds(folder_.path() / "out");
   for (const auto& [place, record] : records)
     EXPECT_EQ(record.contains("error"), place.second == "c0#3") << place.second;
 }

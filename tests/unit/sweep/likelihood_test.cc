@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 
 #include "base/files.h"
 #include "support/expect_error.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/config.h"
 #include "sweep/estimate.h"
@@ -118,12 +118,9 @@ class LikelihoodSweep : public testing::Test {
                        "s.yaml", overrides);
   }
   SweepOutcome run(bool resume = false) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
     RunOptions options;
     options.resume = resume;
-    return run_sweep(config(), options, FakeEngines(plan_), progress);
+    return run_quietly(config(), options, FakeEngines(plan_));
   }
   std::string records() const { return read_file(folder_.path() / "out/records.jsonl"); }
 

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "support/expect_error.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/records.h"
 #include "sweep/runner.h"
@@ -43,14 +44,9 @@ class PredictionsTest : public testing::Test {
                        "s.yaml", overrides);
   }
   SweepOutcome run(const SweepConfig& config, bool resume = false) {
-    struct Null {
-      std::FILE* file = std::fopen("/dev/null", "w");
-      ~Null() { std::fclose(file); }
-    } null;
-    Progress progress(null.file);
     RunOptions options;
     options.resume = resume;
-    return run_sweep(config, options, FakeEngines(plan_), progress);
+    return run_quietly(config, options, FakeEngines(plan_));
   }
   PredictionFile file_of(const std::string& cell, const std::string& form = "jsonl") const {
     const Predictions predictions(output_);

@@ -2,13 +2,13 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/config.h"
 #include "sweep/plan.h"
@@ -37,12 +37,7 @@ class Prepared : public testing::Test {
                            (folder_.path() / "out").string() + "\n",
                        "s.yaml");
   }
-  void sweep(const SweepConfig& config) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
-    run_sweep(config, RunOptions{}, FakeEngines(plan_), progress);
-  }
+  void sweep(const SweepConfig& config) { run_quietly(config, RunOptions{}, FakeEngines(plan_)); }
 
   TemporaryFolder folder_;
   FakePlan plan_;

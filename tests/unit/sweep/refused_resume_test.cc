@@ -2,7 +2,6 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -10,6 +9,7 @@
 
 #include "base/files.h"
 #include "support/expect_error.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/records.h"
 #include "sweep/runner.h"
@@ -44,11 +44,8 @@ class RefusedResume : public testing::Test {
                        "s.yaml", overrides);
   }
   SweepOutcome run(const SweepConfig& config, RunOptions options = {}) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> null(std::fopen("/dev/null", "w"),
-                                                               &std::fclose);
-    Progress progress(null.get());
     options.provenance["started"] = std::to_string(++runs_);
-    return run_sweep(config, options, FakeEngines(plan_), progress);
+    return run_quietly(config, options, FakeEngines(plan_));
   }
   SweepOutcome resume(const SweepConfig& config) {
     RunOptions options;

@@ -15,6 +15,7 @@
 #include "metrics/metric_set.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "sweep/records.h"
 #include "unit/sweep/fake_engines.h"
@@ -51,16 +52,10 @@ class Runner : public testing::Test {
     return parse_sweep(filled, "s.yaml", overrides);
   }
   SweepOutcome run(const SweepConfig& config, bool resume = false) {
-    std::FILE* null = std::fopen("/dev/null", "w");
-    Progress progress(null);
     RunOptions options;
     options.resume = resume;
     options.should_stop = [this] { return stop_; };
-    struct Close {
-      std::FILE* file;
-      ~Close() { std::fclose(file); }
-    } close{null};
-    return run_sweep(config, options, FakeEngines(plan_), progress);
+    return run_quietly(config, options, FakeEngines(plan_));
   }
   SweepOutcome run(bool resume = false) { return run(config(), resume); }
 

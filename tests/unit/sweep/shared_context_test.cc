@@ -19,6 +19,7 @@
 #include "strategies/registry.h"
 #include "support/families.h"
 #include "support/paths.h"
+#include "support/quiet_sweep.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
 #include "support/tiny_models.h"
@@ -39,34 +40,9 @@ using Json = nlohmann::json;
 using Texts = std::vector<std::string>;
 
 SweepOutcome run(const SweepConfig& config, const Engines& engines, bool resume = false) {
-  struct Null {
-    std::FILE* file = std::fopen("/dev/null", "w");
-    ~Null() { std::fclose(file); }
-  } null;
-  Progress progress(null.file);
   RunOptions options;
   options.resume = resume;
-  return run_sweep(config, options, engines, progress);
-}
-
-/// The records of a folder by cell and sample, as lines without the seconds.
-std::map<std::pair<std::string, std::string>, std::string> records_of(
-    const std::filesystem::path& folder) {
-  std::map<std::pair<std::string, std::string>, std::string> lines;
-  std::ifstream file(folder / "records.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    Json record = Json::parse(line);
-    std::function<void(Json&)> forget = [&](Json& value) {
-      if (value.is_object()) {
-        value.erase("seconds");
-        value.erase("shared_seconds");
-      }
-      if (value.is_structured()) std::for_each(value.begin(), value.end(), forget);
-    };
-    forget(record);
-    lines[{record.at("cell"), record.at("sample")}] = record.dump();
-  }
-  return lines;
+  return run_quietly(config, options, engines);
 }
 
 /// A data set of questions about two images, one about none, and cells of many strategies.
@@ -135,9 +111,9 @@ TEST_P(SharedContextSweep, GivesTheRecordsOfSamplesAskedOneByOne) {
                                  "metrics: {perplexity: {one_pass: false}, agreement: false}\n"}) {
     EXPECT_EQ(run(config("together", more), *engines).exit_code(), 0);
     EXPECT_EQ(run(config("alone", more + "share_prefix: false\n"), *engines).exit_code(), 0);
-    const auto alone = records_of(folder_.path() / "alone");
+    const auto alone = records_without_seconds(folder_.path() / "alone");
     EXPECT_EQ(alone.size(), 9U * 15U);
-    const auto together = records_of(folder_.path() / "together");
+    const auto together = records_without_seconds(folder_.path() / "together");
     EXPECT_EQ(together.size(), alone.size());
     for (const auto& [place, line] : alone) {
       const auto found = together.find(place);
