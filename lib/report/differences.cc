@@ -8,12 +8,6 @@
 namespace elastikv {
 namespace {
 
-/// A row of a long table before it is known what stands beside it.
-struct DifferenceRow {
-  std::vector<std::string> fields;  // what it is of
-  PairedDifference difference;
-};
-
 /// The p-values of differences that are looked at together, adjusted by Holm's procedure; absent
 /// where there is none.
 template <typename Differences, typename ValueOf>
@@ -43,8 +37,9 @@ bool any_right_or_wrong(const std::vector<ReportGroup>& groups) {
   });
 }
 
-/// Adds rows whose differences are looked at together.
-void add_rows(std::vector<DifferenceRow> rows, Table& table) {
+}  // namespace
+
+void add_difference_rows(std::vector<DifferenceRow> rows, Table& table) {
   const bool mcnemar = table.header.back() == kMcnemarColumn;
   const auto holm = adjusted(rows, [](const DifferenceRow& row) { return row.difference; });
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -62,6 +57,8 @@ void add_rows(std::vector<DifferenceRow> rows, Table& table) {
   }
 }
 
+namespace {
+
 /// What a long table calls a pair of cells, between the data set and the measure.
 using FieldsOf = std::function<std::vector<std::string>(const CellPair&)>;
 
@@ -77,7 +74,7 @@ void add_pairs(const ReportGroup& group, const Measure& measure, const std::vect
     fields.push_back(measure.difference_name);
     rows.push_back({std::move(fields), *differences[i]});
   }
-  add_rows(std::move(rows), table);
+  add_difference_rows(std::move(rows), table);
 }
 
 void add_differences(const ReportGroup& group, const std::string& name, const Baseline& baseline_of,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "metrics/intervals.h"
 #include "report/runs.h"
 #include "report/table.h"
 
@@ -16,6 +17,16 @@ using Baseline = std::function<const CellSummary*(const GroupSummary&, const Cel
 const CellSummary* full_baseline(const GroupSummary& group, const CellSummary& cell);
 /// A strategy at the same budget.
 Baseline strategy_baseline(const std::string& label);
+
+/// A row of a long table before it is known what stands beside it.
+struct DifferenceRow {
+  std::vector<std::string> fields;  ///< what it is of
+  PairedDifference difference;
+};
+/// Adds rows whose differences are looked at together, Holm's procedure over all of them: behind
+/// their fields difference, low, high, p_value, p_holm and samples, and McNemar's exact p where the
+/// table has a column for it.
+void add_difference_rows(std::vector<DifferenceRow> rows, Table& table);
 
 /// A measure minus the baseline's, strategies by budgets: with the interval, a star where it
 /// excludes 0, and the p-value adjusted by Holm's procedure for all differences of the table; of

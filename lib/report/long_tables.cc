@@ -11,16 +11,17 @@
 #include "text/json_text.h"
 
 namespace elastikv {
-namespace {
-
-void add_new(const std::string& name, std::vector<std::string>& names) {
-  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-}
 
 void add_entry(const std::optional<Entry>& entry, std::vector<std::string>& row) {
   row.push_back(entry ? long_number(entry->value) : "");
   row.push_back(entry && entry->interval ? long_number(entry->interval->low) : "");
   row.push_back(entry && entry->interval ? long_number(entry->interval->high) : "");
+}
+
+namespace {
+
+void add_new(const std::string& name, std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
 
 /// What a column of cells.csv has of a metric.

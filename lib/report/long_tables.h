@@ -1,12 +1,17 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "report/measures.h"
 #include "report/runs.h"
 #include "report/table.h"
 
 namespace elastikv {
+
+/// Adds what a cell has of a measure: value, low and high, empty where they are not there.
+void add_entry(const std::optional<Entry>& entry, std::vector<std::string>& row);
 
 /// A measure of all groups that have it, strategies by budgets with low and high beside each value.
 Table measure_csv(const std::vector<ReportGroup>& groups, const std::string& measure);

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "metrics/intervals.h"
 #include "report/differences.h"
+#include "report/long_tables.h"
 #include "report/measures.h"
 
 namespace elastikv {
@@ -93,31 +93,19 @@ void add_long_differences(const ReportGroup& group, const std::string& name,
                           const Baseline& baseline, Table& table) {
   for (const Measure& measure : group.measures) {
     if (!measure.in_pairs) continue;
-    const size_t before = table.rows.size();
-    std::vector<double> p_values;
-    std::vector<std::optional<double>> p_of_row;
+    std::vector<DifferenceRow> rows;
     for (size_t turn = 0; turn < group.turns.size(); ++turn) {
       for (size_t i = 0; i < group.summary.cells.size(); ++i) {
         const auto difference = difference_of(group, measure, turn, i, baseline);
         if (!difference) continue;
         const Cell& cell = group.summary.cells[i].cell;
-        const auto& interval = difference->interval;
-        table.rows.push_back(
-            {group.summary.group.model_name, group.summary.group.data.name,
-             std::to_string(group.turns[turn].turn), cell.strategy.label, cell.budget.text(), name,
-             measure.difference_name, long_number(difference->difference),
-             interval ? long_number(interval->low) : "",
-             interval ? long_number(interval->high) : "", long_number(difference->p_value), "",
-             std::to_string(difference->samples)});
-        p_of_row.push_back(difference->p_value);
-        if (difference->p_value) p_values.push_back(*difference->p_value);
+        rows.push_back({{group.summary.group.model_name, group.summary.group.data.name,
+                         std::to_string(group.turns[turn].turn), cell.strategy.label,
+                         cell.budget.text(), name, measure.difference_name},
+                        *difference});
       }
     }
-    const std::vector<double> holm = holm_adjusted(p_values);
-    size_t next = 0;
-    for (size_t row = 0; row < p_of_row.size(); ++row) {
-      if (p_of_row[row]) table.rows[before + row][11] = long_number(holm[next++]);
-    }
+    add_difference_rows(std::move(rows), table);
   }
 }
 
@@ -170,16 +158,17 @@ Table turns_csv(const std::vector<ReportGroup>& groups) {
         if (cell.cell.hidden) continue;
         for (const Measure& measure : group.measures) {
           if (!measure.in_summary) continue;
-          const std::optional<Entry> entry = cell.ok() ? measure.read(cell) : std::nullopt;
-          const bool bounded = entry && entry->interval;
-          table.rows.push_back({group.summary.group.model_name, group.summary.group.data.name,
-                                std::to_string(turn.turn), std::to_string(cell.samples),
-                                cell.cell.strategy.label, cell.cell.budget.text(), measure.name,
-                                entry ? long_number(entry->value) : "",
-                                bounded ? long_number(entry->interval->low) : "",
-                                bounded ? long_number(entry->interval->high) : "",
-                                cell.ok() ? long_number(cell.prompt_tokens) : "",
-                                cell.ok() ? long_number(cell.kept_tokens) : ""});
+          std::vector<std::string> row{group.summary.group.model_name,
+                                       group.summary.group.data.name,
+                                       std::to_string(turn.turn),
+                                       std::to_string(cell.samples),
+                                       cell.cell.strategy.label,
+                                       cell.cell.budget.text(),
+                                       measure.name};
+          add_entry(cell.ok() ? measure.read(cell) : std::nullopt, row);
+          row.push_back(cell.ok() ? long_number(cell.prompt_tokens) : "");
+          row.push_back(cell.ok() ? long_number(cell.kept_tokens) : "");
+          table.rows.push_back(std::move(row));
         }
       }
     }
